@@ -1,0 +1,36 @@
+"""Ranking metrics with one relevant item per user, as pure functions of its rank.
+
+A rank is 1 for the best item of the catalogue. With a single relevant item at rank r, the metrics
+at cut-off k are (Järvelin and Kekäläinen 2002 for ndcg): hit = recall = [r <= k],
+mrr = [r <= k] / r, ndcg = [r <= k] / log2(r + 1), precision = [r <= k] / k.
+"""
+
+import numpy as np
+
+K = 10  # the protocol's cut-off
+
+
+def hit(ranks: np.ndarray, k: int) -> np.ndarray:
+    return (ranks <= k).astype(np.float64)
+
+
+def mrr(ranks: np.ndarray, k: int) -> np.ndarray:
+    return hit(ranks, k) / ranks
+
+
+def ndcg(ranks: np.ndarray, k: int) -> np.ndarray:
+    return hit(ranks, k) / np.log2(ranks + 1.0)
+
+
+def precision(ranks: np.ndarray, k: int) -> np.ndarray:
+    return hit(ranks, k) / k
+
+
+# In the order in which the published pages print them.
+METRICS = {"recall": hit, "mrr": mrr, "ndcg": ndcg, "hit": hit, "precision": precision}
+NAMES = tuple(f"{name}@{K}" for name in METRICS)
+
+
+def means(ranks: np.ndarray, k: int = K) -> dict[str, float]:
+    """Ranks [n_users] int >= 1 -> the mean of each metric over users, e.g. {"ndcg@10": 0.1286}."""
+    return {f"{name}@{k}": float(metric(ranks, k).mean()) for name, metric in METRICS.items()}

@@ -1,0 +1,120 @@
+"""From a data set's name to its sequences, kept in a cache between runs."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from datasets import filters, readers, source, spec
+from datasets.errors import DataError
+from datasets.sequences import Sequences, from_interactions
+
+CACHE = source.DEFAULT_FOLDER / "prepared"
+VERSION = 1  # to be raised when the same file and spec would give other sequences
+
+
+def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Spec, Sequences]:
+    """The data set of that name, prepared now or read from ./data/prepared.
+
+    Raises DataError for anything that is wrong with the data or cannot be found.
+    """
+    described = spec.read(name_or_path)
+    origin, path = (None, None)
+    if described.synthetic is None:
+        origin, path = source.find(described, data_dir)
+    cached = CACHE / f"{described.name}-{_key(described, origin, path)}.npz"
+    sequences = _restore(cached)
+    if sequences is None:
+        sequences = prepare(described, origin, path)
+        _store(sequences, cached)
+    return described, sequences
+
+
+def prepare(
+    described: spec.Spec, origin: source.Source | None = None, path: Path | None = None
+) -> Sequences:
+    """Generate or read the interactions, filter them, and put them in order."""
+    if described.synthetic is not None:
+        kept = described.synthetic.generate()
+        where = f"{described.name} (synthetic)"
+    else:
+        kept = _read_and_filter(described.filters, origin, path)
+        where = str(path)
+    if described.filters.k_core > 1:
+        kept = filters.k_core(kept, described.filters.k_core)
+    if not len(kept):
+        raise DataError(
+            f"{where}: no interaction is left after the filters of {described.name}: "
+            f"{json.dumps(asdict(described.filters))}"
+        )
+    sequences = from_interactions(kept)
+    if not len(described.split_of(sequences).test.users):
+        raise DataError(f"{where}: no user has three interactions or more: nothing to evaluate")
+    return sequences
+
+
+def _read_and_filter(wanted: spec.Filters, origin: source.Source, path: Path) -> pd.DataFrame:
+    """Apply the value intervals chunk by chunk, so that only the rows kept stay in memory."""
+    kept, counts = [], Counter()
+    for chunk in readers.read(path, origin.reader, origin.member):
+        counts["rows read"] += len(chunk)
+        for column in ("rating", "timestamp"):
+            interval = getattr(wanted, column)
+            if interval is None:
+                continue
+            if column not in chunk:
+                raise DataError(f"{path}: to filter by {column}, the file needs that column")
+            inside = filters.within(chunk, column, interval)
+            counts[f"{column} outside {list(interval)}"] += int((~inside).sum())
+            chunk = chunk[inside]
+        kept.append(chunk.drop(columns="rating", errors="ignore"))
+    if not counts["rows read"]:
+        raise DataError(f"{path}: the file holds no interactions")
+    print(f"{path}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    return pd.concat(kept, ignore_index=True)
+
+
+def _key(described: spec.Spec, origin: source.Source | None, path: Path | None) -> str:
+    """Digest of all that the sequences follow from; a raw file counts by size and time of change,
+    as in make, because hashing gigabytes would take longer than everything after it."""
+    parts: list = [VERSION, asdict(described)]
+    if path is not None:
+        state = path.stat()
+        parts += [asdict(origin), str(path.resolve()), state.st_size, state.st_mtime_ns]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _restore(cached: Path) -> Sequences | None:
+    """The cached sequences, or None if there are none or they are not what was stored."""
+    try:
+        with np.load(cached, allow_pickle=False) as arrays:
+            sequences = Sequences(
+                *(arrays[name] for name in ("items", "offsets", "user_ids", "item_ids"))
+            )
+            return sequences if str(arrays["digest"]) == sequences.digest else None
+    except Exception:  # a missing or damaged cache is no error: the data are prepared again
+        return None
+
+
+def _store(sequences: Sequences, cached: Path) -> None:
+    """Written under another name and renamed, so that nobody reads half a file."""
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=cached.parent, suffix=".tmp", delete=False) as out:
+            np.savez(
+                out,
+                items=sequences.items,
+                offsets=sequences.offsets,
+                user_ids=sequences.user_ids,
+                item_ids=sequences.item_ids,
+                digest=np.array(sequences.digest),
+            )
+        os.replace(out.name, cached)
+    except OSError as error:
+        print(f"{cached}: not cached, the next run prepares the data again: {error}")

@@ -1,0 +1,190 @@
+"""Files of interactions, in the formats in which the field publishes them, as data frames."""
+
+import csv
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+
+from datasets.errors import DataError
+
+ROWS_PER_CHUNK = 1_000_000
+NUMBERS = ("rating", "timestamp")
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the rows of a text file are laid out."""
+
+    separator: str
+    columns: tuple[str, ...] = ()
+    """Names of the fields, in order, in a file without a header line; ``_`` is not read."""
+    header: tuple[tuple[str, str], ...] = ()
+    """(our name, its name in the header line) for a file that has one."""
+    required: tuple[str, ...] = ("user", "item", "rating", "timestamp")
+    ticks_per_second: int = 1
+
+
+FORMATS = {
+    # RecBole's atomic files: a header of name:type, tab-separated; rating is optional.
+    "recbole": Format(
+        "\t",
+        header=(
+            ("user", "user_id"),
+            ("item", "item_id"),
+            ("rating", "rating"),
+            ("timestamp", "timestamp"),
+        ),
+        required=("user", "item", "timestamp"),
+    ),
+    "amazon-2014": Format(",", columns=("user", "item", "rating", "timestamp")),
+    "amazon-2018": Format(",", columns=("item", "user", "rating", "timestamp")),
+    "amazon-2023": Format(
+        ",",
+        header=(
+            ("user", "user_id"),
+            ("item", "parent_asin"),
+            ("rating", "rating"),
+            ("timestamp", "timestamp"),
+        ),
+        ticks_per_second=1000,
+    ),
+    # ml-1m and ml-10m: user::item::rating::timestamp, which to a one-character parser is seven
+    # fields of which every second one is empty (a parser of long separators is ten times slower).
+    "movielens-dat": Format(":", columns=("user", "_", "item", "_", "rating", "_", "timestamp")),
+    "movielens-100k": Format("\t", columns=("user", "item", "rating", "timestamp")),
+    "movielens-csv": Format(
+        ",",
+        header=(
+            ("user", "userId"),
+            ("item", "movieId"),
+            ("rating", "rating"),
+            ("timestamp", "timestamp"),
+        ),
+    ),
+    # BERT4Rec's and SASRec's own files: one "user item" per line, oldest first.
+    "user-item-text": Format(" ", columns=("user", "item"), required=("user", "item")),
+}
+
+
+def read(path: Path, reader: str, member: str | None = None) -> Iterator[pd.DataFrame]:
+    """Yield chunks of rows in file order, with columns user and item (str) and, where the file
+    has them, rating (float64) and timestamp (float64, seconds).
+
+    Raises DataError, with file and line, for a row that does not fit the format.
+    """
+    layout = FORMATS[reader]
+    with _opened(path, member) as stream:
+        first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
+    if not first_line:
+        raise DataError(f"{path}: the file is empty or starts with an empty line")
+    names, used = _columns(path, layout, first_line)
+    options = {
+        "sep": layout.separator,
+        "names": names,
+        "usecols": used,
+        "header": None,
+        "skiprows": 1 if layout.header else 0,
+        "quoting": csv.QUOTE_NONE,
+        "skip_blank_lines": False,
+        "keep_default_na": False,
+        "chunksize": ROWS_PER_CHUNK,
+        "encoding": "utf-8",
+    }
+    types = {name: "float64" if name in NUMBERS else "str" for name in used}
+    try:
+        with _opened(path, member) as stream:
+            for chunk in pd.read_csv(stream, dtype=types, **options):
+                if chunk.isna().any(axis=None) or (chunk[["user", "item"]] == "").any(axis=None):
+                    raise ValueError("a field is missing")
+                if "timestamp" in used:
+                    chunk["timestamp"] /= layout.ticks_per_second
+                yield chunk
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text: {error.reason}") from None
+    except (zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: damaged archive: {error}; get the file again") from None
+    except ValueError as error:  # pandas' ParserError is one
+        raise _malformed(path, member, layout, names, used, error) from None
+
+
+@contextmanager
+def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked as they are read."""
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                wanted = [n for n in archive.namelist() if fnmatch(n, member or "*")]
+                if len(wanted) != 1:
+                    found = ", ".join(archive.namelist()[:10]) or "nothing"
+                    raise DataError(f"{path}: should hold one {member or 'file'}, holds {found}")
+                with archive.open(wanted[0]) as stream:
+                    yield stream
+        else:
+            with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+                yield stream
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: damaged archive: {error}; get the file again") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: damaged archive: {error}; get the file again") from None
+
+
+def _columns(path: Path, layout: Format, first_line: str) -> tuple[list[str], list[str]]:
+    """(names of all fields, names of those to read), from the layout and the header line."""
+    if not layout.header:
+        # Made-up names for the fields not read keep every name unique.
+        names = [f"_{i}" if n == "_" else n for i, n in enumerate(layout.columns)]
+        return names, [n for n in names if not n.startswith("_")]
+    fields = [field.split(":")[0] for field in first_line.split(layout.separator)]
+    ours = {theirs: name for name, theirs in layout.header}
+    names = [ours.get(field, f"_{i}") for i, field in enumerate(fields)]
+    for name, theirs in layout.header:
+        if name in layout.required and names.count(name) != 1:
+            raise DataError(
+                f"{path}:1: the header should name {theirs!r} once, it is {first_line[:200]!r}"
+            )
+    return names, [name for name in names if not name.startswith("_")]
+
+
+def _malformed(
+    path: Path,
+    member: str | None,
+    layout: Format,
+    names: list[str],
+    used: list[str],
+    error: ValueError,
+) -> DataError:
+    """Read again, slowly, to name the first line that does not fit."""
+    expected = layout.separator.join(n.strip("_0123456789") for n in names)
+    with _opened(path, member) as stream:
+        for number, raw in enumerate(stream, start=1):
+            if number == 1 and layout.header:
+                continue
+            line = raw.decode("utf-8", "replace").rstrip("\r\n")
+            row = dict(zip(names, line.split(layout.separator), strict=False))
+            reason = None
+            if len(line.split(layout.separator)) != len(names):
+                reason = f"{len(line.split(layout.separator))} fields instead of {len(names)}"
+            elif empty := [n for n in used if not row[n].strip()]:
+                reason = f"{empty[0]} is empty"
+            elif wrong := [n for n in used if n in NUMBERS and not _is_number(row[n])]:
+                reason = f"{wrong[0]} is not a number"
+            if reason:
+                return DataError(
+                    f"{path}:{number}: {reason}: expected {expected!r}, found {line[:200]!r}"
+                )
+    return DataError(f"{path}: {error}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False

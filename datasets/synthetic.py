@@ -1,0 +1,59 @@
+"""Synthetic interactions with a real sequential signal, for demonstrations without a network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Users walk over items: mostly to a successor of the last item, else to a favourite topic.
+
+    Each item has a few successors of its own, with fixed probabilities; popularity is skewed.
+    """
+
+    users: int
+    items: int
+    seed: int
+    topics: int = 20
+    successors: int = 3
+    follow: float = 0.7
+    """Probability that the next item is a successor of the last one."""
+    shortest: int = 10
+    longest: int = 40
+
+    def generate(self) -> pd.DataFrame:
+        """Columns user and item (str), timestamp (float64), in time order for each user."""
+        rng = np.random.default_rng(self.seed)
+        popularity = 1 / np.arange(1, self.items + 1) ** 0.8
+        topic_of = rng.integers(self.topics, size=self.items)
+        next_items = rng.choice(
+            self.items, size=(self.items, self.successors), p=popularity / popularity.sum()
+        )
+        step = 0.5 ** np.arange(self.successors)  # the first successor is twice the second, ...
+        taste = rng.integers(self.topics, size=self.users)
+        weights = popularity * np.where(topic_of == np.arange(self.topics)[:, None], 1.0, 0.02)
+        cumulative = (weights / weights.sum(axis=1, keepdims=True)).cumsum(axis=1)
+
+        def wander() -> np.ndarray:  # one item per user, by popularity within the user's topic
+            draw = rng.random(self.users)
+            return np.array(
+                [np.searchsorted(cumulative[t], x) for t, x in zip(taste, draw, strict=True)]
+            ).clip(max=self.items - 1)
+
+        walk = [wander()]  # each entry: [users]
+        for _ in range(self.longest - 1):
+            successor = rng.choice(self.successors, size=self.users, p=step / step.sum())
+            follows = rng.random(self.users) < self.follow
+            walk.append(np.where(follows, next_items[walk[-1], successor], wander()))
+        lengths = rng.integers(self.shortest, self.longest + 1, size=self.users)
+        user, time = np.nonzero(np.arange(self.longest) < lengths[:, None])
+        items = np.stack(walk, axis=1)[user, time]  # [users, longest] -> [n_interactions]
+        return pd.DataFrame(
+            {
+                "user": np.char.add("u", user.astype(str)),
+                "item": np.char.add("i", items.astype(str)),
+                "timestamp": time.astype(np.float64),
+            }
+        )
