@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from benchmark.batches import histories
 from datasets.sequences import Targets
 
+PROTOCOL = "every item a candidate; history not masked; ties rank last; best valid ndcg@10"
+
 USERS_PER_CHUNK = 512
 ITEMS_PER_CHUNK = 32_768  # times USERS_PER_CHUNK: at most 64 MB of float32 scores at a time
 

@@ -2,4 +2,4 @@
 
 
 class DataError(ValueError):
-    """The data cannot be used as they are. The message says what is wrong, where, and what to do."""
+    """The data cannot be used as they are; the message says what, where, and what to do."""

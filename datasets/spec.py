@@ -96,7 +96,9 @@ def _spec(name: str, content: object) -> Spec:
     spec = _build(Spec, {"name": name, **_mapping(content, "the file")}, "the file")
     sources = tuple(_build(Source, s, "sources") for s in spec.sources or ())
     synthetic = _build(Walks, spec.synthetic, "synthetic") if spec.synthetic else None
-    filters = dict(_mapping(spec.filters, "filters")) if not isinstance(spec.filters, Filters) else {}
+    filters = (
+        dict(_mapping(spec.filters, "filters")) if not isinstance(spec.filters, Filters) else {}
+    )
     for column in ("rating", "timestamp"):
         if column in filters:
             filters[column] = _interval(filters[column], f"filters.{column}")

@@ -26,11 +26,9 @@ class Walks:
     def generate(self) -> pd.DataFrame:
         """Columns user and item (str), timestamp (float64), in time order for each user."""
         rng = np.random.default_rng(self.seed)
-        popularity = 1 / np.arange(1, self.items + 1) ** 0.8
+        popularity = 1 / np.arange(1, self.items + 1) ** 0.5
         topic_of = rng.integers(self.topics, size=self.items)
-        next_items = rng.choice(
-            self.items, size=(self.items, self.successors), p=popularity / popularity.sum()
-        )
+        next_items = rng.integers(self.items, size=(self.items, self.successors))
         step = 0.5 ** np.arange(self.successors)  # the first successor is twice the second, ...
         taste = rng.integers(self.topics, size=self.users)
         weights = popularity * np.where(topic_of == np.arange(self.topics)[:, None], 1.0, 0.02)

@@ -1,0 +1,75 @@
+"""Rank the trials of an experiment and write the report.
+
+python -m benchmark.report --experiment amazon-books
+python -m benchmark.report --experiment amazon-books --layout page --output page.md
+"""
+
+import re
+from pathlib import Path
+
+import click
+
+import datasets.spec
+from benchmark import appendix, cli, page, tracking
+from benchmark.metrics import NAMES
+from benchmark.ranking import Ranking, rank
+from benchmark.tracking import schema
+from datasets import DataError
+
+
+@click.command(context_settings=cli.CONTEXT)
+@click.option("--experiment", required=True, help="The MLflow experiment: a data set's name.")
+@click.option(
+    "--metric",
+    type=click.Choice(NAMES),
+    default="ndcg@10",
+    show_default=True,
+    help="Validation metric to rank by.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["full", "page"]),
+    default="full",
+    show_default=True,
+    help="page: only the published layout; full: with tables, protocol, data and commands.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: reports/EXPERIMENT.md]",
+)
+@click.option("--tracking-uri", help="Of the server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+def report(
+    experiment: str, metric: str, layout: str, output: Path | None, tracking_uri: str | None
+) -> None:
+    """Rank the trials of an experiment by validation and write a markdown report."""
+    client = tracking.connect(tracking_uri)
+    ranking = rank(tracking.records(client, experiment), metric)
+    title, card = _dataset(ranking, experiment)
+    text = page.render(ranking, title, card)
+    if layout == "full":
+        text += appendix.render(ranking)
+        click.echo(appendix.trials(ranking))
+    output = output or Path("reports", re.sub(r"[^\w.-]+", "-", experiment) + ".md")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
+    click.echo(f"report written to {output}")
+
+
+def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
+    """Title and card as logged; of runs that others logged, as the data set of that name has."""
+    tags = ranking.best.tags
+    if schema.DATASET_TITLE in tags:
+        return tags[schema.DATASET_TITLE], tags.get(schema.DATASET_CARD)
+    try:
+        spec = datasets.spec.read(ranking.best.params.get("dataset", experiment))
+    except DataError:
+        return experiment, None
+    return spec.title, spec.card
+
+
+if __name__ == "__main__":
+    cli.run(report)

@@ -1,0 +1,91 @@
+"""Reading: the trials of an experiment, as the tracking server has them."""
+
+import json
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from benchmark.metrics import NAMES
+from benchmark.tracking import schema
+from benchmark.tracking.server import TrackingError
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial as it was logged, by this suite or by anyone who keeps to the schema."""
+
+    run_id: str
+    name: str
+    status: str
+    """MLflow's: RUNNING, SCHEDULED, FINISHED, FAILED or KILLED."""
+    started: int
+    """Milliseconds since 1970."""
+    params: dict[str, str]
+    valid: dict[str, float] | None
+    """Metrics at 10 of the best epoch on validation; None unless all were logged."""
+    test: dict[str, float] | None
+    epochs: int
+    best_epoch: int | None
+    seconds: float | None
+    tags: dict[str, str]
+    statistics: dict[str, int | float]
+    """Of the data set, as logged with it; may be empty."""
+
+    @property
+    def complete(self) -> bool:
+        return self.status == "FINISHED" and self.valid is not None and self.test is not None
+
+
+def records(client: MlflowClient, experiment: str) -> list[Record]:
+    """All trials of the experiment in the order in which they started.
+
+    Raises TrackingError if there is no such experiment, or no run in it.
+    """
+    found = client.get_experiment_by_name(experiment)
+    if found is None or found.lifecycle_stage == "deleted":
+        known = ", ".join(e.name for e in client.search_experiments(max_results=20))
+        raise TrackingError(
+            f"there is no experiment {experiment!r} at {client.tracking_uri}; there are: {known}"
+        )
+    runs, token = [], None
+    while True:
+        page = client.search_runs(
+            [found.experiment_id],
+            run_view_type=ViewType.ACTIVE_ONLY,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        runs, token = runs + page, page.token
+        if not token:
+            break
+    if not runs:
+        raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
+    return [_record(run) for run in runs]
+
+
+def _record(run: Run) -> Record:
+    metrics = run.data.metrics
+    datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
+    profile = next((dataset.profile for dataset in datasets if dataset.profile), "{}")
+    epochs = max((m.step for m in run.data._metric_objs if m.key == "train/loss"), default=0)
+    best_epoch = metrics.get("best_epoch")
+    return Record(
+        run_id=run.info.run_id,
+        name=run.info.run_name or run.info.run_id,
+        status=run.info.status,
+        started=run.info.start_time,
+        params=dict(run.data.params),
+        valid=_metrics(metrics, "best_valid"),
+        test=_metrics(metrics, "test"),
+        epochs=epochs,
+        best_epoch=None if best_epoch is None else int(best_epoch),
+        seconds=metrics.get("trial_seconds"),
+        tags=dict(run.data.tags),
+        statistics=json.loads(profile),
+    )
+
+
+def _metrics(stored: dict[str, float], part: str) -> dict[str, float] | None:
+    values = {name: stored.get(schema.metric_key(part, name)) for name in NAMES}
+    return None if None in values.values() else values

@@ -1,0 +1,43 @@
+"""The connection to the tracking server."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow import MlflowClient
+
+
+class TrackingError(RuntimeError):
+    """The tracking server cannot do what is asked. The message says what, where and why."""
+
+
+def connect(tracking_uri: str | None = None) -> MlflowClient:
+    """A client whose server has answered, or whose database has been created and migrated.
+
+    Without a URI it is MLFLOW_TRACKING_URI, else sqlite:///mlflow.db. Raises TrackingError, within
+    seconds, if nothing answers.
+    """
+    for name in ("alembic", "mlflow"):  # else a new database is announced table by table
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        client = MlflowClient(tracking_uri)
+        with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
+            client.search_experiments(max_results=1)
+    except Exception as error:  # requests', SQLAlchemy's or MLflow's own, by kind of store
+        where = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+        reason = " ".join(str(error).split())[:200]
+        raise TrackingError(f"the tracking server {where} does not answer: {reason}") from None
+    return client
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """These environment variables for a while; those that are set already stay as they are."""
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

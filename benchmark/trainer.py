@@ -1,0 +1,204 @@
+"""The training loop: it yields an epoch at a time to whoever watches, and knows no MLflow.
+
+trainer = Trainer(settings, sequences, split)
+for epoch in trainer.epochs():
+    print(epoch.number, epoch.train_loss, epoch.valid["ndcg@10"])
+ranks = trainer.final_ranks()
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+import models
+from benchmark.batches import TrainingBatches
+from benchmark.evaluation import rank_targets
+from benchmark.metrics import means
+
+if TYPE_CHECKING:
+    from benchmark.settings import Settings
+    from datasets.sequences import Sequences, Split
+
+SELECTION_METRIC = "ndcg@10"
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on. The message says why, and what to try."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training data, and the evaluation after it, gave."""
+
+    number: int
+    """From 1."""
+    train_loss: float
+    """Mean over batches, nats per masked item."""
+    valid: dict[str, float]
+    """Metrics at 10 on the validation targets."""
+    improved: bool
+    """Better ndcg@10 than in every epoch before."""
+    train_seconds: float
+    valid_seconds: float
+    sequences_per_second: float
+    """Training windows per second of training."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """Raises TrainingError for a device that this machine does not have."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"device {name!r} cannot be used here: {reason}") from None
+    return device
+
+
+class Trainer:
+    """One trial in progress. All that changes while it trains is in ``state``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sequences: Sequences,
+        split: Split,
+        progress: Callable[..., Iterable] = lambda batches, **_: batches,
+    ):
+        """``progress`` wraps the batches of an epoch, as tqdm does."""
+        self.settings, self.split, self.progress = settings, split, progress
+        self.device = resolve_device(settings.device)
+        torch.manual_seed(settings.seed)
+        self.model = models.build(settings.model, sequences.n_items, asdict(settings))
+        self.model.to(self.device)
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=settings.learning_rate, fused=True
+        )
+        self.shuffling = torch.Generator().manual_seed(settings.seed)
+        self.masking = torch.Generator(self.device).manual_seed(settings.seed)
+        self.items = torch.from_numpy(sequences.items.astype(np.int64)).to(self.device)
+        self.batches = TrainingBatches(
+            self.items,
+            split.train_starts,
+            split.train_ends,
+            max_length=settings.max_length,
+            batch_size=settings.batch_size,
+            pad=sequences.n_items,
+        )
+        self.epoch = 0
+        self.best_epoch = 0
+        self.best_valid = {SELECTION_METRIC: -1.0}
+        self.best_weights = {}
+        self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
+
+    @property
+    def finished(self) -> bool:
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= self.settings.epochs or waited >= self.settings.patience
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train until the last epoch, or until ``patience`` epochs have brought no better ndcg."""
+        while not self.finished:
+            started = time.perf_counter()
+            loss = self._train_epoch()
+            trained = time.perf_counter()
+            valid = means(rank_targets(self.model, self.items, self.split.valid))
+            evaluated = time.perf_counter()
+            self.epoch += 1
+            self.seconds += evaluated - started
+            improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
+            if improved:
+                self.best_epoch, self.best_valid = self.epoch, valid
+                self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+            yield Epoch(
+                number=self.epoch,
+                train_loss=loss,
+                valid=valid,
+                improved=improved,
+                train_seconds=trained - started,
+                valid_seconds=evaluated - trained,
+                sequences_per_second=self.batches.n_windows / (trained - started),
+            )
+
+    def _train_epoch(self) -> float:
+        self.model.train()
+        total = torch.zeros((), device=self.device)
+        bf16 = self.settings.precision == "bf16"
+        batches = self.batches.shuffled(self.shuffling)
+        for batch in self.progress(batches, total=len(self.batches), epoch=self.epoch + 1):
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
+                loss = self.model.loss(batch, self.masking)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach()
+        mean = float(total) / len(self.batches)
+        if not math.isfinite(mean):
+            raise TrainingError(
+                f"the loss is {mean} in epoch {self.epoch + 1} with learning_rate "
+                f"{self.settings.learning_rate}: try a smaller one"
+            )
+        return mean
+
+    def final_ranks(self) -> dict[str, np.ndarray]:
+        """Ranks of the best epoch's model: {"valid": [n] int64, "test": [n] int64}."""
+        started = time.perf_counter()
+        self.model.load_state_dict(self.best_weights)
+        ranks = {
+            "valid": rank_targets(self.model, self.items, self.split.valid),
+            "test": rank_targets(self.model, self.items, self.split.test),
+        }
+        self.seconds += time.perf_counter() - started
+        return ranks
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict]:
+        """All that a trial needs to go on as if it had not stopped: tensors, and JSON values."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
+        tensors |= {
+            "rng.torch": torch.get_rng_state(),
+            "rng.shuffling": self.shuffling.get_state(),
+            "rng.masking": self.masking.get_state(),
+        }
+        if self.device.type == "cuda":
+            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        return tensors, {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_valid": self.best_valid,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, tensors: dict[str, torch.Tensor], values: dict) -> None:
+        """Go on from a ``state``; the tensors may come from another device."""
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.model.load_state_dict(part("model."))
+        self.best_weights = {k: v.to(self.device) for k, v in part("best.").items()}
+        slots: dict[int, dict] = {}
+        for key, value in part("optimizer.").items():
+            index, slot = key.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        torch.set_rng_state(tensors["rng.torch"])
+        self.shuffling.set_state(tensors["rng.shuffling"])
+        if self.device.type == "cuda" and "rng.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["rng.cuda"], self.device)
+        if tensors["rng.masking"].shape == self.masking.get_state().shape:
+            self.masking.set_state(tensors["rng.masking"])  # else: resumed on another device
+        self.epoch, self.best_epoch = values["epoch"], values["best_epoch"]
+        self.best_valid, self.seconds = values["best_valid"], values["seconds"]
