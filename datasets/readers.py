@@ -17,6 +17,7 @@ from datasets.errors import DataError
 
 ROWS_PER_CHUNK = 1_000_000
 NUMBERS = ("rating", "timestamp")
+BEYOND = "_beyond"  # the field after the last one, which no well-formed row has
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ def read(path: Path, reader: str, member: str | None = None) -> Iterator[pd.Data
     names, used = _columns(path, layout, first_line)
     options = {
         "sep": layout.separator,
-        "names": names,
-        "usecols": used,
+        # One name too many: without it pandas drops the fields of a row that has too many.
+        "names": [*names, BEYOND],
+        "index_col": False,
         "header": None,
         "skiprows": 1 if layout.header else 0,
         "quoting": csv.QUOTE_NONE,
@@ -98,10 +100,13 @@ def read(path: Path, reader: str, member: str | None = None) -> Iterator[pd.Data
         "chunksize": ROWS_PER_CHUNK,
         "encoding": "utf-8",
     }
-    types = {name: "float64" if name in NUMBERS else "str" for name in used}
+    types = {name: "float64" if name in NUMBERS else "str" for name in [*names, BEYOND]}
     try:
         with _opened(path, member) as stream:
             for chunk in pd.read_csv(stream, dtype=types, **options):
+                beyond, chunk = chunk[BEYOND], chunk[used]
+                if (beyond.notna() & (beyond != "")).any():
+                    raise ValueError("a row has too many fields")
                 if chunk.isna().any(axis=None) or (chunk[["user", "item"]] == "").any(axis=None):
                     raise ValueError("a field is missing")
                 if "timestamp" in used:

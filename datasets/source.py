@@ -13,6 +13,7 @@ from datasets.spec import Source, Spec
 DEFAULT_FOLDER = Path("data")
 FOLDER_VARIABLE = "SEQREC_DATA_DIR"
 MIRROR_VARIABLE = "SEQREC_MIRROR"
+BLOCK = 1 << 16  # bytes; at most so many are lost when a download breaks off
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 
 
@@ -107,7 +108,7 @@ def _fetch(url: str, part: Path) -> None:
                 disable=None,  # off when not a terminal
             ) as bar,
         ):
-            for block in response.iter_content(1 << 20):
+            for block in response.iter_content(BLOCK):
                 bar.update(out.write(block))
     if total is not None and part.stat().st_size != total:
         raise OSError(f"it broke off after {part.stat().st_size} of {total} bytes")

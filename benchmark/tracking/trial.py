@@ -242,7 +242,7 @@ def _git_commit() -> str:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return f"CPU ({platform.machine()}), threads: {torch.get_num_threads()}"
 
 
 def _rank_table(sequences: Sequences, targets: Targets, ranks: np.ndarray) -> pd.DataFrame:

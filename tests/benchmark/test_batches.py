@@ -1,0 +1,76 @@
+"""Windows, padding and shuffling, against the same thing written per sample."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.batches import TrainingBatches, histories, windows
+from datasets.sequences import Targets
+
+PAD = 999
+lengths = st.lists(st.integers(0, 23), min_size=1, max_size=12)
+
+
+def bounds(lengths):
+    ends = np.cumsum(lengths)
+    return ends - np.array(lengths), ends
+
+
+@given(lengths, st.integers(1, 9))
+def test_windows_cover_every_item_once_and_are_full_but_for_the_first(lengths, size):
+    found = zip(*windows(*bounds(lengths), size), strict=True)
+    expected = []
+    for start, end in zip(*bounds(lengths), strict=True):
+        while end > start:
+            expected.append((max(start, end - size), end))
+            end -= size
+    assert list(found) == expected
+
+
+@given(lengths.filter(any), st.integers(1, 9), st.integers(1, 5))
+def test_one_pass_shows_every_window_once_padded_on_the_left(lengths, size, batch_size):
+    items = torch.arange(sum(lengths))
+    starts, ends = bounds(lengths)
+    batches = TrainingBatches(items, starts, ends, max_length=size, batch_size=batch_size, pad=PAD)
+    passes = list(batches.shuffled(torch.Generator().manual_seed(1)))
+    assert len(passes) == len(batches)
+    seen = []
+    for batch in passes:
+        assert batch.shape[0] <= batch_size
+        assert batch.shape[1] <= size
+        for row in batch.tolist():
+            real = [item for item in row if item != PAD]
+            assert row == [PAD] * (len(row) - len(real)) + real
+            seen.append(real)
+    expected = [items[a:b].tolist() for a, b in zip(*windows(starts, ends, size), strict=True)]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_passes_differ_and_repeat_with_the_seed():
+    def passes(seed):
+        generator = torch.Generator().manual_seed(seed)
+        batches = TrainingBatches(
+            torch.arange(400), *bounds([4] * 100), max_length=4, batch_size=100, pad=PAD
+        )
+        return [next(iter(batches.shuffled(generator))).tolist() for _ in range(2)]
+
+    assert passes(1) == passes(1)
+    assert passes(1)[0] != passes(1)[1]
+    assert passes(1) != passes(2)
+
+
+@given(st.lists(st.integers(1, 15), min_size=1, max_size=10), st.integers(1, 9))
+def test_histories_end_before_their_target(lengths, size):
+    starts, ends = bounds(lengths)
+    items = torch.arange(100, 100 + sum(lengths) + len(lengths))
+    targets = Targets(np.arange(len(lengths)), starts, ends)
+    seen = {}
+    for rows, history, target in histories(items, targets, max_length=size, batch_size=3, pad=PAD):
+        for row, past, item in zip(rows, history.tolist(), target.tolist(), strict=True):
+            seen[int(row)] = ([i for i in past if i != PAD], item)
+    expected = {
+        row: (items[max(a, b - size) : b].tolist(), int(items[b]))
+        for row, (a, b) in enumerate(zip(starts, ends, strict=True))
+    }
+    assert seen == expected

@@ -1,0 +1,107 @@
+"""Metrics and ranks, against an independent library and against the plain definition."""
+
+import ir_measures
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from ir_measures import RR, P, R, Success, nDCG
+
+from benchmark import evaluation, metrics
+from benchmark.evaluation import rank
+
+K = 10
+THEIRS = {
+    "recall": R @ K,
+    "mrr": RR @ K,
+    "ndcg": nDCG @ K,
+    "hit": Success @ K,
+    "precision": P @ K,
+}
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_metrics_equal_an_independent_library(ranks):
+    relevance = [ir_measures.Qrel(str(user), "target", 1) for user in range(len(ranks))]
+    run = [
+        ir_measures.ScoredDoc(str(user), "target" if place == true else f"d{place}", -place)
+        for user, true in enumerate(ranks)
+        for place in range(1, 41)
+    ]
+    theirs = ir_measures.calc_aggregate(THEIRS.values(), relevance, run)
+    ours = metrics.means(np.array(ranks), K)
+    for name, measure in THEIRS.items():
+        assert ours[f"{name}@{K}"] == pytest.approx(theirs[measure], abs=1e-9)
+
+
+def test_golden_values():
+    assert metrics.means(np.array([1, 2, 10, 11])) == pytest.approx(
+        {
+            "recall@10": 0.75,
+            "mrr@10": (1 + 1 / 2 + 1 / 10) / 4,
+            "ndcg@10": (1 + 1 / np.log2(3) + 1 / np.log2(11)) / 4,
+            "hit@10": 0.75,
+            "precision@10": 0.075,
+        }
+    )
+
+
+class Scorer:
+    """A model whose scores are given: queries are rows of the score matrix."""
+
+    def __init__(self, n_items):
+        self.n_items = n_items
+
+    def scores(self, queries, first, last):
+        return queries[:, first:last]
+
+
+def ranked(scores, targets):
+    scores = torch.tensor(scores, dtype=torch.float32)
+    return rank(Scorer(scores.shape[1]), scores, torch.tensor(targets)).tolist()
+
+
+matrices = st.integers(1, 12).flatmap(
+    lambda n: st.lists(
+        st.tuples(st.lists(st.integers(-3, 3), min_size=n, max_size=n), st.integers(0, n - 1)),
+        min_size=1,
+        max_size=6,
+    )
+)
+
+
+@given(matrices, st.integers(1, 13))
+def test_rank_is_the_number_of_items_not_below_the_target_in_any_chunks(rows, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "ITEMS_PER_CHUNK", chunk)
+        found = ranked([scores for scores, _ in rows], [target for _, target in rows])
+    assert found == [sum(s >= scores[target] for s in scores) for scores, target in rows]
+
+
+def test_a_constant_model_ranks_every_target_last():
+    assert ranked([[0.5] * 7] * 3, [0, 3, 6]) == [7, 7, 7]
+
+
+def test_scores_that_are_no_numbers_never_help():
+    nan, inf = float("nan"), float("inf")
+    assert ranked([[nan] * 4, [nan, 1, 2, 3], [3, nan, nan, 1]], [1, 0, 0]) == [4, 4, 3]
+    assert ranked([[-inf] * 4, [inf] * 4], [2, 2]) == [4, 4]
+
+
+@pytest.mark.parametrize("hidden", [8, 64])
+@pytest.mark.parametrize("items", [1000, 3123, 31_094])
+def test_a_model_of_equal_embeddings_does_not_score(hidden, items):
+    """Equal rows through a real matrix product: rounding must not break the ties."""
+
+    class Collapsed(Scorer):
+        weight = torch.randn(1, hidden, generator=torch.Generator().manual_seed(0)).expand(
+            items, -1
+        )
+
+        def scores(self, queries, first, last):
+            return queries @ self.weight[first:last].T
+
+    queries = torch.randn(300, hidden, generator=torch.Generator().manual_seed(1))
+    targets = torch.randint(items, (300,), generator=torch.Generator().manual_seed(2))
+    assert (rank(Collapsed(items), queries, targets) == items).all()

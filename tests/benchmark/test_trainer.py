@@ -1,0 +1,136 @@
+"""The training loop without MLflow."""
+
+import itertools
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import datasets
+from benchmark.evaluation import rank_targets
+from benchmark.metrics import means
+from benchmark.settings import Settings
+from benchmark.trainer import Trainer, TrainingError, resolve_device
+from tests.conftest import ROOT
+
+TINY = {"dataset": "demo", "hidden_size": 8, "inner_size": 8, "layers": 1, "heads": 1}
+
+
+@pytest.fixture
+def trainer(here):
+    spec, sequences = datasets.load("demo")
+
+    def make(**changes) -> Trainer:
+        return Trainer(Settings(**TINY | changes), sequences, spec.split_of(sequences))
+
+    return make
+
+
+def losses(trainer, stop=None):
+    return [epoch.train_loss for epoch in itertools.islice(trainer.epochs(), stop)]
+
+
+def test_a_seed_repeats_bit_for_bit_and_another_does_not(trainer):
+    # One after the other: dropout draws from torch's own generator, which a trial has to itself.
+    first = trainer(epochs=2)
+    of_first = losses(first)
+    again = trainer(epochs=2)
+    assert losses(again) == of_first
+    for name, weights in first.model.state_dict().items():
+        assert torch.equal(weights, again.model.state_dict()[name]), name
+    assert first.best_valid == again.best_valid
+    assert losses(trainer(epochs=1, seed=2)) != of_first[:1]
+
+
+def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer):
+    whole = trainer(epochs=3)
+    expected = losses(whole)
+    stopped = trainer(epochs=3)
+    assert losses(stopped, 1) == expected[:1]
+    tensors, values = stopped.state()
+    tensors = {key: tensor.clone() for key, tensor in tensors.items()}
+    torch.manual_seed(99)
+    resumed = trainer(epochs=3)
+    resumed.restore(tensors, values)
+    assert losses(resumed) == expected[1:]
+    for part in ("valid", "test"):
+        assert np.array_equal(resumed.final_ranks()[part], whole.final_ranks()[part])
+
+
+def test_it_stops_when_patience_is_used_up_and_keeps_the_best(trainer):
+    """A learning rate too small to change a rank: epoch 1 stays the best."""
+    stuck = trainer(learning_rate=1e-12, patience=3, epochs=50)
+    epochs = list(stuck.epochs())
+    assert [epoch.improved for epoch in epochs] == [True, False, False, False]
+    assert stuck.best_epoch == 1
+    assert stuck.best_valid == epochs[0].valid
+
+
+def test_the_best_weights_are_the_ones_that_are_tested(trainer):
+    """Worse weights after the best epoch must not reach the final ranks."""
+    done = trainer(epochs=2)
+    list(done.epochs())
+    best = dict(done.best_weights)
+    with torch.no_grad():
+        for parameter in done.model.parameters():
+            parameter.normal_()
+    ranks = done.final_ranks()
+    assert means(ranks["valid"]) == done.best_valid
+    done.model.load_state_dict(best)
+    test = rank_targets(done.model, done.items, done.split.test)
+    assert np.array_equal(ranks["test"], test)
+
+
+def test_it_learns_what_popularity_cannot_know(trainer):
+    """A few epochs at a high rate: well above ranking by popularity on the same targets."""
+    learner = trainer(
+        epochs=12, learning_rate=0.01, hidden_size=32, inner_size=32, heads=2, batch_size=64
+    )
+    list(learner.epochs())
+    train = np.concatenate(
+        [
+            learner.items[start:end].numpy()
+            for start, end in zip(learner.split.train_starts, learner.split.train_ends, strict=True)
+        ]
+    )
+    counts = np.bincount(train, minlength=learner.model.n_items)
+    targets = learner.items[learner.split.valid.positions].numpy()
+    popularity = means((counts >= counts[targets][:, None]).sum(axis=1))
+    print(f"popularity {popularity['ndcg@10']:.4f}, BERT4Rec {learner.best_valid['ndcg@10']:.4f}")
+    assert learner.best_valid["ndcg@10"] > 2 * popularity["ndcg@10"]
+
+
+def test_a_loss_that_is_no_number_stops_with_epoch_and_learning_rate(trainer, monkeypatch):
+    broken = trainer(learning_rate=0.5)
+    monkeypatch.setattr(
+        broken.model, "loss", lambda *_: sum(p.sum() for p in broken.model.parameters()) * math.nan
+    )
+    with pytest.raises(TrainingError, match=r"nan in epoch 1 with learning_rate 0.5"):
+        list(broken.epochs())
+
+
+def test_bf16_trains_and_ranks_in_fp32(trainer):
+    half = trainer(precision="bf16", epochs=1)
+    assert math.isfinite(losses(half)[0])
+    assert {p.dtype for p in half.model.parameters()} == {torch.float32}
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(TrainingError, match="device 'cuda:77' cannot be used here"):
+        resolve_device("cuda:77")
+    with pytest.raises(TrainingError, match="device 'abacus' cannot be used here"):
+        resolve_device("abacus")
+
+
+def test_it_runs_with_torch_numpy_and_pandas_alone():
+    """A GPU machine without MLflow can time it."""
+    code = (
+        "import sys\n"
+        "for name in ('mlflow', 'click', 'tabulate', 'safetensors'):\n"
+        "    sys.modules[name] = None\n"
+        "import benchmark.trainer, benchmark.settings\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,114 @@
+"""Real command lines, a real MLflow store, a real server: what the tests share."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data that may not be redistributed; absent on most machines."""
+    folder = SHARED / "data"
+    if not (folder / "ml-1m.inter.gz").exists():
+        pytest.skip("the real data (../shared/data) are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty working directory, and no settings from outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "SEQREC_")):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def project(here) -> Path:
+    """A copy of the project as a user has it after a clone, as the working directory."""
+    for name in ("benchmark", "datasets", "models"):
+        shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("MLproject", "conda.yaml", "requirements.txt"):
+        shutil.copy(ROOT / name, here / name)
+    return here
+
+
+def command(*words: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command line of the project in the working directory, to its end."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    here = Path.cwd()
+    source = here if (here / "benchmark").is_dir() else ROOT
+    return subprocess.run(
+        [sys.executable if words[0] == "python" else words[0], *words[1:]],
+        env=os.environ | {"PYTHONPATH": str(source), "PATH": path} | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture
+def run_command(here):
+    """``run_command("python", "-m", "benchmark.train", ...)`` in an empty working directory."""
+    return command
+
+
+# The smallest trial that still exercises everything.
+TINY = ["--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", "1"]
+
+
+@pytest.fixture
+def train(here):
+    """``train("--epochs", "2", ...)``: the real command on a tiny model and the demo data."""
+    return lambda *options, **environment: command(
+        "python", "-m", "benchmark.train", "--dataset", "demo", *TINY, *options, **environment
+    )
+
+
+@pytest.fixture
+def store(here) -> MlflowClient:
+    """The embedded database that the commands use when nothing else is said."""
+    return MlflowClient(f"sqlite:///{here}/mlflow.db")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def server(here):
+    """The address of a real `mlflow server` process."""
+    uri = f"http://127.0.0.1:{free_port()}"
+    words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    words += ["--port", uri.rsplit(":", 1)[1], "--workers", "1"]
+    words += ["--backend-store-uri", f"sqlite:///{here}/server.db"]
+    words += ["--artifacts-destination", str(here / "server-artifacts")]
+    with open(here / "server.log", "w") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            try:
+                if requests.get(f"{uri}/health", timeout=1).ok:
+                    break
+            except requests.RequestException:
+                time.sleep(0.1)
+        else:
+            pytest.fail((here / "server.log").read_text())
+        yield uri
+    finally:
+        process.terminate()
+        process.wait(30)

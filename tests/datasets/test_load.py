@@ -1,0 +1,272 @@
+"""From a name to sequences: found, downloaded, checked, prepared, cached, or a clear error."""
+
+import hashlib
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import yaml
+
+import datasets
+from datasets import DataError, prepare, source, spec
+
+ROWS = "".join(f"i{item},u{user},5,{item}\n" for user in range(4) for item in range(5))
+
+
+def described(here, **changes) -> str:
+    content = {
+        "title": "Mine",
+        "sources": [{"file": "mine.csv", "reader": "amazon-2018"}],
+        **changes,
+    }
+    (here / "mine.yaml").write_text(yaml.safe_dump(content))
+    return "mine.yaml"
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """Serves ``body`` with byte ranges; breaks off after ``cut`` bytes of an answer, once."""
+
+    body, cut, ranges, requests = ROWS.encode(), None, True, []
+
+    def do_GET(self):
+        type(self).requests.append((self.path, self.headers.get("Range")))
+        if self.path == "/gone/mine.csv":
+            self.send_error(404)
+            return
+        asked = self.headers.get("Range") if self.ranges else None
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        rest = self.body[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest if self.cut is None else rest[: self.cut])
+        type(self).cut = None
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def mirror(here):
+    """A fresh handler class and the address of a real HTTP server that uses it."""
+    handler = type("Handler", (Mirror,), {"requests": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield handler, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_each_data_set_that_is_shipped_can_be_read():
+    assert spec.names() == ["amazon-books", "beauty", "demo", "ml-100k", "ml-1m"]
+    for name in spec.names():
+        assert spec.read(name).name == name
+
+
+def test_the_demo_is_marked_as_synthetic_and_repeats_itself(here):
+    first_spec, first = datasets.load("demo")
+    assert first_spec.synthetic is not None
+    assert "synthetic" in first_spec.title
+    again = prepare.prepare(spec.read("demo"))
+    assert again.digest == first.digest
+
+
+def test_the_folders_are_searched_in_order(here, monkeypatch):
+    name = described(here)
+    for folder, users in (("given", 3), ("variable", 4), ("data", 5)):
+        (here / folder).mkdir()
+        rows = "".join(f"i{i},u{u},5,{i}\n" for u in range(users) for i in range(3))
+        (here / folder / "mine.csv").write_text(rows)
+    monkeypatch.setenv(source.FOLDER_VARIABLE, "variable")
+    assert datasets.load(name, "given")[1].n_users == 3
+    assert datasets.load(name)[1].n_users == 4
+    monkeypatch.delenv(source.FOLDER_VARIABLE)
+    assert datasets.load(name)[1].n_users == 5
+
+
+def test_a_prepared_set_is_restored_and_a_changed_or_damaged_one_is_not(here, monkeypatch):
+    name = described(here)
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(ROWS)
+    _, first = datasets.load(name)
+    reads = []
+    read = prepare.readers.read
+    monkeypatch.setattr(prepare.readers, "read", lambda *a: reads.append(a) or read(*a))
+    _, again = datasets.load(name)
+    assert not reads
+    assert again.digest == first.digest
+    assert all(np.array_equal(getattr(again, f), getattr(first, f)) for f in ("items", "offsets"))
+    cached = next((here / "data/prepared").glob("mine-*.npz"))
+    cached.write_bytes(cached.read_bytes()[:-50])
+    assert datasets.load(name)[1].digest == first.digest
+    assert len(reads) == 1
+    (here / "data/mine.csv").write_text(ROWS + "i0,u9,5,1\ni1,u9,5,2\ni2,u9,5,3\n")
+    assert datasets.load(name)[1].n_users == 5
+    described(here, filters={"rating": {"min": 1}, "k_core": 4})
+    assert datasets.load(name)[1].n_users == 4
+
+
+def test_what_is_filtered_away_is_counted(here, capsys):
+    name = described(here, filters={"rating": {"min": 4}, "timestamp": {"max": 2}})
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(ROWS + "i1,u1,3,1\n")
+    datasets.load(name)
+    said = capsys.readouterr().out
+    assert "21 rows read, 1 rating outside [4.0, inf], 8 timestamp outside [-inf, 2.0]" in said
+
+
+def test_a_download_is_kept(mirror, here, monkeypatch):
+    handler, url = mirror
+    name = described(
+        here,
+        sources=[
+            {
+                "file": "mine.csv",
+                "reader": "amazon-2018",
+                "url": f"{url}/mine.csv",
+                "size": len(ROWS),
+                "sha256": hashlib.sha256(ROWS.encode()).hexdigest(),
+            }
+        ],
+    )
+    assert datasets.load(name)[1].n_users == 4
+    assert (here / "data/mine.csv").read_text() == ROWS
+    assert not list(here.glob("data/*.part"))
+    datasets.load(name)
+    assert len(handler.requests) == 1
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_broken_download_goes_on_where_it_stopped(mirror, here, ranges):
+    handler, url = mirror
+    handler.cut, handler.ranges = 200_000, ranges
+    handler.body = (ROWS * 2000).encode()  # 340 kB
+    name = described(
+        here, sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": f"{url}/mine.csv"}]
+    )
+    with pytest.raises(DataError, match=r"could not download.*mine.csv.part is kept"):
+        datasets.load(name)
+    kept = (here / "data/mine.csv.part").stat().st_size
+    assert 200_000 - source.BLOCK <= kept <= 200_000
+    assert datasets.load(name)[1].n_users == 4
+    assert handler.requests[1][1] == f"bytes={kept}-"
+    assert (here / "data/mine.csv").read_bytes() == handler.body
+
+
+def test_a_mirror_stands_in_for_every_url(mirror, here, monkeypatch):
+    handler, url = mirror
+    monkeypatch.setenv(source.MIRROR_VARIABLE, f"{url}/all/")
+    name = described(
+        here,
+        sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": "https://no.where/mine.csv"}],
+    )
+    datasets.load(name)
+    assert handler.requests == [("/all/mine.csv", None)]
+
+
+def test_without_a_network_the_error_names_url_file_and_place(here, monkeypatch):
+    monkeypatch.setenv(source.MIRROR_VARIABLE, "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(DataError) as caught:
+        datasets.load("amazon-books")
+    assert time.monotonic() - started < 15
+    message = str(caught.value)
+    for part in ("http://127.0.0.1:9/Amazon_Books.zip", "the file Amazon_Books.zip in data"):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_a_page_that_is_gone_is_said_so(mirror, here):
+    _, url = mirror
+    name = described(
+        here, sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": f"{url}/gone/mine.csv"}]
+    )
+    with pytest.raises(DataError, match="404"):
+        datasets.load(name)
+
+
+def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
+    _, url = mirror
+    wrong = {
+        "file": "mine.csv",
+        "reader": "amazon-2018",
+        "url": f"{url}/mine.csv",
+        "sha256": "0" * 64,
+    }
+    name = described(here, sources=[wrong])
+    with pytest.raises(DataError, match="wrong checksum: sha256 is "):
+        datasets.load(name)
+    assert not list(here.glob("data/mine*"))
+    (here / "data/mine.csv").write_text(ROWS)
+    with pytest.raises(DataError, match=r"data/mine.csv: wrong checksum"):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "message"),
+    [
+        ({"filters": {"rating": {"min": 6}}}, ROWS, "no interaction is left after the filters"),
+        ({"filters": {"k_core": 50}}, ROWS, "no interaction is left after the filters"),
+        ({}, "i1,u1,5,1\ni2,u1,5,2\ni1,u2,5,1\n", "no user has three interactions"),
+        ({"title": None, "reader": "x"}, ROWS, "mine.yaml: unknown key 'reader' in the file"),
+        ({"sources": [{"file": "a"}]}, ROWS, "mine.yaml: sources: missing 1 required"),
+        ({"sources": [{"file": "a", "reader": "x"}]}, ROWS, "mine.yaml: reader 'x' is none of"),
+        ({"sources": []}, ROWS, "mine.yaml: give either sources or synthetic"),
+        ({"filters": {"rating": 3}}, ROWS, "filters.rating should be a mapping, not 3"),
+        (
+            {"filters": {"rating": {"least": 3}}},
+            ROWS,
+            "filters.rating should have min, max or both",
+        ),
+        ({"filters": {"price": 3}}, ROWS, "unknown key 'price' in filters"),
+        ({"split": "random"}, ROWS, "split 'random' is none of leave-one-out"),
+    ],
+)
+def test_bad_data_and_bad_specs_are_named(here, changes, rows, message):
+    name = described(here, **changes)
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(rows)
+    with pytest.raises(DataError, match=message):
+        datasets.load(name)
+
+
+def test_unknown_names_and_folders_are_named(here):
+    with pytest.raises(DataError, match=r"no data set is called 'ml-2m': choose one of amazon-b"):
+        datasets.load("ml-2m")
+    with pytest.raises(DataError, match=r"no\.yaml: no such file"):
+        datasets.load("no.yaml")
+    (here / "bad.yaml").write_text("title: [")
+    with pytest.raises(DataError, match=r"bad\.yaml: cannot be read as YAML"):
+        datasets.load("bad.yaml")
+    with pytest.raises(DataError, match="nowhere: the data folder does not exist"):
+        datasets.load("ml-1m", "nowhere")
+
+
+def test_users_with_fewer_than_three_items_are_counted(here):
+    name = described(here)
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(ROWS + "i1,short,5,1\ni2,short,5,2\n")
+    described_as, sequences = datasets.load(name)
+    assert sequences.statistics["users_not_evaluated"] == 1
+    assert len(described_as.split_of(sequences).test.users) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "interactions", "users", "items"),
+    [
+        ("ml-1m", 834_449, 6_033, 3_123),
+        ("ml-100k", 80_393, 939, 1_016),
+        ("beauty", 353_962, 40_226, 54_542),
+    ],
+)
+def test_real_data_have_the_published_counts(here, shared_data, name, interactions, users, items):
+    counts = datasets.load(name, shared_data)[1].statistics
+    assert (counts["interactions"], counts["users"], counts["items"]) == (
+        interactions,
+        users,
+        items,
+    )
+    started = time.perf_counter()
+    datasets.load(name, shared_data)
+    print(f"{name}: restored in {time.perf_counter() - started:.3f} s")

@@ -1,0 +1,115 @@
+"""Every format the field publishes is read; a row that does not fit is named by file and line."""
+
+import gzip
+import zipfile
+
+import pytest
+
+from datasets import DataError, readers
+
+ROWS = [("u1", "i1", 5.0, 100.0), ("u1", "i2", 3.0, 200.0), ("u2", "i1", 4.0, 150.0)]
+FILES = {
+    "recbole": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    "u1\ti1\t5\t100\nu1\ti2\t3.0\t200\nu2\ti1\t4\t150\n",
+    "amazon-2014": "u1,i1,5.0,100\nu1,i2,3.0,200\nu2,i1,4.0,150\n",
+    "amazon-2018": "i1,u1,5.0,100\ni2,u1,3.0,200\ni1,u2,4.0,150\n",
+    "amazon-2023": "user_id,parent_asin,rating,timestamp\n"
+    "u1,i1,5.0,100000\nu1,i2,3.0,200000\nu2,i1,4.0,150000\n",
+    "movielens-dat": "u1::i1::5::100\nu1::i2::3::200\nu2::i1::4::150\n",
+    "movielens-100k": "u1\ti1\t5\t100\nu1\ti2\t3\t200\nu2\ti1\t4\t150\n",
+    "movielens-csv": "userId,movieId,rating,timestamp\n"
+    "u1,i1,5.0,100\nu1,i2,3.0,200\nu2,i1,4.0,150\n",
+}
+
+
+def rows(path, reader, member=None):
+    return [tuple(row) for chunk in readers.read(path, reader, member) for row in _ordered(chunk)]
+
+
+def _ordered(chunk):
+    names = [n for n in ("user", "item", "rating", "timestamp") if n in chunk]
+    return chunk[names].itertuples(index=False)
+
+
+@pytest.mark.parametrize("reader", FILES)
+def test_each_format_gives_the_same_interactions(here, reader):
+    (here / "file").write_text(FILES[reader])
+    assert rows(here / "file", reader) == ROWS
+
+
+def test_user_item_text_has_neither_rating_nor_time(here):
+    (here / "beauty.txt").write_text("1 7\n1 8\n2 7\n")
+    assert rows(here / "beauty.txt", "user-item-text") == [("1", "7"), ("1", "8"), ("2", "7")]
+
+
+def test_gzip_and_zip_are_unpacked_as_they_are_read(here):
+    with gzip.open(here / "a.inter.gz", "wt") as out:
+        out.write(FILES["recbole"])
+    with zipfile.ZipFile(here / "a.zip", "w") as archive:
+        archive.writestr("books/books.item", "item_id:token\n")
+        archive.writestr("books/books.inter", FILES["recbole"])
+    assert rows(here / "a.inter.gz", "recbole") == ROWS
+    assert rows(here / "a.zip", "recbole", "*.inter") == ROWS
+
+
+def test_ids_stay_text_whatever_they_look_like(here):
+    (here / "f").write_text("0012,NA,5,1\n1e5,nan,5,2\n")
+    assert [r[:2] for r in rows(here / "f", "amazon-2014")] == [("0012", "NA"), ("1e5", "nan")]
+
+
+def test_a_file_of_several_chunks_is_read_whole(here, monkeypatch):
+    monkeypatch.setattr(readers, "ROWS_PER_CHUNK", 2)
+    (here / "f").write_text(FILES["amazon-2018"])
+    assert rows(here / "f", "amazon-2018") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "message"),
+    [
+        ("recbole", "", "f: the file is empty"),
+        ("recbole", "user_id:token\titem_id:token\n1\t2\n", "f:1: the header should name 'timest"),
+        ("amazon-2018", "i,u,5,1\ni,u,5\n", "f:2: 3 fields instead of 4"),
+        ("amazon-2018", "i,u,5,1\ni,u,5,1,9\n", "f:2: 5 fields instead of 4"),
+        ("amazon-2018", "i,u,5,1\ni,u,five,1\n", "f:2: rating is not a number"),
+        ("amazon-2018", "i,u,5,1\ni,,5,1\n", "f:2: user is empty"),
+        ("amazon-2018", "i,u,5,1\n\ni,u,5,1\n", "f:2: 1 fields instead of 4"),
+        ("amazon-2018", "i,u,5,nan\n", "f:1: timestamp is not a number"),
+        ("movielens-dat", "u::i::5::1\nu:i:5:1\n", "f:2: 4 fields instead of 7"),
+        ("user-item-text", "1 2\n1\n", "f:2: 1 fields instead of 2"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_named(here, reader, content, message):
+    (here / "f").write_text(content)
+    with pytest.raises(DataError, match=message.replace("(", r"\(")):
+        rows(here / "f", reader)
+
+
+def test_the_line_is_right_in_a_later_chunk_and_behind_a_header(here, monkeypatch):
+    monkeypatch.setattr(readers, "ROWS_PER_CHUNK", 2)
+    (here / "f").write_text(FILES["amazon-2023"] + "u1,i1,x,1\n")
+    with pytest.raises(DataError, match=r"f:5: rating is not a number.*'u1,i1,x,1'"):
+        rows(here / "f", "amazon-2023")
+
+
+def test_damaged_archives_are_no_tracebacks(here):
+    with gzip.open(here / "a.gz", "wt") as out:
+        out.write("i,u,5,1\n" * 10_000)
+    (here / "cut.gz").write_bytes((here / "a.gz").read_bytes()[:60])
+    (here / "no.gz").write_bytes(b"not gzip")
+    (here / "no.zip").write_bytes(b"not a zip")
+    for name in ("cut.gz", "no.gz", "no.zip"):
+        with pytest.raises(DataError, match=f"{name}: damaged archive"):
+            rows(here / name, "amazon-2018")
+
+
+def test_a_zip_without_the_file_says_what_it_holds(here):
+    with zipfile.ZipFile(here / "a.zip", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(DataError, match=r"should hold one \*.inter, holds readme.txt"):
+        rows(here / "a.zip", "recbole", "*.inter")
+
+
+def test_text_that_is_not_utf8_is_refused(here):
+    (here / "f").write_bytes(b"i,u,5,1\ni\xff,u,5,1\n")
+    with pytest.raises(DataError, match="f: not UTF-8"):
+        rows(here / "f", "amazon-2018")
