@@ -6,13 +6,15 @@ python -m benchmark.train --dataset demo --learning-rate 0.001
 python -m benchmark.train --resume 5f3c...         # go on with a trial that was cut off
 """
 
+from dataclasses import replace
+
 import click
 from tqdm import tqdm
 
 import datasets
 from benchmark import checkpoint, cli, tracking
 from benchmark.settings import Settings
-from benchmark.trainer import SELECTION_METRIC, Trainer
+from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
 from datasets import Sequences, Spec
 
 
@@ -20,44 +22,72 @@ from datasets import Sequences, Spec
 @cli.setting_options
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
 @click.option("--resume", metavar="RUN_ID", help="Go on with that trial, with its own settings.")
-def train(data_dir: str | None, resume: str | None, **values) -> None:
+@click.pass_context
+def train(context: click.Context, data_dir: str | None, resume: str | None, **values) -> None:
     """Train a model on a data set, and log params, metrics and checkpoints to MLflow.
 
     The trial becomes a run of the experiment that is named after the data set, unless
     `mlflow run --experiment-name` names another.
     """
     client = tracking.connect()
-    trial, last = None, None
     if resume:
         trial, settings, last = tracking.resume(client, resume)
+        settings = _resumed_settings(context, settings, values)
     else:
-        try:
-            settings = Settings(**values)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+        settings = _settings(values)
     spec, sequences = datasets.load(settings.dataset, data_dir)
     describe(spec, sequences)
-    with tqdm(total=settings.epochs, unit="epoch", disable=None, leave=False) as bar:
-        trainer = Trainer(settings, sequences, spec.split_of(sequences), _epoch_bar)
-        if last:
-            trainer.restore(*checkpoint.load(last))
-        trial = trial or tracking.start(client, settings, spec, sequences, trainer.device)
+    trainer = Trainer(settings, sequences, spec.split_of(sequences), _epoch_bar)
+    if not resume:
+        trial = tracking.start(client, settings, spec)
+    with trial.ends():
+        if resume:
+            trial.check_data(sequences)
+            if last:  # else it was cut off in its first epoch, and starts anew
+                trainer.restore(*checkpoint.load(last))
+        else:
+            trial.log_start(settings, spec, sequences, trainer.device)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
-        with trial.ends():
-            bar.update(trainer.epoch)
-            for epoch in trainer.epochs():
-                trial.log_epoch(epoch)
-                trial.log_checkpoint(trainer, best=epoch.improved)
-                best = trainer.best_valid[SELECTION_METRIC]
-                bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
-                bar.update()
-                bar.write(_line(epoch, trainer))
-            result = trial.log_result(trainer, trainer.final_ranks(), sequences)
-    summary = "  ".join(f"{name} {value:.4f}" for name, value in result["test"].items())
+        watch(trainer, trial)
+        result = trial.log_result(trainer, trainer.final_ranks(), sequences)
+    metrics = "  ".join(f"{name} {value:.4f}" for name, value in result["test"].items())
     click.echo(
         f"best epoch {trainer.best_epoch} of {trainer.epoch}, {trainer.seconds:.1f} s; "
-        f"test  {summary}"
+        f"test  {metrics}"
     )
+
+
+def watch(trainer: Trainer, trial: tracking.Trial) -> None:
+    """Train to the end; log and show each epoch as it comes."""
+    total = trainer.settings.epochs
+    with tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar:
+        for epoch in trainer.epochs():
+            trial.log_epoch(epoch)
+            trial.log_checkpoint(trainer, best=epoch.improved)
+            best = trainer.best_valid[SELECTION_METRIC]
+            bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
+            bar.update()
+            with bar.external_write_mode():  # the bar makes room for a line
+                click.echo(_line(epoch))
+
+
+def _settings(values: dict) -> Settings:
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _resumed_settings(context: click.Context, settings: Settings, values: dict) -> Settings:
+    """The trial's own settings, on the device asked for now; nothing else can change."""
+    given = {k: v for k, v in values.items() if context.get_parameter_source(k).name != "DEFAULT"}
+    device = given.pop("device", settings.device)
+    for name, value in given.items():
+        if value != getattr(settings, name):
+            raise click.UsageError(
+                f"{name} is {getattr(settings, name)} in the trial to resume, and stays so"
+            )
+    return replace(settings, device=device)
 
 
 def describe(spec: Spec, sequences: Sequences) -> None:
@@ -88,7 +118,7 @@ def _epoch_bar(batches, *, total: int, epoch: int):
     )
 
 
-def _line(epoch, trainer: Trainer) -> str:
+def _line(epoch: Epoch) -> str:
     mark = "  *" if epoch.improved else ""
     return (
         f"epoch {epoch.number}: loss {epoch.train_loss:.4f}  "

@@ -11,17 +11,19 @@ class Walks:
     """Users walk over items: mostly to a successor of the last item, else to a favourite topic.
 
     Each item has a few successors of its own, with fixed probabilities; popularity is skewed.
+    The first successor is twice as likely as the second, and so on.
     """
 
     users: int
     items: int
     seed: int
-    topics: int = 20
-    successors: int = 3
-    follow: float = 0.7
+    topics: int
+    successors: int
+    follow: float
     """Probability that the next item is a successor of the last one."""
-    shortest: int = 10
-    longest: int = 40
+    shortest: int
+    longest: int
+    """Interactions per user, evenly distributed between these."""
 
     def generate(self) -> pd.DataFrame:
         """Columns user and item (str), timestamp (float64), in time order for each user."""
@@ -29,7 +31,7 @@ class Walks:
         popularity = 1 / np.arange(1, self.items + 1) ** 0.5
         topic_of = rng.integers(self.topics, size=self.items)
         next_items = rng.integers(self.items, size=(self.items, self.successors))
-        step = 0.5 ** np.arange(self.successors)  # the first successor is twice the second, ...
+        step = 0.5 ** np.arange(self.successors)
         taste = rng.integers(self.topics, size=self.users)
         weights = popularity * np.where(topic_of == np.arange(self.topics)[:, None], 1.0, 0.02)
         cumulative = (weights / weights.sum(axis=1, keepdims=True)).cumsum(axis=1)

@@ -1,13 +1,7 @@
 """Writing: the MLflow run of one trial."""
 
-import json
 import os
-import platform
-import shlex
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +12,15 @@ import pandas as pd
 import torch
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark import checkpoint
-from benchmark.evaluation import PROTOCOL
 from benchmark.metrics import means
 from benchmark.settings import Settings
-from benchmark.tracking import schema
+from benchmark.tracking import provenance, schema
 from benchmark.tracking.server import TrackingError
 from benchmark.trainer import Epoch, Trainer
 from datasets import Sequences, Spec, Targets
@@ -43,7 +36,7 @@ class Trial:
     """One trial's run: what is logged while it trains, and how it ends."""
 
     def __init__(self, client: MlflowClient, run: Run, logged_epochs: int = 0):
-        self.client, self.run_id = client, run.info.run_id
+        self.client, self.run, self.run_id = client, run, run.info.run_id
         self.experiment = client.get_experiment(run.info.experiment_id).name
         self.logged_epochs = logged_epochs
 
@@ -58,6 +51,7 @@ class Trial:
             raise Terminated
 
         before = signal.signal(signal.SIGTERM, terminate)
+        self.client.update_run(self.run_id, status="RUNNING")  # again, if it is resumed
         try:
             yield
         except (KeyboardInterrupt, Terminated):
@@ -75,6 +69,32 @@ class Trial:
         if failure:
             self.client.set_tag(self.run_id, schema.FAILURE, failure[:500])
         self.client.set_terminated(self.run_id, status)
+
+    def log_start(
+        self, settings: Settings, spec: Spec, sequences: Sequences, device: torch.device
+    ) -> None:
+        """All that is known before the first step."""
+        params = settings.as_dict()
+        tags = provenance.tags(settings, spec, sequences, device)
+        # What was given with -P is there already: `mlflow run` logs it, and params never change.
+        new = {key: value for key, value in params.items() if key not in self.run.data.params}
+        self.client.log_batch(
+            self.run_id,
+            params=[Param(key, str(value)) for key, value in new.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        self.client.log_inputs(self.run_id, [provenance.data(spec, sequences)])
+        config = yaml.safe_dump(params, sort_keys=False)
+        self._keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+
+    def check_data(self, sequences: Sequences) -> None:
+        """Raises TrackingError if these are not the data that the trial was started on."""
+        before = self.run.data.tags.get(schema.DATA_DIGEST)
+        if before != sequences.digest:
+            raise TrackingError(
+                f"run {self.run_id} cannot be resumed: it was started on data with digest "
+                f"{before}, these have {sequences.digest}"
+            )
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Metrics of one epoch, step = epoch. One that a resumed trial repeats is there already."""
@@ -127,38 +147,28 @@ class Trial:
             self.client.log_artifact(self.run_id, path, None if parent == "." else parent)
 
 
-def start(
-    client: MlflowClient,
-    settings: Settings,
-    spec: Spec,
-    sequences: Sequences,
-    device: torch.device,
-) -> Trial:
-    """A run that says all that is known before the first step."""
-    run = _create_run(client, settings, spec)
-    params = settings.as_dict()
-    tags = {
-        schema.DATA_DIGEST: sequences.digest,
-        schema.PROTOCOL: f"{spec.split}; {PROTOCOL}",
-        schema.COMMAND: settings.command(),
-        schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
-        schema.GIT_COMMIT: _git_commit(),
-        schema.HOST: socket.gethostname(),
-        schema.DEVICE: _device_name(device),
-        schema.DATASET_TITLE: spec.title,
-        schema.DATASET_CARD: spec.card or "",
-        schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
-    }
-    client.log_batch(
-        run.info.run_id,
-        # What was given with -P is there already: `mlflow run` logs it, and params never change.
-        params=[Param(k, str(v)) for k, v in params.items() if k not in run.data.params],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
-    client.log_inputs(run.info.run_id, [_dataset_input(spec, sequences)])
+def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
+    """A run for a new trial.
+
+    It is the run that `mlflow run` made, if that stands in an experiment of the user's choice; else
+    a new one in the experiment that is named after the data set. (Without --experiment-name
+    `mlflow run` makes its run in the Default experiment, and a run cannot be moved: that one is
+    left with a note of where the trial is.)
+    """
+    launched = os.environ.get("MLFLOW_RUN_ID")
+    if launched and _experiment_of(client, launched) != DEFAULT_EXPERIMENT:
+        return Trial(client, client.get_run(launched))
+    experiment = client.get_experiment_by_name(spec.name)
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"experiment {spec.name!r} is deleted; to restore it: "
+            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        )
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name)
+    name = f"{settings.model} learning_rate={settings.learning_rate} seed={settings.seed}"
+    run = client.create_run(experiment_id, run_name=name, tags=resolve_tags())
     trial = Trial(client, run)
-    config = yaml.safe_dump(params, sort_keys=False)
-    trial._keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+    _leave_note(trial)
     return trial
 
 
@@ -179,70 +189,21 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | N
     except (MlflowException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise TrackingError(f"run {run_id} cannot be resumed: {error}") from None
     losses = client.get_metric_history(run_id, "train/loss")
-    client.update_run(run_id, status="RUNNING")
-    logged = max((metric.step for metric in losses), default=0)
-    return Trial(client, run, logged), settings, last and Path(last)
+    trial = Trial(client, run, max((metric.step for metric in losses), default=0))
+    _leave_note(trial)
+    return trial, settings, last and Path(last)
 
 
-def _create_run(client: MlflowClient, settings: Settings, spec: Spec) -> Run:
-    """The run that `mlflow run` made, if it stands in an experiment of the user's choice; else a
-    new one in the experiment that is named after the data set.
+def _experiment_of(client: MlflowClient, run_id: str) -> str:
+    return client.get_run(run_id).info.experiment_id
 
-    Without --experiment-name `mlflow run` makes its run in the Default experiment, and a run cannot
-    be moved: that one is left with a note of where the trial is.
-    """
+
+def _leave_note(trial: Trial) -> None:
+    """Say in the run that `mlflow run` made, if it did, that the trial is another one."""
     launched = os.environ.get("MLFLOW_RUN_ID")
     if launched:
-        run = client.get_run(launched)
-        if run.info.experiment_id != DEFAULT_EXPERIMENT:
-            return run
-    experiment = client.get_experiment_by_name(spec.name)
-    if experiment is not None and experiment.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"experiment {spec.name!r} is deleted; to restore it: "
-            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
-        )
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name)
-    name = f"{settings.model} learning_rate={settings.learning_rate} seed={settings.seed}"
-    run = client.create_run(experiment_id, run_name=name, tags=resolve_tags())
-    if launched:
-        note = f"This run only started trial {run.info.run_id} in experiment {spec.name}."
-        client.set_tag(launched, "mlflow.note.content", note)
-    return run
-
-
-def _dataset_input(spec: Spec, sequences: Sequences) -> DatasetInput:
-    """What `mlflow.log_input` would log; the statistics are its profile."""
-    dataset = Dataset(
-        name=spec.name,
-        digest=sequences.digest,
-        source_type="code" if spec.synthetic else "http",
-        source=json.dumps({"url": [source.url or source.file for source in spec.sources]}),
-        profile=json.dumps(sequences.statistics),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def _git_commit() -> str:
-    """The commit of the code, with + if files were changed since; empty outside a checkout."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        return commit + ("+" if commit and git("status", "--porcelain", "-uno") else "")
-    except OSError:  # no git on this machine
-        return ""
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}), threads: {torch.get_num_threads()}"
+        note = f"This run only started trial {trial.run_id} in experiment {trial.experiment}."
+        trial.client.set_tag(launched, "mlflow.note.content", note)
 
 
 def _rank_table(sequences: Sequences, targets: Targets, ranks: np.ndarray) -> pd.DataFrame:

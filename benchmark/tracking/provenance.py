@@ -1,0 +1,70 @@
+"""Where a result comes from: data, protocol, code, command and machine, as tags and an input."""
+
+import json
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+from benchmark.evaluation import PROTOCOL
+from benchmark.settings import Settings
+from benchmark.tracking import schema
+from datasets import Sequences, Spec
+
+
+def tags(
+    settings: Settings, spec: Spec, sequences: Sequences, device: torch.device
+) -> dict[str, str]:
+    """The tags of ``schema`` for a trial that starts now, in this process."""
+    return {
+        schema.DATA_DIGEST: sequences.digest,
+        schema.PROTOCOL: f"{spec.split}; {PROTOCOL}",
+        schema.COMMAND: settings.command(),
+        schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        schema.GIT_COMMIT: _git_commit(),
+        schema.HOST: socket.gethostname(),
+        schema.DEVICE: _device_name(device),
+        schema.DATASET_TITLE: spec.title,
+        schema.DATASET_CARD: spec.card or "",
+        schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
+    }
+
+
+def data(spec: Spec, sequences: Sequences) -> DatasetInput:
+    """What `mlflow.log_input` would log; the statistics are its profile."""
+    sources = [source.url or source.file for source in spec.sources]
+    dataset = Dataset(
+        name=spec.name,
+        digest=sequences.digest,
+        source_type="code" if spec.synthetic else "http",
+        source=json.dumps({"url": sources}),
+        profile=json.dumps(sequences.statistics),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _git_commit() -> str:
+    """The commit of the code, with + if files were changed since; empty outside a checkout."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return commit + ("+" if commit and git("status", "--porcelain", "-uno") else "")
+    except OSError:  # no git on this machine
+        return ""
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({platform.machine()}), threads: {torch.get_num_threads()}"

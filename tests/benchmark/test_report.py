@@ -1,0 +1,178 @@
+"""`python -m benchmark.report` as a user runs it, against a real store and a real server."""
+
+import time
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from tests import published
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def report(run_command):
+    return lambda *options, **environment: run_command(
+        "python", "-m", "benchmark.report", *options, **environment
+    )
+
+
+def log(client, experiment, learning_rate, ndcg, status="FINISHED", **tags):
+    """One run of the schema with a validation ndcg@10, or with none at all; its id."""
+    found = client.get_experiment_by_name(experiment)
+    experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+    run_id = client.create_run(experiment_id, run_name=f"lr {learning_rate}").info.run_id
+    values = {"trial_seconds": 10.0, "best_epoch": 3} if ndcg else {}
+    for part in ("best_valid", "test") if ndcg else ():
+        # Worse by recall where it is better by ndcg, to tell the two rankings apart.
+        values |= {f"{part}/{n}_at_10": 1 - ndcg for n in ("recall", "hit", "precision")}
+        values |= {f"{part}/{n}_at_10": ndcg for n in ("ndcg", "mrr")}
+    client.log_batch(
+        run_id,
+        metrics=[Metric(key, value, 1, 1) for key, value in values.items()],
+        params=[Param("learning_rate", str(learning_rate)), Param("model", "BERT4Rec")],
+        tags=[RunTag(key, value) for key, value in tags.items()],
+    )
+    if status != "RUNNING":
+        client.set_terminated(run_id, status)
+    return run_id
+
+
+def rows(text):
+    """Cells of the tables of a report, by their first heading."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line] for line in lines]
+
+
+def test_runs_with_the_published_figures_give_the_published_page(report, store, here):
+    published.log(store)
+    done = report("--experiment", "amazon-books", "--layout", "page", "--output", "page.md")
+    assert done.returncode == 0, done.stderr
+    expected = (ROOT / "tests/published_page.md").read_bytes()
+    assert (here / "page.md").read_bytes() == expected
+
+
+def test_by_default_the_page_is_followed_by_tables_in_a_file_that_is_named(report, store, here):
+    published.log(store)
+    done = report("--experiment", "amazon-books")
+    assert "report written to reports/amazon-books.md" in done.stdout
+    text = (here / "reports/amazon-books.md").read_text()
+    assert text.startswith((ROOT / "tests/published_page.md").read_text())
+    found = rows(text)
+    assert [row[:5] for row in found[:1] + found[2:4]] == [
+        ["rank", "model", "learning_rate", "valid ndcg@10", "test recall@10"],
+        ["1", "BERT4Rec", "0.0003", "0.0387", "0.0526"],
+        ["2", "BERT4Rec", "0.0005", "0.0353", "0.0487"],
+    ]
+
+
+def test_a_real_server_gives_the_same_page(report, server, here):
+    published.log(MlflowClient(server))
+    done = report("--experiment", "amazon-books", "--layout", "page", "--tracking-uri", server)
+    assert done.returncode == 0, done.stderr
+    expected = (ROOT / "tests/published_page.md").read_bytes()
+    assert (here / "reports/amazon-books.md").read_bytes() == expected
+
+
+def test_a_trained_trial_is_reported_with_its_command_and_data(report, train, here):
+    assert train("--epochs", "1", "--learning-rate", "0.02").returncode == 0
+    done = report("--experiment", "demo")
+    assert done.returncode == 0, done.stderr
+    text = (here / "reports/demo.md").read_text()
+    assert "- **Dataset**: [Demo (synthetic)](../datasets/demo.yaml)" in text
+    assert "  learning_rate choice [0.02]" in text
+    assert "**The data are synthetic**" in text
+    assert "`mlflow run . -P dataset=demo -P learning_rate=0.02 -P epochs=1" in text
+    assert "| 3,000   | 200     | 38,187" in text
+    for line in ("leave-one-out", "every item a candidate", "ties rank last", "at most 50"):
+        assert f"- {line}" in text
+
+
+def test_the_metric_decides_the_ranking(report, store, here):
+    log(store, "e", 0.1, 0.3)
+    log(store, "e", 0.2, 0.4)
+    for metric, best in (("ndcg@10", "0.2"), ("recall@10", "0.1")):
+        assert report("--experiment", "e", "--metric", metric).returncode == 0
+        text = (here / "reports/e.md").read_text()
+        assert f"best params:  {{'learning_rate': {best}}}" in text
+    assert "best loss: -0.7]" in text
+
+
+def test_trials_that_did_not_finish_are_listed_and_never_ranked(report, store, here):
+    log(store, "e", 0.1, 0.3)
+    log(store, "e", 0.2, 0.9, status="RUNNING")
+    log(store, "e", 0.3, 0.9, status="KILLED")
+    log(store, "e", 0.4, None, status="FAILED", failure="TrainingError: the loss is nan")
+    log(store, "e", 0.5, None)
+    assert report("--experiment", "e").returncode == 0
+    text = (here / "reports/e.md").read_text()
+    assert "learning_rate choice [0.1]" in text
+    why = {row[0]: row[2] for row in rows(text.split("## Not ranked")[1])}
+    assert {key: why[key] for key in why if key.startswith("lr")} == {
+        "lr 0.2": "running",
+        "lr 0.3": "killed",
+        "lr 0.4": "failed: TrainingError: the loss is nan",
+        "lr 0.5": "finished without results",
+    }
+
+
+def test_other_data_and_other_protocols_are_not_ranked_together(report, store, here):
+    for learning_rate in (0.1, 0.2):
+        log(store, "e", learning_rate, 0.3, data_digest="aaa", protocol="p")
+    log(store, "e", 0.3, 0.9, data_digest="bbb", protocol="p")
+    log(store, "e", 0.4, 0.9, data_digest="aaa", protocol="q")
+    assert report("--experiment", "e").returncode == 0
+    text = (here / "reports/e.md").read_text()
+    assert "learning_rate choice [0.1, 0.2]" in text
+    assert "| other data_digest: bbb instead of aaa" in text
+    assert "| other protocol: q instead of p" in text
+
+
+def test_names_from_runs_are_text_and_no_markup(report, store, here):
+    log(store, "e", 0.1, 0.3)
+    log(store, "e", 0.2, None, status="FAILED", failure="<script>alert(1)</script>\n| a | b |")
+    assert report("--experiment", "e").returncode == 0
+    text = (here / "reports/e.md").read_text()
+    assert "&lt;script>alert(1)&lt;/script> \\| a \\| b \\|" in text
+
+
+def test_learning_rates_are_numbers_however_they_were_written(report, store, here):
+    for text, ndcg in (("3e-4", 0.3), ("0.0003", 0.2), ("0.01", 0.1)):
+        log(store, "e", text, ndcg)
+    assert report("--experiment", "e", "--layout", "page").returncode == 0
+    page = (here / "reports/e.md").read_text()
+    assert "learning_rate choice [0.0003, 0.01]" in page
+    assert page.count("learning_rate:0.0003\n") == 2
+
+
+def test_an_experiment_that_is_missing_empty_or_without_results_is_one_line(report, store, here):
+    store.create_experiment("empty")
+    log(store, "failed", 0.1, None, status="FAILED", failure="TrainingError: the loss is nan")
+    for name, message in (
+        ("no", f"there is no experiment 'no' at {store.tracking_uri}; there are: "),
+        ("empty", f"experiment 'empty' at {store.tracking_uri} has no runs yet"),
+        ("failed", "no trial has finished, so there is nothing to rank: lr 0.1 failed: Training"),
+    ):
+        done = report("--experiment", name)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: ")
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not (here / "reports").exists()
+
+
+def test_a_server_that_does_not_answer_is_one_line_in_seconds(report):
+    started = time.monotonic()
+    done = report("--experiment", "e", "--tracking-uri", "http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the tracking server http://127.0.0.1:9 does not answer")
+    assert len(done.stderr.splitlines()) == 1
+    print(f"gave up after {time.monotonic() - started:.1f} s")
+
+
+def test_an_output_that_cannot_be_written_is_said_so(report, store, here):
+    log(store, "e", 0.1, 0.3)
+    (here / "file").write_text("")
+    done = report("--experiment", "e", "--output", "file/report.md")
+    assert done.returncode == 1
+    assert "file/report.md: cannot be written" in done.stderr

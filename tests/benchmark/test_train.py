@@ -1,0 +1,171 @@
+"""`python -m benchmark.train` as a user runs it, and what it leaves in the store."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark import checkpoint
+from benchmark.metrics import NAMES, means
+from tests.conftest import ROOT, TINY
+
+
+def trials(store, experiment="demo"):
+    found = store.get_experiment_by_name(experiment)
+    return store.search_runs([found.experiment_id]) if found else []
+
+
+def values(store, run, key):
+    history = store.get_metric_history(run.info.run_id, key)
+    return [(metric.step, metric.value) for metric in history]
+
+
+def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
+    done = train("--epochs", "3", "--learning-rate", "0.01", "--seed", "7")
+    assert done.returncode == 0, done.stderr
+    assert "SYNTHETIC data" in done.stdout
+    assert "epoch 3: loss" in done.stdout
+    assert "\r" not in done.stdout + done.stderr  # no progress bars where nobody watches
+
+    (run,) = trials(store)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["learning_rate"] == "0.01"
+    assert run.data.params["hidden_size"] == "8"
+    assert run.data.params["batch_size"] == "128"  # a default is a setting too
+    for key in ("train/loss", "sequences_per_second", *(f"valid/{n}" for n in ("mrr_at_10",))):
+        assert [step for step, _ in values(store, run, key)] == [1, 2, 3]
+    tags = run.data.tags
+    assert tags["synthetic"] == "true"
+    assert tags["command"].startswith(
+        "mlflow run . -P dataset=demo -P learning_rate=0.01 -P seed=7"
+    )
+    assert tags["command_line"].endswith("--learning-rate 0.01 --seed 7")
+    for name in ("protocol", "git_commit", "host", "device"):
+        assert tags[name]
+    (entry,) = run.inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest) == ("demo", tags["data_digest"])
+
+    folder = store.download_artifacts(run.info.run_id, "")
+    config = yaml.safe_load(Path(folder, "config.yaml").read_text())
+    assert {name: str(value) for name, value in config.items()} == run.data.params
+    weights, of = checkpoint.load(f"{folder}/checkpoints/best/model.safetensors")
+    assert of["epoch"] == run.data.metrics["best_epoch"]
+    assert weights["item_embedding.weight"].shape == (202, 8)
+    state, at = checkpoint.load(f"{folder}/checkpoints/last/state.safetensors")
+    assert at["epoch"] == 3
+    assert "optimizer.0.exp_avg" in state
+    for part, key in (("valid", "best_valid"), ("test", "test")):
+        ranks = pd.read_parquet(f"{folder}/ranks/{part}.parquet")
+        assert list(ranks) == ["user", "item", "rank"]
+        assert len(ranks) == 3000
+        for name, value in means(ranks["rank"].to_numpy()).items():
+            stored = run.data.metrics[f"{key}/{name.replace('@', '_at_')}"]
+            assert stored == pytest.approx(value, abs=1e-12)
+    best = max(value for _, value in values(store, run, "valid/ndcg_at_10"))
+    assert run.data.metrics["best_valid/ndcg_at_10"] == pytest.approx(best, abs=1e-12)
+
+
+def test_the_same_seed_gives_the_same_numbers_in_another_process(train, store):
+    for _ in range(2):
+        assert train("--epochs", "2").returncode == 0
+    first, second = trials(store)
+    for key in ("train/loss", "valid/ndcg_at_10", "test/ndcg_at_10"):
+        assert values(store, first, key) == values(store, second, key)
+
+
+def test_underscores_are_dashes_as_mlflow_passes_them(train, store):
+    assert train("--epochs", "1", "--mask_ratio", "0.4", "--max_length", "10").returncode == 0
+    (run,) = trials(store)
+    assert (run.data.params["mask_ratio"], run.data.params["max_length"]) == ("0.4", "10")
+
+
+def start_training(*options):
+    words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *options]
+    return subprocess.Popen(
+        words,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_a_trial_that_is_cut_off_can_be_resumed_to_the_same_end(train, store, sent, code):
+    assert train("--epochs", "12").returncode == 0
+    process = start_training("--epochs", "12")
+    for line in process.stdout:
+        if line.startswith("epoch 2"):
+            time.sleep(0.2)
+            process.send_signal(sent)
+            break
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    cut, whole = sorted(trials(store), key=lambda run: run.info.status == "FINISHED")
+    assert cut.info.status == ("RUNNING" if sent == signal.SIGKILL else "KILLED")
+    done = train("--resume", cut.info.run_id)
+    assert done.returncode == 0, done.stderr
+    cut, whole = (store.get_run(run.info.run_id) for run in (cut, whole))
+    assert cut.info.status == "FINISHED"
+    for key in ("train/loss", "valid/ndcg_at_10", "test/ndcg_at_10", "best_epoch"):
+        assert values(store, cut, key) == values(store, whole, key)
+    again = train("--resume", cut.info.run_id)
+    assert again.returncode == 1
+    assert "has finished: there is nothing to resume" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--dataset", "ml-2m"], 1, "Error: no data set is called 'ml-2m': choose one of"),
+        (["--data-dir", "nowhere", "--dataset", "ml-1m"], 1, "nowhere: the data folder does not"),
+        (["--device", "abacus"], 1, "Error: device 'abacus' cannot be used here"),
+        (["--learning-rate", "0"], 2, "0.0 is not in the range x>0"),
+        (["--hidden-size", "9", "--heads", "2"], 2, "hidden_size 9 cannot be divided among 2"),
+        (["--learning-rat", "0.1"], 2, "No such option '--learning-rat'"),
+        (["--resume", "0123"], 1, "Error: run 0123 cannot be resumed: "),
+    ],
+)
+def test_a_mistake_is_one_clear_line(train, store, options, code, message):
+    done = train(*options)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not trials(store)
+
+
+def test_a_server_that_does_not_answer_stops_it_before_training(train):
+    started = time.monotonic()
+    done = train(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "the tracking server http://127.0.0.1:9 does not answer" in done.stderr.splitlines()[-1]
+    assert "epoch 1" not in done.stdout
+    print(f"gave up after {time.monotonic() - started:.1f} s")
+
+
+def test_a_trial_on_a_real_server_is_the_same(train, server):
+    from mlflow import MlflowClient
+
+    done = train("--epochs", "1", MLFLOW_TRACKING_URI=server)
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(server)
+    (run,) = trials(client)
+    assert run.info.status == "FINISHED"
+    assert {f"test/{name.replace('@', '_at_')}" for name in NAMES} <= set(run.data.metrics)
+    kept = [entry.path for entry in client.list_artifacts(run.info.run_id)]
+    assert kept == ["checkpoints", "config.yaml", "ranks"]
+
+
+def test_a_deleted_experiment_is_said_so(train, store):
+    store.delete_experiment(store.create_experiment("demo"))
+    done = train("--epochs", "1")
+    assert done.returncode == 1
+    assert "experiment 'demo' is deleted; to restore it: mlflow experiments restore" in done.stderr

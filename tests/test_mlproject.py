@@ -1,0 +1,222 @@
+"""The three steps of a user, as the README writes them, and what MLflow does around them."""
+
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+import yaml
+from mlflow import MlflowClient
+
+from benchmark.settings import Settings
+from tests.conftest import ROOT, TINY, command, free_port
+
+# Just enough of conda for MLflow: an environment is created by installing the pip section the way
+# conda does (a requirements file beside the YAML) and activated by using this very interpreter.
+CONDA = """#!{python}
+import json, subprocess, sys, pathlib, yaml
+if sys.argv[1:3] == ["env", "list"]:
+    print(json.dumps({{"envs": []}}))
+elif sys.argv[1:3] == ["env", "create"]:
+    path = pathlib.Path(sys.argv[sys.argv.index("--file") + 1])
+    wanted = yaml.safe_load(path.read_text())["dependencies"]
+    assert "python=3.11.7" in wanted and "pip" in wanted, wanted
+    listed = path.with_name("condaenv.requirements.txt")
+    listed.write_text("\\n".join(next(d["pip"] for d in wanted if isinstance(d, dict))))
+    pip = [{python!r}, "-m", "pip", "install", "--no-deps", "-r", str(listed)]
+    done = subprocess.run(pip, cwd=path.parent, capture_output=True, text=True, check=True)
+    pathlib.Path("conda.log").write_text(done.stdout)
+"""
+
+
+@pytest.fixture
+def conda(project, monkeypatch):
+    """A stand-in for conda on the PATH: its channels cannot be had on every machine."""
+    folder = project / "conda-bin"
+    folder.mkdir()
+    (folder / "conda").write_text(CONDA.format(python=sys.executable))
+    (folder / "activate").write_text(f"export PATH={Path(sys.executable).parent}:$PATH\n")
+    for name in ("conda", "activate"):
+        (folder / name).chmod(0o755)
+    monkeypatch.delenv("CONDA_EXE", raising=False)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return project
+
+
+@pytest.fixture
+def amazon_books(tmp_path_factory):
+    """A local HTTP server that stands in for the real one: a synthetic archive of its layout."""
+    folder = tmp_path_factory.mktemp("mirror")
+    rng = np.random.default_rng(0)
+    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    for user in range(150):
+        for step in range(15):
+            row = (f"A{user:013}", f"{rng.integers(60):010}", 3 + step % 3, 1_490_000_000 + step)
+            lines.append("\t".join(map(str, row)))
+        lines += [f"A{user:013}\t0\t2\t1490000099", f"A{user:013}\t0\t5\t1489999999"]
+    with zipfile.ZipFile(folder / "Amazon_Books.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("Amazon_Books/Amazon_Books.inter", "\n".join(lines) + "\n")
+        archive.writestr("Amazon_Books/Amazon_Books.item", "item_id:token\n")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *words):
+            super().__init__(*words, directory=folder)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_three_steps_as_written(conda, amazon_books, store):
+    done = command("mlflow", "run", ".", "-P", "learning_rate=0.0003", SEQREC_MIRROR=amazon_books)
+    assert done.returncode == 0, done.stderr
+    assert "Amazon-Books: 150 users, 60 items, 2,250 interactions" in done.stdout
+    assert "already satisfied: torch==2.13.0" in (conda / "conda.log").read_text()
+
+    uri = f"http://127.0.0.1:{free_port()}"
+    ui = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "ui", "--port", uri.rsplit(":", 1)[1]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            try:
+                assert "MLflow" in requests.get(uri, timeout=1).text
+                break
+            except requests.RequestException:
+                time.sleep(0.1)
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name("amazon-books")
+        (run,) = client.search_runs([experiment.experiment_id])
+    finally:
+        ui.terminate()
+        ui.wait(30)
+    assert run.data.params["learning_rate"] == "0.0003"
+    assert run.data.metrics["test/ndcg_at_10"] > 0
+
+    done = command("python", "-m", "benchmark.report", "--experiment", "amazon-books")
+    assert done.returncode == 0, done.stderr
+    page = Path("reports/amazon-books.md").read_text()
+    assert "- **Dataset**: [Amazon-Books](../../md/amazon-books_seq.md)" in page
+    assert "best params:  {'learning_rate': 0.0003}" in page
+
+    (launcher,) = store.search_runs(["0"])
+    assert launcher.info.status == "FINISHED"
+    note = f"This run only started trial {run.info.run_id} in experiment amazon-books."
+    assert launcher.data.tags["mlflow.note.content"] == note
+
+
+def run_project(*options):
+    words = ["mlflow", "run", ".", "--env-manager", "local", *options]
+    return command(*words)
+
+
+def as_parameters(values: dict) -> list[str]:
+    return [word for key, value in values.items() for word in ("-P", f"{key}={value}")]
+
+
+def tiny(**changes) -> list[str]:
+    sizes = dict(zip(TINY[::2], TINY[1::2], strict=True))
+    sizes = {key.strip("-").replace("-", "_"): value for key, value in sizes.items()}
+    return as_parameters({"dataset": "demo", **sizes, "epochs": 1, **changes})
+
+
+def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store):
+    done = run_project("--experiment-name", "mine", *tiny(learning_rate="3e-3"))
+    assert done.returncode == 0, done.stderr
+    assert store.get_experiment_by_name("demo") is None
+    experiment = store.get_experiment_by_name("mine")
+    (run,) = store.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.project.entryPoint"] == "main"
+    assert {field.name for field in fields(Settings)} <= set(run.data.params)
+    done = command("python", "-m", "benchmark.report", "--experiment", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "learning_rate:0.003\n" in Path("reports/mine.md").read_text()
+
+
+def test_every_setting_can_be_reached(project, store):
+    """With values that are not the defaults, all as parameters of one `mlflow run`."""
+    shutil.copy("datasets/demo.yaml", "my data.yaml")
+    wanted = {
+        "dataset": "my data.yaml",
+        "model": "BERT4Rec",
+        "learning_rate": 0.002,
+        "seed": 5,
+        "epochs": 2,
+        "batch_size": 64,
+        "max_length": 12,
+        "hidden_size": 8,
+        "layers": 1,
+        "heads": 1,
+        "inner_size": 16,
+        "dropout": 0.1,
+        "mask_ratio": 0.3,
+        "patience": 4,
+        "precision": "bf16",
+        "device": "cpu",
+    }
+    assert set(wanted) == {field.name for field in fields(Settings)}
+    Path("some where").mkdir()
+    done = run_project(*as_parameters({**wanted, "data_dir": "some where"}))
+    assert done.returncode == 0, done.stderr
+    (run,) = store.search_runs([store.get_experiment_by_name("my data").experiment_id])
+    assert run.data.params == {key: str(value) for key, value in wanted.items()}
+
+    done = run_project(*as_parameters({"resume": run.info.run_id}))
+    assert done.returncode == 1
+    assert "has finished: there is nothing to resume" in done.stderr
+
+
+def test_a_mistake_in_a_parameter_is_said_and_fails(project, store):
+    done = run_project(*tiny(learningrate=1))
+    assert done.returncode != 0
+    assert "No such option '--learningrate'" in done.stderr
+    (launcher,) = store.search_runs(["0"])
+    assert launcher.info.status == "FAILED"
+
+
+def test_one_file_pins_the_environment_of_every_manager():
+    from mlflow.utils.environment import _PythonEnv
+
+    environment = _PythonEnv.from_conda_yaml(ROOT / "conda.yaml")
+    assert environment.python == "3.11.7"
+    assert environment.dependencies == ["-r requirements.txt"]
+    pinned = [
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line[0] != "#"
+    ]
+    assert all("==" in line for line in pinned)
+    assert "torch==2.13.0" in pinned
+    assert yaml.safe_load((ROOT / "MLproject").read_text())["conda_env"] == "conda.yaml"
+
+
+def test_mlflows_lazy_imports_work_beside_a_folder_called_datasets():
+    """`datasets` is also the name of a package that MLflow imports where it is installed."""
+    code = f"""
+import numpy, pandas, datasets
+assert datasets.load and datasets.__file__.startswith({str(ROOT)!r}), datasets.__file__
+import mlflow, mlflow.data, mlflow.pyfunc, mlflow.pytorch, mlflow.sklearn, mlflow.models
+from mlflow.data import huggingface_dataset_source, meta_dataset
+frame = pandas.DataFrame({{"x": [1.0, 2.0]}})
+mlflow.data.from_pandas(frame).to_dict()
+mlflow.data.from_numpy(numpy.ones(2)).to_dict()
+mlflow.models.infer_signature(frame)
+from mlflow.models.evaluation import evaluator_registry
+mlflow.sklearn.autolog(disable=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
