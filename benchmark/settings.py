@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass, field, fields
 
+from models import MODELS
+
 
 def _setting(default, help: str, **limits):
     return field(default=default, metadata={"help": help, **limits})
@@ -16,7 +18,7 @@ class Settings:
     """
 
     dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
-    model: str = _setting("BERT4Rec", "A name in models/.", choices=("BERT4Rec",))
+    model: str = _setting("BERT4Rec", "A name in models/.", choices=tuple(MODELS))
     learning_rate: float = _setting(0.001, "Step size of Adam.", above=0)
     seed: int = _setting(1, "Seed of every random number.", at_least=0)
     epochs: int = _setting(500, "At most so many passes over the data.", at_least=1)
@@ -28,6 +30,12 @@ class Settings:
     inner_size: int = _setting(256, "Width of the feed-forward layers.", at_least=1)
     dropout: float = _setting(0.2, "Probability of dropping a value.", at_least=0, below=1)
     mask_ratio: float = _setting(0.2, "Share of items masked in training.", above=0, below=1)
+    ema_decay: float = _setting(
+        0.999,
+        "Of the running mean of the weights, which is what is evaluated.",
+        at_least=0,
+        below=1,
+    )
     patience: int = _setting(10, "Stop after so many epochs without better ndcg@10.", at_least=1)
     precision: str = _setting("fp32", "Of training; ranking is fp32.", choices=("fp32", "bf16"))
     device: str = _setting("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one.")

@@ -8,6 +8,7 @@ ranks = trainer.final_ranks()
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 import models
 from benchmark.batches import TrainingBatches
@@ -80,6 +82,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.model = models.build(settings.model, sequences.n_items, asdict(settings))
         self.model.to(self.device)
+        self.averaged = copy.deepcopy(self.model)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=settings.learning_rate, fused=True
         )
@@ -95,6 +98,7 @@ class Trainer:
             pad=sequences.n_items,
         )
         self.epoch = 0
+        self.steps = 0
         self.best_epoch = 0
         self.best_valid = {SELECTION_METRIC: -1.0}
         self.best_weights = {}
@@ -111,14 +115,14 @@ class Trainer:
             started = time.perf_counter()
             loss = self._train_epoch()
             trained = time.perf_counter()
-            valid = means(rank_targets(self.model, self.items, self.split.valid))
+            valid = means(rank_targets(self.averaged, self.items, self.split.valid))
             evaluated = time.perf_counter()
             self.epoch += 1
             self.seconds += evaluated - started
             improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
             if improved:
                 self.best_epoch, self.best_valid = self.epoch, valid
-                self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+                self.best_weights = {k: v.clone() for k, v in self.averaged.state_dict().items()}
             yield Epoch(
                 number=self.epoch,
                 train_loss=loss,
@@ -140,6 +144,7 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
+            self._average()
             total += loss.detach()
         mean = float(total) / len(self.batches)
         if not math.isfinite(mean):
@@ -149,13 +154,25 @@ class Trainer:
             )
         return mean
 
+    def _average(self) -> None:
+        """Move the averaged weights towards the model's.
+
+        The weights of a constant learning rate jitter about their mean, and so would the choice of
+        the best epoch (Polyak and Juditsky 1992). The mean is over about the last tenth of all
+        steps until ``ema_decay`` bounds it, so that it does not lag behind a young model.
+        """
+        self.steps += 1
+        decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self.averaged.parameters()), list(self.model.parameters()), None)
+
     def final_ranks(self) -> dict[str, np.ndarray]:
         """Ranks of the best epoch's model: {"valid": [n] int64, "test": [n] int64}."""
         started = time.perf_counter()
-        self.model.load_state_dict(self.best_weights)
+        self.averaged.load_state_dict(self.best_weights)
         ranks = {
-            "valid": rank_targets(self.model, self.items, self.split.valid),
-            "test": rank_targets(self.model, self.items, self.split.test),
+            "valid": rank_targets(self.averaged, self.items, self.split.valid),
+            "test": rank_targets(self.averaged, self.items, self.split.test),
         }
         self.seconds += time.perf_counter() - started
         return ranks
@@ -163,6 +180,7 @@ class Trainer:
     def state(self) -> tuple[dict[str, torch.Tensor], dict]:
         """All that a trial needs to go on as if it had not stopped: tensors, and JSON values."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
@@ -175,6 +193,7 @@ class Trainer:
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device)
         return tensors, {
             "epoch": self.epoch,
+            "steps": self.steps,
             "best_epoch": self.best_epoch,
             "best_valid": self.best_valid,
             "seconds": self.seconds,
@@ -187,6 +206,7 @@ class Trainer:
             return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.model.load_state_dict(part("model."))
+        self.averaged.load_state_dict(part("averaged."))
         self.best_weights = {k: v.to(self.device) for k, v in part("best.").items()}
         slots: dict[int, dict] = {}
         for key, value in part("optimizer.").items():
@@ -200,5 +220,5 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["rng.cuda"], self.device)
         if tensors["rng.masking"].shape == self.masking.get_state().shape:
             self.masking.set_state(tensors["rng.masking"])  # else: resumed on another device
-        self.epoch, self.best_epoch = values["epoch"], values["best_epoch"]
-        self.best_valid, self.seconds = values["best_valid"], values["seconds"]
+        for name in ("epoch", "steps", "best_epoch", "best_valid", "seconds"):
+            setattr(self, name, values[name])

@@ -166,6 +166,7 @@ def test_every_setting_can_be_reached(project, store):
         "inner_size": 16,
         "dropout": 0.1,
         "mask_ratio": 0.3,
+        "ema_decay": 0.9,
         "patience": 4,
         "precision": "bf16",
         "device": "cpu",

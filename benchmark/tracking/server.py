@@ -20,6 +20,7 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     """
     for name in ("alembic", "mlflow"):  # else a new database is announced table by table
         logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
     try:
         client = MlflowClient(tracking_uri)
         with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):

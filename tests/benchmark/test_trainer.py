@@ -70,13 +70,33 @@ def test_it_stops_when_patience_is_used_up_and_keeps_the_best(trainer):
     assert stuck.best_valid == epochs[0].valid
 
 
+def test_the_weights_that_are_evaluated_are_a_running_mean_of_the_models(trainer):
+    decay = 0.9
+    done = trainer(epochs=1, ema_decay=decay)
+    seen = []
+    step = done.optimizer.step
+    done.optimizer.step = lambda: (
+        step(),
+        seen.append(done.model.item_bias.detach().clone()),
+    )
+    mean = done.averaged.item_bias.detach().clone()
+    list(done.epochs())
+    for count, weights in enumerate(seen, start=1):
+        keep = min(decay, (1 + count) / (10 + count))
+        mean = keep * mean + (1 - keep) * weights
+    torch.testing.assert_close(done.averaged.item_bias.detach(), mean)
+    plain = trainer(epochs=1, ema_decay=0.0)
+    list(plain.epochs())
+    assert torch.equal(plain.averaged.item_bias, plain.model.item_bias)
+
+
 def test_the_best_weights_are_the_ones_that_are_tested(trainer):
     """Worse weights after the best epoch must not reach the final ranks."""
     done = trainer(epochs=2)
     list(done.epochs())
     best = dict(done.best_weights)
     with torch.no_grad():
-        for parameter in done.model.parameters():
+        for parameter in [*done.model.parameters(), *done.averaged.parameters()]:
             parameter.normal_()
     ranks = done.final_ranks()
     assert means(ranks["valid"]) == done.best_valid
