@@ -31,7 +31,7 @@ def trials(ranking: Ranking) -> str:
                 **{name: value(record, name) for name in ranking.searched if name != "model"},
                 f"valid {ranking.metric}": f"{record.valid[ranking.metric]:.4f}",
                 **{f"test {name}": f"{record.test[name]:.4f}" for name in SHOWN},
-                "best epoch": f"{_text(record.best_epoch)} of {record.epochs or '?'}",
+                "best epoch": f"{_text(record.best_epoch)} of {_text(record.last_epoch)}",
                 "seconds": "" if record.seconds is None else f"{record.seconds:.1f}",
                 "run": record.run_id[:8],
             }

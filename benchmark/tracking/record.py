@@ -25,8 +25,8 @@ class Record:
     valid: dict[str, float] | None
     """Metrics at 10 of the best epoch on validation; None unless all were logged."""
     test: dict[str, float] | None
-    epochs: int
     best_epoch: int | None
+    last_epoch: int | None
     seconds: float | None
     tags: dict[str, str]
     statistics: dict[str, int | float]
@@ -68,8 +68,6 @@ def _record(run: Run) -> Record:
     metrics = run.data.metrics
     datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
     profile = next((dataset.profile for dataset in datasets if dataset.profile), "{}")
-    epochs = max((m.step for m in run.data._metric_objs if m.key == "train/loss"), default=0)
-    best_epoch = metrics.get("best_epoch")
     return Record(
         run_id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
@@ -78,12 +76,25 @@ def _record(run: Run) -> Record:
         params=dict(run.data.params),
         valid=_metrics(metrics, "best_valid"),
         test=_metrics(metrics, "test"),
-        epochs=epochs,
-        best_epoch=None if best_epoch is None else int(best_epoch),
+        best_epoch=_count(metrics.get("best_epoch")),
+        last_epoch=_count(metrics.get("last_epoch")),
         seconds=metrics.get("trial_seconds"),
         tags=dict(run.data.tags),
-        statistics=json.loads(profile),
+        statistics=_statistics(profile),
     )
+
+
+def _count(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _statistics(profile: str) -> dict[str, int | float]:
+    """The profile as this suite logs it; other tools put other things there."""
+    try:
+        found = json.loads(profile)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and "users_not_evaluated" in found else {}
 
 
 def _metrics(stored: dict[str, float], part: str) -> dict[str, float] | None:

@@ -129,7 +129,11 @@ class Trial:
             for part, metrics in result.items()
             for name, value in metrics.items()
         }
-        values |= {"best_epoch": trainer.best_epoch, "trial_seconds": trainer.seconds}
+        values |= {
+            "best_epoch": trainer.best_epoch,
+            "last_epoch": trainer.epoch,
+            "trial_seconds": trainer.seconds,
+        }
         self._log_metrics(values, trainer.epoch)
         return result
 
@@ -165,7 +169,7 @@ def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
             f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         )
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name)
-    name = f"{settings.model} learning_rate={settings.learning_rate} seed={settings.seed}"
+    name = f"{settings.model} lr={settings.learning_rate} seed={settings.seed}"
     run = client.create_run(experiment_id, run_name=name, tags=resolve_tags())
     trial = Trial(client, run)
     _leave_note(trial)
