@@ -50,6 +50,8 @@ def report(
     if layout == "full":
         text += appendix.render(ranking)
         click.echo(appendix.trials(ranking))
+    for record, reason in ranking.not_ranked:
+        click.echo(f"not ranked: {record.name}: {reason}")
     output = output or Path("reports", re.sub(r"[^\w.-]+", "-", experiment) + ".md")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,7 @@
-"""Which interactions are kept."""
+"""The k-core of a set of interactions."""
 
 import numpy as np
 import pandas as pd
-
-
-def within(chunk: pd.DataFrame, column: str, interval: tuple[float, float]) -> pd.Series:
-    """True for rows whose ``column`` lies in the interval, ends included."""
-    return chunk[column].between(*interval)
 
 
 def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:

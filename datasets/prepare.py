@@ -39,29 +39,33 @@ def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Sp
 def prepare(
     described: spec.Spec, origin: source.Source | None = None, path: Path | None = None
 ) -> Sequences:
-    """Generate or read the interactions, filter them, and put them in order."""
+    """Generate or read the interactions, filter them, and put them in order.
+
+    What is filtered away is counted and printed.
+    """
+    counts: Counter[str] = Counter()
     if described.synthetic is not None:
-        kept = described.synthetic.generate()
-        where = f"{described.name} (synthetic)"
+        interactions = described.synthetic.generate()
     else:
-        kept = _read_and_filter(described.filters, origin, path)
-        where = str(path)
-    if described.filters.k_core > 1:
-        kept = filters.k_core(kept, described.filters.k_core)
+        interactions = _read(described.filters, origin, path, counts)
+    kept = filters.k_core(interactions, described.filters.k_core)
+    counts[f"outside the {described.filters.k_core}-core"] = len(interactions) - len(kept)
+    where = str(path or described.name)
+    print(f"{where}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items() if n))
     if not len(kept):
-        raise DataError(
-            f"{where}: no interaction is left after the filters of {described.name}: "
-            f"{json.dumps(asdict(described.filters))}"
-        )
+        wanted = json.dumps(asdict(described.filters))
+        raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     sequences = from_interactions(kept)
     if not len(described.split_of(sequences).test.users):
         raise DataError(f"{where}: no user has three interactions or more: nothing to evaluate")
     return sequences
 
 
-def _read_and_filter(wanted: spec.Filters, origin: source.Source, path: Path) -> pd.DataFrame:
+def _read(
+    wanted: spec.Filters, origin: source.Source, path: Path, counts: Counter[str]
+) -> pd.DataFrame:
     """Apply the value intervals chunk by chunk, so that only the rows kept stay in memory."""
-    kept, counts = [], Counter()
+    kept = []
     for chunk in readers.read(path, origin.reader, origin.member):
         counts["rows read"] += len(chunk)
         for column in ("rating", "timestamp"):
@@ -70,13 +74,12 @@ def _read_and_filter(wanted: spec.Filters, origin: source.Source, path: Path) ->
                 continue
             if column not in chunk:
                 raise DataError(f"{path}: to filter by {column}, the file needs that column")
-            inside = filters.within(chunk, column, interval)
-            counts[f"{column} outside {list(interval)}"] += int((~inside).sum())
+            inside = chunk[column].between(*interval)  # ends included
+            counts[f"with {column} outside {list(interval)}"] += int((~inside).sum())
             chunk = chunk[inside]
         kept.append(chunk.drop(columns="rating", errors="ignore"))
     if not counts["rows read"]:
         raise DataError(f"{path}: the file holds no interactions")
-    print(f"{path}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
     return pd.concat(kept, ignore_index=True)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pandas as pd
 
 from datasets.errors import DataError
@@ -104,20 +106,26 @@ def read(path: Path, reader: str, member: str | None = None) -> Iterator[pd.Data
     try:
         with _opened(path, member) as stream:
             for chunk in pd.read_csv(stream, dtype=types, **options):
-                beyond, chunk = chunk[BEYOND], chunk[used]
-                if (beyond.notna() & (beyond != "")).any():
-                    raise ValueError("a row has too many fields")
-                if chunk.isna().any(axis=None) or (chunk[["user", "item"]] == "").any(axis=None):
-                    raise ValueError("a field is missing")
+                _check(chunk)
                 if "timestamp" in used:
                     chunk["timestamp"] /= layout.ticks_per_second
-                yield chunk
+                yield chunk[used]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text: {error.reason}") from None
-    except (zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: damaged archive: {error}; get the file again") from None
     except ValueError as error:  # pandas' ParserError is one
         raise _malformed(path, member, layout, names, used, error) from None
+
+
+def _check(chunk: pd.DataFrame) -> None:
+    """Raises ValueError if some row has too many fields, too few, or a number that is none."""
+    beyond, ids = chunk[BEYOND], chunk[["user", "item"]]
+    numbers = chunk[[name for name in NUMBERS if name in chunk]]
+    if (
+        (beyond.notna() & (beyond != "")).any()
+        or (ids.isna() | (ids == "")).any(axis=None)
+        or not np.isfinite(numbers).all(axis=None)
+    ):
+        raise ValueError("a row does not fit")
 
 
 @contextmanager
@@ -135,10 +143,10 @@ def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
         else:
             with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
                 yield stream
-    except zipfile.BadZipFile as error:
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path}: damaged archive: {error}; get the file again") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged archive: {error}; get the file again") from None
+    except (OSError, RuntimeError) as error:  # zipfile's RuntimeError: it needs a password
+        raise DataError(f"{path}: cannot be read: {error}") from None
 
 
 def _columns(path: Path, layout: Format, first_line: str) -> tuple[list[str], list[str]]:
@@ -190,6 +198,6 @@ def _malformed(
 
 def _is_number(text: str) -> bool:
     try:
-        return float(text) == float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False

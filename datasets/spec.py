@@ -1,6 +1,6 @@
 """A data set as its YAML file describes it."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 import yaml
@@ -87,38 +87,31 @@ def read(name_or_path: str) -> Spec:
         raise DataError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     try:
         return _spec(path.stem, content)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: {error}") from None
 
 
 def _spec(name: str, content: object) -> Spec:
-    """Build the spec and refuse what would otherwise be ignored or fail later."""
-    spec = _build(Spec, {"name": name, **_mapping(content, "the file")}, "the file")
-    sources = tuple(_build(Source, s, "sources") for s in spec.sources or ())
-    synthetic = _build(Walks, spec.synthetic, "synthetic") if spec.synthetic else None
-    filters = (
-        dict(_mapping(spec.filters, "filters")) if not isinstance(spec.filters, Filters) else {}
-    )
+    """Build the spec, and refuse what would otherwise be ignored or fail later."""
+    parts = {**_mapping(content, "the file"), "name": name}
+    parts["sources"] = tuple(_build(Source, s, "sources") for s in parts.get("sources") or ())
+    if parts.get("synthetic"):
+        parts["synthetic"] = _build(Walks, parts["synthetic"], "synthetic")
+    filters = dict(_mapping(parts.get("filters") or {}, "filters"))
     for column in ("rating", "timestamp"):
         if column in filters:
             filters[column] = _interval(filters[column], f"filters.{column}")
-    if bool(sources) == bool(synthetic):
+    parts["filters"] = _build(Filters, filters, "filters")
+    parts["links"] = tuple(parts.get("links") or ())
+    spec = _build(Spec, parts, "the file")
+    if bool(spec.sources) == bool(spec.synthetic):
         raise ValueError("give either sources or synthetic")
-    for source in sources:
+    for source in spec.sources:
         if source.reader not in FORMATS:
             raise ValueError(f"reader {source.reader!r} is none of {', '.join(FORMATS)}")
     if spec.split not in SPLITS:
         raise ValueError(f"split {spec.split!r} is none of {', '.join(SPLITS)}")
-    return Spec(
-        name=name,
-        title=str(spec.title),
-        sources=sources,
-        synthetic=synthetic,
-        filters=_build(Filters, filters, "filters"),
-        split=spec.split,
-        card=spec.card,
-        links=tuple(spec.links),
-    )
+    return spec
 
 
 def _mapping(content: object, where: str) -> dict:
@@ -128,18 +121,32 @@ def _mapping(content: object, where: str) -> dict:
 
 
 def _build(kind: type, content: object, where: str):
-    known = [f.name for f in fields(kind)]
-    unknown = [str(key) for key in _mapping(content, where) if key not in known]
-    if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r} in {where} (known: {', '.join(known)})")
-    try:
-        return kind(**content)
-    except TypeError as error:
-        raise ValueError(f"{where}: {str(error).split('() ')[-1]}") from None
+    """An instance of the dataclass; unknown, missing and wrongly typed keys are named."""
+    values = _mapping(content, where)
+    types = {f.name: f.type for f in fields(kind)}
+    for key, value in values.items():
+        if key not in types:
+            raise ValueError(f"unknown key {key!r} in {where} (known: {', '.join(types)})")
+        wanted = int | float if types[key] is float else types[key]
+        if wanted in (int, str, int | float, int | None, str | None) and (
+            not isinstance(value, wanted) or isinstance(value, bool)
+        ):
+            raise ValueError(f"{key} in {where} cannot be {value!r}")
+    missing = [
+        f.name
+        for f in fields(kind)
+        if f.name not in values and f.default is MISSING and f.default_factory is MISSING
+    ]
+    if missing:
+        raise ValueError(f"{where} should have {missing[0]!r}")
+    return kind(**values)
 
 
 def _interval(content: object, where: str) -> tuple[float, float]:
     ends = _mapping(content, where)
     if not ends or set(ends) - {"min", "max"}:
         raise ValueError(f"{where} should have min, max or both, not {content!r}")
-    return float(ends.get("min", "-inf")), float(ends.get("max", "inf"))
+    try:
+        return float(ends.get("min", "-inf")), float(ends.get("max", "inf"))
+    except (TypeError, ValueError):
+        raise ValueError(f"{where} should have numbers, not {content!r}") from None

@@ -160,16 +160,11 @@ def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
     left with a note of where the trial is.)
     """
     launched = os.environ.get("MLFLOW_RUN_ID")
-    if launched and _experiment_of(client, launched) != DEFAULT_EXPERIMENT:
-        return Trial(client, client.get_run(launched))
-    experiment = client.get_experiment_by_name(spec.name)
-    if experiment is not None and experiment.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"experiment {spec.name!r} is deleted; to restore it: "
-            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
-        )
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(spec.name)
+    run = client.get_run(launched) if launched else None
+    if run is not None and run.info.experiment_id != DEFAULT_EXPERIMENT:
+        return Trial(client, run)
     name = f"{settings.model} lr={settings.learning_rate} seed={settings.seed}"
+    experiment_id = _experiment_id(client, spec.name)
     run = client.create_run(experiment_id, run_name=name, tags=resolve_tags())
     trial = Trial(client, run)
     _leave_note(trial)
@@ -198,8 +193,22 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | N
     return trial, settings, last and Path(last)
 
 
-def _experiment_of(client: MlflowClient, run_id: str) -> str:
-    return client.get_run(run_id).info.experiment_id
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    """Of the experiment of that name, created if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name)
+        except MlflowException:  # another trial, started at the same time, was quicker
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"experiment {name!r} is deleted; to restore it: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return found.experiment_id
 
 
 def _leave_note(trial: Trial) -> None:

@@ -37,6 +37,11 @@ def test_each_format_gives_the_same_interactions(here, reader):
     assert rows(here / "file", reader) == ROWS
 
 
+def test_lines_may_end_as_on_windows(here):
+    (here / "f").write_bytes(FILES["recbole"].replace("\n", "\r\n").encode())
+    assert rows(here / "f", "recbole") == ROWS
+
+
 def test_user_item_text_has_neither_rating_nor_time(here):
     (here / "beauty.txt").write_text("1 7\n1 8\n2 7\n")
     assert rows(here / "beauty.txt", "user-item-text") == [("1", "7"), ("1", "8"), ("2", "7")]
@@ -73,6 +78,7 @@ def test_a_file_of_several_chunks_is_read_whole(here, monkeypatch):
         ("amazon-2018", "i,u,5,1\ni,u,five,1\n", "f:2: rating is not a number"),
         ("amazon-2018", "i,u,5,1\ni,,5,1\n", "f:2: user is empty"),
         ("amazon-2018", "i,u,5,1\n\ni,u,5,1\n", "f:2: 1 fields instead of 4"),
+        ("amazon-2018", "i,u,5,1\r\ni,u,inf,1\r\n", "f:2: rating is not a number"),
         ("amazon-2018", "i,u,5,nan\n", "f:1: timestamp is not a number"),
         ("movielens-dat", "u::i::5::1\nu:i:5:1\n", "f:2: 4 fields instead of 7"),
         ("user-item-text", "1 2\n1\n", "f:2: 1 fields instead of 2"),
