@@ -16,6 +16,8 @@ from benchmark.ranking import Ranking, rank
 from benchmark.tracking import schema
 from datasets import DataError
 
+STDOUT = Path("-")
+
 
 @click.command(context_settings=cli.CONTEXT)
 @click.option("--experiment", required=True, help="The MLflow experiment: a data set's name.")
@@ -35,8 +37,8 @@ from datasets import DataError
 )
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: reports/EXPERIMENT.md]",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Where to write it; - is the terminal.  [default: reports/EXPERIMENT.md]",
 )
 @click.option("--tracking-uri", help="Of the server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
 def report(
@@ -49,7 +51,10 @@ def report(
     text = page.render(ranking, title, card)
     if layout == "full":
         text += appendix.render(ranking)
-        click.echo(appendix.trials(ranking))
+    if output == STDOUT:
+        click.echo(text, nl=False)
+        return
+    click.echo(appendix.trials(ranking))
     for record, reason in ranking.not_ranked:
         click.echo(f"not ranked: {record.name}: {reason}")
     output = output or Path("reports", re.sub(r"[^\w.-]+", "-", experiment) + ".md")

@@ -38,14 +38,14 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     spec, sequences = datasets.load(settings.dataset, data_dir)
     describe(spec, sequences)
     trainer = Trainer(settings, sequences, spec.split_of(sequences), _epoch_bar)
-    if not resume:
+    if resume:
+        trial.check_data(sequences)
+        if last:  # else it was cut off in its first epoch, and starts anew
+            trainer.restore(*checkpoint.load(last))
+    else:
         trial = tracking.start(client, settings, spec)
     with trial.ends():
-        if resume:
-            trial.check_data(sequences)
-            if last:  # else it was cut off in its first epoch, and starts anew
-                trainer.restore(*checkpoint.load(last))
-        else:
+        if not resume:
             trial.log_start(settings, spec, sequences, trainer.device)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
         watch(trainer, trial)

@@ -200,8 +200,17 @@ class Trainer:
         }
 
     def restore(self, tensors: dict[str, torch.Tensor], values: dict) -> None:
-        """Go on from a ``state``; the tensors may come from another device."""
+        """Go on from a ``state``; the tensors may come from another device.
 
+        Raises TrainingError if they belong to another model or another version of this suite.
+        """
+        try:
+            self._restore(tensors, values)
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise TrainingError(f"the checkpoint does not fit this trial: {reason}") from None
+
+    def _restore(self, tensors: dict[str, torch.Tensor], values: dict) -> None:
         def part(prefix: str) -> dict[str, torch.Tensor]:
             return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 

@@ -66,6 +66,13 @@ def test_by_default_the_page_is_followed_by_tables_in_a_file_that_is_named(repor
     ]
 
 
+def test_a_dash_writes_the_report_to_the_terminal_and_nothing_else(report, store, here):
+    published.log(store)
+    done = report("--experiment", "amazon-books", "--layout", "page", "--output", "-")
+    assert done.stdout == (ROOT / "tests/published_page.md").read_text()
+    assert not (here / "reports").exists()
+
+
 def test_a_real_server_gives_the_same_page(report, server, here):
     published.log(MlflowClient(server))
     done = report("--experiment", "amazon-books", "--layout", "page", "--tracking-uri", server)

@@ -122,6 +122,22 @@ def test_a_trial_that_is_cut_off_can_be_resumed_to_the_same_end(train, store, se
     assert "has finished: there is nothing to resume" in again.stderr
 
 
+def test_a_resumed_trial_keeps_its_settings_and_its_data(train, store, here):
+    process = start_training("--epochs", "50")
+    for line in process.stdout:
+        if line.startswith("epoch 1"):
+            process.kill()
+    process.communicate(timeout=60)
+    (run,) = trials(store)
+    done = train("--resume", run.info.run_id, "--seed", "9")
+    assert done.returncode == 2
+    assert "seed is 1 in the trial to resume, and stays so" in done.stderr
+    store.set_tag(run.info.run_id, "data_digest", "0123")
+    done = train("--resume", run.info.run_id)
+    assert done.returncode == 1
+    assert "it was started on data with digest 0123, these have" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

@@ -61,6 +61,14 @@ def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer):
         assert np.array_equal(resumed.final_ranks()[part], whole.final_ranks()[part])
 
 
+def test_a_state_of_another_model_is_refused(trainer):
+    tensors, values = trainer(hidden_size=4).state()
+    with pytest.raises(TrainingError, match="the checkpoint does not fit this trial"):
+        trainer().restore(tensors, values)
+    with pytest.raises(TrainingError, match="the checkpoint does not fit this trial"):
+        trainer().restore({}, values)
+
+
 def test_it_stops_when_patience_is_used_up_and_keeps_the_best(trainer):
     """A learning rate too small to change a rank: epoch 1 stays the best."""
     stuck = trainer(learning_rate=1e-12, patience=3, epochs=50)
