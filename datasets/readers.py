@@ -18,62 +18,42 @@ import pandas as pd
 from datasets.errors import DataError
 
 ROWS_PER_CHUNK = 1_000_000
+FIELDS = ("user", "item", "rating", "timestamp")
 NUMBERS = ("rating", "timestamp")
 BEYOND = "_beyond"  # the field after the last one, which no well-formed row has
 
 
 @dataclass(frozen=True)
 class Format:
-    """How the rows of a text file are laid out."""
+    """How the rows of a text file are laid out: by ``columns``, or by a header line."""
 
     separator: str
     columns: tuple[str, ...] = ()
     """Names of the fields, in order, in a file without a header line; ``_`` is not read."""
-    header: tuple[tuple[str, str], ...] = ()
-    """(our name, its name in the header line) for a file that has one."""
-    required: tuple[str, ...] = ("user", "item", "rating", "timestamp")
+    header: tuple[str, ...] = ()
+    """What user, item, rating and timestamp are called in the header line."""
+    optional: tuple[str, ...] = ()
+    """Those of our names that the header line need not have."""
     ticks_per_second: int = 1
 
 
 FORMATS = {
-    # RecBole's atomic files: a header of name:type, tab-separated; rating is optional.
+    # RecBole's atomic files: a header of name:type, tab-separated.
     "recbole": Format(
-        "\t",
-        header=(
-            ("user", "user_id"),
-            ("item", "item_id"),
-            ("rating", "rating"),
-            ("timestamp", "timestamp"),
-        ),
-        required=("user", "item", "timestamp"),
+        "\t", header=("user_id", "item_id", "rating", "timestamp"), optional=("rating",)
     ),
     "amazon-2014": Format(",", columns=("user", "item", "rating", "timestamp")),
     "amazon-2018": Format(",", columns=("item", "user", "rating", "timestamp")),
     "amazon-2023": Format(
-        ",",
-        header=(
-            ("user", "user_id"),
-            ("item", "parent_asin"),
-            ("rating", "rating"),
-            ("timestamp", "timestamp"),
-        ),
-        ticks_per_second=1000,
+        ",", header=("user_id", "parent_asin", "rating", "timestamp"), ticks_per_second=1000
     ),
     # ml-1m and ml-10m: user::item::rating::timestamp, which to a one-character parser is seven
     # fields of which every second one is empty (a parser of long separators is ten times slower).
     "movielens-dat": Format(":", columns=("user", "_", "item", "_", "rating", "_", "timestamp")),
     "movielens-100k": Format("\t", columns=("user", "item", "rating", "timestamp")),
-    "movielens-csv": Format(
-        ",",
-        header=(
-            ("user", "userId"),
-            ("item", "movieId"),
-            ("rating", "rating"),
-            ("timestamp", "timestamp"),
-        ),
-    ),
+    "movielens-csv": Format(",", header=("userId", "movieId", "rating", "timestamp")),
     # BERT4Rec's and SASRec's own files: one "user item" per line, oldest first.
-    "user-item-text": Format(" ", columns=("user", "item"), required=("user", "item")),
+    "user-item-text": Format(" ", columns=("user", "item")),
 }
 
 
@@ -156,10 +136,10 @@ def _columns(path: Path, layout: Format, first_line: str) -> tuple[list[str], li
         names = [f"_{i}" if n == "_" else n for i, n in enumerate(layout.columns)]
         return names, [n for n in names if not n.startswith("_")]
     fields = [field.split(":")[0] for field in first_line.split(layout.separator)]
-    ours = {theirs: name for name, theirs in layout.header}
+    ours = dict(zip(layout.header, FIELDS, strict=True))
     names = [ours.get(field, f"_{i}") for i, field in enumerate(fields)]
-    for name, theirs in layout.header:
-        if name in layout.required and names.count(name) != 1:
+    for theirs, name in ours.items():
+        if name not in layout.optional and names.count(name) != 1:
             raise DataError(
                 f"{path}:1: the header should name {theirs!r} once, it is {first_line[:200]!r}"
             )
