@@ -9,7 +9,9 @@ ranks = trainer.final_ranks()
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -66,6 +68,17 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def return_free_memory() -> None:
+    """Hand freed memory back to the system, where the C library is glibc.
+
+    Batches differ in shape, and glibc keeps the holes that they leave: on ml-1m the process grew by
+    30 MB an epoch, for ever. A fixed mmap threshold would end that too, at twice the time per step.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
+
+
 class Trainer:
     """One trial in progress. All that changes while it trains is in ``state``."""
 
@@ -117,6 +130,7 @@ class Trainer:
             trained = time.perf_counter()
             valid = means(rank_targets(self.averaged, self.items, self.split.valid))
             evaluated = time.perf_counter()
+            return_free_memory()
             self.epoch += 1
             self.seconds += evaluated - started
             improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
