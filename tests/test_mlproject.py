@@ -1,5 +1,6 @@
 """The three steps of a user, as the README writes them, and what MLflow does around them."""
 
+import hashlib
 import http.server
 import os
 import shutil
@@ -197,9 +198,10 @@ def test_one_file_pins_the_environment_of_every_manager():
     environment = _PythonEnv.from_conda_yaml(ROOT / "conda.yaml")
     assert environment.python == "3.11.7"
     assert environment.dependencies == ["-r requirements.txt"]
-    pinned = [
-        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line[0] != "#"
-    ]
+    requirements = (ROOT / "requirements.txt").read_bytes()
+    name = yaml.safe_load((ROOT / "conda.yaml").read_text())["name"]
+    assert name.endswith(hashlib.sha256(requirements).hexdigest()[:8])
+    pinned = [line for line in requirements.decode().splitlines() if line[0] != "#"]
     assert all("==" in line for line in pinned)
     assert "torch==2.13.0" in pinned
     assert yaml.safe_load((ROOT / "MLproject").read_text())["conda_env"] == "conda.yaml"

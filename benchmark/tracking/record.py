@@ -28,6 +28,7 @@ class Record:
     best_epoch: int | None
     last_epoch: int | None
     seconds: float | None
+    """``trial_seconds``; of runs that did not log it, from their start to their end."""
     tags: dict[str, str]
     statistics: dict[str, int | float]
     """Of the data set, as logged with it; may be empty."""
@@ -78,10 +79,15 @@ def _record(run: Run) -> Record:
         test=_metrics(metrics, "test"),
         best_epoch=_count(metrics.get("best_epoch")),
         last_epoch=_count(metrics.get("last_epoch")),
-        seconds=metrics.get("trial_seconds"),
+        seconds=metrics.get("trial_seconds", _duration(run)),
         tags=dict(run.data.tags),
         statistics=_statistics(profile),
     )
+
+
+def _duration(run: Run) -> float | None:
+    start, end = run.info.start_time, run.info.end_time  # milliseconds
+    return (end - start) / 1000 if start and end else None
 
 
 def _count(value: float | None) -> int | None:

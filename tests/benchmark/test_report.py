@@ -17,12 +17,14 @@ def report(run_command):
     )
 
 
-def log(client, experiment, learning_rate, ndcg, status="FINISHED", **tags):
+def log(client, experiment, learning_rate, ndcg, status="FINISHED", seconds=10.0, **tags):
     """One run of the schema with a validation ndcg@10, or with none at all; its id."""
     found = client.get_experiment_by_name(experiment)
     experiment_id = found.experiment_id if found else client.create_experiment(experiment)
     run_id = client.create_run(experiment_id, run_name=f"lr {learning_rate}").info.run_id
-    values = {"trial_seconds": 10.0, "best_epoch": 3} if ndcg else {}
+    values = {"best_epoch": 3} if ndcg else {}
+    if ndcg and seconds:
+        values["trial_seconds"] = seconds
     for part in ("best_valid", "test") if ndcg else ():
         # Worse by recall where it is better by ndcg, to tell the two rankings apart.
         values |= {f"{part}/{n}_at_10": 1 - ndcg for n in ("recall", "hit", "precision")}
@@ -93,6 +95,13 @@ def test_a_trained_trial_is_reported_with_its_command_and_data(report, train, he
     assert "| 3,000   | 200     | 38,187" in text
     for line in ("leave-one-out", "every item a candidate", "ties rank last", "at most 50"):
         assert f"- {line}" in text
+
+
+def test_a_run_that_did_not_log_its_seconds_took_from_its_start_to_its_end(report, store, here):
+    run = store.get_run(log(store, "e", 0.1, 0.3, seconds=None))
+    store.set_terminated(run.info.run_id, "FINISHED", run.info.start_time + 3500)
+    assert report("--experiment", "e").returncode == 0
+    assert "- **Time cost**: 3.50s/trial\n" in (here / "reports/e.md").read_text()
 
 
 def test_the_metric_decides_the_ranking(report, store, here):
