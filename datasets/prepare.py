@@ -46,6 +46,7 @@ def prepare(
     counts: Counter[str] = Counter()
     if described.synthetic is not None:
         interactions = described.synthetic.generate()
+        counts["rows generated"] = len(interactions)
     else:
         interactions = _read(described.filters, origin, path, counts)
     kept = filters.k_core(interactions, described.filters.k_core)
