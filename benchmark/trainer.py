@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datasets.sequences import Sequences, Split
 
 SELECTION_METRIC = "ndcg@10"
+STEPS_PER_TRIM = 16
 
 
 class TrainingError(RuntimeError):
@@ -72,7 +73,8 @@ def return_free_memory() -> None:
     """Hand freed memory back to the system, where the C library is glibc.
 
     Batches differ in shape, and glibc keeps the holes that they leave: on ml-1m the process grew by
-    30 MB an epoch, for ever. A fixed mmap threshold would end that too, at twice the time per step.
+    10 MB a step within an epoch, and for ever. A fixed mmap threshold would end that too, at twice
+    the time per step.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim:
@@ -130,7 +132,6 @@ class Trainer:
             trained = time.perf_counter()
             valid = means(rank_targets(self.averaged, self.items, self.split.valid))
             evaluated = time.perf_counter()
-            return_free_memory()
             self.epoch += 1
             self.seconds += evaluated - started
             improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
@@ -158,7 +159,10 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
+            self.steps += 1
             self._average()
+            if self.steps % STEPS_PER_TRIM == 0:
+                return_free_memory()
             total += loss.detach()
         mean = float(total) / len(self.batches)
         if not math.isfinite(mean):
@@ -175,7 +179,6 @@ class Trainer:
         the best epoch (Polyak and Juditsky 1992). The mean is over about the last tenth of all
         steps until ``ema_decay`` bounds it, so that it does not lag behind a young model.
         """
-        self.steps += 1
         decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
         average = get_ema_multi_avg_fn(decay)
         average(list(self.averaged.parameters()), list(self.model.parameters()), None)
