@@ -38,7 +38,12 @@ def by_length(lengths: np.ndarray, order: np.ndarray, batch_size: int) -> list[n
 
 
 class TrainingBatches:
-    """The windows of all users, shuffled anew for each pass, as [batch, length] int64 tensors."""
+    """Windows of all sequences, shuffled anew for each pass, as [batch, length] int64 tensors.
+
+    A sequence of n items gives ceil(n / max_length) windows a pass. They are "tiled", the same in
+    every pass and each item in one of them, or "sampled": each ends at a random item (but the
+    first, which has no past), so that every item is the last of a window as often as any other.
+    """
 
     def __init__(
         self,
@@ -49,28 +54,43 @@ class TrainingBatches:
         max_length: int,
         batch_size: int,
         pad: int,
+        kind: str = "tiled",
     ):
-        starts, ends = windows(starts, ends, max_length)
-        self.lengths = ends - starts
-        self.items, self.batch_size, self.pad = items, batch_size, pad
-        self.starts = torch.from_numpy(starts).to(items.device)
-        self.ends = torch.from_numpy(ends).to(items.device)
+        self.items, self.max_length, self.batch_size, self.pad = items, max_length, batch_size, pad
+        self.starts, self.ends = windows(starts, ends, max_length)
+        self.sampled = kind == "sampled"
+        if self.sampled:
+            counts = -(-(ends - starts) // max_length)
+            self.starts, self.ends = np.repeat(starts, counts), np.repeat(ends, counts)
 
     @property
     def n_windows(self) -> int:
-        return len(self.lengths)
+        return len(self.starts)
 
     def __len__(self) -> int:
         return -(-self.n_windows // self.batch_size)
 
     def shuffled(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """One pass over all windows. ``generator`` lives on the CPU."""
+        """One pass. ``generator`` lives on the CPU."""
+        starts, ends = self._sample(generator) if self.sampled else (self.starts, self.ends)
         shuffle = torch.randperm(self.n_windows, generator=generator).numpy()
-        batches = by_length(self.lengths, shuffle, self.batch_size)
+        batches = by_length(ends - starts, shuffle, self.batch_size)
         for i in torch.randperm(len(batches), generator=generator).tolist():
-            rows = torch.from_numpy(batches[i]).to(self.items.device)
-            length = int(self.lengths[batches[i]].max())
-            yield gather(self.items, self.starts[rows], self.ends[rows], length, self.pad)
+            first, last = starts[batches[i]], ends[batches[i]]
+            yield gather(
+                self.items,
+                torch.from_numpy(first).to(self.items.device),
+                torch.from_numpy(last).to(self.items.device),
+                int((last - first).max()),
+                self.pad,
+            )
+
+    def _sample(self, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+        draw = torch.rand(self.n_windows, generator=generator, dtype=torch.float64).numpy()
+        lengths = self.ends - self.starts
+        kept = np.minimum(2 + (draw * (lengths - 1)).astype(np.int64), lengths)
+        ends = self.starts + kept
+        return np.maximum(ends - self.max_length, self.starts), ends
 
 
 def histories(

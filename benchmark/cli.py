@@ -34,14 +34,17 @@ def setting_options(command: Callable) -> Callable:
     return command
 
 
-def _option_type(kind: type, help: str, choices=None, at_least=None, above=None, below=None):
+def _option_type(
+    kind: type, help: str, choices=None, at_least=None, above=None, at_most=None, below=None
+):
     if choices:
         return click.Choice(choices)
     if kind is int:
         return click.IntRange(at_least)
     if kind is float:
         low = at_least if above is None else above
-        return click.FloatRange(low, below, min_open=above is not None, max_open=below is not None)
+        high = at_most if below is None else below
+        return click.FloatRange(low, high, min_open=above is not None, max_open=below is not None)
     return str
 
 

@@ -1,6 +1,7 @@
 """Every setting of a trial: its name on the command line, in MLflow and in the code is one."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from typing import Self
 
 from models import MODELS
 
@@ -9,32 +10,90 @@ def _setting(default, help: str, **limits):
     return field(default=default, metadata={"help": help, **limits})
 
 
+RECIPES = {
+    "fast": {},
+    # As in the paper and its code, except what it says of the learning rate.
+    "paper": {
+        "windows": "tiled",
+        "last_share": 0.0,
+        "dropout": 0.2,
+        "attention_dropout": 0.2,
+        "positions": "learned",
+        "causal_share": 0.0,
+        "batch_size": 256,
+        "initialisation": "normal",
+        "muon_ratio": 0.0,
+        "schedule": "constant",
+        "warmup_steps": 0,
+        "ema_decay": 0.0,
+    },
+}
+"""What settings are when nobody gives them; for those not listed, the default in ``Settings``."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What decides a trial's result.
 
-    Size (hidden 64, 2 layers, 2 heads, inner 256), dropout, mask ratio, length, epochs and
-    patience are by default those of RecBole's published BERT4Rec.
+    Size (hidden 64, 2 layers, 2 heads, inner 256), mask ratio, length, epochs and patience are by
+    default those of RecBole's published BERT4Rec.
     """
 
     dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
     model: str = _setting("BERT4Rec", "A name in models/.", choices=tuple(MODELS))
-    learning_rate: float = _setting(0.001, "Step size of Adam.", above=0)
+    recipe: str = _setting("fast", "Gives the settings that are not given.", choices=tuple(RECIPES))
+    learning_rate: float = _setting(0.0015, "Step size of Adam.", above=0)
+    muon_ratio: float = _setting(
+        7.0,
+        "Muon's step size, on the encoder's matrices, over Adam's; 0: Adam for all.",
+        at_least=0,
+    )
+    schedule: str = _setting(
+        "cosine",
+        "Of the step size; cosine: down to 0 in the last epoch.",
+        choices=("constant", "cosine"),
+    )
+    warmup_steps: int = _setting(600, "Steps in which it rises to that.", at_least=0)
     seed: int = _setting(1, "Seed of every random number.", at_least=0)
     epochs: int = _setting(500, "At most so many passes over the data.", at_least=1)
-    batch_size: int = _setting(128, "Training sequences per step.", at_least=1)
+    batch_size: int = _setting(32, "Training sequences per step.", at_least=1)
     max_length: int = _setting(50, "Longest sequence the model sees.", at_least=2)
+    windows: str = _setting(
+        "sampled",
+        "Of a longer sequence: tiled, or sampled anew in each epoch.",
+        choices=("tiled", "sampled"),
+    )
     hidden_size: int = _setting(64, "Width of the model.", at_least=1)
     layers: int = _setting(2, "Transformer layers.", at_least=1)
     heads: int = _setting(2, "Attention heads.", at_least=1)
     inner_size: int = _setting(256, "Width of the feed-forward layers.", at_least=1)
-    dropout: float = _setting(0.2, "Probability of dropping a value.", at_least=0, below=1)
+    positions: str = _setting(
+        "rotary", "Added to items, or known to attention.", choices=("learned", "rotary")
+    )
+    initialisation: str = _setting(
+        "glorot", "Of linear layers; normal: N(0, .02).", choices=("glorot", "normal")
+    )
+    dropout: float = _setting(0.1, "Probability of dropping a value.", at_least=0, below=1)
+    attention_dropout: float = _setting(
+        0.0, "Of dropping an attention weight.", at_least=0, below=1
+    )
     mask_ratio: float = _setting(0.2, "Share of items masked in training.", above=0, below=1)
+    last_share: float = _setting(
+        1.0, "Share of sequences whose last item is masked in any case.", at_least=0, at_most=1
+    )
+    causal_share: float = _setting(
+        0.8, "Share of batches in which a mask sees only what is before it.", at_least=0, at_most=1
+    )
     ema_decay: float = _setting(
         0.999,
         "Of the running mean of the weights, which is what is evaluated.",
         at_least=0,
         below=1,
+    )
+    history: str = _setting(
+        "ranked",
+        "In evaluation; masked: what a user had is no candidate.",
+        choices=("ranked", "masked"),
     )
     patience: int = _setting(10, "Stop after so many epochs without better ndcg@10.", at_least=1)
     precision: str = _setting("fp32", "Of training; ranking is fp32.", choices=("fp32", "bf16"))
@@ -46,13 +105,17 @@ class Settings:
                 f"hidden_size {self.hidden_size} cannot be divided among {self.heads} heads"
             )
 
+    @classmethod
+    def of(cls, **given) -> Self:
+        """Those given; of the others, the recipe's."""
+        return cls(**RECIPES[given.get("recipe", cls.recipe)] | given)
+
     def as_dict(self) -> dict[str, str | int | float]:
         return asdict(self)
 
     def command(self) -> str:
-        """The command that repeats this trial: every setting that is not at its default."""
-        always = ("dataset", "learning_rate")
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        defaults = {f.name: f.default for f in fields(self) if f.name not in always}
-        given = [f"-P {k}={v}" for k, v in values.items() if v != defaults.get(k)]
+        """The command that repeats this trial: every setting that its recipe does not give."""
+        always = {"dataset": None, "learning_rate": None}
+        theirs = asdict(Settings.of(recipe=self.recipe)) | {"recipe": Settings.recipe} | always
+        given = [f"-P {k}={v}" for k, v in asdict(self).items() if v != theirs[k]]
         return " ".join(["mlflow run .", *given])

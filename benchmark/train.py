@@ -4,6 +4,7 @@ mlflow run . -P learning_rate=0.0003
 mlflow run . -P dataset=ml-1m -P learning_rate=0.001 -P seed=2
 python -m benchmark.train --dataset demo --learning-rate 0.001
 python -m benchmark.train --resume 5f3c...         # go on with a trial that was cut off
+torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m     # one trial, two processes
 """
 
 from dataclasses import replace
@@ -12,7 +13,7 @@ import click
 from tqdm import tqdm
 
 import datasets
-from benchmark import checkpoint, cli, tracking
+from benchmark import checkpoint, cli, tracking, workers
 from benchmark.settings import Settings
 from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
 from datasets import Sequences, Spec
@@ -29,20 +30,24 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     The trial becomes a run of the experiment that is named after the data set, unless
     `mlflow run --experiment-name` names another.
     """
+    given = {k: v for k, v in values.items() if context.get_parameter_source(k).name != "DEFAULT"}
     client = tracking.connect()
     if resume:
         trial, settings, last = tracking.resume(client, resume)
-        settings = _resumed_settings(context, settings, values)
+        settings = _resumed_settings(settings, given)
     else:
-        settings = _settings(values)
+        settings = _settings(given)
     spec, sequences = datasets.load(settings.dataset, data_dir)
-    describe(spec, sequences)
-    trainer = Trainer(settings, sequences, spec.split_of(sequences), _epoch_bar)
+    first = workers.rank() == 0
+    trainer = Trainer(settings, sequences, spec.split_of(sequences), _epoch_bar if first else None)
     if resume:
         trial.check_data(sequences)
         if last:  # else it was cut off in its first epoch, and starts anew
             trainer.restore(*checkpoint.load(last))
-    else:
+    if not first:
+        return trainer.finish()
+    describe(spec, sequences)
+    if not resume:
         trial = tracking.start(client, settings, spec)
     with trial.ends():
         if not resume:
@@ -71,16 +76,15 @@ def watch(trainer: Trainer, trial: tracking.Trial) -> None:
                 click.echo(_line(epoch))
 
 
-def _settings(values: dict) -> Settings:
+def _settings(given: dict) -> Settings:
     try:
-        return Settings(**values)
+        return Settings.of(**given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
 
-def _resumed_settings(context: click.Context, settings: Settings, values: dict) -> Settings:
+def _resumed_settings(settings: Settings, given: dict) -> Settings:
     """The trial's own settings, on the device asked for now; nothing else can change."""
-    given = {k: v for k, v in values.items() if context.get_parameter_source(k).name != "DEFAULT"}
     device = given.pop("device", settings.device)
     for name, value in given.items():
         if value != getattr(settings, name):

@@ -19,16 +19,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 import models
+from benchmark import workers
 from benchmark.batches import TrainingBatches
 from benchmark.evaluation import rank_targets
 from benchmark.metrics import means
+from benchmark.optimizer import Optimizers
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings
-    from datasets.sequences import Sequences, Split
+    from datasets.sequences import Sequences, Split, Targets
 
 SELECTION_METRIC = "ndcg@10"
 STEPS_PER_TRIM = 16
@@ -59,7 +63,7 @@ class Epoch:
 def resolve_device(name: str) -> torch.device:
     """Raises TrainingError for a device that this machine does not have."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = f"cuda:{workers.local_rank()}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -89,20 +93,23 @@ class Trainer:
         settings: Settings,
         sequences: Sequences,
         split: Split,
-        progress: Callable[..., Iterable] = lambda batches, **_: batches,
+        progress: Callable[..., Iterable] | None = None,
     ):
         """``progress`` wraps the batches of an epoch, as tqdm does."""
-        self.settings, self.split, self.progress = settings, split, progress
+        self.settings, self.split = settings, split
+        self.progress = progress or (lambda batches, **_: batches)
         self.device = resolve_device(settings.device)
+        workers.join(self.device)
         torch.manual_seed(settings.seed)
         self.model = models.build(settings.model, sequences.n_items, asdict(settings))
         self.model.to(self.device)
         self.averaged = copy.deepcopy(self.model)
-        self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=settings.learning_rate, fused=True
-        )
-        self.shuffling = torch.Generator().manual_seed(settings.seed)
-        self.masking = torch.Generator(self.device).manual_seed(settings.seed)
+        # Its forward pass is ``model``'s, and its backward pass adds up all processes' gradients.
+        self.trained = self.model
+        if workers.size() > 1:
+            self.trained = DistributedDataParallel(self.model, broadcast_buffers=False)
+        self.shuffling = torch.Generator()
+        self.masking = torch.Generator()
         self.items = torch.from_numpy(sequences.items.astype(np.int64)).to(self.device)
         self.batches = TrainingBatches(
             self.items,
@@ -111,7 +118,9 @@ class Trainer:
             max_length=settings.max_length,
             batch_size=settings.batch_size,
             pad=sequences.n_items,
+            kind=settings.windows,
         )
+        self.optimizers = Optimizers(self.model, settings, len(self.batches))
         self.epoch = 0
         self.steps = 0
         self.best_epoch = 0
@@ -128,9 +137,9 @@ class Trainer:
         """Train until the last epoch, or until ``patience`` epochs have brought no better ndcg."""
         while not self.finished:
             started = time.perf_counter()
-            loss = self._train_epoch()
+            loss = self.train_epoch()
             trained = time.perf_counter()
-            valid = means(rank_targets(self.averaged, self.items, self.split.valid))
+            valid = means(self.ranks(self.split.valid))
             evaluated = time.perf_counter()
             self.epoch += 1
             self.seconds += evaluated - started
@@ -148,29 +157,60 @@ class Trainer:
                 sequences_per_second=self.batches.n_windows / (trained - started),
             )
 
-    def _train_epoch(self) -> float:
+    def train_epoch(self) -> float:
         self.model.train()
+        self._seed()
         total = torch.zeros((), device=self.device)
-        bf16 = self.settings.precision == "bf16"
         batches = self.batches.shuffled(self.shuffling)
         for batch in self.progress(batches, total=len(self.batches), epoch=self.epoch + 1):
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
-                loss = self.model.loss(batch, self.masking)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            self.steps += 1
-            self._average()
+            total += self._step(batch)
             if self.steps % STEPS_PER_TRIM == 0:
                 return_free_memory()
-            total += loss.detach()
-        mean = float(total) / len(self.batches)
+        mean = float(workers.total(total)) / len(self.batches)
         if not math.isfinite(mean):
             raise TrainingError(
                 f"the loss is {mean} in epoch {self.epoch + 1} with learning_rate "
                 f"{self.settings.learning_rate}: try a smaller one"
             )
         return mean
+
+    def _seed(self) -> None:
+        """An epoch's random numbers follow from the seed and its number: no state to save.
+
+        All processes shuffle and mask alike; each has its own dropout.
+        """
+        seeds = np.random.SeedSequence([self.settings.seed, self.epoch]).spawn(3)
+        shuffling, masking, dropout = (int(s.generate_state(1, np.uint64)[0]) for s in seeds)
+        self.shuffling.manual_seed(shuffling)
+        self.masking.manual_seed(masking)
+        torch.manual_seed((dropout + workers.rank()) % 2**64)
+
+    def _step(self, batch: Tensor) -> Tensor:
+        """Train on [batch, length] int64; this process's part of the mean loss."""
+        self.steps += 1
+        examples, share = self._share(self.model.examples(batch, self.masking))
+        bf16 = self.settings.precision == "bf16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
+            loss = self.trained(*examples) * share
+        self.optimizers.zero_grad()
+        loss.backward()
+        self.optimizers.step(self.steps)
+        self._average()
+        return loss.detach() / workers.size()
+
+    def _share(self, examples: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor | float]:
+        """This process's rows of a batch, and what its loss counts in the mean of all losses.
+
+        That mean has to be over the batch's targets, of which no two processes have as many.
+        """
+        if workers.size() == 1:
+            return examples, 1.0
+        batch = len(examples.targets)
+        idle = workers.rank() >= batch  # but it takes part: with a row that counts for nothing
+        rows = slice(0, 1) if idle else slice(workers.rank(), None, workers.size())
+        mine = type(examples)(*(part[rows] if len(part) == batch else part for part in examples))
+        wanted = (mine.targets >= 0).sum() * (not idle)
+        return mine, wanted * workers.size() / (examples.targets >= 0).sum()
 
     def _average(self) -> None:
         """Move the averaged weights towards the model's.
@@ -183,31 +223,32 @@ class Trainer:
         average = get_ema_multi_avg_fn(decay)
         average(list(self.averaged.parameters()), list(self.model.parameters()), None)
 
+    def finish(self) -> None:
+        """Train to the end and rank, for a process that nobody watches."""
+        for _ in self.epochs():
+            pass
+        self.final_ranks()
+
     def final_ranks(self) -> dict[str, np.ndarray]:
         """Ranks of the best epoch's model: {"valid": [n] int64, "test": [n] int64}."""
         started = time.perf_counter()
         self.averaged.load_state_dict(self.best_weights)
         ranks = {
-            "valid": rank_targets(self.averaged, self.items, self.split.valid),
-            "test": rank_targets(self.averaged, self.items, self.split.test),
+            "valid": self.ranks(self.split.valid),
+            "test": self.ranks(self.split.test),
         }
         self.seconds += time.perf_counter() - started
         return ranks
 
-    def state(self) -> tuple[dict[str, torch.Tensor], dict]:
+    def ranks(self, targets: Targets) -> np.ndarray:
+        return rank_targets(self.averaged, self.items, targets, self.settings.history)
+
+    def state(self) -> tuple[dict[str, Tensor], dict]:
         """All that a trial needs to go on as if it had not stopped: tensors, and JSON values."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
-        tensors |= {
-            "rng.torch": torch.get_rng_state(),
-            "rng.shuffling": self.shuffling.get_state(),
-            "rng.masking": self.masking.get_state(),
-        }
-        if self.device.type == "cuda":
-            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors |= {f"optimizer.{k}": v for k, v in self.optimizers.state().items()}
         return tensors, {
             "epoch": self.epoch,
             "steps": self.steps,
@@ -216,7 +257,7 @@ class Trainer:
             "seconds": self.seconds,
         }
 
-    def restore(self, tensors: dict[str, torch.Tensor], values: dict) -> None:
+    def restore(self, tensors: dict[str, Tensor], values: dict) -> None:
         """Go on from a ``state``; the tensors may come from another device.
 
         Raises TrainingError if they belong to another model or another version of this suite.
@@ -227,24 +268,13 @@ class Trainer:
             reason = str(error).splitlines()[0]
             raise TrainingError(f"the checkpoint does not fit this trial: {reason}") from None
 
-    def _restore(self, tensors: dict[str, torch.Tensor], values: dict) -> None:
-        def part(prefix: str) -> dict[str, torch.Tensor]:
+    def _restore(self, tensors: dict[str, Tensor], values: dict) -> None:
+        def part(prefix: str) -> dict[str, Tensor]:
             return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.model.load_state_dict(part("model."))
         self.averaged.load_state_dict(part("averaged."))
         self.best_weights = {k: v.to(self.device) for k, v in part("best.").items()}
-        slots: dict[int, dict] = {}
-        for key, value in part("optimizer.").items():
-            index, slot = key.split(".")
-            slots.setdefault(int(index), {})[slot] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        torch.set_rng_state(tensors["rng.torch"])
-        self.shuffling.set_state(tensors["rng.shuffling"])
-        if self.device.type == "cuda" and "rng.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng.cuda"], self.device)
-        if tensors["rng.masking"].shape == self.masking.get_state().shape:
-            self.masking.set_state(tensors["rng.masking"])  # else: resumed on another device
+        self.optimizers.restore(part("optimizer."))
         for name in ("epoch", "steps", "best_epoch", "best_valid", "seconds"):
             setattr(self, name, values[name])

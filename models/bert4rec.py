@@ -4,34 +4,97 @@ Sun et al., "BERT4Rec: Sequential Recommendation with Bidirectional Encoder Repr
 Transformer", CIKM 2019, https://arxiv.org/abs/1904.06690.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.functional import cross_entropy, dropout
+
+
+class Cloze(NamedTuple):
+    """What the model reads, where it is asked, and what the answers are.
+
+    Every row of a batch is asked k times, so that all shapes are fixed.
+    """
+
+    tokens: Tensor
+    """[batch, n] int64: items, padding and masks."""
+    positions: Tensor
+    """[batch or 1, n] int64: where each token stands; the last position is max_length - 1."""
+    attend: Tensor
+    """[batch, 1 or n, n] bool: which token (row) sees which (column)."""
+    places: Tensor
+    """[batch, k] int64: the tokens that are asked."""
+    targets: Tensor
+    """[batch, k] int64: the items that are wanted there, -1 where none is."""
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each followed by dropout, the residual and layer norm."""
 
-    def __init__(self, hidden_size: int, heads: int, inner_size: int, dropout: float):
+    def __init__(
+        self,
+        hidden_size: int,
+        heads: int,
+        inner_size: int,
+        dropout: float,
+        attention_dropout: float,
+    ):
         super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.heads, self.dropout, self.attention_dropout = heads, dropout, attention_dropout
+        self.query = nn.Linear(hidden_size, hidden_size)
+        self.key = nn.Linear(hidden_size, hidden_size)
+        self.value = nn.Linear(hidden_size, hidden_size)
         self.projection = nn.Linear(hidden_size, hidden_size)
         self.attention_norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.inner = nn.Linear(hidden_size, inner_size)
         self.outer = nn.Linear(inner_size, hidden_size)
         self.inner_norm = nn.LayerNorm(hidden_size, eps=1e-12)
-        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, attend: Tensor | None) -> Tensor:
-        batch, length, hidden = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.heads, hidden // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x [batch, heads, length, hidden / heads]
-        p = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attend, dropout_p=p)
-        mixed = mixed.transpose(1, 2).reshape(batch, length, hidden)
-        x = self.attention_norm(x + self.dropout(self.projection(mixed)))
-        return self.inner_norm(x + self.dropout(self.outer(F.gelu(self.inner(x)))))
+    def forward(
+        self, x: Tensor, attend: Tensor, turns: Tensor | None, places: Tensor | None = None
+    ) -> Tensor:
+        """[batch, n, hidden] -> the same, or [batch, k, hidden] where only ``places`` count.
+
+        All tokens are attended to, but those that nobody reads are not computed. ``turns``
+        [batch or 1, n, hidden / heads / 2] complex rotate queries and keys, if given.
+        """
+        key, value = self._by_head(self.key(x)), self._by_head(self.value(x))
+        if turns is not None:
+            key = _rotate(key, turns)
+        if places is not None:
+            x, attend = _rows(x, places), _rows(attend, places)  # [batch, k, ...]
+            turns = None if turns is None else _rows(turns, places)
+        query = self._by_head(self.query(x))
+        if turns is not None:
+            query = _rotate(query, turns)
+        p = self.attention_dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=attend[:, None], dropout_p=p
+        )
+        mixed = self.projection(mixed.transpose(1, 2).flatten(2))  # [batch, n or k, hidden]
+        x = self.attention_norm(dropout(mixed, self.dropout, self.training, onto=x))
+        inner = self.outer(F.gelu(self.inner(x)))
+        return self.inner_norm(dropout(inner, self.dropout, self.training, onto=x))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """[batch, n, hidden] -> [batch, heads, n, hidden / heads]"""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _rows(x: Tensor, places: Tensor) -> Tensor:
+    """[batch or 1, n or 1, d] at [batch, k] -> [batch, k, d], or x itself if its rows are one."""
+    if x.shape[1] == 1:
+        return x
+    return x.expand(len(places), -1, -1).gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def _rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Turn each pair of values by its angle: [batch, heads, n, d], [batch, n, d / 2] complex."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * turns[:, None]).flatten(-2).type_as(x)
 
 
 class BERT4Rec(nn.Module):
@@ -40,6 +103,10 @@ class BERT4Rec(nn.Module):
     Sequences are [batch, length] int64 with length <= max_length, padded on the left with
     ``n_items``; items are 0 .. n_items - 1. The embedding table has two rows past the catalogue:
     ``n_items`` is padding, ``n_items + 1`` is the mask.
+
+    ``positions`` are "learned" and added to the items, as in the paper, or "rotary": attention
+    knows how far two tokens are apart (Su et al. 2021, https://arxiv.org/abs/2104.09864), and what
+    was learned at one place of a sequence holds at all.
     """
 
     link = "https://recbole.io/docs/user_guide/model/sequential/bert4rec.html"
@@ -54,65 +121,143 @@ class BERT4Rec(nn.Module):
         heads: int,
         inner_size: int,
         dropout: float,
+        attention_dropout: float,
+        positions: str,
+        initialisation: str,
         mask_ratio: float,
+        last_share: float,
+        causal_share: float,
     ):
         super().__init__()
-        self.n_items, self.max_length, self.mask_ratio = n_items, max_length, mask_ratio
+        self.n_items, self.max_length, self.dropout = n_items, max_length, dropout
+        self.mask_ratio, self.last_share, self.causal_share = mask_ratio, last_share, causal_share
         self.item_embedding = nn.Embedding(n_items + 2, hidden_size)
-        self.position_embedding = nn.Embedding(max_length, hidden_size)
+        if positions == "learned":
+            self.position_embedding = nn.Embedding(max_length, hidden_size)
+        else:
+            self.register_buffer("turns", _turns(max_length, hidden_size // heads), False)
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
-        self.dropout = nn.Dropout(dropout)
         self.encoder = nn.ModuleList(
-            EncoderLayer(hidden_size, heads, inner_size, dropout) for _ in range(layers)
+            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout)
+            for _ in range(layers)
         )
         self.head = nn.Linear(hidden_size, hidden_size)
         self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.item_bias = nn.Parameter(torch.zeros(n_items))
-        self.apply(self._initialise)
+        self._initialise(initialisation)
 
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        """Embeddings from N(0, .02) as in the paper, linear layers after Glorot and Bengio 2010.
+    def _initialise(self, linear: str) -> None:
+        """Embeddings from N(0, .02) as in the paper; linear layers "normal", too, or "glorot".
 
-        N(0, .02) for these too is right at BERT's width of 768; at 64 it leaves every branch near
-        zero, and training longer on the plateau where the model knows popularity alone.
+        N(0, .02) is right at BERT's width of 768; at 64 it leaves every branch near zero, and
+        training longer on the plateau where the model knows popularity alone. Glorot and Bengio
+        2010 does not.
         """
-        if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                if linear == "normal":
+                    nn.init.normal_(module.weight, std=0.02)
+                else:
+                    nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
 
-    def encode(self, sequences: Tensor) -> Tensor:
-        """[batch, length] int64 -> [batch, length, hidden]; every position sees all the others."""
+    def examples(self, sequences: Tensor, generator: torch.Generator) -> Cloze:
+        """What to train on, drawn anew at every call; ``generator`` lives on the CPU.
+
+        A share ``causal_share`` of the batches is asked from left to right, the others in place.
+        """
+        batch, length = sequences.shape
+        if torch.rand((), generator=generator).item() < self.causal_share and length > 1:
+            return self._left_to_right(sequences)
+        draw = torch.rand(batch, length + 1, generator=generator)
+        return self._in_place(sequences, draw.to(sequences.device, non_blocking=True))
+
+    def _in_place(self, sequences: Tensor, draw: Tensor) -> Cloze:
+        """Masks take the place of items, and see what is before and after them, as in the paper.
+
+        Of a sequence of n items, max(1, round(mask_ratio * n)) random ones are masked, as in the
+        paper's code; in a share ``last_share`` of the sequences the last item is one of them, as
+        it is when the next item is asked for.
+        """
+        real = sequences != self.n_items
+        masks = (real.sum(1, keepdim=True) * self.mask_ratio).round().clamp(min=1)  # [batch, 1]
+        k = max(1, round(sequences.shape[1] * self.mask_ratio))  # no row has more
+        draw, chance = draw[:, :-1].masked_fill(~real, -1.0), draw[:, -1]
+        draw[:, -1].masked_fill_(chance < self.last_share, 2.0)
+        places = draw.topk(k, dim=1).indices  # [batch, k]
+        used = torch.arange(k, device=sequences.device) < masks
+        items = sequences.gather(1, places)
+        tokens = sequences.scatter(1, places, items.masked_fill(used, self.n_items + 1))
+        return Cloze(
+            tokens,
+            self._last_positions(sequences),
+            real[:, None],
+            places,
+            items.masked_fill(~used, -1),
+        )
+
+    def _left_to_right(self, sequences: Tensor) -> Cloze:
+        """Every item but the first is asked for by a mask that sees only what is before it.
+
+        The masks are appended, and stand at the positions of their items; an item sees itself and
+        those before it. So a sequence of n items asks n - 1 times what is asked in the end, the
+        next item after a history, where masks in place ask it once. (Attention masks of several
+        kinds for one BERT: Dong et al. 2019, https://arxiv.org/abs/1905.03197.)
+        """
+        batch, length = sequences.shape
+        k = length - 1
+        position = torch.arange(length, device=sequences.device)
+        real = sequences != self.n_items
+        asked = position[1:]
+        known = torch.cat([position, asked - 1])  # the last item that each token may see
+        sees = (position <= known[:, None]) & real[:, None]  # [batch, length + k, length]
+        sees = F.pad(sees, (0, k)) | torch.eye(length + k, dtype=torch.bool, device=sees.device)
+        has_past = real[:, :-1]
+        mask = torch.full((batch, k), self.n_items + 1, device=sequences.device)
+        first = self.max_length - length
+        return Cloze(
+            torch.cat([sequences, mask], dim=1),
+            torch.cat([position, asked])[None] + first,
+            sees,
+            torch.arange(length, length + k, device=sequences.device).expand(batch, -1),
+            sequences[:, 1:].masked_fill(~has_past, -1),
+        )
+
+    def _last_positions(self, sequences: Tensor) -> Tensor:
+        """Sequences end at the last position whatever their length: [1, length]."""
         length = sequences.shape[1]
-        # Sequences end at the last position whatever their length, so positions count from there.
-        positions = self.position_embedding.weight[self.max_length - length :]
-        x = self.dropout(self.norm(self.item_embedding(sequences) + positions))
-        attend = (sequences != self.n_items)[:, None, None, :]  # [batch, 1, 1, length]
-        for layer in self.encoder:
-            x = layer(x, attend)
-        return x
+        return torch.arange(self.max_length - length, self.max_length, device=sequences.device)[
+            None
+        ]
+
+    def forward(
+        self, tokens: Tensor, positions: Tensor, attend: Tensor, places: Tensor, targets: Tensor
+    ) -> Tensor:
+        """Mean cross-entropy, in nats, of the answers to a ``Cloze``."""
+        return cross_entropy(
+            self._project(self.encode(tokens, positions, attend, places)).flatten(0, 1),
+            self.item_embedding.weight[: self.n_items],
+            self.item_bias,
+            targets.flatten(),
+        )
+
+    def encode(self, tokens: Tensor, positions: Tensor, attend: Tensor, places: Tensor) -> Tensor:
+        """The parts of a ``Cloze`` -> [batch, k, hidden] at its places."""
+        x, turns = self.item_embedding(tokens), None
+        if hasattr(self, "turns"):
+            turns = self.turns[positions]  # [batch or 1, n, hidden / heads / 2]
+        else:
+            x = x + self.position_embedding(positions)
+        x = dropout(self.norm(x), self.dropout, self.training)  # [batch, n, hidden]
+        *first, last = self.encoder
+        for layer in first:
+            x = layer(x, attend, turns)
+        return last(x, attend, turns, places)
 
     def _project(self, x: Tensor) -> Tensor:
         return self.head_norm(F.gelu(self.head(x)))
-
-    def loss(self, sequences: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean cross-entropy over masked positions; masks are drawn anew at every call.
-
-        Each item is masked with probability ``mask_ratio``; the item with the smallest draw is
-        always masked, so that no sequence is without a target.
-        """
-        draw = torch.rand(sequences.shape, generator=generator, device=sequences.device)
-        draw = draw.masked_fill(sequences == self.n_items, 2.0)
-        masked = (draw < self.mask_ratio) | (draw == draw.amin(dim=1, keepdim=True))
-        x = self.encode(sequences.masked_fill(masked, self.n_items + 1))
-        return F.linear_cross_entropy(
-            self._project(x[masked]),  # [n_masked, hidden]
-            self.item_embedding.weight[: self.n_items],
-            sequences[masked],
-            linear_bias=self.item_bias,
-        )
 
     def queries(self, histories: Tensor) -> Tensor:
         """[batch, length] int64 -> [batch, hidden]: what comes after each history.
@@ -121,8 +266,19 @@ class BERT4Rec(nn.Module):
         """
         kept = histories[:, -(self.max_length - 1) :]
         mask = torch.full_like(histories[:, :1], self.n_items + 1)
-        return self._project(self.encode(torch.cat([kept, mask], dim=1))[:, -1])
+        tokens = torch.cat([kept, mask], dim=1)
+        attend = (tokens != self.n_items)[:, None]
+        places = torch.full_like(mask, kept.shape[1])
+        asked = self.encode(tokens, self._last_positions(tokens), attend, places)
+        return self._project(asked)[:, 0]
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         """[batch, hidden] -> [batch, last - first]: scores of the items first .. last - 1."""
         return F.linear(queries, self.item_embedding.weight[first:last], self.item_bias[first:last])
+
+
+def _turns(positions: int, size: int) -> Tensor:
+    """exp(i * position * frequency), frequencies 1 to 1/1000: [positions, size / 2] complex."""
+    frequencies = 1000.0 ** (-torch.arange(0, size, 2) / size)
+    angles = torch.arange(positions)[:, None] * frequencies
+    return torch.polar(torch.ones_like(angles), angles)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
-from benchmark.evaluation import PROTOCOL
+from benchmark.evaluation import protocol
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from datasets import Sequences, Spec
@@ -23,7 +23,7 @@ def tags(
     """The tags of ``schema`` for a trial that starts now, in this process."""
     return {
         schema.DATA_DIGEST: sequences.digest,
-        schema.PROTOCOL: f"{spec.split}; {PROTOCOL}",
+        schema.PROTOCOL: f"{spec.split}; {protocol(settings.history)}",
         schema.COMMAND: settings.command(),
         schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         schema.GIT_COMMIT: _git_commit(),

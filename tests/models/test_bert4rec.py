@@ -9,27 +9,58 @@ ITEMS = 37
 SIZE = {"max_length": 8, "hidden_size": 16, "layers": 2, "heads": 2, "inner_size": 32}
 
 
+PLAIN = {
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "initialisation": "glorot",
+    "mask_ratio": 0.3,
+    "last_share": 0.0,
+    "causal_share": 0.0,
+}
+
+
+@pytest.fixture(params=["learned", "rotary"])
+def make(request):
+    def make(**changes):
+        torch.manual_seed(0)
+        settings = SIZE | PLAIN | {"positions": request.param, "not_mine": 1} | changes
+        return build("BERT4Rec", ITEMS, settings)
+
+    return make
+
+
 @pytest.fixture
-def model():
-    torch.manual_seed(0)
-    return build("BERT4Rec", ITEMS, {**SIZE, "dropout": 0.0, "mask_ratio": 0.3, "not_mine": 1})
+def model(make):
+    return make()
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def encode(model, sequences):
+    """Every place of sequences without masks: [batch, length, hidden]."""
+    positions = model._last_positions(sequences)
+    attend = (sequences != ITEMS)[:, None]
+    places = torch.arange(sequences.shape[1]).expand(len(sequences), -1)
+    return model.encode(sequences, positions, attend, places)
 
 
 def sequences(rows=5, length=8):
-    return torch.randint(ITEMS, (rows, length), generator=torch.Generator().manual_seed(1))
+    return torch.randint(ITEMS, (rows, length), generator=seeded(1))
 
 
 def test_padding_changes_nothing(model):
     short = sequences(length=5)
     padded = torch.cat([torch.full((5, 3), ITEMS), short], dim=1)
-    torch.testing.assert_close(model.encode(padded)[:, 3:], model.encode(short))
+    torch.testing.assert_close(encode(model, padded)[:, 3:], encode(model, short))
 
 
 def test_attention_is_bidirectional(model):
     before = sequences()
     after = before.clone()
     after[:, -1] = (after[:, -1] + 1) % ITEMS
-    changed = (model.encode(before) - model.encode(after)).abs().amax(dim=(0, 2))
+    changed = (encode(model, before) - encode(model, after)).abs().amax(dim=(0, 2))
     assert (changed > 1e-6).all()
 
 
@@ -56,43 +87,89 @@ def test_the_item_table_is_tied_to_the_output(model):
     assert names == ["item_bias", "item_embedding.weight"]
 
 
-def test_masks_are_drawn_anew_and_repeat_with_the_seed(model, monkeypatch):
-    seen = []
-    encode = model.encode
-    monkeypatch.setattr(model, "encode", lambda x: seen.append(x.clone()) or encode(x))
-    for seed in (1, 1, 2):
-        generator = torch.Generator().manual_seed(seed)
-        model.loss(sequences(), generator)
-    model.loss(sequences(), generator)
-    assert torch.equal(seen[0], seen[1])
-    assert not torch.equal(seen[1], seen[2])
-    assert not torch.equal(seen[2], seen[3])
+@pytest.mark.parametrize("causal_share", [0.0, 0.5])
+def test_examples_are_drawn_anew_and_repeat_with_the_seed(make, causal_share):
+    model = make(causal_share=causal_share)
+
+    def tokens(seed, count=8):
+        generator = seeded(seed)
+        return [model.examples(sequences(), generator).tokens.tolist() for _ in range(count)]
+
+    assert tokens(1) == tokens(1)
+    assert tokens(1) != tokens(2)
+    assert tokens(1)[0] != tokens(1)[1] or causal_share
+    assert len({len(rows[0]) for rows in tokens(1)}) == (2 if causal_share else 1)
 
 
-def test_masks_hit_items_at_their_rate_and_every_sequence_but_no_padding(model, monkeypatch):
+def test_a_fixed_number_of_items_is_masked_in_place_and_no_padding(model):
     padded = torch.cat([torch.full((4000, 2), ITEMS), sequences(4000, 6)], dim=1)
-    seen = []
-    encode = model.encode
-    monkeypatch.setattr(model, "encode", lambda x: seen.append(x) or encode(x))
-    model.loss(padded, torch.Generator().manual_seed(3))
-    masked = seen[0] == ITEMS + 1
+    padded[:9, :7] = ITEMS  # a few sequences of one item
+    cloze = model.examples(padded, seeded(3))
+    masked = cloze.tokens == ITEMS + 1
     assert not masked[:, :2].any()
-    assert masked.any(dim=1).all()
-    # p for each of six items, or the one with the smallest draw where none is below p
-    expected = (6 * 0.3 + 0.7**6) / 6
-    assert masked[:, 2:].float().mean().item() == pytest.approx(expected, abs=0.01)
+    assert masked[:9].sum(dim=1).tolist() == [1] * 9
+    assert masked[9:].sum(dim=1).tolist() == [2] * 3991  # round(0.3 * 6)
+    assert masked[9:, 2:].float().mean(dim=0).tolist() == pytest.approx([1 / 3] * 6, abs=0.03)
+    assert torch.equal(cloze.tokens[~masked], padded[~masked])
+    for row in range(0, 4000, 97):
+        asked = {
+            (place, target)
+            for place, target in zip(
+                cloze.places[row].tolist(), cloze.targets[row].tolist(), strict=True
+            )
+            if target >= 0
+        }
+        assert asked == {
+            (place, int(padded[row, place])) for place in masked[row].nonzero()[:, 0].tolist()
+        }
 
 
-def test_the_loss_counts_masked_positions_only(model, monkeypatch):
+def test_a_share_of_the_sequences_is_asked_for_the_last_item(make):
+    masked = make(last_share=0.9).examples(sequences(4000), seeded(4)).tokens == ITEMS + 1
+    assert (masked.sum(dim=1) == 2).all()
+    assert masked[:, -1].float().mean().item() == pytest.approx(0.9 + 0.1 / 4, abs=0.02)
+
+
+def test_left_to_right_asks_what_is_asked_in_the_end(make):
+    """With one layer, each answer is that of ``queries`` to the items before it."""
+    model = make(causal_share=1.0, layers=1, max_length=9)
+    batch = sequences(length=8)
+    batch[0, :3] = ITEMS
+    cloze = model.examples(batch, seeded(5))
+    answers = model._project(model.encode(*cloze[:4]))  # [5, 7, hidden]
+    for row in range(5):
+        for k, target in enumerate(cloze.targets[row].tolist()):
+            past = batch[row : row + 1, : k + 1]
+            past = past[:, past[0] != ITEMS]
+            assert target == (batch[row, k + 1] if past.numel() else -1)
+            if past.numel() and hasattr(model, "turns"):
+                torch.testing.assert_close(answers[row, k], model.queries(past)[0])
+
+
+def test_left_to_right_never_sees_what_comes_after(make):
+    model = make(causal_share=1.0)
+    before = sequences()
+    after = before.clone()
+    after[:, 4:] = (after[:, 4:] + 1) % ITEMS
+
+    def answers(batch):
+        return model.encode(*model.examples(batch, seeded(6))[:4])
+
+    changed = (answers(before) - answers(after)).abs().amax(dim=(0, 2)) > 1e-6
+    assert changed.tolist() == [False] * 4 + [True] * 3
+
+
+@pytest.mark.parametrize("causal_share", [0.0, 1.0])
+def test_the_loss_counts_what_is_asked_for_only(make, causal_share):
     """Against the plain formula on the full matrix of logits."""
-    seen = []
-    encode = model.encode
-    monkeypatch.setattr(model, "encode", lambda x: seen.append(x) or encode(x))
     batch = sequences()
-    loss = model.loss(batch, torch.Generator().manual_seed(5))
-    logits = model.scores(model._project(encode(seen[0])), 0, ITEMS)  # [5, 8, ITEMS]
-    nats = -logits.log_softmax(-1).gather(-1, batch[..., None])[..., 0]
-    torch.testing.assert_close(loss, nats[seen[0] == ITEMS + 1].mean())
+    batch[0, :3] = ITEMS
+    model = make(causal_share=causal_share)
+    cloze = model.examples(batch, seeded(5))
+    logits = model.scores(model._project(model.encode(*cloze[:4])), 0, ITEMS)  # [5, k, ITEMS]
+    wanted = cloze.targets >= 0
+    nats = -logits.log_softmax(-1)[wanted].gather(-1, cloze.targets[wanted][:, None])
+    torch.testing.assert_close(model(*cloze), nats.mean())
 
 
 def test_each_model_states_where_it_is_described():

@@ -1,0 +1,66 @@
+"""The operations made for a CPU against torch's own, or against what they promise."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.functional import cross_entropy, dropout
+
+
+@settings(deadline=None)
+@given(
+    n=st.integers(1, 200),
+    n_items=st.integers(2, 90),
+    scale=st.sampled_from([0.01, 1.0, 100.0]),
+    seed=st.integers(0, 1000),
+)
+def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(n, n_items, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    queries, weight, bias = (
+        (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).requires_grad_()
+        for shape in ((n, 8), (n_items, 8), (n_items,))
+    )
+    targets = torch.randint(-1, n_items, (n,), generator=generator)
+    targets[0] = 0  # at least one is wanted
+    logits = queries @ weight.t() + bias
+    expected = F.cross_entropy(logits, targets, ignore_index=-1)
+    slopes = torch.autograd.grad(expected, (queries, weight, bias))
+
+    single = [x.detach().float().requires_grad_() for x in (queries, weight, bias)]
+    found = cross_entropy(*single, targets)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    for a, b in zip(torch.autograd.grad(found * 3, single), slopes, strict=True):
+        torch.testing.assert_close(a.double(), b * 3, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_the_mean_and_the_gradient_knows_which(p):
+    torch.manual_seed(0)
+    x = torch.ones(1001, 99, requires_grad=True)
+    onto = torch.full((1001, 99), 5.0, requires_grad=True)
+    out = dropout(x, p, True, onto)
+    kept = out != 5.0
+    assert kept.float().mean().item() == pytest.approx(1 - p, abs=0.01)
+    torch.testing.assert_close(
+        out[kept], torch.full_like(out[kept], 5 + 1 / (1 - p)), rtol=1e-4, atol=0
+    )
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, (out - 5.0).detach())
+    assert (onto.grad == 1).all()
+    torch.manual_seed(0)
+    torch.testing.assert_close(dropout(x, p, True), out - 5.0)
+
+
+def test_dropout_repeats_with_the_seed_and_rests_in_evaluation():
+    x = torch.randn(7, 13)
+
+    def draw(seed):
+        torch.manual_seed(seed)
+        return dropout(x, 0.5, True)
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+    assert dropout(x, 0.5, False) is x
+    assert torch.equal(dropout(x, 0.5, False, onto=x), x + x)
