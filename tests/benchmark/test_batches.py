@@ -47,6 +47,35 @@ def test_one_pass_shows_every_window_once_padded_on_the_left(lengths, size, batc
     assert sorted(seen) == sorted(expected)
 
 
+@given(lengths.filter(any), st.integers(2, 9), st.integers(1, 5))
+def test_sampled_windows_are_as_many_and_end_anywhere_but_at_a_first_item(lengths, size, batch):
+    items = torch.arange(sum(lengths))
+    starts, ends = bounds(lengths)
+    of_item = np.repeat(np.arange(len(lengths)), lengths)
+    kept = {"max_length": size, "batch_size": batch, "pad": PAD}
+    batches = TrainingBatches(items, starts, ends, **kept, kind="sampled")
+    seen = np.zeros(len(lengths), dtype=int)
+    for rows in batches.shuffled(torch.Generator().manual_seed(1)):
+        for row in rows.tolist():
+            real = [item for item in row if item != PAD]
+            owner = of_item[real[-1]]
+            seen[owner] += 1
+            assert real == list(range(max(starts[owner], real[-1] + 1 - size), real[-1] + 1))
+            assert len(real) >= min(2, lengths[owner])
+    assert seen.tolist() == [-(-n // size) for n in lengths]
+
+
+def test_every_item_that_has_a_past_ends_a_sampled_window_as_often():
+    batches = TrainingBatches(
+        torch.arange(11), *bounds([11]), max_length=1000, batch_size=1, pad=PAD, kind="sampled"
+    )
+    generator = torch.Generator().manual_seed(1)
+    ends = [int(next(batches.shuffled(generator))[0, -1]) for _ in range(2000)]
+    counts = np.bincount(ends, minlength=11)
+    assert counts[0] == 0
+    assert counts[1:].min() > 150
+
+
 def test_passes_differ_and_repeat_with_the_seed():
     def passes(seed):
         generator = torch.Generator().manual_seed(seed)

@@ -10,6 +10,7 @@ from ir_measures import RR, P, R, Success, nDCG
 
 from benchmark import evaluation, metrics
 from benchmark.evaluation import rank
+from datasets import Targets
 
 K = 10
 THEIRS = {
@@ -77,6 +78,45 @@ def test_rank_is_the_number_of_items_not_below_the_target_in_any_chunks(rows, ch
         patch.setattr(evaluation, "ITEMS_PER_CHUNK", chunk)
         found = ranked([scores for scores, _ in rows], [target for _, target in rows])
     assert found == [sum(s >= scores[target] for s in scores) for scores, target in rows]
+
+
+@given(matrices, st.integers(1, 13), st.data())
+def test_items_of_a_masked_history_are_no_candidates_but_the_target_is(rows, chunk, data):
+    n_items = len(rows[0][0])
+    items = st.integers(0, n_items - 1)
+    seen = [data.draw(st.lists(items, max_size=5)) for _ in rows]
+    pairs = [(row, item) for row, past in enumerate(seen) for item in past]
+    scores = torch.tensor([scores for scores, _ in rows], dtype=torch.float32)
+    targets = torch.tensor([target for _, target in rows])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "ITEMS_PER_CHUNK", chunk)
+        found = rank(
+            Scorer(n_items), scores, targets, torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
+        )
+    assert found.tolist() == [
+        sum(s >= scores[target] for i, s in enumerate(scores) if i == target or i not in past)
+        for (scores, target), past in zip(rows, seen, strict=True)
+    ]
+
+
+def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
+    """Three users; the model sees two items, likes those with small numbers, and reads nothing."""
+    items = torch.tensor([0, 1, 2, 3, 5, 9, 8, 7, 9, 0, 0, 4])
+    targets = Targets(np.array([0, 1, 2]), np.array([0, 5, 9]), np.array([4, 8, 11]))
+
+    class Small(torch.nn.Module):
+        n_items, max_length = 10, 2
+
+        def queries(self, histories):
+            return torch.zeros(len(histories), 1)
+
+        def scores(self, queries, first, last):
+            return (queries - torch.arange(first, last)).float()
+
+    ranks = evaluation.rank_targets(Small(), items, targets, "masked")
+    # 5 behind 4 only; 9 (in its own history) behind 0 to 6; 4 behind 1, 2 and 3
+    assert ranks.tolist() == [2, 8, 4]
+    assert evaluation.rank_targets(Small(), items, targets).tolist() == [6, 10, 5]
 
 
 def test_a_constant_model_ranks_every_target_last():

@@ -1,0 +1,56 @@
+"""Which optimizer moves what, and how far."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.optimizer import Muon, Optimizers
+from benchmark.settings import Settings
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.linear = nn.Embedding(5, 4), nn.Linear(4, 8)
+
+
+def test_muon_moves_a_matrix_in_all_its_directions_alike():
+    """The first step is the nearest orthogonal matrix to the gradient, about."""
+    torch.manual_seed(0)
+    weights = [nn.Parameter(torch.zeros(*shape)) for shape in ((6, 6), (6, 6), (12, 4), (4, 12))]
+    for weight in weights:
+        weight.grad = torch.randn_like(weight)
+    muon = Muon(weights)
+    muon.param_groups[0]["lr"] = 0.1
+    muon.step()
+    for weight in weights:
+        u, _, v = torch.linalg.svd(weight.grad, full_matrices=False)
+        scale = 0.1 * max(1, weight.shape[0] / weight.shape[1]) ** 0.5
+        moved = torch.linalg.svdvals(weight.detach()) / scale
+        assert moved.min() > 0.3  # the iteration of five steps stops near 1
+        assert moved.max() < 1.3
+        assert ((u @ v) * weight.detach()).sum() < -0.7 * scale * min(weight.shape)
+
+
+def test_muon_has_the_matrices_and_adam_the_rest():
+    settings = Settings.of(learning_rate=0.01, muon_ratio=3, warmup_steps=0, schedule="constant")
+    both = Optimizers(Model(), settings, 10)
+    model = Model()
+    alone = Optimizers(model, Settings.of(muon_ratio=0), 10)
+    assert [len(o.param_groups[0]["params"]) for o in both.all] == [2, 1]
+    assert [len(o.param_groups[0]["params"]) for o in alone.all] == [3]
+    assert both.rates == [0.01, 0.03]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_step_size_rises_and_falls(schedule):
+    settings = Settings.of(warmup_steps=4, epochs=2, schedule=schedule)
+    optimizers = Optimizers(Model(), settings, 50)
+    found = [optimizers.share(step) for step in (1, 2, 4, 50, 100)]
+    fall = [
+        1 if schedule == "constant" else (1 + math.cos(math.pi * step / 100)) / 2
+        for step in (1, 2, 4, 50, 100)
+    ]
+    assert found == pytest.approx([0.25 * fall[0], 0.5 * fall[1], *fall[2:]])

@@ -1,0 +1,57 @@
+"""The speed benchmark runs and its figures agree with each other; how fast is not for a test."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY
+
+FLAGS = [f"--{word[2:].replace('-', '_')}" if word.startswith("--") else word for word in TINY]
+
+
+@pytest.fixture
+def sequences(here):
+    """40 users with 12 of 30 items each, as bench/peer_data.py writes them."""
+    items = np.random.default_rng(0).permuted(np.tile(np.arange(30), (40, 1)), axis=1)[:, :12]
+    np.savez("small.npz", items=items.ravel(), offsets=np.arange(41) * 12)
+    return "small.npz"
+
+
+def test_it_measures_training_evaluation_and_memory(run_command, sequences):
+    words = ["--dataset", sequences, "--steps", "2", "--json", "speed.json", "--batch_size", "20"]
+    done = run_command("python", "-m", "benchmark.speed", *words, *FLAGS)
+    assert done.returncode == 0, done.stderr
+    with open("speed.json") as file:
+        record = json.load(file)
+    figures = record["figures"]
+    for name, value in figures.items():
+        assert value > 0, name
+        assert name in done.stdout
+    seconds = figures["milliseconds per step"] / 1e3
+    assert figures["sequences per second"] == pytest.approx(20 / seconds)
+    assert figures["GFLOP/s in training"] == pytest.approx(figures["GFLOP per step"] / seconds)
+    assert record["settings"]["batch_size"] == 20
+    assert sum(stage["share"] for stage in record["stages"]) == pytest.approx(1)
+    assert "backward" in done.stdout
+
+
+def test_the_counted_operations_are_those_of_the_formula(run_command, sequences):
+    """Products of one step, by hand: 40 sequences of 10 items, asked left to right."""
+    words = ["--dataset", sequences, "--steps", "1", "--json", "speed.json", "--batch_size", "40"]
+    words += ["--causal_share", "1", "--windows", "tiled", "--dropout", "0", "--muon_ratio", "0"]
+    done = run_command("python", "-m", "benchmark.speed", *words, *FLAGS)
+    assert done.returncode == 0, done.stderr
+    with open("speed.json") as file:
+        counted = json.load(file)["figures"]["GFLOP per step"] * 1e9
+    rows, length, width, inner, items = 40, 10, 8, 8, 30
+    asked = length - 1
+    tokens = length + asked
+    forward = rows * (
+        2 * tokens * 2 * width * width  # keys and values of all
+        + asked * (2 * 2 * width * width + 2 * 2 * width * inner)  # the rest for those asked
+        + 2 * 2 * asked * tokens * width  # attention
+        + asked * 2 * width * width  # head
+        + asked * 2 * width * items  # logits
+    )
+    assert counted == pytest.approx(3 * forward, rel=0.1)

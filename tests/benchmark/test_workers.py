@@ -1,0 +1,32 @@
+"""One trial shared by two real processes gives what one process gives."""
+
+import pytest
+
+from tests.conftest import TINY, free_port
+
+SAME = ["--epochs", "2", "--seed", "3", "--dropout", "0", "--batch-size", "127"]
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
+
+
+def history(store, run, key):
+    return [m.value for m in store.get_metric_history(run.info.run_id, key)]
+
+
+def test_two_processes_train_and_rank_as_one(train, run_command, store):
+    alone = train(*SAME)
+    assert alone.returncode == 0, alone.stderr
+    words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--dataset", "demo"]
+    shared = run_command("python", *words, *TINY, *SAME)
+    assert shared.returncode == 0, shared.stderr
+    assert shared.stdout.count("epoch 2: loss") == 1  # only one of them speaks
+    experiment = store.get_experiment_by_name("demo")
+    second, first = store.search_runs([experiment.experiment_id])
+    assert second.info.status == "FINISHED"
+    assert second.data.params == first.data.params
+    for key in ("train/loss", "valid/ndcg_at_10"):
+        of_two, of_one = (history(store, run, key) for run in (second, first))
+        assert len(of_one) == 2
+        assert of_two == pytest.approx(of_one, rel=1e-4)
+    for name, value in first.data.metrics.items():
+        if name.startswith("test/"):
+            assert second.data.metrics[name] == pytest.approx(value, rel=1e-3)
