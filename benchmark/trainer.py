@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datasets.sequences import Sequences, Split, Targets
 
 SELECTION_METRIC = "ndcg@10"
-STEPS_PER_TRIM = 16
+STEPS_PER_TRIM = 128
 
 
 class TrainingError(RuntimeError):
