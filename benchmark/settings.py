@@ -14,11 +14,15 @@ RECIPES = {
     "fast": {},
     # As in the paper and its code, except what it says of the learning rate.
     "paper": {
+        "epochs": 500,
         "windows": "tiled",
         "last_share": 0.0,
         "dropout": 0.2,
         "attention_dropout": 0.2,
         "positions": "learned",
+        "neighbours": 0,
+        "norm": "post",
+        "head": "norm",
         "causal_share": 0.0,
         "batch_size": 256,
         "initialisation": "normal",
@@ -42,7 +46,7 @@ class Settings:
     dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
     model: str = _setting("BERT4Rec", "A name in models/.", choices=tuple(MODELS))
     recipe: str = _setting("fast", "Gives the settings that are not given.", choices=tuple(RECIPES))
-    learning_rate: float = _setting(0.0015, "Step size of Adam.", above=0)
+    learning_rate: float = _setting(0.002, "Step size of Adam.", above=0)
     muon_ratio: float = _setting(
         7.0,
         "Muon's step size, on the encoder's matrices, over Adam's; 0: Adam for all.",
@@ -55,7 +59,7 @@ class Settings:
     )
     warmup_steps: int = _setting(600, "Steps in which it rises to that.", at_least=0)
     seed: int = _setting(1, "Seed of every random number.", at_least=0)
-    epochs: int = _setting(500, "At most so many passes over the data.", at_least=1)
+    epochs: int = _setting(45, "At most so many passes over the data.", at_least=1)
     batch_size: int = _setting(32, "Training sequences per step.", at_least=1)
     max_length: int = _setting(50, "Longest sequence the model sees.", at_least=2)
     windows: str = _setting(
@@ -70,6 +74,15 @@ class Settings:
     positions: str = _setting(
         "rotary", "Added to items, or known to attention.", choices=("learned", "rotary")
     )
+    neighbours: int = _setting(
+        3, "So many items before it are added to each, with learned weights.", at_least=0
+    )
+    norm: str = _setting(
+        "pre", "Layer norm after each residual sum, or before each branch.", choices=("post", "pre")
+    )
+    head: str = _setting(
+        "linear", "Between encoder and items; norm: with GELU and norm.", choices=("linear", "norm")
+    )
     initialisation: str = _setting(
         "glorot", "Of linear layers; normal: N(0, .02).", choices=("glorot", "normal")
     )
@@ -82,7 +95,7 @@ class Settings:
         1.0, "Share of sequences whose last item is masked in any case.", at_least=0, at_most=1
     )
     causal_share: float = _setting(
-        0.8, "Share of batches in which a mask sees only what is before it.", at_least=0, at_most=1
+        0.9, "Share of batches in which a mask sees only what is before it.", at_least=0, at_most=1
     )
     ema_decay: float = _setting(
         0.999,

@@ -208,7 +208,8 @@ class Trainer:
         batch = len(examples.targets)
         idle = workers.rank() >= batch  # but it takes part: with a row that counts for nothing
         rows = slice(0, 1) if idle else slice(workers.rank(), None, workers.size())
-        mine = type(examples)(*(part[rows] if len(part) == batch else part for part in examples))
+        # A tensor of one dimension is the same for all rows.
+        mine = type(examples)(*(part[rows] if part.dim() > 1 else part for part in examples))
         wanted = (mine.targets >= 0).sum() * (not idle)
         return mine, wanted * workers.size() / (examples.targets >= 0).sum()
 

@@ -20,9 +20,9 @@ class Cloze(NamedTuple):
     """
 
     tokens: Tensor
-    """[batch, n] int64: items, padding and masks."""
-    positions: Tensor
-    """[batch or 1, n] int64: where each token stands; the last position is max_length - 1."""
+    """[batch, n] int64: sequences (items, padding, masks in place), and m more masks after them."""
+    appended: Tensor
+    """[m] int64: the place in the sequence, from 0, at which each of those m masks stands."""
     attend: Tensor
     """[batch, 1 or n, n] bool: which token (row) sees which (column)."""
     places: Tensor
@@ -32,7 +32,7 @@ class Cloze(NamedTuple):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each followed by dropout, the residual and layer norm."""
+    """Self-attention and feed-forward, each with dropout, a residual, and layer norm."""
 
     def __init__(
         self,
@@ -41,8 +41,10 @@ class EncoderLayer(nn.Module):
         inner_size: int,
         dropout: float,
         attention_dropout: float,
+        norm: str,
     ):
         super().__init__()
+        self.pre = norm == "pre"
         self.heads, self.dropout, self.attention_dropout = heads, dropout, attention_dropout
         self.query = nn.Linear(hidden_size, hidden_size)
         self.key = nn.Linear(hidden_size, hidden_size)
@@ -59,15 +61,17 @@ class EncoderLayer(nn.Module):
         """[batch, n, hidden] -> the same, or [batch, k, hidden] where only ``places`` count.
 
         All tokens are attended to, but those that nobody reads are not computed. ``turns``
-        [batch or 1, n, hidden / heads / 2] complex rotate queries and keys, if given.
+        [1, n, hidden / heads / 2] complex rotate queries and keys, if given.
         """
-        key, value = self._by_head(self.key(x)), self._by_head(self.value(x))
+        seen = self.attention_norm(x) if self.pre else x
+        key, value = self._by_head(self.key(seen)), self._by_head(self.value(seen))
         if turns is not None:
             key = _rotate(key, turns)
         if places is not None:
             x, attend = _rows(x, places), _rows(attend, places)  # [batch, k, ...]
+            seen = _rows(seen, places) if self.pre else x
             turns = None if turns is None else _rows(turns, places)
-        query = self._by_head(self.query(x))
+        query = self._by_head(self.query(seen))
         if turns is not None:
             query = _rotate(query, turns)
         p = self.attention_dropout if self.training else 0.0
@@ -75,9 +79,12 @@ class EncoderLayer(nn.Module):
             query, key, value, attn_mask=attend[:, None], dropout_p=p
         )
         mixed = self.projection(mixed.transpose(1, 2).flatten(2))  # [batch, n or k, hidden]
-        x = self.attention_norm(dropout(mixed, self.dropout, self.training, onto=x))
-        inner = self.outer(F.gelu(self.inner(x)))
-        return self.inner_norm(dropout(inner, self.dropout, self.training, onto=x))
+        x = dropout(mixed, self.dropout, self.training, onto=x)
+        if not self.pre:
+            x = self.attention_norm(x)
+        inner = self.outer(F.gelu(self.inner(self.inner_norm(x) if self.pre else x)))
+        x = dropout(inner, self.dropout, self.training, onto=x)
+        return x if self.pre else self.inner_norm(x)
 
     def _by_head(self, x: Tensor) -> Tensor:
         """[batch, n, hidden] -> [batch, heads, n, hidden / heads]"""
@@ -106,7 +113,13 @@ class BERT4Rec(nn.Module):
 
     ``positions`` are "learned" and added to the items, as in the paper, or "rotary": attention
     knows how far two tokens are apart (Su et al. 2021, https://arxiv.org/abs/2104.09864), and what
-    was learned at one place of a sequence holds at all.
+    was learned at one place of a sequence holds at all. Each token, a mask too, may carry some
+    ``neighbours`` before it, added with a weight for each distance and dimension.
+
+    Layer norm comes "post" each residual sum, as in the paper, or "pre" each branch; and the
+    ``head`` between the last layer and the items is "norm", that is linear, GELU and layer norm, as
+    in the paper, or "linear". With "pre" and "linear" the output's length is free, and so the model
+    is free to be more or less sure; a layer norm gives all outputs about the same length.
     """
 
     link = "https://recbole.io/docs/user_guide/model/sequential/bert4rec.html"
@@ -123,6 +136,9 @@ class BERT4Rec(nn.Module):
         dropout: float,
         attention_dropout: float,
         positions: str,
+        neighbours: int,
+        norm: str,
+        head: str,
         initialisation: str,
         mask_ratio: float,
         last_share: float,
@@ -136,13 +152,16 @@ class BERT4Rec(nn.Module):
             self.position_embedding = nn.Embedding(max_length, hidden_size)
         else:
             self.register_buffer("turns", _turns(max_length, hidden_size // heads), False)
+        if neighbours:
+            weights = 0.5 ** torch.arange(1.0, neighbours + 1)[:, None]
+            self.neighbours = nn.Parameter(weights.repeat(1, hidden_size))
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.encoder = nn.ModuleList(
-            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout)
+            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
             for _ in range(layers)
         )
         self.head = nn.Linear(hidden_size, hidden_size)
-        self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12)
+        self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12) if head == "norm" else None
         self.item_bias = nn.Parameter(torch.zeros(n_items))
         self._initialise(initialisation)
 
@@ -192,7 +211,7 @@ class BERT4Rec(nn.Module):
         tokens = sequences.scatter(1, places, items.masked_fill(used, self.n_items + 1))
         return Cloze(
             tokens,
-            self._last_positions(sequences),
+            places.new_empty(0),
             real[:, None],
             places,
             items.masked_fill(~used, -1),
@@ -216,48 +235,56 @@ class BERT4Rec(nn.Module):
         sees = F.pad(sees, (0, k)) | torch.eye(length + k, dtype=torch.bool, device=sees.device)
         has_past = real[:, :-1]
         mask = torch.full((batch, k), self.n_items + 1, device=sequences.device)
-        first = self.max_length - length
         return Cloze(
             torch.cat([sequences, mask], dim=1),
-            torch.cat([position, asked])[None] + first,
+            asked,
             sees,
             torch.arange(length, length + k, device=sequences.device).expand(batch, -1),
             sequences[:, 1:].masked_fill(~has_past, -1),
         )
 
-    def _last_positions(self, sequences: Tensor) -> Tensor:
-        """Sequences end at the last position whatever their length: [1, length]."""
-        length = sequences.shape[1]
-        return torch.arange(self.max_length - length, self.max_length, device=sequences.device)[
-            None
-        ]
-
     def forward(
-        self, tokens: Tensor, positions: Tensor, attend: Tensor, places: Tensor, targets: Tensor
+        self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor, targets: Tensor
     ) -> Tensor:
         """Mean cross-entropy, in nats, of the answers to a ``Cloze``."""
         return cross_entropy(
-            self._project(self.encode(tokens, positions, attend, places)).flatten(0, 1),
+            self._project(self.encode(tokens, appended, attend, places)).flatten(0, 1),
             self.item_embedding.weight[: self.n_items],
             self.item_bias,
             targets.flatten(),
         )
 
-    def encode(self, tokens: Tensor, positions: Tensor, attend: Tensor, places: Tensor) -> Tensor:
+    def encode(self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor) -> Tensor:
         """The parts of a ``Cloze`` -> [batch, k, hidden] at its places."""
+        length = tokens.shape[1] - len(appended)
+        # Sequences end at the last position whatever their length, so positions count from there.
+        position = torch.arange(self.max_length - length, self.max_length, device=tokens.device)
+        position = torch.cat([position, position[appended]])  # [n]
         x, turns = self.item_embedding(tokens), None
+        if hasattr(self, "neighbours"):
+            known = x[:, :length] * (tokens[:, :length] != self.n_items)[..., None]
+            before = self._before(known)
+            x = x + torch.cat([before, before[:, appended]], dim=1)
         if hasattr(self, "turns"):
-            turns = self.turns[positions]  # [batch or 1, n, hidden / heads / 2]
+            turns = self.turns[position][None]  # [1, n, hidden / heads / 2]
         else:
-            x = x + self.position_embedding(positions)
+            x = x + self.position_embedding(position)
         x = dropout(self.norm(x), self.dropout, self.training)  # [batch, n, hidden]
         *first, last = self.encoder
         for layer in first:
             x = layer(x, attend, turns)
         return last(x, attend, turns, places)
 
+    def _before(self, x: Tensor) -> Tensor:
+        """A weighted sum of the few tokens before each: [batch, length, hidden] -> the same."""
+        total = torch.zeros_like(x)
+        for distance, weight in enumerate(self.neighbours[: x.shape[1] - 1], start=1):
+            total = total + F.pad(x[:, :-distance], (0, 0, distance, 0)) * weight
+        return total
+
     def _project(self, x: Tensor) -> Tensor:
-        return self.head_norm(F.gelu(self.head(x)))
+        x = self.head(x)
+        return x if self.head_norm is None else self.head_norm(F.gelu(x))
 
     def queries(self, histories: Tensor) -> Tensor:
         """[batch, length] int64 -> [batch, hidden]: what comes after each history.
@@ -269,8 +296,7 @@ class BERT4Rec(nn.Module):
         tokens = torch.cat([kept, mask], dim=1)
         attend = (tokens != self.n_items)[:, None]
         places = torch.full_like(mask, kept.shape[1])
-        asked = self.encode(tokens, self._last_positions(tokens), attend, places)
-        return self._project(asked)[:, 0]
+        return self._project(self.encode(tokens, places.new_empty(0), attend, places))[:, 0]
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         """[batch, hidden] -> [batch, last - first]: scores of the items first .. last - 1."""

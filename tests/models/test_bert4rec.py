@@ -19,11 +19,19 @@ PLAIN = {
 }
 
 
-@pytest.fixture(params=["learned", "rotary"])
+@pytest.fixture(
+    params=[("learned", 0, "post", "norm"), ("rotary", 3, "pre", "linear")], ids=["paper", "fast"]
+)
 def make(request):
     def make(**changes):
         torch.manual_seed(0)
-        settings = SIZE | PLAIN | {"positions": request.param, "not_mine": 1} | changes
+        settings = (
+            SIZE
+            | PLAIN
+            | dict(zip(("positions", "neighbours", "norm", "head"), request.param, strict=True))
+            | {"not_mine": 1}
+            | changes
+        )
         return build("BERT4Rec", ITEMS, settings)
 
     return make
@@ -40,10 +48,9 @@ def seeded(seed):
 
 def encode(model, sequences):
     """Every place of sequences without masks: [batch, length, hidden]."""
-    positions = model._last_positions(sequences)
     attend = (sequences != ITEMS)[:, None]
     places = torch.arange(sequences.shape[1]).expand(len(sequences), -1)
-    return model.encode(sequences, positions, attend, places)
+    return model.encode(sequences, torch.empty(0, dtype=torch.int64), attend, places)
 
 
 def sequences(rows=5, length=8):
