@@ -1,5 +1,6 @@
 """`python -m benchmark.train` as a user runs it, and what it leaves in the store."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -86,9 +87,10 @@ def test_underscores_are_dashes_as_mlflow_passes_them(train, store):
 
 def start_training(*options):
     words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *options]
+    threads = {key: value for key, value in os.environ.items() if key.startswith("OMP_")}
     return subprocess.Popen(
         words,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | threads,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
