@@ -117,6 +117,11 @@ class Settings:
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be divided among {self.heads} heads"
             )
+        if self.positions == "rotary" and self.hidden_size // self.heads % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} gives each of {self.heads} heads an odd number of "
+                "values, and rotary positions turn pairs: choose another, or positions learned"
+            )
 
     @classmethod
     def of(cls, **given) -> Self:

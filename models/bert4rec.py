@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.encoder import EncoderLayer, turns
 from models.functional import cross_entropy, dropout
 
 
@@ -29,79 +30,6 @@ class Cloze(NamedTuple):
     """[batch, k] int64: the tokens that are asked."""
     targets: Tensor
     """[batch, k] int64: the items that are wanted there, -1 where none is."""
-
-
-class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each with dropout, a residual, and layer norm."""
-
-    def __init__(
-        self,
-        hidden_size: int,
-        heads: int,
-        inner_size: int,
-        dropout: float,
-        attention_dropout: float,
-        norm: str,
-    ):
-        super().__init__()
-        self.pre = norm == "pre"
-        self.heads, self.dropout, self.attention_dropout = heads, dropout, attention_dropout
-        self.query = nn.Linear(hidden_size, hidden_size)
-        self.key = nn.Linear(hidden_size, hidden_size)
-        self.value = nn.Linear(hidden_size, hidden_size)
-        self.projection = nn.Linear(hidden_size, hidden_size)
-        self.attention_norm = nn.LayerNorm(hidden_size, eps=1e-12)
-        self.inner = nn.Linear(hidden_size, inner_size)
-        self.outer = nn.Linear(inner_size, hidden_size)
-        self.inner_norm = nn.LayerNorm(hidden_size, eps=1e-12)
-
-    def forward(
-        self, x: Tensor, attend: Tensor, turns: Tensor | None, places: Tensor | None = None
-    ) -> Tensor:
-        """[batch, n, hidden] -> the same, or [batch, k, hidden] where only ``places`` count.
-
-        All tokens are attended to, but those that nobody reads are not computed. ``turns``
-        [1, n, hidden / heads / 2] complex rotate queries and keys, if given.
-        """
-        seen = self.attention_norm(x) if self.pre else x
-        key, value = self._by_head(self.key(seen)), self._by_head(self.value(seen))
-        if turns is not None:
-            key = _rotate(key, turns)
-        if places is not None:
-            x, attend = _rows(x, places), _rows(attend, places)  # [batch, k, ...]
-            seen = _rows(seen, places) if self.pre else x
-            turns = None if turns is None else _rows(turns, places)
-        query = self._by_head(self.query(seen))
-        if turns is not None:
-            query = _rotate(query, turns)
-        p = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=attend[:, None], dropout_p=p
-        )
-        mixed = self.projection(mixed.transpose(1, 2).flatten(2))  # [batch, n or k, hidden]
-        x = dropout(mixed, self.dropout, self.training, onto=x)
-        if not self.pre:
-            x = self.attention_norm(x)
-        inner = self.outer(F.gelu(self.inner(self.inner_norm(x) if self.pre else x)))
-        x = dropout(inner, self.dropout, self.training, onto=x)
-        return x if self.pre else self.inner_norm(x)
-
-    def _by_head(self, x: Tensor) -> Tensor:
-        """[batch, n, hidden] -> [batch, heads, n, hidden / heads]"""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-
-def _rows(x: Tensor, places: Tensor) -> Tensor:
-    """[batch or 1, n or 1, d] at [batch, k] -> [batch, k, d], or x itself if its rows are one."""
-    if x.shape[1] == 1:
-        return x
-    return x.expand(len(places), -1, -1).gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
-
-
-def _rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn each pair of values by its angle: [batch, heads, n, d], [batch, n, d / 2] complex."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())
-    return torch.view_as_real(pairs * turns[:, None]).flatten(-2).type_as(x)
 
 
 class BERT4Rec(nn.Module):
@@ -151,7 +79,7 @@ class BERT4Rec(nn.Module):
         if positions == "learned":
             self.position_embedding = nn.Embedding(max_length, hidden_size)
         else:
-            self.register_buffer("turns", _turns(max_length, hidden_size // heads), False)
+            self.register_buffer("turns", turns(max_length, hidden_size // heads), False)
         if neighbours:
             weights = 0.5 ** torch.arange(1.0, neighbours + 1)[:, None]
             self.neighbours = nn.Parameter(weights.repeat(1, hidden_size))
@@ -260,26 +188,26 @@ class BERT4Rec(nn.Module):
         # Sequences end at the last position whatever their length, so positions count from there.
         position = torch.arange(self.max_length - length, self.max_length, device=tokens.device)
         position = torch.cat([position, position[appended]])  # [n]
-        x, turns = self.item_embedding(tokens), None
+        x, angles = self.item_embedding(tokens), None
         if hasattr(self, "neighbours"):
             known = x[:, :length] * (tokens[:, :length] != self.n_items)[..., None]
             before = self._before(known)
             x = x + torch.cat([before, before[:, appended]], dim=1)
         if hasattr(self, "turns"):
-            turns = self.turns[position][None]  # [1, n, hidden / heads / 2]
+            angles = self.turns[position][None]  # [1, n, hidden / heads / 2]
         else:
             x = x + self.position_embedding(position)
         x = dropout(self.norm(x), self.dropout, self.training)  # [batch, n, hidden]
         *first, last = self.encoder
         for layer in first:
-            x = layer(x, attend, turns)
-        return last(x, attend, turns, places)
+            x = layer(x, attend, angles)
+        return last(x, attend, angles, places)
 
     def _before(self, x: Tensor) -> Tensor:
         """A weighted sum of the few tokens before each: [batch, length, hidden] -> the same."""
         total = torch.zeros_like(x)
-        for distance, weight in enumerate(self.neighbours[: x.shape[1] - 1], start=1):
-            total = total + F.pad(x[:, :-distance], (0, 0, distance, 0)) * weight
+        for distance, weight in enumerate(self.neighbours, start=1):
+            total = total + F.pad(x, (0, 0, distance, 0))[:, : x.shape[1]] * weight
         return total
 
     def _project(self, x: Tensor) -> Tensor:
@@ -301,10 +229,3 @@ class BERT4Rec(nn.Module):
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         """[batch, hidden] -> [batch, last - first]: scores of the items first .. last - 1."""
         return F.linear(queries, self.item_embedding.weight[first:last], self.item_bias[first:last])
-
-
-def _turns(positions: int, size: int) -> Tensor:
-    """exp(i * position * frequency), frequencies 1 to 1/1000: [positions, size / 2] complex."""
-    frequencies = 1000.0 ** (-torch.arange(0, size, 2) / size)
-    angles = torch.arange(positions)[:, None] * frequencies
-    return torch.polar(torch.ones_like(angles), angles)
