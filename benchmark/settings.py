@@ -15,6 +15,7 @@ RECIPES = {
     # As in the paper and its code, except what it says of the learning rate.
     "paper": {
         "epochs": 500,
+        "patience": 10,
         "windows": "tiled",
         "last_share": 0.0,
         "dropout": 0.2,
@@ -39,8 +40,9 @@ RECIPES = {
 class Settings:
     """What decides a trial's result.
 
-    Size (hidden 64, 2 layers, 2 heads, inner 256), mask ratio, length, epochs and patience are by
-    default those of RecBole's published BERT4Rec.
+    Size (hidden 64, 2 layers, 2 heads, inner 256), mask ratio and length are by default those of
+    RecBole's published BERT4Rec. A trial runs for all its epochs unless ``patience`` is smaller:
+    its step size falls to 0 at the end, which is when it learns most.
     """
 
     dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
@@ -108,7 +110,7 @@ class Settings:
         "In evaluation; masked: what a user had is no candidate.",
         choices=("ranked", "masked"),
     )
-    patience: int = _setting(10, "Stop after so many epochs without better ndcg@10.", at_least=1)
+    patience: int = _setting(45, "Stop after so many epochs without better ndcg@10.", at_least=1)
     precision: str = _setting("fp32", "Of training; ranking is fp32.", choices=("fp32", "bf16"))
     device: str = _setting("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one.")
 
