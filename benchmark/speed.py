@@ -224,7 +224,8 @@ def main() -> None:
         "torch": torch.__version__,
     }
     rows = machine | {"command": settings.command()} | {k: f"{v:,.4g}" for k, v in figures.items()}
-    print(pd.Series(rows).to_string())
+    for name, value in rows.items():
+        print(f"{name:<36}{value}")
     for table in (by_stage, by_operation):
         print()
         print(table.round(3).to_string(index=False))
