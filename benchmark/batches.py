@@ -9,15 +9,24 @@ from torch import Tensor
 from datasets.sequences import Targets
 
 
+def within(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the members of groups: the group of each, and its place in it from 0, [sum] int64."""
+    group = np.repeat(np.arange(len(counts)), counts)
+    return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def window_counts(starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
+    """How many windows of at most ``length`` items cover each sequence: [n] int64."""
+    return -(-(ends - starts) // length)
+
+
 def windows(starts: np.ndarray, ends: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut each training sequence, from its end, into windows of at most ``length`` items.
 
     Returns the windows' starts and ends, both [n_windows] int64. Together they cover every item
     once; only the first window of a sequence can be shorter than ``length``.
     """
-    counts = -(-(ends - starts) // length)
-    sequence = np.repeat(np.arange(len(starts)), counts)
-    back = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
+    sequence, back = within(window_counts(starts, ends, length))
     window_ends = ends[sequence] - back * length
     return np.maximum(window_ends - length, starts[sequence]), window_ends
 
@@ -57,11 +66,12 @@ class TrainingBatches:
         kind: str = "tiled",
     ):
         self.items, self.max_length, self.batch_size, self.pad = items, max_length, batch_size, pad
-        self.starts, self.ends = windows(starts, ends, max_length)
         self.sampled = kind == "sampled"
-        if self.sampled:
-            counts = -(-(ends - starts) // max_length)
+        if self.sampled:  # from these, whole sequences, each window is drawn
+            counts = window_counts(starts, ends, max_length)
             self.starts, self.ends = np.repeat(starts, counts), np.repeat(ends, counts)
+        else:
+            self.starts, self.ends = windows(starts, ends, max_length)
 
     @property
     def n_windows(self) -> int:

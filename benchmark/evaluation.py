@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import workers
-from benchmark.batches import histories
+from benchmark.batches import histories, within
 from datasets.sequences import Targets
 
 USERS_PER_CHUNK = 512
@@ -84,7 +84,6 @@ def rank_targets(
 def _pairs(items: Tensor, targets: Targets, rows: np.ndarray) -> Tensor:
     """(row, item) of all interactions before each of those targets: [2, n] int64."""
     starts, lengths = targets.starts[rows], targets.positions[rows] - targets.starts[rows]
-    row = np.repeat(np.arange(len(rows)), lengths)
-    step = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    index = torch.from_numpy(np.repeat(starts, lengths) + step).to(items.device)
+    row, step = within(lengths)
+    index = torch.from_numpy(starts[row] + step).to(items.device)
     return torch.stack([torch.from_numpy(row).to(items.device), items[index]])

@@ -136,23 +136,24 @@ def measure(trainer: Trainer, count: int) -> dict[str, float]:
 def stages(trainer: Trainer, count: int) -> pd.DataFrame:
     """Where a step's time goes: milliseconds and share of each stage."""
     clock = Clock(trainer.device)
-    model, optimizer = trainer.model, trainer.optimizers
-    whole = {"model": (model, "examples"), "optimizer": (optimizer, "step")}
-    saved = {key: getattr(owner, name) for key, (owner, name) in whole.items()}
-    forward, backward, average = trainer.trained, torch.Tensor.backward, trainer._average
-    model.examples = clock.wrap("drawing masks", model.examples)
-    optimizer.step = clock.wrap("optimizer", optimizer.step)
-    trainer.trained = clock.wrap("forward, loss's gradients included", forward)
-    trainer._average = clock.wrap("mean of weights", average)
-    torch.Tensor.backward = clock.wrap("backward", backward)
+    timed = [
+        (trainer.model, "examples", "drawing masks"),
+        (trainer, "trained", "forward, loss's gradients included"),
+        (torch.Tensor, "backward", "backward"),
+        (trainer.optimizers, "step", "optimizer"),
+        (trainer, "_average", "mean of weights"),
+    ]
+    originals = [getattr(owner, name) for owner, name, _ in timed]
+    for (owner, name, stage), original in zip(timed, originals, strict=True):
+        setattr(owner, name, clock.wrap(stage, original))
     try:
         steps = Steps(trainer, count)
         started = clock.now()
         steps.run(trainer.train_epoch)
         total = clock.now() - started
     finally:
-        model.examples, optimizer.step = saved["model"], saved["optimizer"]
-        trainer.trained, trainer._average, torch.Tensor.backward = forward, average, backward
+        for (owner, name, _), original in zip(timed, originals, strict=True):
+            setattr(owner, name, original)
     clock.seconds["batches and the rest"] = total - sum(clock.seconds.values())
     rows = [(name, 1e3 * s / steps.count, s / total) for name, s in clock.seconds.items()]
     return pd.DataFrame(rows, columns=["stage", "ms per step", "share"])
