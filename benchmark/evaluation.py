@@ -1,5 +1,7 @@
 """Full ranking: where the true next item stands among all items of the catalogue."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,8 +20,8 @@ def protocol(history: str) -> str:
     return f"every item a candidate; history {masked}; ties rank last; best valid ndcg@10"
 
 
-def rank(model: nn.Module, queries: Tensor, targets: Tensor, seen: Tensor | None = None) -> Tensor:
-    """Rank of each target among all items: [batch, hidden], [batch] int64 -> [batch] int64.
+def rank(model: nn.Module, queries: Any, targets: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Rank of each target among all items: the model's queries, [batch] int64 -> [batch] int64.
 
     ``seen`` [2, n] int64 are (row, item) pairs that are no candidates (the target always is one).
 
@@ -35,7 +37,7 @@ def rank(model: nn.Module, queries: Tensor, targets: Tensor, seen: Tensor | None
         (first, min(first + ITEMS_PER_CHUNK, model.n_items))
         for first in range(0, model.n_items, ITEMS_PER_CHUNK)
     ]
-    target_scores = torch.empty(len(targets), 1, device=queries.device)
+    target_scores = torch.empty(len(targets), 1, device=targets.device)
     for first, last in chunks:
         scores = model.scores(queries, first, last)  # [batch, last - first]
         inside = ((targets >= first) & (targets < last))[:, None]

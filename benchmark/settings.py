@@ -24,6 +24,7 @@ RECIPES = {
         "neighbours": 0,
         "norm": "post",
         "head": "norm",
+        "repeats": "alike",
         "causal_share": 0.0,
         "batch_size": 256,
         "initialisation": "normal",
@@ -84,6 +85,11 @@ class Settings:
     )
     head: str = _setting(
         "linear", "Between encoder and items; norm: with GELU and norm.", choices=("linear", "norm")
+    )
+    repeats: str = _setting(
+        "learned",
+        "Scores of items in the history: all alike, or raised or lowered by a learned weight.",
+        choices=("alike", "learned"),
     )
     initialisation: str = _setting(
         "glorot", "Of linear layers; normal: N(0, .02).", choices=("glorot", "normal")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoder import EncoderLayer, turns
+from models.encoder import EncoderLayer, rows, turns
 from models.functional import cross_entropy, dropout
 
 
@@ -32,6 +32,15 @@ class Cloze(NamedTuple):
     """[batch, k] int64: the items that are wanted there, -1 where none is."""
 
 
+class Query(NamedTuple):
+    """What follows some histories, as far as it is known before any item is scored."""
+
+    vectors: Tensor
+    """[batch, hidden] float: the direction of what is wanted."""
+    seen: Tensor
+    """[batch, n] int64: each item of the history once, -1 in what is left of the row."""
+
+
 class BERT4Rec(nn.Module):
     """Item sequences in, item scores out.
 
@@ -48,6 +57,10 @@ class BERT4Rec(nn.Module):
     ``head`` between the last layer and the items is "norm", that is linear, GELU and layer norm, as
     in the paper, or "linear". With "pre" and "linear" the output's length is free, and so the model
     is free to be more or less sure; a layer norm gives all outputs about the same length.
+
+    Tied embeddings make what is in the history likely to come next. Whether it is depends on the
+    data, and ``repeats`` "learned" lets the model say so with one weight, which is added to the
+    scores of the items in the history that it sees; "alike" treats all items alike.
     """
 
     link = "https://recbole.io/docs/user_guide/model/sequential/bert4rec.html"
@@ -67,6 +80,7 @@ class BERT4Rec(nn.Module):
         neighbours: int,
         norm: str,
         head: str,
+        repeats: str,
         initialisation: str,
         mask_ratio: float,
         last_share: float,
@@ -91,6 +105,7 @@ class BERT4Rec(nn.Module):
         self.head = nn.Linear(hidden_size, hidden_size)
         self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12) if head == "norm" else None
         self.item_bias = nn.Parameter(torch.zeros(n_items))
+        self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
         self._initialise(initialisation)
 
     def _initialise(self, linear: str) -> None:
@@ -175,12 +190,25 @@ class BERT4Rec(nn.Module):
         self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor, targets: Tensor
     ) -> Tensor:
         """Mean cross-entropy, in nats, of the answers to a ``Cloze``."""
+        seen = self._seen(tokens[:, : tokens.shape[1] - len(appended)], attend, places)
         return cross_entropy(
             self._project(self.encode(tokens, appended, attend, places)).flatten(0, 1),
             self.item_embedding.weight[: self.n_items],
             self.item_bias,
             targets.flatten(),
+            seen.flatten(0, 1),
+            self.repeat_bias,
         )
+
+    def _seen(self, sequences: Tensor, attend: Tensor, places: Tensor) -> Tensor:
+        """The items that each of ``places`` sees, each once, else -1: [batch, k, length or 0]."""
+        if self.repeat_bias is None:
+            return places.new_empty(*places.shape, 0)
+        same = sequences[:, :, None] == sequences[:, None]  # [batch, length, length]
+        other = same.tril(-1).any(-1) | (sequences >= self.n_items)
+        sees = rows(attend, places)[..., : sequences.shape[1]]  # [batch, k or 1, length]
+        items = sequences.masked_fill(other, -1)[:, None].masked_fill(~sees, -1)
+        return items.expand(-1, places.shape[1], -1)
 
     def encode(self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor) -> Tensor:
         """The parts of a ``Cloze`` -> [batch, k, hidden] at its places."""
@@ -214,8 +242,8 @@ class BERT4Rec(nn.Module):
         x = self.head(x)
         return x if self.head_norm is None else self.head_norm(F.gelu(x))
 
-    def queries(self, histories: Tensor) -> Tensor:
-        """[batch, length] int64 -> [batch, hidden]: what comes after each history.
+    def queries(self, histories: Tensor) -> Query:
+        """[batch, length] int64: what comes after each history.
 
         The mask takes the place after the last item, so the last max_length - 1 items are seen.
         """
@@ -224,8 +252,16 @@ class BERT4Rec(nn.Module):
         tokens = torch.cat([kept, mask], dim=1)
         attend = (tokens != self.n_items)[:, None]
         places = torch.full_like(mask, kept.shape[1])
-        return self._project(self.encode(tokens, places.new_empty(0), attend, places))[:, 0]
+        vectors = self._project(self.encode(tokens, places.new_empty(0), attend, places))
+        return Query(vectors[:, 0], self._seen(tokens, attend, places)[:, 0])
 
-    def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
-        """[batch, hidden] -> [batch, last - first]: scores of the items first .. last - 1."""
-        return F.linear(queries, self.item_embedding.weight[first:last], self.item_bias[first:last])
+    def scores(self, queries: Query, first: int, last: int) -> Tensor:
+        """[batch, last - first] float: scores of the items first .. last - 1."""
+        vectors, seen = queries
+        items = slice(first, last)
+        scores = F.linear(vectors, self.item_embedding.weight[items], self.item_bias[items])
+        if self.repeat_bias is not None:
+            inside = (seen >= first) & (seen < last)
+            places = (seen - first).clamp(0, last - first - 1)
+            scores = scores.scatter_add(1, places, self.repeat_bias * inside)
+        return scores

@@ -47,9 +47,9 @@ class EncoderLayer(nn.Module):
         if turns is not None:
             key = _rotate(key, turns)
         if places is not None:
-            x, attend = _rows(x, places), _rows(attend, places)  # [batch, k, ...]
-            seen = _rows(seen, places) if self.pre else x
-            turns = None if turns is None else _rows(turns, places)
+            x, attend = rows(x, places), rows(attend, places)  # [batch, k, ...]
+            seen = rows(seen, places) if self.pre else x
+            turns = None if turns is None else rows(turns, places)
         query = self._by_head(self.query(seen))
         if turns is not None:
             query = _rotate(query, turns)
@@ -70,7 +70,7 @@ class EncoderLayer(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-def _rows(x: Tensor, places: Tensor) -> Tensor:
+def rows(x: Tensor, places: Tensor) -> Tensor:
     """[batch or 1, n or 1, d] at [batch, k] -> [batch, k, d], or x itself if its rows are one."""
     if x.shape[1] == 1:
         return x

@@ -9,20 +9,32 @@ import torch.nn.functional as F
 from torch import Tensor
 
 ROWS_PER_CHUNK = 64  # of logits: with a catalogue of 3,000 items they stay in a core's cache
+LOGITS_PER_CHUNK = 1 << 28  # on CUDA
 
 
-def cross_entropy(queries: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+def cross_entropy(
+    queries: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    seen: Tensor | None = None,
+    gain: Tensor | None = None,
+) -> Tensor:
     """Mean cross-entropy, in nats, of ``queries @ weight.T + bias`` over the whole catalogue.
 
     queries [n, hidden] and weight [n_items, hidden], bias [n_items], float; targets [n] int64,
-    negative where there is nothing to predict. The [n, n_items] logits are never built.
+    negative where there is nothing to predict. Each row's ``seen`` items, [n, m] int64, negative
+    where there is none and no item twice, have logits higher by ``gain``, a scalar, if given.
+    The [n, n_items] logits are never built.
     """
-    if queries.is_cuda:
-        targets = targets.clamp(min=-1)
-        return F.linear_cross_entropy(queries, weight, targets, linear_bias=bias, ignore_index=-1)
-    wanted = targets >= 0
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
-    return _CrossEntropy.apply(queries[wanted], weight, bias, targets[wanted], dtype)
+    if gain is None:
+        seen, gain = targets.new_empty(len(targets), 0), bias.new_zeros(())
+    if not queries.is_cuda:  # where to know how many are wanted would make the host wait
+        wanted = targets >= 0
+        queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
+    kind = queries.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    return _CrossEntropy.apply(queries, weight, bias, gain, targets, seen, dtype)
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -34,39 +46,54 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, queries: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype
+        ctx,
+        queries: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        gain: Tensor,
+        targets: Tensor,
+        seen: Tensor,
+        dtype: torch.dtype,
     ) -> Tensor:
         """Products and probabilities are in ``dtype``; sums over targets in that of ``weight``."""
-        n = max(1, len(queries))
-        ctx.dtype, ctx.n = queries.dtype, n
+        ctx.dtype = queries.dtype
         queries, items, bias = queries.to(dtype), weight.to(dtype), bias.to(dtype)
-        d_queries = torch.empty_like(queries)
+        counts = (targets >= 0).to(dtype)  # [n]: 1 where there is something to predict
+        held = (seen >= 0).to(dtype)  # [n, m]
+        gains = gain.to(dtype) * held
+        targets, seen = targets.clamp(min=0)[:, None], seen.clamp(min=0)
+        d_queries, d_gain = torch.empty_like(queries), torch.zeros_like(gain)
         d_weight, d_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
-        buffer = queries.new_empty(min(ROWS_PER_CHUNK, n), len(items))
         loss = weight.new_zeros(())
-        for first in range(0, len(queries), ROWS_PER_CHUNK):
-            rows = slice(first, first + ROWS_PER_CHUNK)
-            query, target = queries[rows], targets[rows, None]
+        size = LOGITS_PER_CHUNK // len(items) + 1 if queries.is_cuda else ROWS_PER_CHUNK
+        buffer = queries.new_empty(min(size, len(queries)), len(items))
+        for first in range(0, len(queries), size):
+            rows = slice(first, first + size)
+            query, target, count = queries[rows], targets[rows], counts[rows, None]
             z = torch.addmm(bias, query, items.t(), out=buffer[: len(query)])  # [rows, n_items]
+            z.scatter_add_(1, seen[rows], gains[rows])
             margin = z.amax(1, keepdim=True).to(loss.dtype) - z.gather(1, target)
             p = torch.softmax(z, 1, out=z)
             # The largest probability is at least 1 / n_items, so that its logarithm is always safe.
-            loss += (margin - p.amax(1, keepdim=True).to(loss.dtype).log()).sum()
+            loss += ((margin - p.amax(1, keepdim=True).to(loss.dtype).log()) * count).sum()
             p.scatter_add_(1, target, p.new_full(target.shape, -1.0))  # d loss / d logits
             torch.mm(p, items, out=d_queries[rows])
             if p.dtype == weight.dtype:
-                d_weight.addmm_(p.t(), query)
+                d_weight.addmm_(p.t(), query * count)
             else:
-                d_weight += p.t() @ query
-            d_bias += p.sum(0)
-        ctx.save_for_backward(d_queries, d_weight, d_bias)
-        return loss / n
+                d_weight += p.t() @ (query * count)
+            d_bias += p.t() @ count[:, 0]
+            d_gain += (p.gather(1, seen[rows]) * held[rows] * count).sum()
+        ctx.save_for_backward(d_queries * counts[:, None], d_weight, d_bias, d_gain)
+        ctx.n = counts.sum(dtype=loss.dtype).clamp(min=1)
+        return loss / ctx.n
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        d_queries, d_weight, d_bias = ctx.saved_tensors
+        d_queries, d_weight, d_bias, d_gain = ctx.saved_tensors
         scale = grad / ctx.n
-        return d_queries.to(ctx.dtype) * scale, d_weight * scale, d_bias * scale, None, None
+        d_queries = d_queries.to(ctx.dtype) * scale
+        return d_queries, d_weight * scale, d_bias * scale, d_gain * scale, None, None, None
 
 
 def dropout(x: Tensor, p: float, training: bool, onto: Tensor | None = None) -> Tensor:

@@ -174,6 +174,7 @@ def test_every_setting_can_be_reached(project, store):
         "neighbours": 2,
         "norm": "pre",
         "head": "linear",
+        "repeats": "learned",
         "initialisation": "glorot",
         "dropout": 0.3,
         "attention_dropout": 0.1,

@@ -19,20 +19,21 @@ PLAIN = {
 }
 
 
+CHOICES = ("positions", "neighbours", "norm", "head", "repeats")
+
+
 @pytest.fixture(
-    params=[("learned", 0, "post", "norm"), ("rotary", 3, "pre", "linear")], ids=["paper", "fast"]
+    params=[("learned", 0, "post", "norm", "alike"), ("rotary", 3, "pre", "linear", "learned")],
+    ids=["paper", "fast"],
 )
 def make(request):
     def make(**changes):
         torch.manual_seed(0)
-        settings = (
-            SIZE
-            | PLAIN
-            | dict(zip(("positions", "neighbours", "norm", "head"), request.param, strict=True))
-            | {"not_mine": 1}
-            | changes
-        )
-        return build("BERT4Rec", ITEMS, settings)
+        choices = dict(zip(CHOICES, request.param, strict=True))
+        model = build("BERT4Rec", ITEMS, SIZE | PLAIN | choices | {"not_mine": 1} | changes)
+        if model.repeat_bias is not None:
+            torch.nn.init.constant_(model.repeat_bias, -0.7)
+        return model
 
     return make
 
@@ -74,10 +75,11 @@ def test_attention_is_bidirectional(model):
 def test_only_the_last_items_and_not_their_sum_count(model):
     history = sequences()
     older = torch.cat([sequences(length=3), history], dim=1)
-    torch.testing.assert_close(model.queries(older), model.queries(history))
+    vectors = model.queries(history).vectors
+    torch.testing.assert_close(model.queries(older).vectors, vectors)
     reordered = history.clone()
     reordered[:, -2:] = history[:, -2:].flip(1)
-    assert not torch.allclose(model.queries(reordered), model.queries(history))
+    assert not torch.allclose(model.queries(reordered).vectors, vectors)
 
 
 def test_scores_of_parts_are_the_parts_of_the_scores(model):
@@ -85,6 +87,20 @@ def test_scores_of_parts_are_the_parts_of_the_scores(model):
     whole = model.scores(queries, 0, ITEMS)
     assert whole.shape == (5, ITEMS)
     torch.testing.assert_close(model.scores(queries, 10, 17), whole[:, 10:17])
+
+
+def test_a_learned_weight_moves_what_the_history_holds_and_nothing_else(make):
+    model = make()
+    history = torch.cat([torch.full((5, 2), ITEMS), sequences(length=6)], dim=1)
+    history[:, -1] = history[:, -2]  # an item that is there twice counts once
+    queries = model.queries(history)
+    plain = queries.vectors @ model.item_embedding.weight[:ITEMS].t() + model.item_bias
+    moved = model.scores(queries, 0, ITEMS) - plain
+    weight = 0.0 if model.repeat_bias is None else -0.7
+    for row in range(5):
+        expected = torch.zeros(ITEMS)
+        expected[history[row, -7:][history[row, -7:] < ITEMS]] = weight  # 8 places, one is the mask
+        torch.testing.assert_close(moved[row], expected, atol=1e-5, rtol=0)
 
 
 def test_the_item_table_is_tied_to_the_output(model):
@@ -150,7 +166,7 @@ def test_left_to_right_asks_what_is_asked_in_the_end(make):
             past = past[:, past[0] != ITEMS]
             assert target == (batch[row, k + 1] if past.numel() else -1)
             if past.numel() and hasattr(model, "turns"):
-                torch.testing.assert_close(answers[row, k], model.queries(past)[0])
+                torch.testing.assert_close(answers[row, k], model.queries(past).vectors[0])
 
 
 def test_left_to_right_never_sees_what_comes_after(make):
@@ -171,12 +187,18 @@ def test_the_loss_counts_what_is_asked_for_only(make, causal_share):
     """Against the plain formula on the full matrix of logits."""
     batch = sequences()
     batch[0, :3] = ITEMS
+    batch[1, 5] = batch[1, 2]
     model = make(causal_share=causal_share)
     cloze = model.examples(batch, seeded(5))
-    logits = model.scores(model._project(model.encode(*cloze[:4])), 0, ITEMS)  # [5, k, ITEMS]
-    wanted = cloze.targets >= 0
-    nats = -logits.log_softmax(-1)[wanted].gather(-1, cloze.targets[wanted][:, None])
-    torch.testing.assert_close(model(*cloze), nats.mean())
+    answers = model._project(model.encode(*cloze[:4]))
+    nats = []
+    for row, k in (cloze.targets >= 0).nonzero().tolist():
+        logits = model.item_embedding.weight[:ITEMS] @ answers[row, k] + model.item_bias
+        if model.repeat_bias is not None:
+            past = batch[row, : k + 1] if causal_share else cloze.tokens[row]
+            logits[past[past < ITEMS].unique()] += model.repeat_bias
+        nats.append(-logits.log_softmax(0)[cloze.targets[row, k]])
+    torch.testing.assert_close(model(*cloze), torch.stack(nats).mean())
 
 
 def test_each_model_states_where_it_is_described():

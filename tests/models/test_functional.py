@@ -12,24 +12,31 @@ from models.functional import cross_entropy, dropout
 @settings(deadline=None)
 @given(
     n=st.integers(1, 200),
-    n_items=st.integers(2, 90),
+    n_items=st.integers(4, 90),
+    n_seen=st.integers(0, 4),
     scale=st.sampled_from([0.01, 1.0, 100.0]),
     seed=st.integers(0, 1000),
 )
-def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(n, n_items, scale, seed):
+def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
+    n, n_items, n_seen, scale, seed
+):
     generator = torch.Generator().manual_seed(seed)
-    queries, weight, bias = (
-        (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).requires_grad_()
-        for shape in ((n, 8), (n_items, 8), (n_items,))
+    queries, weight, bias, gain = (
+        (scale * torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_()
+        for shape in ((n, 8), (n_items, 8), (n_items,), ())
     )
+    seen = torch.rand(n, n_items, generator=generator).topk(n_seen).indices  # no item twice
+    seen[torch.rand(n, n_seen, generator=generator) < 0.3] = -1
     targets = torch.randint(-1, n_items, (n,), generator=generator)
     targets[0] = 0  # at least one is wanted
-    logits = queries @ weight.t() + bias
+    raised = torch.zeros(n, n_items + 1, dtype=torch.float64)
+    raised[torch.arange(n)[:, None], seen] = 1  # the last column takes what is none
+    logits = queries @ weight.t() + bias + gain * raised[:, :-1]
     expected = F.cross_entropy(logits, targets, ignore_index=-1)
-    slopes = torch.autograd.grad(expected, (queries, weight, bias))
+    slopes = torch.autograd.grad(expected, (queries, weight, bias, gain))
 
-    single = [x.detach().float().requires_grad_() for x in (queries, weight, bias)]
-    found = cross_entropy(*single, targets)
+    single = [x.detach().float().requires_grad_() for x in (queries, weight, bias, gain)]
+    found = cross_entropy(*single[:3], targets, seen, single[3])
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
     for a, b in zip(torch.autograd.grad(found * 3, single), slopes, strict=True):
         torch.testing.assert_close(a.double(), b * 3, rtol=1e-3, atol=1e-4 * scale)
