@@ -62,7 +62,7 @@ class Settings:
     )
     warmup_steps: int = _setting(600, "Steps in which it rises to that.", at_least=0)
     seed: int = _setting(1, "Seed of every random number.", at_least=0)
-    epochs: int = _setting(45, "At most so many passes over the data.", at_least=1)
+    epochs: int = _setting(20, "At most so many passes over the data.", at_least=1)
     batch_size: int = _setting(32, "Training sequences per step.", at_least=1)
     max_length: int = _setting(50, "Longest sequence the model sees.", at_least=2)
     windows: str = _setting(
@@ -116,7 +116,7 @@ class Settings:
         "In evaluation; masked: what a user had is no candidate.",
         choices=("ranked", "masked"),
     )
-    patience: int = _setting(45, "Stop after so many epochs without better ndcg@10.", at_least=1)
+    patience: int = _setting(20, "Stop after so many epochs without better ndcg@10.", at_least=1)
     precision: str = _setting("fp32", "Of training; ranking is fp32.", choices=("fp32", "bf16"))
     device: str = _setting("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one.")
 
