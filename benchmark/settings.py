@@ -26,6 +26,7 @@ RECIPES = {
         "head": "norm",
         "repeats": "alike",
         "causal_share": 0.0,
+        "negatives": 0,
         "batch_size": 256,
         "initialisation": "normal",
         "muon_ratio": 0.0,
@@ -104,6 +105,11 @@ class Settings:
     )
     causal_share: float = _setting(
         0.9, "Share of batches in which a mask sees only what is before it.", at_least=0, at_most=1
+    )
+    negatives: int = _setting(
+        4096,
+        "Random items that the loss compares with, if there are more; 0: all items, always.",
+        at_least=0,
     )
     ema_decay: float = _setting(
         0.999,

@@ -85,10 +85,12 @@ class BERT4Rec(nn.Module):
         mask_ratio: float,
         last_share: float,
         causal_share: float,
+        negatives: int,
     ):
         super().__init__()
         self.n_items, self.max_length, self.dropout = n_items, max_length, dropout
         self.mask_ratio, self.last_share, self.causal_share = mask_ratio, last_share, causal_share
+        self.negatives = negatives
         self.item_embedding = nn.Embedding(n_items + 2, hidden_size)
         if positions == "learned":
             self.position_embedding = nn.Embedding(max_length, hidden_size)
@@ -198,6 +200,7 @@ class BERT4Rec(nn.Module):
             targets.flatten(),
             seen.flatten(0, 1),
             self.repeat_bias,
+            self.negatives,
         )
 
     def _seen(self, sequences: Tensor, attend: Tensor, places: Tensor) -> Tensor:

@@ -19,22 +19,44 @@ def cross_entropy(
     targets: Tensor,
     seen: Tensor | None = None,
     gain: Tensor | None = None,
+    negatives: int = 0,
 ) -> Tensor:
-    """Mean cross-entropy, in nats, of ``queries @ weight.T + bias`` over the whole catalogue.
+    """Mean cross-entropy, in nats, of ``queries @ weight.T + bias``.
 
     queries [n, hidden] and weight [n_items, hidden], bias [n_items], float; targets [n] int64,
     negative where there is nothing to predict. Each row's ``seen`` items, [n, m] int64, negative
     where there is none and no item twice, have logits higher by ``gain``, a scalar, if given.
-    The [n, n_items] logits are never built.
+
+    A target is compared with the whole catalogue, or with so many ``negatives`` if it has more:
+    the catalogue is cut into as many parts, each stands for itself with one random item, and a
+    logit counts as often as its part has items. So the sum over the catalogue in the softmax has
+    the right expectation (but for the few items beside the target in its own part, which are left
+    out), and nothing need be looked up: the part of an item follows from its number.
+
+    The logits, [n, n_items or negatives], are never built as a whole.
     """
     if gain is None:
         seen, gain = targets.new_empty(len(targets), 0), bias.new_zeros(())
     if not queries.is_cuda:  # where to know how many are wanted would make the host wait
         wanted = targets >= 0
         queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
+    own = F.embedding(targets.clamp(min=0), weight)  # [n, hidden]
+    again = (seen == targets[:, None]).any(1)
+    own_bias = bias[targets.clamp(min=0)] + gain * again
+    columns = targets
+    if 0 < negatives < len(weight):
+        n_items = len(weight)
+        edges = torch.arange(negatives + 1, device=weight.device) * n_items // negatives
+        sizes = edges.diff()
+        drawn = edges[:-1] + (torch.rand(negatives, device=weight.device) * sizes).long()
+        weight, bias = F.embedding(drawn, weight), bias[drawn] + sizes.log()
+        columns = ((targets + 1) * negatives - 1) // n_items
+        parts = ((seen + 1) * negatives - 1) // n_items
+        seen = torch.where((seen >= 0) & (drawn[parts] == seen), parts, -1)
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-    return _CrossEntropy.apply(queries, weight, bias, gain, targets, seen, dtype)
+    parts = (queries, weight, bias, own, own_bias, gain)
+    return _CrossEntropy.apply(*parts, targets >= 0, columns.clamp(min=0)[:, None], seen, dtype)
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -47,36 +69,41 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx,
-        queries: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        gain: Tensor,
-        targets: Tensor,
-        seen: Tensor,
+        queries: Tensor,  # [n, hidden]
+        weight: Tensor,  # [k, hidden]: of what all targets are compared with
+        bias: Tensor,  # [k]
+        own: Tensor,  # [n, hidden]: the targets' own
+        own_bias: Tensor,  # [n]
+        gain: Tensor,  # []
+        wanted: Tensor,  # [n] bool
+        columns: Tensor,  # [n, 1]: the logit, of k, whose place the target's takes
+        seen: Tensor,  # [n, m]: the logits that ``gain`` is added to, or -1
         dtype: torch.dtype,
     ) -> Tensor:
         """Products and probabilities are in ``dtype``; sums over targets in that of ``weight``."""
         ctx.dtype = queries.dtype
         queries, items, bias = queries.to(dtype), weight.to(dtype), bias.to(dtype)
-        counts = (targets >= 0).to(dtype)  # [n]: 1 where there is something to predict
-        held = (seen >= 0).to(dtype)  # [n, m]
-        gains = gain.to(dtype) * held
-        targets, seen = targets.clamp(min=0)[:, None], seen.clamp(min=0)
+        own_logits = ((queries * own).sum(1) + own_bias).to(dtype)[:, None]  # [n, 1]
+        held, counts = (seen >= 0).to(dtype), wanted.to(dtype)[:, None]
+        gains, seen = gain.to(dtype) * held, seen.clamp(min=0)
         d_queries, d_gain = torch.empty_like(queries), torch.zeros_like(gain)
         d_weight, d_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
+        d_own = weight.new_empty(own_logits.shape)  # d loss / d own_logits
         loss = weight.new_zeros(())
         size = LOGITS_PER_CHUNK // len(items) + 1 if queries.is_cuda else ROWS_PER_CHUNK
         buffer = queries.new_empty(min(size, len(queries)), len(items))
         for first in range(0, len(queries), size):
             rows = slice(first, first + size)
-            query, target, count = queries[rows], targets[rows], counts[rows, None]
-            z = torch.addmm(bias, query, items.t(), out=buffer[: len(query)])  # [rows, n_items]
+            query, column, count = queries[rows], columns[rows], counts[rows]
+            z = torch.addmm(bias, query, items.t(), out=buffer[: len(query)])  # [rows, k]
             z.scatter_add_(1, seen[rows], gains[rows])
-            margin = z.amax(1, keepdim=True).to(loss.dtype) - z.gather(1, target)
+            z.scatter_(1, column, own_logits[rows])
+            margin = (z.amax(1, keepdim=True) - own_logits[rows]).to(loss.dtype)
             p = torch.softmax(z, 1, out=z)
-            # The largest probability is at least 1 / n_items, so that its logarithm is always safe.
+            # The largest probability is at least 1 / k, so that its logarithm is always safe.
             loss += ((margin - p.amax(1, keepdim=True).to(loss.dtype).log()) * count).sum()
-            p.scatter_add_(1, target, p.new_full(target.shape, -1.0))  # d loss / d logits
+            d_own[rows] = (p.gather(1, column) - 1) * count
+            p.scatter_(1, column, 0.0)  # from here on what all targets share
             torch.mm(p, items, out=d_queries[rows])
             if p.dtype == weight.dtype:
                 d_weight.addmm_(p.t(), query * count)
@@ -84,16 +111,15 @@ class _CrossEntropy(torch.autograd.Function):
                 d_weight += p.t() @ (query * count)
             d_bias += p.t() @ count[:, 0]
             d_gain += (p.gather(1, seen[rows]) * held[rows] * count).sum()
-        ctx.save_for_backward(d_queries * counts[:, None], d_weight, d_bias, d_gain)
+        d_queries = d_queries * counts + d_own * own
+        ctx.save_for_backward(d_queries, d_weight, d_bias, d_own * queries, d_own[:, 0], d_gain)
         ctx.n = counts.sum(dtype=loss.dtype).clamp(min=1)
         return loss / ctx.n
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        d_queries, d_weight, d_bias, d_gain = ctx.saved_tensors
-        scale = grad / ctx.n
-        d_queries = d_queries.to(ctx.dtype) * scale
-        return d_queries, d_weight * scale, d_bias * scale, d_gain * scale, None, None, None
+        slopes = [slope * (grad / ctx.n) for slope in ctx.saved_tensors]
+        return slopes[0].to(ctx.dtype), *slopes[1:], None, None, None, None
 
 
 def dropout(x: Tensor, p: float, training: bool, onto: Tensor | None = None) -> Tensor:

@@ -16,6 +16,7 @@ PLAIN = {
     "mask_ratio": 0.3,
     "last_share": 0.0,
     "causal_share": 0.0,
+    "negatives": 0,
 }
 
 

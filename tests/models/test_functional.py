@@ -42,6 +42,55 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
         torch.testing.assert_close(a.double(), b * 3, rtol=1e-3, atol=1e-4 * scale)
 
 
+def test_negatives_stand_for_the_catalogue():
+    """Against the same softmax written out, and, over many draws, the sum over the catalogue."""
+    n_items, negatives, n = 45, 10, 6
+    torch.manual_seed(0)
+    queries, weight, bias = (torch.randn(shape) for shape in ((n, 4), (n_items, 4), (n_items,)))
+    gain = torch.tensor(-0.8)
+    inputs = [x.requires_grad_() for x in (queries, weight, bias, gain)]
+    targets = torch.tensor([0, 44, 17, 18, 30, -1])
+    seen = torch.rand(n, n_items).topk(9).indices
+    seen[0, 0], seen[1, :5] = 0, -1  # the first has its target, the second less than others
+    part = torch.repeat_interleave(torch.arange(negatives), torch.tensor([4, 5] * 5))
+    logits = torch.where(
+        torch.zeros(n, n_items + 1).scatter(1, seen % (n_items + 1), 1.0)[:, :-1] > 0,
+        queries @ weight.t() + bias + gain,
+        queries @ weight.t() + bias,
+    )
+    sums = torch.zeros(n - 1)
+    for draw in range(4000):
+        torch.manual_seed(draw)
+        found = cross_entropy(queries, weight, bias, targets, seen, gain, negatives)
+        if draw < 3:
+            torch.manual_seed(draw)
+            first = torch.arange(negatives) * n_items // negatives
+            sizes = part.bincount()
+            drawn = first + (torch.rand(negatives) * sizes).long()
+            assert (part[drawn] == torch.arange(negatives)).all()
+            shared = logits[:-1][:, drawn] + sizes.log()
+            own = logits[:-1].gather(1, targets[:-1, None])
+            other = part[targets[:-1]][:, None] != torch.arange(negatives)
+            rivals = shared.masked_fill(~other, -torch.inf)
+            expected = (torch.cat([own, rivals], 1).logsumexp(1) - own[:, 0]).mean()
+            torch.testing.assert_close(found, expected)
+            for a, b in zip(
+                torch.autograd.grad(found, inputs),
+                torch.autograd.grad(expected, inputs, retain_graph=True),
+                strict=True,
+            ):
+                torch.testing.assert_close(a, b)
+        alone = [
+            cross_entropy(queries[[i]], weight, bias, targets[[i]], seen[[i]], gain, negatives)
+            for i in ([draw % 5])
+        ]
+        sums[draw % 5] += alone[0].detach().exp() / 800
+    own = logits[:-1].gather(1, targets[:-1, None])
+    counted = part[targets[:-1]][:, None] != part  # [5, n_items]
+    expected = 1 + ((logits[:-1] - own).exp() * counted).sum(1)
+    torch.testing.assert_close(sums, expected.detach(), rtol=0.05, atol=0)
+
+
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_dropout_keeps_its_share_and_the_mean_and_the_gradient_knows_which(p):
     torch.manual_seed(0)
