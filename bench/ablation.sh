@@ -12,6 +12,7 @@ export options="$*"
 
 changes=(
   recipe=fast  # as it is
+  repeats=alike
   causal_share=0
   positions=learned
   neighbours=0
@@ -23,6 +24,7 @@ changes=(
   windows=tiled
   last_share=0
   initialisation=normal
+  negatives=1024
   dropout=0.2
   warmup_steps=0
   batch_size=128

@@ -42,53 +42,65 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
         torch.testing.assert_close(a.double(), b * 3, rtol=1e-3, atol=1e-4 * scale)
 
 
-def test_negatives_stand_for_the_catalogue():
-    """Against the same softmax written out, and, over many draws, the sum over the catalogue."""
-    n_items, negatives, n = 45, 10, 6
+N_ITEMS, NEGATIVES = 45, 10
+PARTS = torch.tensor([4, 5] * 5)  # the sizes of the parts that 45 items fall into
+PART = torch.repeat_interleave(torch.arange(NEGATIVES), PARTS)
+
+
+@pytest.fixture
+def sampled():
+    """(inputs that have gradients, targets, seen, [n, N_ITEMS] logits written out)"""
     torch.manual_seed(0)
-    queries, weight, bias = (torch.randn(shape) for shape in ((n, 4), (n_items, 4), (n_items,)))
-    gain = torch.tensor(-0.8)
+    queries, weight, bias, gain = (torch.randn(s) for s in ((5, 4), (N_ITEMS, 4), (N_ITEMS,), ()))
     inputs = [x.requires_grad_() for x in (queries, weight, bias, gain)]
-    targets = torch.tensor([0, 44, 17, 18, 30, -1])
-    seen = torch.rand(n, n_items).topk(9).indices
-    seen[0, 0], seen[1, :5] = 0, -1  # the first has its target, the second less than others
-    part = torch.repeat_interleave(torch.arange(negatives), torch.tensor([4, 5] * 5))
-    logits = torch.where(
-        torch.zeros(n, n_items + 1).scatter(1, seen % (n_items + 1), 1.0)[:, :-1] > 0,
-        queries @ weight.t() + bias + gain,
-        queries @ weight.t() + bias,
-    )
-    sums = torch.zeros(n - 1)
-    for draw in range(4000):
-        torch.manual_seed(draw)
-        found = cross_entropy(queries, weight, bias, targets, seen, gain, negatives)
-        if draw < 3:
-            torch.manual_seed(draw)
-            first = torch.arange(negatives) * n_items // negatives
-            sizes = part.bincount()
-            drawn = first + (torch.rand(negatives) * sizes).long()
-            assert (part[drawn] == torch.arange(negatives)).all()
-            shared = logits[:-1][:, drawn] + sizes.log()
-            own = logits[:-1].gather(1, targets[:-1, None])
-            other = part[targets[:-1]][:, None] != torch.arange(negatives)
-            rivals = shared.masked_fill(~other, -torch.inf)
-            expected = (torch.cat([own, rivals], 1).logsumexp(1) - own[:, 0]).mean()
-            torch.testing.assert_close(found, expected)
-            for a, b in zip(
-                torch.autograd.grad(found, inputs),
-                torch.autograd.grad(expected, inputs, retain_graph=True),
-                strict=True,
-            ):
-                torch.testing.assert_close(a, b)
-        alone = [
-            cross_entropy(queries[[i]], weight, bias, targets[[i]], seen[[i]], gain, negatives)
-            for i in ([draw % 5])
-        ]
-        sums[draw % 5] += alone[0].detach().exp() / 800
-    own = logits[:-1].gather(1, targets[:-1, None])
-    counted = part[targets[:-1]][:, None] != part  # [5, n_items]
-    expected = 1 + ((logits[:-1] - own).exp() * counted).sum(1)
-    torch.testing.assert_close(sums, expected.detach(), rtol=0.05, atol=0)
+    targets = torch.tensor([0, 44, 17, 18, 30])
+    seen = torch.rand(5, N_ITEMS).topk(9).indices
+    seen[0, 0], seen[1, :5] = 0, -1  # one has its target among them, one has fewer
+    raised = torch.zeros(5, N_ITEMS + 1)
+    raised[torch.arange(5)[:, None], seen] = 1
+    return inputs, targets, seen, queries @ weight.t() + bias + gain * raised[:, :-1]
+
+
+def test_a_few_negatives_are_a_softmax_over_one_item_of_each_part(sampled):
+    inputs, targets, seen, logits = sampled
+    asked = torch.cat([targets, torch.tensor([-1])])
+    rows = [0, 1, 2, 3, 4, 4]
+    torch.manual_seed(1)
+    found = cross_entropy(inputs[0][rows], *inputs[1:3], asked, seen[rows], inputs[3], NEGATIVES)
+
+    torch.manual_seed(1)
+    drawn = PARTS.cumsum(0) - PARTS + (torch.rand(NEGATIVES) * PARTS).long()
+    own = logits.gather(1, targets[:, None])
+    rivals = logits[:, drawn] + PARTS.log()
+    rivals = rivals.masked_fill(PART[targets][:, None] == torch.arange(NEGATIVES), -torch.inf)
+    expected = (torch.cat([own, rivals], 1).logsumexp(1) - own[:, 0]).mean()
+    torch.testing.assert_close(found, expected)
+    slopes = torch.autograd.grad(found, inputs), torch.autograd.grad(expected, inputs)
+    for a, b in zip(*slopes, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_few_negatives_stand_for_the_catalogue(sampled):
+    """On average: the sum in the softmax is that over all items outside the target's part."""
+    (queries, weight, bias, gain), targets, seen, logits = sampled
+    with torch.no_grad():
+        others = PART[targets][:, None] != PART
+        ratios = (logits - logits.gather(1, targets[:, None])).exp()
+        for row in range(5):
+            one = slice(row, row + 1)
+            arguments = queries[one], weight, bias, targets[one], seen[one], gain, NEGATIVES
+            draws = torch.stack([cross_entropy(*arguments) for _ in range(1500)]).exp()
+            error = draws.std() / 1500**0.5
+            expected = 1 + (ratios[row] * others[row]).sum()
+            assert abs(draws.mean() - expected) < 5 * error
+
+
+def test_enough_negatives_are_the_whole_catalogue(sampled):
+    (queries, weight, bias, gain), targets, seen, logits = sampled
+    arguments = queries, weight, bias, targets, seen, gain
+    expected = F.cross_entropy(logits, targets)
+    torch.testing.assert_close(cross_entropy(*arguments, N_ITEMS), expected)
+    torch.testing.assert_close(cross_entropy(*arguments, 0), expected)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
