@@ -134,11 +134,14 @@ def measure(trainer: Trainer, count: int) -> dict[str, float]:
 
 
 def stages(trainer: Trainer, count: int) -> pd.DataFrame:
-    """Where a step's time goes: milliseconds and share of each stage."""
+    """Where a step's time goes: milliseconds and share of each stage.
+
+    The products of the loss, and of its gradients, are all in "forward" (models/functional.py).
+    """
     clock = Clock(trainer.device)
     timed = [
         (trainer.model, "examples", "drawing masks"),
-        (trainer, "trained", "forward, loss's gradients included"),
+        (trainer, "trained", "forward"),
         (torch.Tensor, "backward", "backward"),
         (trainer.optimizers, "step", "optimizer"),
         (trainer, "_average", "mean of weights"),
@@ -216,6 +219,10 @@ def main() -> None:
     trainer = Trainer(settings, *read(settings.dataset, data_dir))
     figures = measure(trainer, count)
     by_stage, by_operation = stages(trainer, count), operations(trainer, min(count, 20))
+    model = by_stage[by_stage["stage"].isin(["forward", "backward"])]["ms per step"].sum() / 1e3
+    figures["share in forward and backward"] = (
+        figures["GFLOP per step"] / model / figures["GFLOP/s of a large matrix product"]
+    )
     machine = {
         "device": str(trainer.device),
         "processor": torch.cuda.get_device_name(trainer.device)
