@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What each choice of the recipe buys: one trial without it, all else the same, six epochs each.
-# The trials are runs of the experiment DATASET-ablation; two at a time, with one thread each.
+# What each choice of the recipe buys: one trial without it, all else the same, five epochs each.
+# The trials are runs of the experiment DATASET-ablation; JOBS (2) at a time, with one thread each.
 #
 #   bench/ablation.sh ml-1m -P data_dir=../shared/data
 #   python -m benchmark.report --experiment ml-1m-ablation
@@ -32,8 +32,8 @@ changes=(
 )
 trial() {
   mlflow run . --env-manager local --experiment-name "$dataset-ablation" \
-    -P dataset="$dataset" -P epochs=6 -P "$1" $options
+    -P dataset="$dataset" -P epochs=5 -P "$1" $options
 }
 export -f trial
 mlflow experiments create --experiment-name "$dataset-ablation" || true  # before two trials do
-printf '%s\n' "${changes[@]}" | xargs -P 2 -I CHANGE bash -c 'trial CHANGE'
+printf '%s\n' "${changes[@]}" | xargs -P "${JOBS:-2}" -I CHANGE bash -c 'trial CHANGE'
