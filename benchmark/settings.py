@@ -106,6 +106,9 @@ class Settings:
     causal_share: float = _setting(
         0.9, "Share of batches in which a mask sees only what is before it.", at_least=0, at_most=1
     )
+    history_dropout: float = _setting(
+        0.0, "Share of the items before such a mask that are masks, too.", at_least=0, below=1
+    )
     negatives: int = _setting(
         4096,
         "Random items that the loss compares with, if there are more; 0: all items, always.",

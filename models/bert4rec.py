@@ -85,12 +85,13 @@ class BERT4Rec(nn.Module):
         mask_ratio: float,
         last_share: float,
         causal_share: float,
+        history_dropout: float,
         negatives: int,
     ):
         super().__init__()
         self.n_items, self.max_length, self.dropout = n_items, max_length, dropout
         self.mask_ratio, self.last_share, self.causal_share = mask_ratio, last_share, causal_share
-        self.negatives = negatives
+        self.history_dropout, self.negatives = history_dropout, negatives
         self.item_embedding = nn.Embedding(n_items + 2, hidden_size)
         if positions == "learned":
             self.position_embedding = nn.Embedding(max_length, hidden_size)
@@ -134,7 +135,8 @@ class BERT4Rec(nn.Module):
         """
         batch, length = sequences.shape
         if torch.rand((), generator=generator).item() < self.causal_share and length > 1:
-            return self._left_to_right(sequences)
+            draw = torch.rand(batch, length, generator=generator)
+            return self._left_to_right(sequences, draw.to(sequences.device, non_blocking=True))
         draw = torch.rand(batch, length + 1, generator=generator)
         return self._in_place(sequences, draw.to(sequences.device, non_blocking=True))
 
@@ -162,13 +164,14 @@ class BERT4Rec(nn.Module):
             items.masked_fill(~used, -1),
         )
 
-    def _left_to_right(self, sequences: Tensor) -> Cloze:
+    def _left_to_right(self, sequences: Tensor, draw: Tensor) -> Cloze:
         """Every item but the first is asked for by a mask that sees only what is before it.
 
         The masks are appended, and stand at the positions of their items; an item sees itself and
         those before it. So a sequence of n items asks n - 1 times what is asked in the end, the
         next item after a history, where masks in place ask it once. (Attention masks of several
-        kinds for one BERT: Dong et al. 2019, https://arxiv.org/abs/1905.03197.)
+        kinds for one BERT: Dong et al. 2019, https://arxiv.org/abs/1905.03197.) A share
+        ``history_dropout`` of what those after it see of an item is a mask, too.
         """
         batch, length = sequences.shape
         k = length - 1
@@ -180,8 +183,9 @@ class BERT4Rec(nn.Module):
         sees = F.pad(sees, (0, k)) | torch.eye(length + k, dtype=torch.bool, device=sees.device)
         has_past = real[:, :-1]
         mask = torch.full((batch, k), self.n_items + 1, device=sequences.device)
+        seen = sequences.masked_fill(real & (draw < self.history_dropout), self.n_items + 1)
         return Cloze(
-            torch.cat([sequences, mask], dim=1),
+            torch.cat([seen, mask], dim=1),
             asked,
             sees,
             torch.arange(length, length + k, device=sequences.device).expand(batch, -1),

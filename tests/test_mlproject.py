@@ -181,6 +181,7 @@ def test_every_setting_can_be_reached(project, store):
         "mask_ratio": 0.3,
         "last_share": 0.5,
         "causal_share": 0.5,
+        "history_dropout": 0.2,
         "negatives": 100,
         "history": "masked",
         "ema_decay": 0.9,

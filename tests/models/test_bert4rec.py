@@ -16,6 +16,7 @@ PLAIN = {
     "mask_ratio": 0.3,
     "last_share": 0.0,
     "causal_share": 0.0,
+    "history_dropout": 0.0,
     "negatives": 0,
 }
 
@@ -168,6 +169,17 @@ def test_left_to_right_asks_what_is_asked_in_the_end(make):
             assert target == (batch[row, k + 1] if past.numel() else -1)
             if past.numel() and hasattr(model, "turns"):
                 torch.testing.assert_close(answers[row, k], model.queries(past).vectors[0])
+
+
+def test_left_to_right_may_hide_a_share_of_the_history(make):
+    batch = torch.cat([torch.full((2000, 2), ITEMS), sequences(2000, 6)], dim=1)
+    plain = make(causal_share=1.0).examples(batch, seeded(7))
+    cloze = make(causal_share=1.0, history_dropout=0.3).examples(batch, seeded(7))
+    hidden = cloze.tokens != plain.tokens
+    assert (cloze.tokens[hidden] == ITEMS + 1).all()
+    assert hidden[:, 2:8].float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert hidden[:, :2].sum() == hidden[:, 8:].sum() == 0
+    assert torch.equal(cloze.targets, plain.targets)
 
 
 def test_left_to_right_never_sees_what_comes_after(make):
