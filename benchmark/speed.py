@@ -190,7 +190,7 @@ def _peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def read(dataset: str, data_dir: str | None):
+def read(dataset: str, data_dir: str | None = None):
     """(sequences, split) of a data set, or of an .npz with items and offsets."""
     if not dataset.endswith(".npz"):
         import datasets

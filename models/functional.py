@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROWS_PER_CHUNK = 64  # of logits: with a catalogue of 3,000 items they stay in a core's cache
+ROWS_PER_THREAD = 64  # of logits at a time: those of some thousand items stay in a core's cache
 LOGITS_PER_CHUNK = 1 << 28  # on CUDA
 
 
@@ -90,7 +90,10 @@ class _CrossEntropy(torch.autograd.Function):
         d_weight, d_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
         d_own = weight.new_empty(own_logits.shape)  # d loss / d own_logits
         loss = weight.new_zeros(())
-        size = LOGITS_PER_CHUNK // len(items) + 1 if queries.is_cuda else ROWS_PER_CHUNK
+        if queries.is_cuda:
+            size = LOGITS_PER_CHUNK // len(items) + 1
+        else:
+            size = ROWS_PER_THREAD * torch.get_num_threads()
         buffer = queries.new_empty(min(size, len(queries)), len(items))
         for first in range(0, len(queries), size):
             rows = slice(first, first + size)

@@ -1,7 +1,9 @@
 """The peers' side of the comparison: its data, and its runners where they are installed."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,14 @@ def test_amazon_shape_has_the_published_counts():
     assert (items == again).all()
 
 
-@pytest.mark.parametrize("peer", ["recbole", "rectools"])
+@pytest.mark.parametrize("peer", ["suite", "recbole", "rectools"])
 def test_a_runner_answers_line_by_line(peer, tmp_path):
-    python = ROOT / ".peers" / peer / "bin" / "python"
-    if not python.exists():
+    command = [ROOT / ".peers" / peer / "bin" / "python", ROOT / "bench" / f"{peer}_runner.py"]
+    environment = dict(os.environ)
+    if peer == "suite":
+        command = [sys.executable, "-m", "bench.suite_runner"]
+        environment["PYTHONPATH"] = str(ROOT)
+    elif not command[0].exists():
         pytest.skip("made by bench/peers.sh, on demand")
     # RecBole's loss is 0/0 where a last batch of few samples has no mask: 450 % 30 is 0.
     lengths = np.full(50, 12)
@@ -34,11 +40,13 @@ def test_a_runner_answers_line_by_line(peer, tmp_path):
         items=np.arange(lengths.sum()) % 30,  # each item has one successor: to be learnt
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
     )
+    samples = {"suite": 50, "rectools": 50, "recbole": (lengths - 3).sum()}
     options = ["--batch-size", "30", "--threads", "1", "--learning-rate", "0.003"]
     done = subprocess.run(
-        [python, ROOT / "bench" / f"{peer}_runner.py", "data.npz", *options],
+        [*command, "data.npz", *options],
         input="evaluate\nstep\nsteps 10\nsteps 100\nevaluate\n",  # ends without quit
         cwd=tmp_path,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -46,7 +54,7 @@ def test_a_runner_answers_line_by_line(peer, tmp_path):
     assert done.returncode == 0, done.stderr
     ready, before, error, first, second, after = map(json.loads, done.stdout.splitlines())
     assert ready["ready"] is True
-    assert ready["samples_per_epoch"] == {"rectools": 50, "recbole": (lengths - 3).sum()}[peer]
+    assert ready["samples_per_epoch"] == samples[peer]
     assert ready["batches_per_epoch"] == -(-ready["samples_per_epoch"] // 30)
     assert "'step'" in error["error"]
     assert (first["steps"], second["steps"]) == (10, 100)
