@@ -27,12 +27,7 @@ def cross_entropy(
     negative where there is nothing to predict. Each row's ``seen`` items, [n, m] int64, negative
     where there is none and no item twice, have logits higher by ``gain``, a scalar, if given.
 
-    A target is compared with the whole catalogue, or with so many ``negatives`` if it has more:
-    the catalogue is cut into as many parts, each stands for itself with one random item, and a
-    logit counts as often as its part has items. So the sum over the catalogue in the softmax has
-    the right expectation (but for the few items beside the target in its own part, which are left
-    out), and nothing need be looked up: the part of an item follows from its number.
-
+    A target is compared with the whole catalogue, or with so many ``negatives`` if it has more.
     The logits, [n, n_items or negatives], are never built as a whole.
     """
     if gain is None:
@@ -45,18 +40,33 @@ def cross_entropy(
     own_bias = bias[targets.clamp(min=0)] + gain * again
     columns = targets
     if 0 < negatives < len(weight):
-        n_items = len(weight)
-        edges = torch.arange(negatives + 1, device=weight.device) * n_items // negatives
-        sizes = edges.diff()
-        drawn = edges[:-1] + (torch.rand(negatives, device=weight.device) * sizes).long()
-        weight, bias = F.embedding(drawn, weight), bias[drawn] + sizes.log()
-        columns = ((targets + 1) * negatives - 1) // n_items
-        parts = ((seen + 1) * negatives - 1) // n_items
-        seen = torch.where((seen >= 0) & (drawn[parts] == seen), parts, -1)
+        weight, bias, columns, seen = _sample(weight, bias, targets, seen, negatives)
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-    parts = (queries, weight, bias, own, own_bias, gain)
-    return _CrossEntropy.apply(*parts, targets >= 0, columns.clamp(min=0)[:, None], seen, dtype)
+    columns = columns.clamp(min=0)[:, None]
+    return _CrossEntropy.apply(
+        queries, weight, bias, own, own_bias, gain, targets >= 0, columns, seen, dtype
+    )
+
+
+def _sample(
+    weight: Tensor, bias: Tensor, targets: Tensor, seen: Tensor, negatives: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A few items for the catalogue: weights and biases of the items that were drawn, the column
+    whose place a target's own logit takes, and the columns of seen items, -1 for those not drawn.
+
+    The catalogue is cut into as many parts, one random item stands for each, and its logit counts
+    as often as the part has items. So the sum over the catalogue in the softmax has the right
+    expectation, but for the few items beside the target in its own part, which are left out; and
+    nothing need be looked up, as the part of an item follows from its number.
+    """
+    n_items = len(weight)
+    edges = torch.arange(negatives + 1, device=weight.device) * n_items // negatives
+    sizes = edges.diff()
+    drawn = edges[:-1] + (torch.rand(negatives, device=weight.device) * sizes).long()
+    columns, parts = (((items + 1) * negatives - 1) // n_items for items in (targets, seen))
+    seen = torch.where((seen >= 0) & (drawn[parts] == seen), parts, -1)
+    return F.embedding(drawn, weight), bias[drawn] + sizes.log(), columns, seen
 
 
 class _CrossEntropy(torch.autograd.Function):
