@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from benchmark.ranking import Ranking, value
+from benchmark.ranking import Ranking, Row, value
 from benchmark.tracking import Record, schema
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit is recall, and precision a tenth of it
@@ -21,22 +21,42 @@ def render(ranking: Ranking) -> str:
 
 
 def trials(ranking: Ranking) -> str:
-    """The ranked table, best first."""
-    rows = []
-    for place, record in enumerate(ranking.ranked, start=1):
-        rows.append(
+    """The ranked table, best first; of several seeds mean and standard deviation."""
+    several = any(len(row.records) > 1 for row in ranking.rows)
+    cells = []
+    for place, row in enumerate(ranking.rows, start=1):
+        cells.append(
             {
                 "rank": place,
-                "model": record.params.get("model", ""),
-                **{name: value(record, name) for name in ranking.searched if name != "model"},
-                f"valid {ranking.metric}": f"{record.valid[ranking.metric]:.4f}",
-                **{f"test {name}": f"{record.test[name]:.4f}" for name in SHOWN},
-                "best epoch": f"{_text(record.best_epoch)} of {_text(record.last_epoch)}",
-                "seconds": "" if record.seconds is None else f"{record.seconds:.1f}",
-                "run": record.run_id[:8],
+                "model": row.params.get("model", ""),
+                **{name: value(row, name) for name in ranking.searched if name != "model"},
+                **({"seeds": len(row.records)} if several else {}),
+                f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
+                **{f"test {name}": _metric(row, "test", name) for name in SHOWN},
+                "best epoch": _best_epochs(row),
+                "seconds": _seconds(row),
+                "run": " ".join(record.run_id[:8] for record in row.records),
             }
         )
-    return _table(rows)
+    return _table(cells)
+
+
+def _metric(row: Row, part: str, name: str) -> str:
+    deviation = row.deviation(part, name)
+    mean = f"{getattr(row, part)[name]:.4f}"
+    return mean if deviation is None else f"{mean} ± {deviation:.4f}"
+
+
+def _best_epochs(row: Row) -> str:
+    best = ", ".join(_text(record.best_epoch) for record in row.records)
+    last = dict.fromkeys(_text(record.last_epoch) for record in row.records)
+    return f"{best} of {', '.join(last)}"
+
+
+def _seconds(row: Row) -> str:
+    """Mean over the trials that were timed."""
+    seconds = [record.seconds for record in row.records if record.seconds is not None]
+    return f"{sum(seconds) / len(seconds):.1f}" if seconds else ""
 
 
 def _note(ranking: Ranking) -> str:
@@ -44,7 +64,9 @@ def _note(ranking: Ranking) -> str:
         f"Ranked by validation {ranking.metric}. Test was computed once for each trial, with the "
         "weights of its best epoch on validation."
     )
-    if ranking.best.tags.get(schema.SYNTHETIC) == "true":
+    if any(len(row.records) > 1 for row in ranking.rows):
+        note += " Trials that differ in the seed alone are one row: mean ± standard deviation."
+    if ranking.records[0].tags.get(schema.SYNTHETIC) == "true":
         note += " **The data are synthetic**: these numbers say nothing about real users."
     return note
 
@@ -59,7 +81,7 @@ def _not_ranked(ranking: Ranking) -> str:
 
 
 def _protocol(ranking: Ranking) -> str:
-    tags, params = ranking.best.tags, ranking.best.params
+    tags, params = ranking.records[0].tags, ranking.best.params
     if schema.PROTOCOL not in tags:
         return ""
     lines = [part.strip() for part in tags[schema.PROTOCOL].split(";")]
@@ -69,7 +91,7 @@ def _protocol(ranking: Ranking) -> str:
 
 
 def _data(ranking: Ranking) -> str:
-    numbers, tags = ranking.best.statistics, ranking.best.tags
+    numbers, tags = ranking.records[0].statistics, ranking.records[0].tags
     if not numbers:
         return ""
     row = {
@@ -94,7 +116,8 @@ def _commands(ranking: Ranking) -> str:
                 "commit": _commit(record),
                 "device": record.tags.get(schema.DEVICE, ""),
             }
-            for place, record in enumerate(ranking.ranked, start=1)
+            for place, row in enumerate(ranking.rows, start=1)
+            for record in row.records
             if schema.COMMAND in record.tags
         ]
     )

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import Field, fields
 
 import click
 
@@ -10,7 +10,7 @@ from benchmark.checkpoint import CheckpointError
 from benchmark.settings import Settings
 from benchmark.tracking import Terminated, TrackingError
 from benchmark.trainer import TrainingError
-from datasets import DataError
+from datasets import DataError, Sequences, Spec
 
 # The user's to mend, and said in one line; anything else is a defect of ours and keeps its trace.
 USER_ERRORS = (DataError, TrackingError, TrainingError, CheckpointError)
@@ -25,7 +25,7 @@ def setting_options(command: Callable) -> Callable:
         option = click.option(
             f"--{setting.name.replace('_', '-')}",
             setting.name,
-            type=_option_type(setting.type, **setting.metadata),
+            type=option_type(setting),
             default=setting.default,
             show_default=True,
             help=setting.metadata["help"],
@@ -34,18 +34,47 @@ def setting_options(command: Callable) -> Callable:
     return command
 
 
-def _option_type(
-    kind: type, help: str, choices=None, at_least=None, above=None, at_most=None, below=None
-):
-    if choices:
-        return click.Choice(choices)
-    if kind is int:
-        return click.IntRange(at_least)
-    if kind is float:
-        low = at_least if above is None else above
-        high = at_most if below is None else below
-        return click.FloatRange(low, high, min_open=above is not None, max_open=below is not None)
-    return str
+def option_type(setting: Field) -> click.ParamType:
+    """What click accepts for a field of Settings."""
+    limits = setting.metadata
+    if "choices" in limits:
+        return click.Choice(limits["choices"])
+    if setting.type is int:
+        return click.IntRange(limits.get("at_least"))
+    if setting.type is float:
+        low = limits.get("at_least", limits.get("above"))
+        high = limits.get("at_most", limits.get("below"))
+        return click.FloatRange(low, high, min_open="above" in limits, max_open="below" in limits)
+    return click.STRING
+
+
+def given(context: click.Context, values: dict) -> dict:
+    """Those options that stand on the command line, and not the defaults of the others."""
+    return {k: v for k, v in values.items() if context.get_parameter_source(k).name != "DEFAULT"}
+
+
+def settings(given: dict) -> Settings:
+    """Raises UsageError for values that do not go together."""
+    try:
+        return Settings.of(**given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def describe(spec: Spec, sequences: Sequences) -> None:
+    """Print what the model is trained on."""
+    numbers = sequences.statistics
+    synthetic = " SYNTHETIC data, generated here:" if spec.synthetic else ""
+    click.echo(
+        f"{spec.title}:{synthetic} {numbers['users']:,} users, {numbers['items']:,} items, "
+        f"{numbers['interactions']:,} interactions, sparsity {numbers['sparsity']:.2%}; "
+        f"digest {sequences.digest}"
+    )
+    if numbers["users_not_evaluated"]:
+        click.echo(
+            f"{numbers['users_not_evaluated']:,} users have fewer than three interactions: "
+            "trained on, not evaluated"
+        )
 
 
 def run(command: click.Command) -> None:

@@ -3,16 +3,16 @@
 from tqdm import tqdm
 
 from benchmark.metrics import NAMES
-from benchmark.ranking import Ranking, value
-from benchmark.tracking import Record
+from benchmark.ranking import Ranking, Row, value
 from models import MODELS
 
 
 def render(ranking: Ranking, title: str, card: str | None) -> str:
     """Markdown; ``title`` and ``card`` (a link) are those of the data set.
 
-    Trials stand in the order in which they were run, numbers as `round(x, 4)` prints them, and
-    every space of the original is kept, those at the ends of lines too.
+    Trials stand in the order in which they were run, those that differ in the seed alone as one;
+    numbers as `round(x, 4)` prints them, and every space of the original is kept, those at the ends
+    of lines too.
     """
     sections = "\n\n".join(
         [
@@ -40,39 +40,41 @@ def _link(text: str, target: str | None) -> str:
 
 
 def _models(ranking: Ranking) -> str:
-    names = dict.fromkeys(record.params.get("model", "unknown") for record in ranking.ranked)
+    names = dict.fromkeys(record.params.get("model", "unknown") for record in ranking.records)
     return ", ".join(_link(name, getattr(MODELS.get(name), "link", None)) for name in names)
 
 
 def _time_cost(ranking: Ranking) -> float:
     """Mean seconds per trial, of those that were timed."""
-    seconds = [record.seconds for record in ranking.ranked if record.seconds is not None]
+    seconds = [record.seconds for record in ranking.records if record.seconds is not None]
     return sum(seconds) / max(1, len(seconds))
 
 
 def _search_space(ranking: Ranking) -> str:
+    if ranking.sweep:
+        return "\n".join(ranking.sweep.space)
     return "\n".join(
         f"{name} choice [{', '.join(map(str, values))}]"
         for name, values in ranking.searched.items()
     )
 
 
-def _parameters(record: Record, ranking: Ranking, form: str, separator: str) -> str:
-    return separator.join(form.format(name, value(record, name)) for name in ranking.searched)
+def _parameters(row: Row, ranking: Ranking, form: str, separator: str) -> str:
+    return separator.join(form.format(name, value(row, name)) for name in ranking.searched)
 
 
 def _trials(ranking: Ranking) -> str:
     return "\n\n".join(
         "\n".join(
             [
-                _parameters(record, ranking, "{}:{}", ", "),
+                _parameters(row, ranking, "{}:{}", ", "),
                 "Valid result:",
-                _metrics(record.valid),
+                _metrics(row.valid),
                 "Test result:",
-                _metrics(record.test),
+                _metrics(row.test),
             ]
         )
-        for record in ranking.started
+        for row in ranking.started
     )
 
 
@@ -81,12 +83,15 @@ def _metrics(values: dict[str, float]) -> str:
 
 
 def _logging(ranking: Ranking) -> str:
-    best, count = ranking.best, len(ranking.ranked)
+    best, count = ranking.best, len(ranking.records)
+    seconds = _time_cost(ranking) * count
+    if ranking.sweep:
+        count, seconds = ranking.sweep.ended, ranking.sweep.seconds
     score = round(best.valid[ranking.metric], 4)
     bar = tqdm.format_meter(
         count,
         count,
-        _time_cost(ranking) * count,
+        seconds,
         unit="trial",
         postfix=f"best loss: {-score}",
     )

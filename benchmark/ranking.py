@@ -1,11 +1,38 @@
 """Which trials are ranked, in which order, and which are not, and why."""
 
+import statistics
 from dataclasses import dataclass
 
-from benchmark.tracking import Record, TrackingError, schema
+from benchmark.tracking import Record, SweepRecord, TrackingError, schema
 
 # Where a trial ran is no part of what was tried.
 NOT_SEARCHED = ("device", "data_dir", "resume")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Trials that differ in nothing but their seed."""
+
+    records: list[Record]
+    """In the order in which they were run."""
+
+    @property
+    def params(self) -> dict[str, str]:
+        return self.records[0].params
+
+    @property
+    def valid(self) -> dict[str, float]:
+        """Means over the seeds."""
+        return _means([record.valid for record in self.records])
+
+    @property
+    def test(self) -> dict[str, float]:
+        return _means([record.test for record in self.records])
+
+    def deviation(self, part: str, name: str) -> float | None:
+        """Of a metric of ``part`` (valid or test) among the seeds (n - 1); None for one seed."""
+        values = [getattr(record, part)[name] for record in self.records]
+        return statistics.stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -13,39 +40,51 @@ class Ranking:
     """The trials of one experiment that can be compared, best first, and all the others."""
 
     metric: str
-    """Such as ndcg@10, on validation."""
-    ranked: list[Record]
+    """Such as ndcg@10, on validation; of several seeds the mean."""
+    rows: list[Row]
     not_ranked: list[tuple[Record, str]]
     """Each with the reason."""
+    sweep: SweepRecord | None = None
+    """The sweep that all of them belong to."""
 
     @property
-    def best(self) -> Record:
-        return self.ranked[0]
+    def best(self) -> Row:
+        return self.rows[0]
 
     @property
-    def started(self) -> list[Record]:
-        """The ranked trials in the order in which they were run."""
-        return sorted(self.ranked, key=lambda record: record.started)
+    def records(self) -> list[Record]:
+        """Every ranked trial, row by row."""
+        return [record for row in self.rows for record in row.records]
+
+    @property
+    def started(self) -> list[Row]:
+        """The rows in the order in which they were run."""
+        return sorted(self.rows, key=lambda row: row.records[0].started)
 
     @property
     def searched(self) -> dict[str, list]:
-        """The parameters whose values differ among the ranked trials: {name: sorted values}.
+        """What was searched: {name: sorted values}, by name.
 
-        If none differs, learning_rate with its one value.
+        That is what the sweep says, else the parameters whose values differ among the rows; if none
+        differs, learning_rate with its one value.
         """
         values: dict[str, set] = {}
-        for record in self.ranked:
-            for name in record.params:
-                if name not in NOT_SEARCHED:
-                    values.setdefault(name, set()).update(value(r, name) for r in self.ranked)
-        differing = [name for name in sorted(values) if len(values[name]) > 1]
-        names = differing or [name for name in ("learning_rate",) if name in values]
+        for row in self.rows:
+            for name in row.params:
+                if name not in (*NOT_SEARCHED, "seed"):
+                    values.setdefault(name, set()).update(value(r, name) for r in self.rows)
+        if self.sweep:
+            names = [name for name in sorted(self.sweep.searched) if name in values]
+        else:
+            names = [name for name in sorted(values) if len(values[name]) > 1]
+        if not names and "learning_rate" in values:
+            names = ["learning_rate"]
         return {name: sorted(values[name], key=lambda v: (isinstance(v, str), v)) for name in names}
 
 
-def value(record: Record, name: str) -> int | float | str:
+def value(trial: Record | Row, name: str) -> int | float | str:
     """A parameter as a number if it reads as one: MLflow stores text, and 3e-4 is 0.0003."""
-    text = record.params.get(name, "")
+    text = trial.params.get(name, "")
     for kind in (int, float):
         try:
             return kind(text)
@@ -55,7 +94,7 @@ def value(record: Record, name: str) -> int | float | str:
 
 
 def rank(records: list[Record], metric: str) -> Ranking:
-    """Best first by validation ``metric``; of equals the one that started first.
+    """Best first by validation ``metric``, mean over seeds; of equals the one that started first.
 
     Only trials on the same data under the same protocol can be compared: those that share them
     with the most finished trials are ranked (of equal groups, the one with the latest trial).
@@ -75,8 +114,28 @@ def rank(records: list[Record], metric: str) -> Ranking:
             not_ranked.append((record, _unfinished(record)))
         elif record not in ranked:
             not_ranked.append((record, _difference(_basis(record), _basis(ranked[0]))))
-    ranked = sorted(ranked, key=lambda record: (-record.valid[metric], record.started))
-    return Ranking(metric, ranked, not_ranked)
+    rows = sorted(_rows(ranked), key=lambda row: (-row.valid[metric], row.records[0].started))
+    return Ranking(metric, rows, not_ranked)
+
+
+def _rows(ranked: list[Record]) -> list[Row]:
+    """Trials that differ in their seed alone become one row.
+
+    A seed that was run again starts another row: it is no independent result.
+    """
+    rows: dict[tuple, list[Record]] = {}
+    for record in ranked:
+        names = sorted(record.params.keys() - {*NOT_SEARCHED, "seed"})
+        settings = tuple((name, value(record, name)) for name in names)
+        seed, again = record.params.get("seed"), 0
+        while any(r.params.get("seed") == seed for r in rows.get((settings, again), [])):
+            again += 1
+        rows.setdefault((settings, again), []).append(record)
+    return [Row(records) for records in rows.values()]
+
+
+def _means(results: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.fmean(result[name] for result in results) for name in results[0]}
 
 
 def _basis(record: Record) -> tuple[str, str]:
@@ -93,6 +152,8 @@ def _difference(its: tuple[str, str], theirs: tuple[str, str]) -> str:
 
 
 def _unfinished(record: Record) -> str:
+    if schema.PRUNED in record.tags:
+        return f"pruned {record.tags[schema.PRUNED]}"
     if record.status == "FINISHED":
         return "finished without results"
     reason = record.tags.get(schema.FAILURE)

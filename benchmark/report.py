@@ -5,6 +5,7 @@ python -m benchmark.report --experiment amazon-books --layout page --output page
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ import datasets.spec
 from benchmark import appendix, cli, page, tracking
 from benchmark.metrics import NAMES
 from benchmark.ranking import Ranking, rank
-from benchmark.tracking import schema
+from benchmark.tracking import Record, schema
 from datasets import DataError
 
 STDOUT = Path("-")
@@ -21,6 +22,7 @@ STDOUT = Path("-")
 
 @click.command(context_settings=cli.CONTEXT)
 @click.option("--experiment", required=True, help="The MLflow experiment: a data set's name.")
+@click.option("--sweep", help="Only the trials of the sweep of that name.")
 @click.option(
     "--metric",
     type=click.Choice(NAMES),
@@ -42,11 +44,20 @@ STDOUT = Path("-")
 )
 @click.option("--tracking-uri", help="Of the server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
 def report(
-    experiment: str, metric: str, layout: str, output: Path | None, tracking_uri: str | None
+    experiment: str,
+    sweep: str | None,
+    metric: str,
+    layout: str,
+    output: Path | None,
+    tracking_uri: str | None,
 ) -> None:
     """Rank the trials of an experiment by validation and write a markdown report."""
     client = tracking.connect(tracking_uri)
-    ranking = rank(tracking.records(client, experiment), metric)
+    records = tracking.records(client, experiment)
+    if sweep:
+        records = _of_sweep(records, sweep)
+    ranking = rank(records, metric)
+    ranking = replace(ranking, sweep=tracking.sweep_record(client, ranking.records))
     title, card = _dataset(ranking, experiment)
     text = page.render(ranking, title, card)
     if layout == "full":
@@ -66,9 +77,19 @@ def report(
     click.echo(f"report written to {output}")
 
 
+def _of_sweep(records: list[Record], name: str) -> list[Record]:
+    found = [record for record in records if record.tags.get(schema.SWEEP) == name]
+    if not found:
+        known = dict.fromkeys(r.tags[schema.SWEEP] for r in records if schema.SWEEP in r.tags)
+        raise click.ClickException(
+            f"no trial belongs to a sweep {name!r}; there are: {', '.join(known) or 'none'}"
+        )
+    return found
+
+
 def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
     """Title and card as logged; of runs that others logged, as the data set of that name has."""
-    tags = ranking.best.tags
+    tags = ranking.records[0].tags
     if schema.DATASET_TITLE in tags:
         return tags[schema.DATASET_TITLE], tags.get(schema.DATASET_CARD)
     try:

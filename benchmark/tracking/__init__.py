@@ -4,17 +4,26 @@ One trial is one MLflow run; a report is a query over runs. The names in ``schem
 anyone may log runs that the report can rank.
 """
 
+from benchmark.tracking.launcher import leave_note
 from benchmark.tracking.record import Record, records
 from benchmark.tracking.server import TrackingError, connect
-from benchmark.tracking.trial import Terminated, Trial, resume, start
+from benchmark.tracking.status import Terminated
+from benchmark.tracking.sweep import Sweep, SweepRecord, SweptTrial, open_sweep, sweep_record
+from benchmark.tracking.trial import Trial, resume, start
 
 __all__ = [
     "Record",
+    "Sweep",
+    "SweepRecord",
+    "SweptTrial",
     "Terminated",
     "TrackingError",
     "Trial",
     "connect",
+    "leave_note",
+    "open_sweep",
     "records",
     "resume",
     "start",
+    "sweep_record",
 ]

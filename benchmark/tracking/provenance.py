@@ -17,22 +17,23 @@ from benchmark.tracking import schema
 from datasets import Sequences, Spec
 
 
-def tags(
-    settings: Settings, spec: Spec, sequences: Sequences, device: torch.device
-) -> dict[str, str]:
-    """The tags of ``schema`` for a trial that starts now, in this process."""
+def tags(settings: Settings, spec: Spec, sequences: Sequences) -> dict[str, str]:
+    """The tags of ``schema`` for a trial that is started now, by this process."""
     return {
         schema.DATA_DIGEST: sequences.digest,
         schema.PROTOCOL: f"{spec.split}; {protocol(settings.history)}",
         schema.COMMAND: settings.command(),
         schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         schema.GIT_COMMIT: _git_commit(),
-        schema.HOST: socket.gethostname(),
-        schema.DEVICE: _device_name(device),
         schema.DATASET_TITLE: spec.title,
         schema.DATASET_CARD: spec.card or "",
         schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
     }
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """The tags for a trial that trains in this process."""
+    return {schema.HOST: socket.gethostname(), schema.DEVICE: _device_name(device)}
 
 
 def data(spec: Spec, sequences: Sequences) -> DatasetInput:

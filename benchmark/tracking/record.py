@@ -39,7 +39,7 @@ class Record:
 
 
 def records(client: MlflowClient, experiment: str) -> list[Record]:
-    """All trials of the experiment in the order in which they started.
+    """All trials of the experiment (and no sweep's own run) in the order in which they started.
 
     Raises TrackingError if there is no such experiment, or no run in it.
     """
@@ -49,23 +49,30 @@ def records(client: MlflowClient, experiment: str) -> list[Record]:
         raise TrackingError(
             f"there is no experiment {experiment!r} at {client.tracking_uri}; there are: {known}"
         )
+    runs = search(client, found.experiment_id)
+    if not runs:
+        raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
+    no_trial = (schema.HEARTBEAT, schema.STARTED)
+    return [record(run) for run in runs if not any(tag in run.data.tags for tag in no_trial)]
+
+
+def search(client: MlflowClient, experiment_id: str, filter_string: str = "") -> list[Run]:
+    """The experiment's runs that are not deleted, in the order in which they started."""
     runs, token = [], None
     while True:
         page = client.search_runs(
-            [found.experiment_id],
+            [experiment_id],
+            filter_string,
             run_view_type=ViewType.ACTIVE_ONLY,
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
         runs, token = runs + page, page.token
         if not token:
-            break
-    if not runs:
-        raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
-    return [_record(run) for run in runs]
+            return runs
 
 
-def _record(run: Run) -> Record:
+def record(run: Run) -> Record:
     metrics = run.data.metrics
     datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
     profile = next((dataset.profile for dataset in datasets if dataset.profile), "{}")

@@ -3,7 +3,7 @@
 params      every setting, under its name on the command line
 metrics     per epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             at the end: best_valid/ndcg_at_10, test/ndcg_at_10, ...,
-                best_epoch, last_epoch, trial_seconds
+                best_epoch, last_epoch, trial_seconds; of a sweep: sweep_seconds
 tags        those below
 artifacts   config.yaml, checkpoints/, ranks/
 """
@@ -11,6 +11,8 @@ artifacts   config.yaml, checkpoints/, ranks/
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
 LAST = "checkpoints/last/state.safetensors"  # all that a trial needs to go on
 BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
+TRACEBACK = "traceback.txt"  # of a trial that failed
+SWEEP_FILE = "sweep.yaml"  # what a sweep tries: its space and all that its trials share
 RANKS = "ranks/{part}.parquet"  # rank of each user's target, for part in valid, test
 
 DATA_DIGEST = "data_digest"  # trials are compared within one digest ...
@@ -24,6 +26,14 @@ DATASET_TITLE = "dataset_title"
 DATASET_CARD = "dataset_card"  # the page that describes the data set
 SYNTHETIC = "synthetic"  # true if the data are not real
 FAILURE = "failure"  # why a trial did not finish
+PRUNED = "pruned"  # why a trial of a sweep was not gone on with
+STARTED = "started_run"  # in the run of `mlflow run`: the trial or sweep that it only started
+
+# A sweep is a run with the runs of its trials nested in it.
+SWEEP = "sweep"  # its name, in all of them
+HEARTBEAT = "heartbeat"  # in the sweep's: changes every few seconds while it is alive
+NUMBER = "sweep_number"  # in a trial's: of its point, from 0
+POINT = "sweep_point"  # in a trial's: what was searched, as JSON
 
 
 def metric_key(part: str, name: str) -> str:

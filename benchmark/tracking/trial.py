@@ -1,10 +1,8 @@
 """Writing: the MLflow run of one trial."""
 
-import os
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +18,10 @@ from mlflow.utils.time import get_current_time_millis
 from benchmark import checkpoint
 from benchmark.metrics import means
 from benchmark.settings import Settings
-from benchmark.tracking import provenance, schema
+from benchmark.tracking import launcher, provenance, schema, status
 from benchmark.tracking.server import TrackingError
-from benchmark.trainer import Epoch, Trainer
+from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
 from datasets import Sequences, Spec, Targets
-
-DEFAULT_EXPERIMENT = "0"  # where `mlflow run` puts its run unless it is told otherwise
-
-
-class Terminated(BaseException):
-    """SIGTERM; not an Exception, so that nothing swallows it on its way out."""
 
 
 class Trial:
@@ -40,42 +32,13 @@ class Trial:
         self.experiment = client.get_experiment(run.info.experiment_id).name
         self.logged_epochs = logged_epochs
 
-    @contextmanager
-    def ends(self) -> Iterator[None]:
-        """Own the run's status: FINISHED, FAILED with the reason, or KILLED by a signal.
+    def ends(self) -> AbstractContextManager[None]:
+        return status.ends(self.client, self.run_id)
 
-        Left to itself MLflow keeps a terminated run RUNNING for ever.
-        """
-
-        def terminate(signum, frame):
-            raise Terminated
-
-        before = signal.signal(signal.SIGTERM, terminate)
-        self.client.update_run(self.run_id, status="RUNNING")  # again, if it is resumed
-        try:
-            yield
-        except (KeyboardInterrupt, Terminated):
-            self._end("KILLED", "stopped by a signal")
-            raise
-        except Exception as error:
-            self._end("FAILED", f"{type(error).__name__}: {error}")
-            raise
-        else:
-            self._end("FINISHED")
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-    def _end(self, status: str, failure: str | None = None) -> None:
-        if failure:
-            self.client.set_tag(self.run_id, schema.FAILURE, failure[:500])
-        self.client.set_terminated(self.run_id, status)
-
-    def log_start(
-        self, settings: Settings, spec: Spec, sequences: Sequences, device: torch.device
-    ) -> None:
+    def log_start(self, settings: Settings, spec: Spec, sequences: Sequences) -> None:
         """All that is known before the first step."""
         params = settings.as_dict()
-        tags = provenance.tags(settings, spec, sequences, device)
+        tags = provenance.tags(settings, spec, sequences)
         # What was given with -P is there already: `mlflow run` logs it, and params never change.
         new = {key: value for key, value in params.items() if key not in self.run.data.params}
         self.client.log_batch(
@@ -86,6 +49,11 @@ class Trial:
         self.client.log_inputs(self.run_id, [provenance.data(spec, sequences)])
         config = yaml.safe_dump(params, sort_keys=False)
         self._keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+
+    def log_machine(self, device: torch.device) -> None:
+        """Where it trains; after a resumption, where it trained last."""
+        tags = [RunTag(key, value) for key, value in provenance.machine(device).items()]
+        self.client.log_batch(self.run_id, tags=tags)
 
     def check_data(self, sequences: Sequences) -> None:
         """Raises TrackingError if these are not the data that the trial was started on."""
@@ -109,6 +77,12 @@ class Trial:
         }
         self._log_metrics(values, epoch.number)
 
+    def curve(self) -> list[float]:
+        """The validation metric after each epoch."""
+        key = schema.metric_key("valid", SELECTION_METRIC)
+        history = self.client.get_metric_history(self.run_id, key)
+        return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+
     def log_checkpoint(self, trainer: Trainer, best: bool) -> None:
         """The state to go on from and, for the best epoch so far, its weights alone."""
         if best:
@@ -124,6 +98,15 @@ class Trial:
             table = _rank_table(sequences, targets, ranks[part])
             self._keep(schema.RANKS.format(part=part), table.to_parquet)
         result = {"best_valid": means(ranks["valid"]), "test": means(ranks["test"])}
+        self._log_end(trainer, result)
+        return result
+
+    def log_pruned(self, trainer: Trainer, why: str) -> None:
+        """It was not worth going on with, and is not evaluated on test."""
+        self._log_end(trainer, {"best_valid": trainer.best_valid})
+        self.client.set_tag(self.run_id, schema.PRUNED, why)
+
+    def _log_end(self, trainer: Trainer, result: dict[str, dict[str, float]]) -> None:
         values = {
             schema.metric_key(part, name): value
             for part, metrics in result.items()
@@ -135,7 +118,6 @@ class Trial:
             "trial_seconds": trainer.seconds,
         }
         self._log_metrics(values, trainer.epoch)
-        return result
 
     def _log_metrics(self, values: dict[str, float], step: int) -> None:
         now = get_current_time_millis()
@@ -155,20 +137,15 @@ def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
     """A run for a new trial.
 
     It is the run that `mlflow run` made, if that stands in an experiment of the user's choice; else
-    a new one in the experiment that is named after the data set. (Without --experiment-name
-    `mlflow run` makes its run in the Default experiment, and a run cannot be moved: that one is
-    left with a note of where the trial is.)
+    a new one in the experiment that is named after the data set.
     """
-    launched = os.environ.get("MLFLOW_RUN_ID")
-    run = client.get_run(launched) if launched else None
-    if run is not None and run.info.experiment_id != DEFAULT_EXPERIMENT:
-        return Trial(client, run)
-    name = f"{settings.model} lr={settings.learning_rate} seed={settings.seed}"
-    experiment_id = _experiment_id(client, spec.name)
-    run = client.create_run(experiment_id, run_name=name, tags=resolve_tags())
-    trial = Trial(client, run)
-    _leave_note(trial)
-    return trial
+    run = launcher.given_run(client)
+    if run is None:
+        name = f"{settings.model} lr={settings.learning_rate} seed={settings.seed}"
+        where = experiment_id(client, spec.name)
+        run = client.create_run(where, run_name=name, tags=resolve_tags())
+        launcher.leave_note(client, "trial", run)
+    return Trial(client, run)
 
 
 def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | None]:
@@ -189,11 +166,10 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | N
         raise TrackingError(f"run {run_id} cannot be resumed: {error}") from None
     losses = client.get_metric_history(run_id, "train/loss")
     trial = Trial(client, run, max((metric.step for metric in losses), default=0))
-    _leave_note(trial)
     return trial, settings, last and Path(last)
 
 
-def _experiment_id(client: MlflowClient, name: str) -> str:
+def experiment_id(client: MlflowClient, name: str) -> str:
     """Of the experiment of that name, created if need be."""
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -209,14 +185,6 @@ def _experiment_id(client: MlflowClient, name: str) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return found.experiment_id
-
-
-def _leave_note(trial: Trial) -> None:
-    """Say in the run that `mlflow run` made, if it did, that the trial is another one."""
-    launched = os.environ.get("MLFLOW_RUN_ID")
-    if launched:
-        note = f"This run only started trial {trial.run_id} in experiment {trial.experiment}."
-        trial.client.set_tag(launched, "mlflow.note.content", note)
 
 
 def _rank_table(sequences: Sequences, targets: Targets, ranks: np.ndarray) -> pd.DataFrame:

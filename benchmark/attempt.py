@@ -1,0 +1,76 @@
+"""One attempt at a trial: from its last checkpoint, or from nothing, to its end or its failure."""
+
+from collections.abc import Callable, Iterable
+
+import click
+from mlflow import MlflowClient
+from tqdm import tqdm
+
+from benchmark import checkpoint, tracking
+from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
+from datasets import Sequences, Spec
+
+Prune = Callable[[int, float], bool]
+"""Whether to stop, by the number of an epoch and its validation metric."""
+
+
+def attempt(
+    client: MlflowClient,
+    run_id: str,
+    spec: Spec,
+    sequences: Sequences,
+    prune: Prune | None = None,
+) -> None:
+    """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
+    no Exception leaves here unless the tracking server is at fault."""
+    trial, settings, last = tracking.resume(client, run_id)
+    try:
+        with trial.ends():
+            trial.check_data(sequences)
+            trainer = Trainer(settings, sequences, spec.split_of(sequences), batch_bar)
+            if last:
+                trainer.restore(*checkpoint.load(last))
+            # What it was asked about before it was cut off leads to the same answers.
+            before = enumerate(trial.curve()[: trainer.epoch], start=1) if prune else ()
+            answers = [prune(number, score) for number, score in before]
+            if any(answers):
+                trial.log_pruned(trainer, f"after epoch {trainer.epoch}")
+            else:
+                train(trial, trainer, sequences, prune)
+    except Exception:  # which trial.ends() has recorded, with its traceback
+        pass
+
+
+def train(
+    trial: tracking.Trial, trainer: Trainer, sequences: Sequences, prune: Prune | None = None
+) -> dict[str, dict[str, float]] | None:
+    """To the end, with all that is logged; the metrics of its best epoch, or None if pruned."""
+    trial.log_machine(trainer.device)
+    total = trainer.settings.epochs
+    with tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar:
+        for epoch in trainer.epochs():
+            trial.log_epoch(epoch)
+            trial.log_checkpoint(trainer, best=epoch.improved)
+            best = trainer.best_valid[SELECTION_METRIC]
+            bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
+            bar.update()
+            with bar.external_write_mode():  # the bar makes room for a line
+                click.echo(_line(epoch))
+            if prune and prune(epoch.number, epoch.valid[SELECTION_METRIC]):
+                return trial.log_pruned(trainer, f"after epoch {epoch.number}")
+    return trial.log_result(trainer, trainer.final_ranks(), sequences)
+
+
+def batch_bar(batches: Iterable, *, total: int, epoch: int) -> tqdm:
+    return tqdm(
+        batches, total=total, desc=f"epoch {epoch}", unit="batch", leave=False, disable=None
+    )
+
+
+def _line(epoch: Epoch) -> str:
+    mark = "  *" if epoch.improved else ""
+    return (
+        f"epoch {epoch.number}: loss {epoch.train_loss:.4f}  "
+        f"valid {SELECTION_METRIC} {epoch.valid[SELECTION_METRIC]:.4f}  "
+        f"{epoch.train_seconds:.1f} s + {epoch.valid_seconds:.1f} s{mark}"
+    )

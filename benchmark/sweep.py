@@ -1,0 +1,108 @@
+"""Search settings: many trials, one nested run for each, and nothing lost.
+
+mlflow run . -e sweep -P dataset=ml-1m
+mlflow run . -e sweep -P dataset=ml-1m -P space=my.yaml -P method=tpe -P trials=50
+python -m benchmark.sweep hyper.test --dataset ml-1m --seeds 3
+python -m benchmark.sweep hyper.test --dataset ml-1m --executor ray --cpus-per-trial 1
+
+A sweep that was cut off goes on when it is started again with the same command.
+"""
+
+from pathlib import Path
+
+import click
+
+import datasets
+from benchmark import cli, executors, search, space, tracking
+from benchmark.plan import Definition, Plan
+from benchmark.space import Choice
+
+
+@click.command(context_settings=cli.CONTEXT)
+@click.argument(
+    "space_file", metavar="SPACE", type=click.Path(path_type=Path), default=Path("hyper.test")
+)
+@click.option("--name", help="Of the sweep.  [default: the name of SPACE, without its ending]")
+@click.option(
+    "--method",
+    type=click.Choice(search.METHODS),
+    help="Of search.  [default: grid if all dimensions are choices, else tpe]",
+)
+@click.option("--trials", type=click.IntRange(1), help="Points to try; grid: all.  [default: 20]")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Each point is tried with so many seeds, from --seed on.",
+)
+@click.option(
+    "--pruner",
+    type=click.Choice(list(search.PRUNERS)),
+    default="none",
+    show_default=True,
+    help="Stops a point whose first seed is worse than others were at the same epoch.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["here", "ray"]),
+    default="here",
+    show_default=True,
+    help="here: one trial after the other, in this process; ray: many on a Ray cluster.",
+)
+@click.option("--cpus-per-trial", type=click.FloatRange(0), default=1, help="With ray.")
+@click.option("--gpus-per-trial", type=click.FloatRange(0), default=0, help="With ray; 0.5: half.")
+@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+@cli.setting_options
+@click.pass_context
+def sweep(
+    context: click.Context,
+    space_file: Path,
+    name: str | None,
+    method: str | None,
+    trials: int | None,
+    seeds: int,
+    pruner: str,
+    executor: str,
+    cpus_per_trial: float,
+    gpus_per_trial: float,
+    data_dir: str | None,
+    **values,
+) -> None:
+    """Try the points of a search space, each as a trial like those of `benchmark.train`.
+
+    SPACE is a hyper.test or YAML file. Settings that it does not search are given as options.
+    """
+    given = cli.given(context, values)
+    cli.settings(given)
+    searched = space.read(space_file)
+    choices = all(isinstance(dimension, Choice) for dimension in searched.values())
+    method = method or ("grid" if choices else "tpe")
+    if method == "grid" and trials:
+        raise click.UsageError("a grid has its number of points: --trials is for random and tpe")
+    definition = Definition(searched, method, pruner, given)
+    definition.check()
+    client = tracking.connect()
+    data = spec, sequences = datasets.load(definition.base.dataset, data_dir)
+    cli.describe(spec, sequences)
+    click.echo("\n".join(space.lines(searched)))
+    run, again = tracking.open_sweep(
+        client, name or space_file.stem, definition.as_dict(sequences), spec
+    )
+    click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
+    with run.alive():
+        if executor == "ray":
+            where = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
+        else:
+            where = executors.Here(client.tracking_uri, *data)
+        plan = Plan(run, definition, data, trials or 20, seeds)
+        plan.work(where)
+        best = plan.best()
+        if best is None:
+            raise click.ClickException(f"no trial has finished: {'; '.join(plan.failures())}")
+    click.echo(f"best: {plan.describe(*best)}")
+    click.echo(f"to report: python -m benchmark.report --experiment {run.experiment}")
+
+
+if __name__ == "__main__":
+    cli.run(sweep)

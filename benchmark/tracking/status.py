@@ -1,0 +1,47 @@
+"""How a run ends, said by the process that owns it."""
+
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow import MlflowClient
+
+from benchmark.tracking import schema
+
+
+class Terminated(BaseException):
+    """SIGTERM; not an Exception, so that nothing swallows it on its way out."""
+
+
+@contextmanager
+def ends(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Own the run's status: FINISHED, FAILED with the reason, or KILLED by a signal.
+
+    Left to itself MLflow keeps a terminated run RUNNING for ever.
+    """
+
+    def terminate(signum, frame):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    client.update_run(run_id, status="RUNNING")  # again, if it is resumed
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        end(client, run_id, "KILLED", "stopped by a signal")
+        raise
+    except Exception as error:
+        end(client, run_id, "FAILED", f"{type(error).__name__}: {error}")
+        client.log_text(run_id, traceback.format_exc(), schema.TRACEBACK)
+        raise
+    else:
+        end(client, run_id, "FINISHED")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def end(client: MlflowClient, run_id: str, status: str, failure: str | None = None) -> None:
+    if failure:
+        client.set_tag(run_id, schema.FAILURE, failure[:500])
+    client.set_terminated(run_id, status)

@@ -1,0 +1,292 @@
+"""A sweep: a run, and the runs of its trials nested in it. They are its only state."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.time import get_current_time_millis
+
+from benchmark.settings import Settings
+from benchmark.tracking import launcher, record, schema, status
+from benchmark.tracking.server import TrackingError
+from benchmark.tracking.trial import Trial, experiment_id
+from benchmark.trainer import SELECTION_METRIC
+from datasets import Sequences, Spec
+
+BEAT = 2.0  # seconds
+DEAD_AFTER = 5 * BEAT  # without one
+CUT_OFF = ("RUNNING", "SCHEDULED", "KILLED")
+
+
+@dataclass(frozen=True)
+class SweptTrial:
+    """The run of one point with one seed, as it is on record."""
+
+    number: int
+    """Of its point."""
+    values: dict[str, str | int | float]
+    """What was searched."""
+    seed: int
+    record: record.Record
+
+    @property
+    def cut_off(self) -> bool:
+        return self.record.status in CUT_OFF
+
+    @property
+    def pruned(self) -> bool:
+        return schema.PRUNED in self.record.tags
+
+    @property
+    def why_it_failed(self) -> str:
+        return self.record.tags.get(schema.FAILURE, "for no reason on record")
+
+    @property
+    def score(self) -> float | None:
+        """Its validation metric; None if it failed."""
+        valid = self.record.valid
+        return valid[SELECTION_METRIC] if valid and self.record.status == "FINISHED" else None
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep as it is on record."""
+
+    name: str
+    space: list[str]
+    """What it searches, in the lines of a hyper.test."""
+    ended: int
+    """Trials that finished, failed or were pruned."""
+    seconds: float
+    """In which somebody worked on it."""
+
+    @property
+    def searched(self) -> list[str]:
+        return [line.split()[0] for line in self.space]
+
+
+class Sweep:
+    """The sweep that this process works on."""
+
+    def __init__(self, client: MlflowClient, run: Run):
+        self.client, self.run, self.run_id = client, run, run.info.run_id
+        self.experiment_id = run.info.experiment_id
+        self.experiment = client.get_experiment(self.experiment_id).name
+        self.name = run.data.tags[schema.SWEEP]
+        self.owner = uuid.uuid4().hex
+        self.seconds_before = run.data.metrics.get("sweep_seconds", 0.0)
+        self.lost = False  # another process has taken over
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Own the run's status and let its heart beat; no trial is left RUNNING."""
+        self.started = time.monotonic()
+        stop = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(stop,), daemon=True)
+        with status.ends(self.client, self.run_id):
+            self._tag_heartbeat(0)
+            heart.start()
+            try:
+                yield
+            except BaseException:
+                close_trials(self.client, self.run, "stopped with its sweep")
+                raise
+            finally:
+                stop.set()
+                heart.join()
+                self.log_seconds()
+
+    def check_owned(self) -> None:
+        if self.lost:
+            raise TrackingError(f"another process has taken over sweep {self.name!r}")
+
+    def trials(self) -> list[SweptTrial]:
+        """All trials that have been started, whatever became of them."""
+        return [_swept(run) for run in _children(self.client, self.run)]
+
+    def trial(self, run_id: str) -> SweptTrial:
+        return _swept(self.client.get_run(run_id))
+
+    def add_trial(self, settings: Settings, number: int, values: dict) -> str:
+        """A run for a trial, which is to be prepared; its id."""
+        name = " ".join(f"{key}={value}" for key, value in values.items())
+        tags = {
+            MLFLOW_PARENT_RUN_ID: self.run_id,
+            schema.SWEEP: self.name,
+            schema.NUMBER: str(number),
+            schema.POINT: json.dumps(values | {"seed": settings.seed}),
+        }
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=f"{settings.model} {name} seed={settings.seed}",
+            tags=resolve_tags() | tags,
+        )
+        self.client.update_run(run.info.run_id, status="SCHEDULED")
+        return run.info.run_id
+
+    def prepare_trial(
+        self, run_id: str, settings: Settings, spec: Spec, sequences: Sequences
+    ) -> None:
+        """Log all that is known before it starts, unless that is there already."""
+        if not any(f.path == schema.CONFIG for f in self.client.list_artifacts(run_id)):
+            trial = Trial(self.client, self.client.get_run(run_id))
+            trial.log_start(settings, spec, sequences)
+
+    def fail_trial(self, run_id: str, why: str) -> None:
+        status.end(self.client, run_id, "FAILED", why)
+
+    def curve(self, run_id: str) -> list[float]:
+        """The validation metric after each epoch."""
+        return Trial(self.client, self.client.get_run(run_id)).curve()
+
+    def log_seconds(self) -> None:
+        now = get_current_time_millis()
+        metric = Metric("sweep_seconds", self._seconds(), now, 0)
+        self.client.log_batch(self.run_id, metrics=[metric])
+
+    def _seconds(self) -> float:
+        """In which somebody worked on it, over all sessions."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def _beat(self, stop: threading.Event) -> None:
+        count = 0
+        while not stop.wait(BEAT):
+            count += 1
+            try:
+                tags = self.client.get_run(self.run_id).data.tags
+                self.lost = self.lost or not tags[schema.HEARTBEAT].startswith(self.owner)
+                if not self.lost:
+                    self._tag_heartbeat(count)
+            except Exception:  # the server may be back at the next beat
+                continue
+
+    def _tag_heartbeat(self, count: int) -> None:
+        self.client.set_tag(self.run_id, schema.HEARTBEAT, f"{self.owner} {count}")
+
+
+def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) -> tuple[Sweep, bool]:
+    """The sweep of that name in the experiment, and whether it had been started before.
+
+    Raises TrackingError if another process is at work on it, or if it is another one: whose
+    ``definition`` (what all its trials have in common, and what is searched) differs.
+    """
+    given = launcher.given_run(client)
+    where = given.info.experiment_id if given else experiment_id(client, spec.name)
+    sweeps = _sweeps(client, where)
+    alive = _close_dead(client, sweeps)
+    found = [run for run in sweeps if run.data.tags[schema.SWEEP] == name]
+    if found:
+        _check_same(client, name, found[0], definition)
+        if found[0].info.run_id in alive:
+            raise TrackingError(f"sweep {name!r} is being worked on by another process")
+        launcher.leave_note(client, "sweep", found[0])
+        return Sweep(client, found[0]), True
+    tags = {schema.SWEEP: name, schema.HEARTBEAT: "not yet"}
+    if given:
+        for key, value in tags.items():
+            client.set_tag(given.info.run_id, key, value)
+        run = client.get_run(given.info.run_id)
+    else:
+        run = client.create_run(where, run_name=name, tags=resolve_tags() | tags)
+        launcher.leave_note(client, "sweep", run)
+    first = next(r for r in _sweeps(client, where) if r.data.tags[schema.SWEEP] == name)
+    if first.info.run_id != run.info.run_id:
+        status.end(client, run.info.run_id, "FAILED", "another process was quicker")
+        client.set_tag(run.info.run_id, schema.SWEEP, f"{name} (not started)")
+        raise TrackingError(f"sweep {name!r} has just been started by another process")
+    client.log_text(run.info.run_id, _dump(definition), schema.SWEEP_FILE)
+    return Sweep(client, run), False
+
+
+def sweep_record(client: MlflowClient, trials: list[record.Record]) -> SweepRecord | None:
+    """The sweep to which all of these trials belong, if there is one."""
+    parents = {trial.tags.get(MLFLOW_PARENT_RUN_ID) for trial in trials}
+    if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
+        return None
+    run = client.get_run(parents.pop())
+    text = Path(client.download_artifacts(run.info.run_id, schema.SWEEP_FILE))
+    return SweepRecord(
+        run.data.tags[schema.SWEEP],
+        yaml.safe_load(text.read_text(encoding="utf-8"))["space"],
+        sum(child.info.status not in CUT_OFF for child in _children(client, run)),
+        run.data.metrics.get("sweep_seconds", 0.0),
+    )
+
+
+def close_trials(client: MlflowClient, sweep: Run, why: str) -> None:
+    """End what nobody works on any more."""
+    for run in _children(client, sweep):
+        if run.info.status in ("RUNNING", "SCHEDULED"):
+            status.end(client, run.info.run_id, "KILLED", why)
+
+
+def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
+    """End RUNNING sweeps whose heart does not beat, and their trials; ids of those that live."""
+
+    def beats() -> dict[str, str]:
+        return {
+            run.info.run_id: client.get_run(run.info.run_id).data.tags[schema.HEARTBEAT]
+            for run in sweeps
+            if run.info.status == "RUNNING"
+        }
+
+    before, alive = beats(), set()
+    deadline = time.monotonic() + DEAD_AFTER
+    while alive != set(before) and time.monotonic() < deadline:
+        time.sleep(BEAT / 2)
+        alive |= {run_id for run_id, beat in beats().items() if beat != before[run_id]}
+    for run in sweeps:
+        if run.info.run_id in set(before) - alive:
+            status.end(client, run.info.run_id, "KILLED", "its process died")
+            close_trials(client, run, "its process died")
+    return alive
+
+
+def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> None:
+    try:
+        text = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE)
+    except (MlflowException, OSError):  # cut off before it was written: no trial had been started
+        client.log_text(run.info.run_id, _dump(definition), schema.SWEEP_FILE)
+        return
+    theirs = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
+    ours = yaml.safe_load(_dump(definition))
+    for key in dict.fromkeys([*theirs, *ours]):
+        if theirs.get(key) != ours.get(key):
+            raise TrackingError(
+                f"there is another sweep {name!r} in this experiment (run {run.info.run_id}), and "
+                f"its {key} differs: {theirs.get(key)} there, {ours.get(key)} here; "
+                "give this one another --name"
+            )
+
+
+def _dump(definition: dict) -> str:
+    return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True)
+
+
+def _sweeps(client: MlflowClient, where: str) -> list[Run]:
+    """The runs of sweeps in an experiment, oldest first."""
+    runs = record.search(client, where, f"tags.{schema.HEARTBEAT} LIKE '%'")
+    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def _children(client: MlflowClient, sweep: Run) -> list[Run]:
+    where = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{sweep.info.run_id}'"
+    return record.search(client, sweep.info.experiment_id, where)
+
+
+def _swept(run: Run) -> SweptTrial:
+    values = json.loads(run.data.tags[schema.POINT])
+    seed = values.pop("seed")
+    number = int(run.data.tags[schema.NUMBER])
+    return SweptTrial(number, values, seed, record.record(run))
