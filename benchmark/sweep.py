@@ -80,6 +80,10 @@ def sweep(
     method = method or ("grid" if choices else "tpe")
     if method == "grid" and trials:
         raise click.UsageError("a grid has its number of points: --trials is for random and tpe")
+    for option in ("cpus_per_trial", "gpus_per_trial"):
+        if executor != "ray" and context.get_parameter_source(option).name != "DEFAULT":
+            option = option.replace("_", "-")
+            raise click.UsageError(f"--{option} is for --executor ray")
     definition = Definition(searched, method, pruner, given)
     definition.check()
     client = tracking.connect()

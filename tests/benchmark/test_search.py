@@ -1,0 +1,92 @@
+"""Which point is next, and which trial is stopped: functions of what is on record."""
+
+import pytest
+from optuna.trial import TrialState
+
+from benchmark.search import Point, Pruner, n_points, suggest
+from benchmark.space import Choice, Interval
+
+GRID = {"learning_rate": Choice((0.1, 0.2)), "norm": Choice(("pre", "post"))}
+SPACE = {
+    "learning_rate": Interval(1e-4, 1e-1, log=True),
+    "dropout": Interval(0.0, 0.5),
+    "hidden_size": Interval(32, 128, 32),
+    "norm": Choice(("pre", "post")),
+}
+
+
+def search(space, method, n, seed=1):
+    """n points, one after the other, of which those with small learning rates are good."""
+    past = []
+    for _ in range(n):
+        values = suggest(space, method, seed, past)
+        score = 1 - abs(values["learning_rate"] - 0.003)
+        past.append(Point(values, TrialState.COMPLETE, score))
+    return past
+
+
+def test_a_grid_is_every_combination_once_in_the_order_of_the_file():
+    found = search(GRID, "grid", 4)
+    assert [tuple(point.values.values()) for point in found] == [
+        (0.1, "pre"), (0.1, "post"), (0.2, "pre"), (0.2, "post"),
+    ]  # fmt: skip
+    assert n_points(GRID, "grid", 20) == 4
+    assert suggest(GRID, "grid", 1, found) is None
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_points_lie_in_the_space_and_depend_on_the_past_and_the_seed_alone(method):
+    found = search(SPACE, method, 15)
+    assert [p.values for p in search(SPACE, method, 15)] == [p.values for p in found]
+    assert suggest(SPACE, method, 1, found[:7]) == found[7].values
+    assert suggest(SPACE, method, 2, found[:7]) != found[7].values
+    for point in found:
+        assert list(point.values) == list(SPACE)
+        assert 1e-4 <= point.values["learning_rate"] <= 1e-1
+        assert 0 <= point.values["dropout"] <= 0.5
+        assert point.values["hidden_size"] in (32, 64, 96, 128)
+        assert point.values["norm"] in ("pre", "post")
+
+
+def test_tpe_learns_from_the_scores():
+    def late(method):
+        points = search({"learning_rate": Interval(0.0, 1.0)}, method, 40)[20:]
+        return sum(abs(point.values["learning_rate"] - 0.003) for point in points)
+
+    assert late("tpe") < 0.5 * late("random")
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_no_point_is_drawn_twice_and_a_space_can_be_exhausted(method):
+    found = search(GRID, method, 4)
+    assert len({tuple(point.values.values()) for point in found}) == 4
+    assert suggest(GRID, method, 1, found) is None
+
+
+def test_points_that_do_not_fit_are_drawn_again():
+    past = []
+    while values := suggest(GRID, "random", 1, past, lambda values: values["norm"] == "pre"):
+        past.append(Point(values))
+    assert sorted(point.values["learning_rate"] for point in past) == [0.1, 0.2]
+
+
+def complete(*curve):
+    return Point({}, TrialState.COMPLETE, max(curve), list(curve))
+
+
+def test_the_median_pruner_stops_what_is_worse_than_the_median_in_the_same_epoch():
+    past = [complete(0.1, 0.2 + i / 100, 0.3) for i in range(5)]
+    prune = Pruner("median", past)
+    assert [prune(1, 0.2), prune(2, 0.15), prune(3, 0.29)] == [False, True, True]
+    assert not Pruner("median", past[:4])(1, 0.0)  # not before five have ended
+    assert not Pruner("none", past)(1, 0.0)
+
+
+def test_halving_keeps_the_best_quarter_at_each_rung():
+    past = [complete(*[i / 10] * 5) for i in range(1, 9)]
+    prune = Pruner("halving", past)
+    assert not prune(1, 0.85)
+    assert prune(4, 0.15)
+    assert Pruner("halving", past)(1, 0.05)
+    stopped = Point({}, TrialState.PRUNED, 0.9, [0.9])
+    assert not Pruner("halving", [*past, stopped])(1, 0.9)

@@ -1,0 +1,261 @@
+"""`python -m benchmark.sweep` as a user runs it, kills it and starts it again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, TINY
+
+PARENT = "mlflow.parentRunId"
+
+
+@pytest.fixture
+def sweep(run_command, here):
+    """``sweep("learning_rate choice [0.01]", "--seeds", "2")`` on a tiny model and the demo."""
+
+    def sweep(space, *options, name="lr", **environment):
+        words = words_for(space, *options, name=name)
+        return run_command("python", *words, **environment)
+
+    return sweep
+
+
+def words_for(space, *options, name="lr"):
+    Path(f"{name}.test").write_text(space)
+    sizes = [
+        word
+        for option, size in zip(TINY[::2], TINY[1::2], strict=True)
+        if option[2:].replace("-", "_") not in space
+        for word in (option, size)
+    ]
+    return ["-m", "benchmark.sweep", f"{name}.test", "--dataset", "demo", *sizes, *options]
+
+
+def start(space, *options):
+    """The same as a process of its own, which can be killed."""
+    return subprocess.Popen(
+        [sys.executable, *words_for(space, *options)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def runs(store, experiment="demo"):
+    """The run of the sweep, and those of its trials in the order in which they started."""
+    found = store.get_experiment_by_name(experiment)
+    every = store.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"])
+    parents = [run for run in every if PARENT not in run.data.tags]
+    return parents, [run for run in every if PARENT in run.data.tags]
+
+
+def report(run_command, *options, experiment="demo"):
+    words = ["--experiment", experiment, "--output", "-", *options]
+    done = run_command("python", "-m", "benchmark.report", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def timeless(text):
+    """A report without what differs from run to run."""
+    text = re.sub(r"\b[0-9a-f]{8}\b|\d+(\.\d+)?s/trial|\[\d[\d:]*<|\d+\.\d *\|", "", text)
+    return re.sub(r" +\|", " |", re.sub(r"-+\|", "|", text))
+
+
+def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
+    sweep, store, run_command
+):
+    space = "# two\nlearning_rate choice [0.02, 0.003]\n"
+    done = sweep(space, "--epochs", "2", "--seeds", "2", "--seed", "5")
+    assert done.returncode == 0, done.stderr
+    assert "trial 4 of 4: learning_rate=0.003 seed=6: valid ndcg@10" in done.stdout
+    assert "\r" not in done.stdout + done.stderr
+    (parent,), trials = runs(store)
+    assert (parent.info.run_name, parent.info.status) == ("lr", "FINISHED")
+    expected = [("0.02", "5"), ("0.02", "6"), ("0.003", "5"), ("0.003", "6")]
+    assert [(t.data.params["learning_rate"], t.data.params["seed"]) for t in trials] == expected
+    for trial in trials:
+        assert trial.info.status == "FINISHED"
+        assert trial.data.tags[PARENT] == parent.info.run_id
+        assert trial.data.metrics["test/ndcg_at_10"] > 0
+
+    text = report(run_command)
+    assert "  learning_rate choice [0.02, 0.003]\n" in text
+    assert re.search(r"\| 4/4 \[00:\d\d<00:00,", text)
+    mean = sum(t.data.metrics["best_valid/ndcg_at_10"] for t in trials[:2]) / 2
+    assert f"ndcg@10 : {round(mean, 4)} " in text
+    table = [line for line in text.split("## Trials")[1].splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    header, first, second = cells[0], cells[2], cells[3]
+    assert header[2:4] == ["learning_rate", "seeds"]
+    assert {first[3], second[3]} == {"2"}
+    assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", first[4])
+
+    again = sweep(space, "--epochs", "2", "--seeds", "2", "--seed", "5")
+    assert again.returncode == 0, again.stderr
+    assert "again\nbest: learning_rate=" in again.stdout
+    assert len(runs(store)[1]) == 4
+    assert report(run_command) == text  # the record of the sweep, its seconds included
+
+    more = sweep(space, "--epochs", "2", "--seeds", "3", "--seed", "5")
+    assert "trial 5 of 6: learning_rate=0.02 seed=7" in more.stdout
+
+
+def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, run_command):
+    options = ["--method", "tpe", "--trials", "3", "--epochs", "4", "--pruner", "halving"]
+    space = "learning_rate loguniform -6, -3\ndropout uniform 0, 0.3\n"
+    whole = sweep(space, *options, "--name", "whole")
+    assert whole.returncode == 0, whole.stderr
+
+    for moment in ("sweep", "epoch 2", "trial 2 of 3"):
+        process = start(space, *options)
+        wait_for(process, moment)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    _, before = runs(store)
+    assert "RUNNING" in {run.info.status for run in runs(store)[0]}
+    done = sweep(space, *options)
+    assert done.returncode == 0, done.stderr
+    parents, trials = runs(store)
+    assert [run.info.status for run in parents] == ["FINISHED", "FINISHED"]
+    assert [run.info.status for run in trials] == ["FINISHED"] * 6
+    assert {run.info.run_id for run in before} <= {run.info.run_id for run in trials}
+    for name in ("train/loss", "valid/ndcg_at_10"):
+        for uncut, cut in zip(trials[:3], trials[3:], strict=True):
+            first, second = (
+                [(m.step, m.value) for m in store.get_metric_history(run.info.run_id, name)]
+                for run in (uncut, cut)
+            )
+            assert first == second
+    texts = [timeless(report(run_command, "--sweep", name)) for name in ("whole", "lr")]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_running(store, here, sent, code):
+    process = start("learning_rate choice [0.01, 0.02]", "--epochs", "30")
+    wait_for(process, "epoch 1")
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    (parent,), (trial,) = runs(store)
+    assert (parent.info.status, trial.info.status) == ("KILLED", "KILLED")
+
+
+def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, store, run_command):
+    space = "learning_rate choice [1e30, 0.01]\nhidden_size choice [8, 100000000]\n"
+    done = sweep(space, "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    _, trials = runs(store)
+    assert [run.info.status for run in trials] == ["FAILED", "FAILED", "FINISHED", "FAILED"]
+    assert "the loss is nan in epoch 1" in trials[0].data.tags["failure"]
+    assert "allocate" in trials[1].data.tags["failure"]
+    assert "failed: TrainingError: the loss is nan" in done.stdout
+    text = report(run_command)
+    assert text.count("| failed: ") == 3
+    assert "learning_rate:0.01\n" in text or "hidden_size:8, learning_rate:0.01\n" in text
+    kept = store.download_artifacts(trials[0].info.run_id, "traceback.txt")
+    assert "TrainingError" in Path(kept).read_text()
+
+    again = sweep(space, "--epochs", "1")
+    assert again.returncode == 0, again.stderr
+    assert len(runs(store)[1]) == 4
+
+
+def test_a_sweep_without_any_result_fails(sweep, store):
+    done = sweep("learning_rate choice [1e30]", "--epochs", "1")
+    assert done.returncode == 1
+    assert "Error: no trial has finished: BERT4Rec learning_rate=1e+30" in done.stderr
+    assert runs(store)[0][0].info.status == "FAILED"
+
+
+def test_two_processes_do_not_work_on_one_sweep(sweep, store):
+    space = "learning_rate choice [0.01]"
+    process = start(space, "--epochs", "200")
+    try:
+        wait_for(process, "epoch 1")
+        done = sweep(space, "--epochs", "200")
+        assert done.returncode == 1
+        assert "Error: sweep 'lr' is being worked on by another process" in done.stderr
+    finally:
+        process.kill()
+        process.communicate()
+    assert len(runs(store)[1]) == 1
+
+
+def test_another_sweep_of_the_same_name_is_refused(sweep, store):
+    assert sweep("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
+    for space, option, message in (
+        ("learning_rate choice [0.01, 0.02]", "1", "its space differs: ['learning_rate choice [0"),
+        ("learning_rate choice [0.01]", "2", "its settings differs: "),
+    ):
+        done = sweep(space, "--epochs", option)
+        assert done.returncode == 1
+        assert "Error: there is another sweep 'lr' in this experiment (run " in done.stderr
+        assert message in done.stderr
+        assert "--name" in done.stderr
+    assert len(runs(store)[1]) == 1
+    done = sweep("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
+    assert done.returncode == 0, done.stderr
+
+
+def test_pruned_trials_are_marked(sweep, store, run_command):
+    rates = "0.05, 0.04, 0.03, 0.02, 0.01, 1e-6"
+    done = sweep(
+        f"learning_rate choice [{rates}]", "--epochs", "3", "--pruner", "median", "--seeds", "2"
+    )
+    assert done.returncode == 0, done.stderr
+    _, trials = runs(store)
+    last = trials[-1]
+    assert last.data.params["learning_rate"] == "1e-06"
+    assert last.data.params["seed"] == "1"  # and there is no second seed
+    assert last.info.status == "FINISHED"
+    assert "test/ndcg_at_10" not in last.data.metrics
+    assert "pruned after epoch 1" in done.stdout
+    assert "| pruned after epoch 1" in report(run_command)
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "code", "message"),
+    [
+        ("learning_rat choice [1]", [], 1, "lr.test:1: learning_rat: no such setting"),
+        ("", [], 1, "the search space is empty"),
+        ("layers choice [two]", [], 1, "lr.test:1: layers: 'two' is no number"),
+        ("heads choice [1, 3]", [], 1, "heads=3: hidden_size 8 cannot be divided among 3 heads"),
+        ("epochs choice [1]", ["--epochs", "2"], 1, "epochs: both searched and given"),
+        ("dropout uniform 0, 0.5", ["--method", "grid"], 1, "dropout: a grid needs choices"),
+        ("epochs choice [1]", ["--trials", "2"], 2, "a grid has its number of points"),
+        ("epochs choice [1]", ["--cpus-per-trial", "2"], 2, "--cpus-per-trial is for --executor"),
+        ("epochs choice [1]", ["--pruner", "secateurs"], 2, "'secateurs' is not one of"),
+        ("epochs choice [1]", ["--data-dir", "no", "--dataset", "ml-1m"], 1, "no: the data folder"),
+    ],
+)
+def test_a_mistake_is_said_before_any_trial_starts(sweep, store, space, options, code, message):
+    done = sweep(space, *options)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not store.get_experiment_by_name("demo")
+
+
+def test_a_space_that_is_not_there_is_said(run_command, here):
+    done = run_command("python", "-m", "benchmark.sweep", "none.test", "--dataset", "demo")
+    assert done.returncode == 1
+    expected = "Error: none.test: the search space cannot be read: No such file or directory\n"
+    assert done.stderr == expected
