@@ -14,7 +14,12 @@ class Row:
     """Trials that differ in nothing but their seed."""
 
     records: list[Record]
-    """In the order in which they were run."""
+    """By seed."""
+
+    @property
+    def started(self) -> int:
+        """Milliseconds since 1970, of the first."""
+        return min(record.started for record in self.records)
 
     @property
     def params(self) -> dict[str, str]:
@@ -59,7 +64,7 @@ class Ranking:
     @property
     def started(self) -> list[Row]:
         """The rows in the order in which they were run."""
-        return sorted(self.rows, key=lambda row: row.records[0].started)
+        return sorted(self.rows, key=lambda row: row.started)
 
     @property
     def searched(self) -> dict[str, list]:
@@ -79,7 +84,7 @@ class Ranking:
             names = [name for name in sorted(values) if len(values[name]) > 1]
         if not names and "learning_rate" in values:
             names = ["learning_rate"]
-        return {name: sorted(values[name], key=lambda v: (isinstance(v, str), v)) for name in names}
+        return {name: sorted(values[name], key=_order) for name in names}
 
 
 def value(trial: Record | Row, name: str) -> int | float | str:
@@ -114,7 +119,7 @@ def rank(records: list[Record], metric: str) -> Ranking:
             not_ranked.append((record, _unfinished(record)))
         elif record not in ranked:
             not_ranked.append((record, _difference(_basis(record), _basis(ranked[0]))))
-    rows = sorted(_rows(ranked), key=lambda row: (-row.valid[metric], row.records[0].started))
+    rows = sorted(_rows(ranked), key=lambda row: (-row.valid[metric], row.started))
     return Ranking(metric, rows, not_ranked)
 
 
@@ -131,7 +136,12 @@ def _rows(ranked: list[Record]) -> list[Row]:
         while any(r.params.get("seed") == seed for r in rows.get((settings, again), [])):
             again += 1
         rows.setdefault((settings, again), []).append(record)
-    return [Row(records) for records in rows.values()]
+    return [Row(sorted(row, key=lambda r: _order(value(r, "seed")))) for row in rows.values()]
+
+
+def _order(value: int | float | str) -> tuple:
+    """Numbers before words."""
+    return isinstance(value, str), value
 
 
 def _means(results: list[dict[str, float]]) -> dict[str, float]:

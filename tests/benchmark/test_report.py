@@ -17,7 +17,9 @@ def report(run_command):
     )
 
 
-def log(client, experiment, learning_rate, ndcg, status="FINISHED", seconds=10.0, **tags):
+def log(
+    client, experiment, learning_rate, ndcg, status="FINISHED", seconds=10.0, seed=None, **tags
+):
     """One run of the schema with a validation ndcg@10, or with none at all; its id."""
     found = client.get_experiment_by_name(experiment)
     experiment_id = found.experiment_id if found else client.create_experiment(experiment)
@@ -32,7 +34,11 @@ def log(client, experiment, learning_rate, ndcg, status="FINISHED", seconds=10.0
     client.log_batch(
         run_id,
         metrics=[Metric(key, value, 1, 1) for key, value in values.items()],
-        params=[Param("learning_rate", str(learning_rate)), Param("model", "BERT4Rec")],
+        params=[
+            Param("learning_rate", str(learning_rate)),
+            Param("model", "BERT4Rec"),
+            *([Param("seed", str(seed))] if seed else []),
+        ],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
     if status != "RUNNING":
@@ -151,6 +157,24 @@ def test_names_from_runs_are_text_and_no_markup(report, store, here):
     assert report("--experiment", "e").returncode == 0
     text = (here / "reports/e.md").read_text()
     assert "&lt;script>alert(1)&lt;/script> \\| a \\| b \\|" in text
+
+
+def test_seeds_are_one_row_with_mean_and_deviation(report, store, here):
+    for seed, ndcg in ((10, 0.2), (2, 0.4), (2, 0.9)):  # the last is a repetition: no new seed
+        log(store, "e", 0.1, ndcg, seed=seed)
+    log(store, "e", 0.2, 0.35, seed=1)
+    done = report("--experiment", "e")
+    assert done.returncode == 0, done.stderr
+    found = [row[1:6] + row[7:8] for row in rows(done.stdout) if row[0] in "1 2 3"]
+    assert found == [
+        ["BERT4Rec", "0.1", "1", "0.9000", "0.1000", "0.9000"],
+        ["BERT4Rec", "0.2", "1", "0.3500", "0.6500", "0.3500"],
+        ["BERT4Rec", "0.1", "2", "0.3000 ± 0.1414", "0.7000 ± 0.1414", "0.3000 ± 0.1414"],
+    ]
+    page = (here / "reports/e.md").read_text()
+    assert "learning_rate choice [0.1, 0.2]\n" in page
+    assert "seed" not in page.split("## Trials")[0]
+    assert "4/4 [00:40<00:00, 10.00s/trial" in page
 
 
 def test_learning_rates_are_numbers_however_they_were_written(report, store, here):
