@@ -4,6 +4,8 @@ Both take the same function and the same tasks, and hand back each task when nob
 more. What came of it is on record.
 """
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,7 @@ class Ray:
                 "Ray is not installed: pip install -r requirements-ray.txt"
             ) from None
         self.ray, self.cpus, self.gpus = ray, cpus, gpus
+        _check_address(os.environ.get("RAY_ADDRESS", ""))
         root = Path(__file__).parents[1]
         packages = [str(root / name) for name in ("benchmark", "datasets", "models")]
         try:
@@ -119,6 +122,19 @@ class Ray:
         room = [there.get("CPU", 0) / self.cpus] if self.cpus else []
         room += [there.get("GPU", 0) / self.gpus] if self.gpus else []
         return max(1, int(min(room, default=1)))
+
+
+def _check_address(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:  # "auto" or nothing
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise ExecutorError(
+            f"no Ray cluster answers at {address} ($RAY_ADDRESS): {error}"
+        ) from None
 
 
 def _work(tracking_uri: str, spec: Spec, sequences: Sequences, task: Task) -> None:

@@ -90,15 +90,15 @@ def sweep(
     data = spec, sequences = datasets.load(definition.base.dataset, data_dir)
     cli.describe(spec, sequences)
     click.echo("\n".join(space.lines(searched)))
+    if executor == "ray":
+        where = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
+    else:
+        where = executors.Here(client.tracking_uri, *data)
     run, again = tracking.open_sweep(
         client, name or space_file.stem, definition.as_dict(sequences), spec
     )
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
     with run.alive():
-        if executor == "ray":
-            where = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
-        else:
-            where = executors.Here(client.tracking_uri, *data)
         plan = Plan(run, definition, data, trials or 20, seeds)
         plan.work(where)
         best = plan.best()

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,15 +91,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture
-def server(here):
-    """The address of a real `mlflow server` process."""
+@contextmanager
+def serve(folder: Path, database: str) -> Iterator[str]:
+    """The address of a real `mlflow server` process on that database."""
     uri = f"http://127.0.0.1:{free_port()}"
     words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     words += ["--port", uri.rsplit(":", 1)[1], "--workers", "1"]
-    words += ["--backend-store-uri", f"sqlite:///{here}/server.db"]
-    words += ["--artifacts-destination", str(here / "server-artifacts")]
-    with open(here / "server.log", "w") as log:
+    words += ["--backend-store-uri", database]
+    words += ["--artifacts-destination", str(folder / "server-artifacts")]
+    with open(folder / "server.log", "w") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log)
     try:
         for _ in range(600):
@@ -107,8 +109,14 @@ def server(here):
             except requests.RequestException:
                 time.sleep(0.1)
         else:
-            pytest.fail((here / "server.log").read_text())
+            pytest.fail((folder / "server.log").read_text())
         yield uri
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture
+def server(here):
+    with serve(here, f"sqlite:///{here}/server.db") as uri:
+        yield uri

@@ -1,6 +1,8 @@
 """Writing: the MLflow run of one trial."""
 
+import random
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +12,7 @@ import pandas as pd
 import torch
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
@@ -46,9 +48,19 @@ class Trial:
             params=[Param(key, str(value)) for key, value in new.items()],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
-        self.client.log_inputs(self.run_id, [provenance.data(spec, sequences)])
+        self._log_data(provenance.data(spec, sequences))
         config = yaml.safe_dump(params, sort_keys=False)
         self._keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+
+    def _log_data(self, data: DatasetInput) -> None:
+        """Of trials that log the same new data set at once, MLflow lets all but one fail: again."""
+        for tries_left in reversed(range(5)):
+            try:
+                return self.client.log_inputs(self.run_id, [data])
+            except MlflowException:
+                if not tries_left:
+                    raise
+                time.sleep(random.uniform(0.1, 0.5))
 
     def log_machine(self, device: torch.device) -> None:
         """Where it trains; after a resumption, where it trained last."""

@@ -1,0 +1,111 @@
+"""Sweeps on a real Ray cluster of two nodes on this machine, one of which dies in the middle."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.benchmark.test_sweep import runs, wait_for, words_for
+from tests.conftest import ROOT, free_port
+
+pytest.importorskip("ray")
+
+
+def processes(text):
+    """Ids of the processes whose command line contains this."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if text in (folder / "cmdline").read_text().replace("\0", " "):
+                found.append(int(folder.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def kill(text):
+    """How many processes there were to kill."""
+    found = processes(text)
+    for process in found:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return len(found)
+
+
+@pytest.fixture
+def cluster(here, monkeypatch):
+    """The address of a cluster of two nodes, one CPU each, of which the second can be killed."""
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    name = f"test{port}"
+    common = ["--num-cpus", "1", "--object-store-memory", "100000000"]
+    head = ["--head", "--port", str(port), "--include-dashboard", "false"]
+    try:
+        for words in ([*head, "--node-name", f"{name}-1"], ["--node-name", f"{name}-2"]):
+            place = [] if "--head" in words else ["--address", address]
+            ray = [str(Path(sys.executable).parent / "ray"), "start", *place, *words, *common]
+            done = subprocess.run(ray, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stdout + done.stderr
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        yield f"{name}-2"
+    finally:
+        kill(name)
+        kill(address)
+
+
+def history(store, run, name):
+    return [(m.step, m.value) for m in store.get_metric_history(run.info.run_id, name)]
+
+
+def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
+    space = "learning_rate choice [0.003, 0.01, 0.02]\n"
+    options = ["--epochs", "8"]
+    words = words_for(space, *options, "--executor", "ray")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(process, "sweep ")
+    both = []
+    while len(both) < 2:  # until two trials are at work, each on its node
+        time.sleep(0.2)
+        assert process.poll() is None, process.communicate()
+        both = [run for run in runs(store)[1] if len(history(store, run, "train/loss")) > 1]
+    assert kill(cluster) > 0
+    said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    (parent,), trials = runs(store)
+    assert parent.info.status == "FINISHED"
+    assert [run.info.status for run in trials] == ["FINISHED"] * 3
+
+    alone = [sys.executable, *words_for(space, *options, "--name", "alone")]
+    done = subprocess.run(
+        alone, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    uncut = runs(store)[1][3:]
+    for name in ("train/loss", "valid/ndcg_at_10", "test/ndcg_at_10"):
+        for first, second in zip(trials, uncut, strict=True):
+            assert history(store, first, name) == history(store, second, name)
+    assert re.search(r"trial 3 of 3: learning_rate=", said[0])
+
+
+def test_without_a_cluster_it_is_one_line(store, here, run_command):
+    words = words_for("learning_rate choice [0.01]", "--executor", "ray")
+    address = f"127.0.0.1:{free_port()}"
+    done = run_command("python", *words, RAY_ADDRESS=address)
+    assert done.returncode == 1
+    assert f"Error: no Ray cluster answers at {address} ($RAY_ADDRESS): " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,105 @@
+"""The tracking server of a team: MLflow's own, on PostgreSQL, with many who log at once."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from benchmark.metrics import NAMES
+from tests.benchmark.test_sweep import words_for
+from tests.conftest import ROOT, TINY, free_port, serve
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@pytest.fixture
+def postgres():
+    """The URI of an empty database on a real PostgreSQL server of its own."""
+    if not BINARIES:
+        pytest.skip("PostgreSQL (Debian's package postgresql) is not on this machine")
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: it holds a socket
+    port = free_port()
+    user = []
+    if os.getuid() == 0:  # as whom PostgreSQL refuses to run
+        shutil.chown(folder, "postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+
+    def run(program, *words):
+        whole = [*user, str(BINARIES[-1] / program), *map(str, words)]
+        done = subprocess.run(
+            whole, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout
+
+    data, log = folder / "data", folder / "log"
+    run("initdb", "-D", data, "--auth", "trust", "--username", "mlflow", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    run("pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+    try:
+        run("createdb", "-h", "127.0.0.1", "-p", port, "-U", "mlflow", "tracking")
+        yield f"postgresql+psycopg://mlflow@127.0.0.1:{port}/tracking"
+    finally:
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def team_server(postgres, here):
+    with serve(here, postgres) as uri:
+        yield uri
+
+
+def start(words, uri):
+    return subprocess.Popen(
+        [sys.executable, *words],
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_command):
+    words = ["-m", "benchmark.train", "--dataset", "demo", *TINY, "--epochs", "3"]
+    processes = [start([*words, "--seed", str(seed)], team_server) for seed in range(1, 5)]
+    for process in processes:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    client = MlflowClient(team_server)
+    experiment = client.get_experiment_by_name("demo")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.params["seed"] for run in runs) == ["1", "2", "3", "4"]
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.info.artifact_uri.startswith("mlflow-artifacts:")  # the server has the files
+        for name in ("train/loss", "valid/ndcg_at_10"):
+            steps = [m.step for m in client.get_metric_history(run.info.run_id, name)]
+            assert steps == [1, 2, 3]
+        assert {f"test/{name.replace('@', '_at_')}" for name in NAMES} <= set(run.data.metrics)
+        state = client.list_artifacts(run.info.run_id, "checkpoints/last")
+        assert [file.path for file in state] == ["checkpoints/last/state.safetensors"]
+    done = run_command(
+        "python", "-m", "benchmark.report", "--experiment", "demo", "--tracking-uri", team_server
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| 4       | " in done.stdout  # seeds, in one row
+    assert not (here / "mlflow.db").exists()
+
+
+def test_a_sweep_killed_on_the_server_goes_on_there(team_server, here, run_command):
+    words = words_for("learning_rate choice [0.01, 0.02]", "--epochs", "4")
+    process = start(words, team_server)
+    for line in process.stdout:
+        if "epoch 2" in line:
+            process.kill()
+    process.communicate()
+    done = run_command("python", *words, MLFLOW_TRACKING_URI=team_server)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1" not in done.stdout.split("trial 1 of 2")[0]
+    assert "trial 2 of 2" in done.stdout
