@@ -42,7 +42,7 @@ def project(here) -> Path:
     """A copy of the project as a user has it after a clone, as the working directory."""
     for name in ("benchmark", "datasets", "models"):
         shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("MLproject", "conda.yaml", "requirements.txt"):
+    for name in ("MLproject", "conda.yaml", "requirements.txt", "hyper.test"):
         shutil.copy(ROOT / name, here / name)
     return here
 

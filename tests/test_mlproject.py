@@ -201,6 +201,43 @@ def test_every_setting_can_be_reached(project, store):
     assert "has finished: there is nothing to resume" in done.stderr
 
 
+def run_sweep(*options):
+    sizes = as_parameters({"dataset": "demo", "epochs": 1, "hidden_size": 8, "heads": 1})
+    return run_project("-e", "sweep", *options, *sizes)
+
+
+def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store):
+    done = run_sweep()
+    assert done.returncode == 0, done.stderr
+    assert "trial 5 of 5: learning_rate=0.005 seed=1" in done.stdout
+    (launcher,) = store.search_runs(["0"])
+    experiment = store.get_experiment_by_name("demo")
+    runs = store.search_runs([experiment.experiment_id])
+    (sweep,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    note = f"This run only started sweep {sweep.info.run_id} in experiment demo."
+    assert launcher.data.tags["mlflow.note.content"] == note
+    page = command("python", "-m", "benchmark.report", "--experiment", "demo")
+    assert page.returncode == 0, page.stderr
+    published = "learning_rate choice [0.0003, 0.0005, 0.001, 0.003, 0.005]"
+    assert published in Path("reports/demo.md").read_text()
+
+
+def test_with_an_experiment_name_the_launchers_run_is_the_sweep(project, store):
+    Path("two.yaml").write_text("learning_rate: [0.01, 0.02]\n")
+    for _ in range(2):
+        done = run_sweep("--experiment-name", "mine", "-P", "space=two.yaml")
+        assert done.returncode == 0, done.stderr
+    experiment = store.get_experiment_by_name("mine")
+    runs = store.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    assert len(runs) == 4
+    sweep, trials, second = runs[0], runs[1:3], runs[3]
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {sweep.info.run_id}
+    assert second.data.tags["started_run"] == sweep.info.run_id
+    done = command("python", "-m", "benchmark.report", "--experiment", "mine")
+    assert "not ranked" not in done.stdout
+    assert "learning_rate choice [0.01, 0.02]" in Path("reports/mine.md").read_text()
+
+
 def test_a_mistake_in_a_parameter_is_said_and_fails(project, store):
     done = run_project(*tiny(learningrate=1))
     assert done.returncode != 0
