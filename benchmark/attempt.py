@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 import click
-from mlflow import MlflowClient
 from tqdm import tqdm
 
 from benchmark import checkpoint, tracking
@@ -15,15 +14,11 @@ Prune = Callable[[int, float], bool]
 
 
 def attempt(
-    client: MlflowClient,
-    run_id: str,
-    spec: Spec,
-    sequences: Sequences,
-    prune: Prune | None = None,
+    tracking_uri: str, spec: Spec, sequences: Sequences, run_id: str, prune: Prune | None = None
 ) -> None:
     """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
     no Exception leaves here unless the tracking server is at fault."""
-    trial, settings, last = tracking.resume(client, run_id)
+    trial, settings, last = tracking.resume(tracking.connect(tracking_uri), run_id)
     try:
         with trial.ends():
             trial.check_data(sequences)

@@ -15,7 +15,6 @@ import click
 
 from benchmark.attempt import attempt
 from benchmark.search import Pruner
-from benchmark.tracking import connect
 from datasets import Sequences, Spec
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
@@ -50,7 +49,7 @@ class Here:
 
     def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
         while task := next_task():
-            _work(*self.job, task)
+            attempt(*self.job, task.run_id, task.prune)
             yield task, None
 
 
@@ -79,10 +78,26 @@ class Ray:
                 include_dashboard=False,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ExecutorError(f"no Ray cluster: {' '.join(str(error).split())[:300]}") from None
+            reason = " ".join(str(error).split())[:300]
+            raise ExecutorError(
+                f"no Ray cluster (`ray stop` clears a dead one): {reason}"
+            ) from None
+        self._check_room()
         self._check_store(tracking_uri)
         self.job = [tracking_uri, *map(ray.put, (spec, sequences))]
-        self.work = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_work)
+        self.attempt = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(attempt)
+
+    def _check_room(self) -> None:
+        """A task that no machine has room for would wait for ever."""
+        there = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        if not any(
+            node.get("CPU", 0) >= self.cpus and node.get("GPU", 0) >= self.gpus for node in there
+        ):
+            has = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in there)
+            raise ExecutorError(
+                f"no machine of the Ray cluster has room for a trial with {self.cpus:g} CPUs and "
+                f"{self.gpus:g} GPUs; they have: {has}"
+            )
 
     def _check_store(self, tracking_uri: str) -> None:
         machines = {node["NodeManagerAddress"] for node in self.ray.nodes() if node["Alive"]}
@@ -97,7 +112,8 @@ class Ray:
         try:
             while True:
                 while len(at_work) < self._slots() and (task := next_task()):
-                    at_work[self.work.remote(*self.job, task)] = task
+                    job = self.attempt.remote(*self.job, task.run_id, task.prune)
+                    at_work[job] = task
                 if not at_work:
                     return
                 # Machines that have joined since take up work within seconds.
@@ -105,13 +121,15 @@ class Ray:
                 for done in ended:
                     yield at_work.pop(done), self._lost(done)
         finally:
-            for task in at_work:
-                self.ray.cancel(task, force=True)
+            for job in at_work:
+                self.ray.cancel(job, force=True)
             self.ray.shutdown()
 
     def _lost(self, done: Any) -> str | None:
         try:
             self.ray.get(done)
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from None  # the tracking server is at fault
         except self.ray.exceptions.RayError as error:
             return f"its worker was lost {RETRIES + 1} times: {' '.join(str(error).split())}"
         return None
@@ -135,7 +153,3 @@ def _check_address(address: str) -> None:
         raise ExecutorError(
             f"no Ray cluster answers at {address} ($RAY_ADDRESS): {error}"
         ) from None
-
-
-def _work(tracking_uri: str, spec: Spec, sequences: Sequences, task: Task) -> None:
-    attempt(connect(tracking_uri), task.run_id, spec, sequences, task.prune)

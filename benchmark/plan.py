@@ -18,7 +18,7 @@ from benchmark.tracking import Sweep, SweptTrial, TrackingError
 from benchmark.trainer import SELECTION_METRIC
 from datasets import Sequences, Spec
 
-COMBINATIONS_CHECKED = 10_000
+LARGEST_GRID = 10_000  # points
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ class Definition:
         if self.method == "grid" and not all(isinstance(d, Choice) for d in self.space.values()):
             names = [name for name, d in self.space.items() if not isinstance(d, Choice)]
             raise SpaceError(f"{', '.join(names)}: a grid needs choices; --method random or tpe")
+        if self.method == "grid" and (n := search.n_points(self.space, "grid", 0)) > LARGEST_GRID:
+            raise SpaceError(f"a grid of {n:,} points: --method random or tpe")
         ends = [d.values if isinstance(d, Choice) else (d.low, d.high) for d in self.space.values()]
         reasons = []
-        for point in islice(product(*ends), COMBINATIONS_CHECKED):
+        for point in islice(product(*ends), LARGEST_GRID):
             values = dict(zip(self.space, point, strict=True))
             try:
                 self.settings(values, 0)
@@ -114,6 +116,8 @@ class Plan:
                 trial = self._ended(task, lost)
                 self.sweep.log_seconds()
                 bar.total = self.n_ended + self.n_to_come
+                if best := self.best():
+                    bar.set_postfix_str(f"best {SELECTION_METRIC} {best[1].score:.4f}", False)
                 bar.update()
                 with bar.external_write_mode():
                     click.echo(f"trial {self.n_ended} of {bar.total}: {self._line(trial)}")
@@ -174,10 +178,9 @@ class Plan:
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
         self.sweep.prepare_trial(run_id, settings, *self.data)
         self.at_work[run_id] = (number, seed)
-        past = []
-        if self.definition.pruner != "none" and seed == self.seeds[0]:
-            past = [self._point(earlier) for earlier in range(number)]
-        return Task(run_id, Pruner(self.definition.pruner if past else "none", past))
+        first = seed == self.seeds[0]  # which decides for the others
+        past = [self._point(earlier) for earlier in range(number)] if first else []
+        return Task(run_id, Pruner(self.definition.pruner if first else "none", past))
 
     def _ended(self, task: Task, lost: str | None) -> SweptTrial:
         if lost:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -39,26 +40,32 @@ def kill(text):
 
 
 @pytest.fixture
-def cluster(here, monkeypatch):
+def ray_folder(monkeypatch):
+    """Where Ray keeps its sockets and the address of the cluster that was started last."""
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        yield folder
+        kill(folder)
+
+
+@pytest.fixture
+def cluster(here, ray_folder, monkeypatch):
     """The address of a cluster of two nodes, one CPU each, of which the second can be killed."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")
     name = f"test{port}"
-    common = ["--num-cpus", "1", "--object-store-memory", "100000000"]
+    common = ["--num-cpus", "1", "--num-gpus", "1", "--object-store-memory", "100000000"]
     head = ["--head", "--port", str(port), "--include-dashboard", "false"]
-    try:
-        for words in ([*head, "--node-name", f"{name}-1"], ["--node-name", f"{name}-2"]):
-            place = [] if "--head" in words else ["--address", address]
-            ray = [str(Path(sys.executable).parent / "ray"), "start", *place, *words, *common]
-            done = subprocess.run(ray, capture_output=True, text=True, timeout=120)
-            assert done.returncode == 0, done.stdout + done.stderr
-        monkeypatch.setenv("RAY_ADDRESS", address)
-        yield f"{name}-2"
-    finally:
-        kill(name)
-        kill(address)
+    for words in ([*head, "--node-name", f"{name}-1"], ["--node-name", f"{name}-2"]):
+        place = [] if "--head" in words else ["--address", address]
+        ray = [str(Path(sys.executable).parent / "ray"), "start", *place, *words, *common]
+        done = subprocess.run(ray, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    return f"{name}-2"
 
 
 def history(store, run, name):
@@ -68,7 +75,8 @@ def history(store, run, name):
 def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
     space = "learning_rate choice [0.003, 0.01, 0.02]\n"
     options = ["--epochs", "8"]
-    words = words_for(space, *options, "--executor", "ray")
+    # Ray believes in the GPUs that it is told of; the trials find none and take the CPU.
+    words = words_for(space, *options, "--executor", "ray", "--gpus-per-trial", "0.5")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, *words],
@@ -109,3 +117,11 @@ def test_without_a_cluster_it_is_one_line(store, here, run_command):
     assert done.returncode == 1
     assert f"Error: no Ray cluster answers at {address} ($RAY_ADDRESS): " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_trial_that_fits_on_no_machine_is_one_line(ray_folder, store, here, run_command):
+    words = words_for("learning_rate choice [0.01]", "--executor", "ray", "--gpus-per-trial", "9")
+    done = run_command("python", *words)
+    assert done.returncode == 1
+    assert "has room for a trial with 1 CPUs and 9 GPUs; they have: " in done.stderr
+    assert not store.get_experiment_by_name("demo")

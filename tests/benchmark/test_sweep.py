@@ -240,6 +240,12 @@ def test_pruned_trials_are_marked(sweep, store, run_command):
         ("heads choice [1, 3]", [], 1, "heads=3: hidden_size 8 cannot be divided among 3 heads"),
         ("epochs choice [1]", ["--epochs", "2"], 1, "epochs: both searched and given"),
         ("dropout uniform 0, 0.5", ["--method", "grid"], 1, "dropout: a grid needs choices"),
+        (
+            f"epochs choice {list(range(1, 200))}\nbatch_size choice {list(range(1, 99))}",
+            [],
+            1,
+            "a grid of 19,502 points: --method random or tpe",
+        ),
         ("epochs choice [1]", ["--trials", "2"], 2, "a grid has its number of points"),
         ("epochs choice [1]", ["--cpus-per-trial", "2"], 2, "--cpus-per-trial is for --executor"),
         ("epochs choice [1]", ["--pruner", "secateurs"], 2, "'secateurs' is not one of"),
