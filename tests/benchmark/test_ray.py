@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def ray_folder(monkeypatch):
     """Where Ray keeps its sockets and the address of the cluster that was started last."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else one is left in ~/.ray
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
         yield folder
         kill(folder)
