@@ -8,12 +8,12 @@ import click
 
 from benchmark.checkpoint import CheckpointError
 from benchmark.settings import Settings
-from benchmark.tracking import Terminated, TrackingError
+from benchmark.tracking import TakenOver, Terminated, TrackingError
 from benchmark.trainer import TrainingError
 from datasets import DataError, Sequences, Spec
 
 # The user's to mend, and said in one line; anything else is a defect of ours and keeps its trace.
-USER_ERRORS = (DataError, TrackingError, TrainingError, CheckpointError)
+USER_ERRORS = (DataError, TrackingError, TakenOver, TrainingError, CheckpointError)
 
 # --learning_rate is --learning-rate: `mlflow run -P learning_rate=...` passes names as they are.
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}

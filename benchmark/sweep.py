@@ -8,6 +8,7 @@ python -m benchmark.sweep hyper.test --dataset ml-1m --executor ray --cpus-per-t
 A sweep that was cut off goes on when it is started again with the same command.
 """
 
+import shlex
 from pathlib import Path
 
 import click
@@ -91,21 +92,22 @@ def sweep(
     cli.describe(spec, sequences)
     click.echo("\n".join(space.lines(searched)))
     if executor == "ray":
-        where = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
+        workplace = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
     else:
-        where = executors.Here(client.tracking_uri, *data)
+        workplace = executors.Here(client.tracking_uri, *data)
     run, again = tracking.open_sweep(
         client, name or space_file.stem, definition.as_dict(sequences), spec
     )
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
     with run.alive():
         plan = Plan(run, definition, data, trials or 20, seeds)
-        plan.work(where)
+        plan.work(workplace)
         best = plan.best()
         if best is None:
             raise click.ClickException(f"no trial has finished: {'; '.join(plan.failures())}")
     click.echo(f"best: {plan.describe(*best)}")
-    click.echo(f"to report: python -m benchmark.report --experiment {run.experiment}")
+    where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
+    click.echo(f"to report: python -m benchmark.report {where}")
 
 
 if __name__ == "__main__":

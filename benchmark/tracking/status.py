@@ -14,6 +14,10 @@ class Terminated(BaseException):
     """SIGTERM; not an Exception, so that nothing swallows it on its way out."""
 
 
+class TakenOver(BaseException):
+    """Another process owns the run by now, and nothing is to be said about it from here."""
+
+
 @contextmanager
 def ends(client: MlflowClient, run_id: str) -> Iterator[None]:
     """Own the run's status: FINISHED, FAILED with the reason, or KILLED by a signal.
@@ -26,6 +30,8 @@ def ends(client: MlflowClient, run_id: str) -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, terminate)
     client.update_run(run_id, status="RUNNING")  # again, if it is resumed
+    if schema.FAILURE in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, schema.FAILURE)
     try:
         yield
     except (KeyboardInterrupt, Terminated):

@@ -1,6 +1,7 @@
 """A sweep: a run, and the runs of its trials nested in it. They are its only state."""
 
 import json
+import tempfile
 import threading
 import time
 import uuid
@@ -99,17 +100,18 @@ class Sweep:
             heart.start()
             try:
                 yield
+            except status.TakenOver:
+                raise
             except BaseException:
                 close_trials(self.client, self.run, "stopped with its sweep")
                 raise
             finally:
                 stop.set()
                 heart.join()
-                self.log_seconds()
 
     def check_owned(self) -> None:
         if self.lost:
-            raise TrackingError(f"another process has taken over sweep {self.name!r}")
+            raise status.TakenOver(f"another process has taken over sweep {self.name!r}")
 
     def trials(self) -> list[SweptTrial]:
         """All trials that have been started, whatever became of them."""
@@ -151,13 +153,10 @@ class Sweep:
         return Trial(self.client, self.client.get_run(run_id)).curve()
 
     def log_seconds(self) -> None:
-        now = get_current_time_millis()
-        metric = Metric("sweep_seconds", self._seconds(), now, 0)
+        """In which somebody worked on it, over all sessions, each until its last trial ended."""
+        seconds = self.seconds_before + time.monotonic() - self.started
+        metric = Metric("sweep_seconds", seconds, get_current_time_millis(), 0)
         self.client.log_batch(self.run_id, metrics=[metric])
-
-    def _seconds(self) -> float:
-        """In which somebody worked on it, over all sessions."""
-        return self.seconds_before + time.monotonic() - self.started
 
     def _beat(self, stop: threading.Event) -> None:
         count = 0
@@ -215,10 +214,9 @@ def sweep_record(client: MlflowClient, trials: list[record.Record]) -> SweepReco
     if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
         return None
     run = client.get_run(parents.pop())
-    text = Path(client.download_artifacts(run.info.run_id, schema.SWEEP_FILE))
     return SweepRecord(
         run.data.tags[schema.SWEEP],
-        yaml.safe_load(text.read_text(encoding="utf-8"))["space"],
+        _definition(client, run)["space"],
         sum(child.info.status not in CUT_OFF for child in _children(client, run)),
         run.data.metrics.get("sweep_seconds", 0.0),
     )
@@ -255,11 +253,10 @@ def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
 
 def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> None:
     try:
-        text = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE)
+        theirs = _definition(client, run)
     except (MlflowException, OSError):  # cut off before it was written: no trial had been started
         client.log_text(run.info.run_id, _dump(definition), schema.SWEEP_FILE)
         return
-    theirs = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
     ours = yaml.safe_load(_dump(definition))
     for key in dict.fromkeys([*theirs, *ours]):
         if theirs.get(key) != ours.get(key):
@@ -268,6 +265,12 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
                 f"its {key} differs: {theirs.get(key)} there, {ours.get(key)} here; "
                 "give this one another --name"
             )
+
+
+def _definition(client: MlflowClient, run: Run) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        path = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE, folder)
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
 def _dump(definition: dict) -> str:

@@ -199,6 +199,19 @@ def test_two_processes_do_not_work_on_one_sweep(sweep, store):
     assert len(runs(store)[1]) == 1
 
 
+def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
+    process = start("learning_rate choice [0.01, 0.02]", "--epochs", "8")
+    wait_for(process, "epoch 1")
+    (parent,), _ = runs(store)
+    store.set_tag(parent.info.run_id, "heartbeat", "somebody else")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said.endswith("Error: another process has taken over sweep 'lr'\n")
+    (parent,), trials = runs(store)
+    assert parent.info.status == "RUNNING"
+    assert len(trials) == 1
+
+
 def test_another_sweep_of_the_same_name_is_refused(sweep, store):
     assert sweep("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
     for space, option, message in (
