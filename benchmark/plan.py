@@ -112,7 +112,7 @@ class Plan:
         with tqdm(initial=self.n_ended, unit="trial", disable=None) as bar:
             bar.total = self.n_ended + self.n_to_come
             for task, lost in executor.run(self.next_task):
-                self.sweep.check_owned()
+                self.sweep.heart.check()
                 trial = self._ended(task, lost)
                 self.sweep.log_seconds()
                 bar.total = self.n_ended + self.n_to_come

@@ -73,11 +73,8 @@ class Ranking:
         That is what the sweep says, else the parameters whose values differ among the rows; if none
         differs, learning_rate with its one value.
         """
-        values: dict[str, set] = {}
-        for row in self.rows:
-            for name in row.params:
-                if name not in (*NOT_SEARCHED, "seed"):
-                    values.setdefault(name, set()).update(value(r, name) for r in self.rows)
+        names = {name for row in self.rows for name in row.params} - {*NOT_SEARCHED, "seed"}
+        values = {name: {value(row, name) for row in self.rows} for name in names}
         if self.sweep:
             names = [name for name in sorted(self.sweep.searched) if name in values]
         else:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mlflow import MlflowClient
 
@@ -22,7 +23,7 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
     try:
-        client = MlflowClient(tracking_uri)
+        client = MlflowClient(_absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")))
         with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
             client.search_experiments(max_results=1)
     except Exception as error:  # requests', SQLAlchemy's or MLflow's own, by kind of store
@@ -30,6 +31,14 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
         reason = " ".join(str(error).split())[:200]
         raise TrackingError(f"the tracking server {where} does not answer: {reason}") from None
     return client
+
+
+def _absolute(uri: str | None) -> str | None:
+    """The same file for processes that work in other folders."""
+    scheme = "sqlite:///"
+    if uri and uri.startswith(scheme) and not uri.startswith((scheme + "/", scheme + ":")):
+        return scheme + str(Path(uri.removeprefix(scheme)).absolute())
+    return uri
 
 
 @contextmanager

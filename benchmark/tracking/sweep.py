@@ -2,9 +2,7 @@
 
 import json
 import tempfile
-import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,14 +17,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark.settings import Settings
-from benchmark.tracking import launcher, record, schema, status
+from benchmark.tracking import heartbeat, launcher, record, schema, status
+from benchmark.tracking.heartbeat import Heart
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.trial import Trial, experiment_id
 from benchmark.trainer import SELECTION_METRIC
 from datasets import Sequences, Spec
 
-BEAT = 2.0  # seconds
-DEAD_AFTER = 5 * BEAT  # without one
 CUT_OFF = ("RUNNING", "SCHEDULED", "KILLED")
 
 
@@ -85,19 +82,14 @@ class Sweep:
         self.experiment_id = run.info.experiment_id
         self.experiment = client.get_experiment(self.experiment_id).name
         self.name = run.data.tags[schema.SWEEP]
-        self.owner = uuid.uuid4().hex
+        self.heart = Heart(client, self.run_id)
         self.seconds_before = run.data.metrics.get("sweep_seconds", 0.0)
-        self.lost = False  # another process has taken over
 
     @contextmanager
     def alive(self) -> Iterator[None]:
         """Own the run's status and let its heart beat; no trial is left RUNNING."""
         self.started = time.monotonic()
-        stop = threading.Event()
-        heart = threading.Thread(target=self._beat, args=(stop,), daemon=True)
-        with status.ends(self.client, self.run_id):
-            self._tag_heartbeat(0)
-            heart.start()
+        with status.ends(self.client, self.run_id), self.heart.beats():
             try:
                 yield
             except status.TakenOver:
@@ -105,13 +97,6 @@ class Sweep:
             except BaseException:
                 close_trials(self.client, self.run, "stopped with its sweep")
                 raise
-            finally:
-                stop.set()
-                heart.join()
-
-    def check_owned(self) -> None:
-        if self.lost:
-            raise status.TakenOver(f"another process has taken over sweep {self.name!r}")
 
     def trials(self) -> list[SweptTrial]:
         """All trials that have been started, whatever became of them."""
@@ -157,21 +142,6 @@ class Sweep:
         seconds = self.seconds_before + time.monotonic() - self.started
         metric = Metric("sweep_seconds", seconds, get_current_time_millis(), 0)
         self.client.log_batch(self.run_id, metrics=[metric])
-
-    def _beat(self, stop: threading.Event) -> None:
-        count = 0
-        while not stop.wait(BEAT):
-            count += 1
-            try:
-                tags = self.client.get_run(self.run_id).data.tags
-                self.lost = self.lost or not tags[schema.HEARTBEAT].startswith(self.owner)
-                if not self.lost:
-                    self._tag_heartbeat(count)
-            except Exception:  # the server may be back at the next beat
-                continue
-
-    def _tag_heartbeat(self, count: int) -> None:
-        self.client.set_tag(self.run_id, schema.HEARTBEAT, f"{self.owner} {count}")
 
 
 def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) -> tuple[Sweep, bool]:
@@ -231,21 +201,9 @@ def close_trials(client: MlflowClient, sweep: Run, why: str) -> None:
 
 def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
     """End RUNNING sweeps whose heart does not beat, and their trials; ids of those that live."""
-
-    def beats() -> dict[str, str]:
-        return {
-            run.info.run_id: client.get_run(run.info.run_id).data.tags[schema.HEARTBEAT]
-            for run in sweeps
-            if run.info.status == "RUNNING"
-        }
-
-    before, alive = beats(), set()
-    deadline = time.monotonic() + DEAD_AFTER
-    while alive != set(before) and time.monotonic() < deadline:
-        time.sleep(BEAT / 2)
-        alive |= {run_id for run_id, beat in beats().items() if beat != before[run_id]}
+    alive = heartbeat.living(client, sweeps)
     for run in sweeps:
-        if run.info.run_id in set(before) - alive:
+        if run.info.status == "RUNNING" and run.info.run_id not in alive:
             status.end(client, run.info.run_id, "KILLED", "its process died")
             close_trials(client, run, "its process died")
     return alive

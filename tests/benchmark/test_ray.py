@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark import tracking
 from tests.benchmark.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
 
@@ -120,6 +121,13 @@ def test_without_a_cluster_it_is_one_line(store, here, run_command):
     assert done.returncode == 1
     assert f"Error: no Ray cluster answers at {address} ($RAY_ADDRESS): " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_workers_find_a_database_that_is_named_by_a_relative_path(here, monkeypatch):
+    """They work in folders of their own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my.db")
+    assert tracking.connect().tracking_uri == f"sqlite:///{here}/my.db"
+    assert tracking.connect(f"sqlite:///{here}/a.db").tracking_uri == f"sqlite:///{here}/a.db"
 
 
 def test_a_trial_that_fits_on_no_machine_is_one_line(ray_folder, store, here, run_command):

@@ -206,7 +206,7 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
     store.set_tag(parent.info.run_id, "heartbeat", "somebody else")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert said.endswith("Error: another process has taken over sweep 'lr'\n")
+    assert said.endswith(f"Error: another process has taken over run {parent.info.run_id}\n")
     (parent,), trials = runs(store)
     assert parent.info.status == "RUNNING"
     assert len(trials) == 1
