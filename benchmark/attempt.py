@@ -18,7 +18,10 @@ def attempt(
 ) -> None:
     """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
     no Exception leaves here unless the tracking server is at fault."""
-    trial, settings, last = tracking.resume(tracking.connect(tracking_uri), run_id)
+    client = tracking.connect(tracking_uri)
+    if tracking.has_ended(client, run_id):  # but its worker was lost before it could say so
+        return
+    trial, settings, last = tracking.resume(client, run_id)
     try:
         with trial.ends():
             trial.check_data(sequences)

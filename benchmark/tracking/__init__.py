@@ -7,7 +7,7 @@ anyone may log runs that the report can rank.
 from benchmark.tracking.launcher import leave_note
 from benchmark.tracking.record import Record, records
 from benchmark.tracking.server import TrackingError, connect
-from benchmark.tracking.status import TakenOver, Terminated
+from benchmark.tracking.status import TakenOver, Terminated, has_ended
 from benchmark.tracking.sweep import Sweep, SweepRecord, SweptTrial, open_sweep, sweep_record
 from benchmark.tracking.trial import Trial, resume, start
 
@@ -21,6 +21,7 @@ __all__ = [
     "TrackingError",
     "Trial",
     "connect",
+    "has_ended",
     "leave_note",
     "open_sweep",
     "records",

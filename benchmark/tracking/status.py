@@ -9,6 +9,8 @@ from mlflow import MlflowClient
 
 from benchmark.tracking import schema
 
+ENDED = ("FINISHED", "FAILED")  # for good; a KILLED run can be gone on with
+
 
 class Terminated(BaseException):
     """SIGTERM; not an Exception, so that nothing swallows it on its way out."""
@@ -45,6 +47,11 @@ def ends(client: MlflowClient, run_id: str) -> Iterator[None]:
         end(client, run_id, "FINISHED")
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def has_ended(client: MlflowClient, run_id: str) -> bool:
+    """Whether there is nothing to go on with."""
+    return client.get_run(run_id).info.status in ENDED
 
 
 def end(client: MlflowClient, run_id: str, status: str, failure: str | None = None) -> None:

@@ -24,8 +24,6 @@ from benchmark.tracking.trial import Trial, experiment_id
 from benchmark.trainer import SELECTION_METRIC
 from datasets import Sequences, Spec
 
-CUT_OFF = ("RUNNING", "SCHEDULED", "KILLED")
-
 
 @dataclass(frozen=True)
 class SweptTrial:
@@ -40,7 +38,7 @@ class SweptTrial:
 
     @property
     def cut_off(self) -> bool:
-        return self.record.status in CUT_OFF
+        return self.record.status not in status.ENDED
 
     @property
     def pruned(self) -> bool:
@@ -187,7 +185,7 @@ def sweep_record(client: MlflowClient, trials: list[record.Record]) -> SweepReco
     return SweepRecord(
         run.data.tags[schema.SWEEP],
         _definition(client, run)["space"],
-        sum(child.info.status not in CUT_OFF for child in _children(client, run)),
+        sum(child.info.status in status.ENDED for child in _children(client, run)),
         run.data.metrics.get("sweep_seconds", 0.0),
     )
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+import datasets
 from benchmark import tracking
+from benchmark.attempt import attempt
 from tests.benchmark.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
 
@@ -112,6 +114,18 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
         for first, second in zip(trials, uncut, strict=True):
             assert history(store, first, name) == history(store, second, name)
     assert re.search(r"trial 3 of 3: learning_rate=", said[0])
+
+
+def test_a_trial_that_has_ended_is_not_attempted_again(train, store, here):
+    """Its worker may be lost between its last word and Ray's hearing of it."""
+    assert train("--epochs", "1").returncode == 0
+    assert train("--epochs", "1", "--learning-rate", "1e30").returncode == 1
+    before = [run.to_dictionary() for run in runs(store)[0]]
+    assert [run["info"]["status"] for run in before] == ["FINISHED", "FAILED"]
+    data = datasets.load("demo")
+    for run in before:
+        attempt(store.tracking_uri, *data, run["info"]["run_id"])
+    assert [run.to_dictionary() for run in runs(store)[0]] == before
 
 
 def test_without_a_cluster_it_is_one_line(store, here, run_command):
