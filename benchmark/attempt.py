@@ -44,7 +44,7 @@ def train(
 ) -> dict[str, dict[str, float]] | None:
     """To the end, with all that is logged; the metrics of its best epoch, or None if pruned."""
     trial.log_machine(trainer.device)
-    total = trainer.settings.epochs
+    total = trainer.last_epoch
     with tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar:
         for epoch in trainer.epochs():
             trial.log_epoch(epoch)
@@ -67,8 +67,9 @@ def batch_bar(batches: Iterable, *, total: int, epoch: int) -> tqdm:
 
 def _line(epoch: Epoch) -> str:
     mark = "  *" if epoch.improved else ""
+    loss = "counted" if epoch.train_loss is None else f"loss {epoch.train_loss:.4f}"
     return (
-        f"epoch {epoch.number}: loss {epoch.train_loss:.4f}  "
+        f"epoch {epoch.number}: {loss}  "
         f"valid {SELECTION_METRIC} {epoch.valid[SELECTION_METRIC]:.4f}  "
         f"{epoch.train_seconds:.1f} s + {epoch.valid_seconds:.1f} s{mark}"
     )

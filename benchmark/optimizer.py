@@ -26,7 +26,7 @@ class Optimizers:
         parameters = list(model.parameters())
         rate = settings.learning_rate
         adam = [p for p in parameters if id(p) not in matrices]
-        self.all = [torch.optim.Adam(adam, lr=rate, fused=True)]
+        self.all = [torch.optim.Adam(adam, lr=rate, fused=True)] if adam else []
         self.rates = [rate]
         if matrices:
             self.all.append(Muon([p for p in parameters if id(p) in matrices]))

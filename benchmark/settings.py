@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Self
 
+import models
 from models import MODELS
 
 
@@ -10,37 +11,29 @@ def _setting(default, help: str, **limits):
     return field(default=default, metadata={"help": help, **limits})
 
 
-RECIPES = {
-    "fast": {},
-    # As in the paper and its code, except what it says of the learning rate.
-    "paper": {
-        "epochs": 500,
-        "patience": 10,
-        "windows": "tiled",
-        "last_share": 0.0,
-        "dropout": 0.2,
-        "attention_dropout": 0.2,
-        "positions": "learned",
-        "neighbours": 0,
-        "norm": "post",
-        "head": "norm",
-        "repeats": "alike",
-        "causal_share": 0.0,
-        "negatives": 0,
-        "batch_size": 256,
-        "initialisation": "normal",
-        "muon_ratio": 0.0,
-        "schedule": "constant",
-        "warmup_steps": 0,
-        "ema_decay": 0.0,
-    },
+# Of gradient descent: models that are counted have none of them.
+LEARNING = {
+    "learning_rate",
+    "muon_ratio",
+    "schedule",
+    "warmup_steps",
+    "epochs",
+    "batch_size",
+    "windows",
+    "ema_decay",
+    "patience",
+    "precision",
 }
-"""What settings are when nobody gives them; for those not listed, the default in ``Settings``."""
+OF_MODELS = set().union(*(models.own_settings(name) for name in MODELS))
+RECIPES = tuple(dict.fromkeys(name for model in MODELS.values() for name in model.recipes))
 
 
 @dataclass(frozen=True)
 class Settings:
     """What decides a trial's result.
+
+    A model has those settings that its constructor names, and those that no model's does. Defaults
+    are BERT4Rec's, and of the others those that the model's ``recipes`` do not give.
 
     Size (hidden 64, 2 layers, 2 heads, inner 256), mask ratio and length are by default those of
     RecBole's published BERT4Rec. A trial runs for all its epochs unless ``patience`` is smaller:
@@ -49,7 +42,7 @@ class Settings:
 
     dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
     model: str = _setting("BERT4Rec", "A name in models/.", choices=tuple(MODELS))
-    recipe: str = _setting("fast", "Gives the settings that are not given.", choices=tuple(RECIPES))
+    recipe: str = _setting("fast", "Gives the settings that are not given.", choices=RECIPES)
     learning_rate: float = _setting(0.002, "Step size of Adam.", above=0)
     muon_ratio: float = _setting(
         7.0,
@@ -129,7 +122,16 @@ class Settings:
     precision: str = _setting("fp32", "Of training; ranking is fp32.", choices=("fp32", "bf16"))
     device: str = _setting("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one.")
 
+    calibration: float = _setting(
+        0.75, "gSASRec's t: from 0, as after sampling, to 1, as after none.", at_least=0, at_most=1
+    )
+
     def __post_init__(self):
+        if self.recipe not in MODELS[self.model].recipes:
+            known = ", ".join(MODELS[self.model].recipes)
+            raise ValueError(f"{self.model} has no recipe {self.recipe!r}; it has: {known}")
+        if not self.has("heads"):
+            return
         if self.hidden_size % self.heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be divided among {self.heads} heads"
@@ -142,15 +144,28 @@ class Settings:
 
     @classmethod
     def of(cls, **given) -> Self:
-        """Those given; of the others, the recipe's."""
-        return cls(**RECIPES[given.get("recipe", cls.recipe)] | given)
+        """Those given; of the others, the recipe's. Raises ValueError if they do not fit."""
+        recipes = MODELS[given.get("model", cls.model)].recipes
+        settings = cls(**recipes.get(given.get("recipe", cls.recipe), {}) | given)
+        for name in given:
+            if not settings.has(name):
+                raise ValueError(f"{settings.model} has no setting {name}")
+        return settings
+
+    def has(self, name: str) -> bool:
+        """Whether a setting says anything to this model."""
+        if name in OF_MODELS:
+            return name in models.own_settings(self.model)
+        return models.learns(self.model) or name not in LEARNING
 
     def as_dict(self) -> dict[str, str | int | float]:
-        return asdict(self)
+        """What this model has."""
+        return {name: value for name, value in asdict(self).items() if self.has(name)}
 
     def command(self) -> str:
         """The command that repeats this trial: every setting that its recipe does not give."""
-        always = {"dataset": None, "learning_rate": None}
-        theirs = asdict(Settings.of(recipe=self.recipe)) | {"recipe": Settings.recipe} | always
-        given = [f"-P {k}={v}" for k, v in asdict(self).items() if v != theirs[k]]
+        theirs = Settings.of(model=self.model, recipe=self.recipe).as_dict()
+        theirs |= {"model": Settings.model, "recipe": Settings.recipe}
+        theirs |= {"dataset": None, "learning_rate": None}  # are always said
+        given = [f"-P {k}={v}" for k, v in self.as_dict().items() if v != theirs[k]]
         return " ".join(["mlflow run .", *given])

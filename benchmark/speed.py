@@ -11,8 +11,6 @@ import argparse
 import json
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -25,6 +23,7 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from benchmark.memory import peak_memory
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer
 from datasets.sequences import Sequences, leave_one_out
@@ -129,7 +128,7 @@ def measure(trainer: Trainer, count: int) -> dict[str, float]:
         "share of that": flops / peak,
         "users per second in evaluation": len(trainer.split.valid.users) / ranking,
         "seconds per evaluation": ranking,
-        "peak memory in MB": _peak_memory(device),
+        "peak memory in MB": peak_memory(device),
     }
 
 
@@ -182,14 +181,6 @@ def operations(trainer: Trainer, count: int, most: int = 12) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["operation", "ms per step", "share"])
 
 
-def _peak_memory(device: torch.device) -> float:
-    """Of the device, or of this process from its start; in MB of 2^20 bytes."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
 def read(dataset: str, data_dir: str | None = None):
     """(sequences, split) of a data set, or of an .npz with items and offsets."""
     if not dataset.endswith(".npz"):
@@ -217,6 +208,8 @@ def main() -> None:
     data_dir, count, path = options.pop("data_dir"), options.pop("steps"), options.pop("json")
     settings = Settings.of(**{k: v for k, v in options.items() if v is not None})
     trainer = Trainer(settings, *read(settings.dataset, data_dir))
+    if not trainer.learns:
+        parser.error(f"{settings.model} is counted in one pass: there are no steps to time")
     figures = measure(trainer, count)
     by_stage, by_operation = stages(trainer, count), operations(trainer, min(count, 20))
     model = by_stage[by_stage["stage"].isin(["forward", "backward"])]["ms per step"].sum() / 1e3

@@ -9,9 +9,7 @@ ranks = trainer.final_ranks()
 from __future__ import annotations
 
 import copy
-import ctypes
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -25,8 +23,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 import models
 from benchmark import workers
-from benchmark.batches import TrainingBatches
+from benchmark.batches import TrainingBatches, within
 from benchmark.evaluation import rank_targets
+from benchmark.memory import return_free_memory
 from benchmark.metrics import means
 from benchmark.optimizer import Optimizers
 
@@ -48,8 +47,8 @@ class Epoch:
 
     number: int
     """From 1."""
-    train_loss: float
-    """Mean over batches, nats per masked item."""
+    train_loss: float | None
+    """Mean over batches, nats per target; None for a model that is counted."""
     valid: dict[str, float]
     """Metrics at 10 on the validation targets."""
     improved: bool
@@ -73,18 +72,6 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def return_free_memory() -> None:
-    """Hand freed memory back to the system, where the C library is glibc.
-
-    Batches differ in shape, and glibc keeps the holes that they leave: on ml-1m the process grew by
-    10 MB a step within an epoch, and for ever. A fixed mmap threshold would end that too, at twice
-    the time per step.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)
-
-
 class Trainer:
     """One trial in progress. All that changes while it trains is in ``state``."""
 
@@ -101,12 +88,17 @@ class Trainer:
         self.device = resolve_device(settings.device)
         workers.join(self.device)
         torch.manual_seed(settings.seed)
-        self.model = models.build(settings.model, sequences.n_items, asdict(settings))
+        try:
+            self.model = models.build(settings.model, sequences.n_items, asdict(settings))
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
+        self.learns = models.learns(settings.model)
+        self.last_epoch = settings.epochs if self.learns else 1
         self.model.to(self.device)
         self.averaged = copy.deepcopy(self.model)
         # Its forward pass is ``model``'s, and its backward pass adds up all processes' gradients.
         self.trained = self.model
-        if workers.size() > 1:
+        if workers.size() > 1 and self.learns:
             self.trained = DistributedDataParallel(self.model, broadcast_buffers=False)
         self.shuffling = torch.Generator()
         self.masking = torch.Generator()
@@ -115,7 +107,7 @@ class Trainer:
             self.items,
             split.train_starts,
             split.train_ends,
-            max_length=settings.max_length,
+            max_length=getattr(self.model, "window", settings.max_length),
             batch_size=settings.batch_size,
             pad=sequences.n_items,
             kind=settings.windows,
@@ -131,13 +123,13 @@ class Trainer:
     @property
     def finished(self) -> bool:
         waited = self.epoch - self.best_epoch
-        return self.epoch >= self.settings.epochs or waited >= self.settings.patience
+        return self.epoch >= self.last_epoch or waited >= self.settings.patience
 
     def epochs(self) -> Iterator[Epoch]:
         """Train until the last epoch, or until ``patience`` epochs have brought no better ndcg."""
         while not self.finished:
             started = time.perf_counter()
-            loss = self.train_epoch()
+            loss = self.train_epoch() if self.learns else self.count()
             trained = time.perf_counter()
             valid = means(self.ranks(self.split.valid))
             evaluated = time.perf_counter()
@@ -156,6 +148,14 @@ class Trainer:
                 valid_seconds=evaluated - trained,
                 sequences_per_second=self.batches.n_windows / (trained - started),
             )
+
+    def count(self) -> None:
+        """What an epoch is to a model that has nothing to learn."""
+        starts, ends = self.split.train_starts, self.split.train_ends
+        users, place = within(ends - starts)
+        index = torch.from_numpy(starts[users] + place).to(self.device)
+        self.model.count(self.items[index], torch.from_numpy(users).to(self.device))
+        self.averaged.load_state_dict(self.model.state_dict())
 
     def train_epoch(self) -> float:
         self.model.train()

@@ -1,16 +1,48 @@
-"""Models by name. A model is one file here and one line in ``MODELS``."""
+"""Models by name. A model is one file here and one line in ``MODELS``.
+
+It is an nn.Module with ``queries`` and ``scores``, and learns by ``examples`` and ``forward`` (see
+``bert4rec``) or is counted by ``count`` (see ``counted``). Of ``recipes``, by name, each gives the
+settings that are not given, where they are not the defaults.
+"""
 
 import inspect
 
 from torch import nn
 
 from models.bert4rec import BERT4Rec
+from models.gru4rec import GRU4Rec
+from models.gsasrec import gSASRec
+from models.item_knn import ItemKNN
+from models.markov import Markov
+from models.popularity import Popularity
+from models.repeat_last import RepeatLast
+from models.sasrec import SASRec
 
-MODELS = {"BERT4Rec": BERT4Rec}
+MODELS = {
+    "BERT4Rec": BERT4Rec,
+    "SASRec": SASRec,
+    "gSASRec": gSASRec,
+    "GRU4Rec": GRU4Rec,
+    "Markov": Markov,
+    "ItemKNN": ItemKNN,
+    "Popularity": Popularity,
+    "RepeatLast": RepeatLast,
+}
 
 
-def build(name: str, n_items: int, settings: dict) -> nn.Module:
-    """The model of that name; of ``settings`` it is given those that its constructor names."""
-    kind = MODELS[name]
-    wanted = set(inspect.signature(kind).parameters) & set(settings)
-    return kind(n_items, **{key: settings[key] for key in wanted})
+def own_settings(name: str) -> set[str]:
+    """What the model's constructor names, beside the number of items."""
+    return set(inspect.signature(MODELS[name]).parameters) - {"n_items"}
+
+
+def learns(name: str) -> bool:
+    """By gradients, and not by counting."""
+    return not hasattr(MODELS[name], "count")
+
+
+def build(name: str, n_items: int, given: dict) -> nn.Module:
+    """The model of that name, with those of the settings ``given`` that it has.
+
+    Raises ValueError if they do not go together.
+    """
+    return MODELS[name](n_items, **{key: given[key] for key in own_settings(name)})

@@ -4,14 +4,15 @@ Sun et al., "BERT4Rec: Sequential Recommendation with Bidirectional Encoder Repr
 Transformer", CIKM 2019, https://arxiv.org/abs/1904.06690.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.encoder import EncoderLayer, rows, turns
-from models.functional import cross_entropy, dropout
+from models.functional import dropout
+from models.scorer import Query, Scorer
 
 
 class Cloze(NamedTuple):
@@ -32,16 +33,7 @@ class Cloze(NamedTuple):
     """[batch, k] int64: the items that are wanted there, -1 where none is."""
 
 
-class Query(NamedTuple):
-    """What follows some histories, as far as it is known before any item is scored."""
-
-    vectors: Tensor
-    """[batch, hidden] float: the direction of what is wanted."""
-    seen: Tensor
-    """[batch, n] int64: each item of the history once, -1 in what is left of the row."""
-
-
-class BERT4Rec(nn.Module):
+class BERT4Rec(Scorer):
     """Item sequences in, item scores out.
 
     Sequences are [batch, length] int64 with length <= max_length, padded on the left with
@@ -57,13 +49,34 @@ class BERT4Rec(nn.Module):
     ``head`` between the last layer and the items is "norm", that is linear, GELU and layer norm, as
     in the paper, or "linear". With "pre" and "linear" the output's length is free, and so the model
     is free to be more or less sure; a layer norm gives all outputs about the same length.
-
-    Tied embeddings make what is in the history likely to come next. Whether it is depends on the
-    data, and ``repeats`` "learned" lets the model say so with one weight, which is added to the
-    scores of the items in the history that it sees; "alike" treats all items alike.
     """
 
     link = "https://recbole.io/docs/user_guide/model/sequential/bert4rec.html"
+    recipes: ClassVar = {
+        "fast": {},
+        # As in the paper and its code, except what it says of the learning rate.
+        "paper": {
+            "epochs": 500,
+            "patience": 10,
+            "windows": "tiled",
+            "last_share": 0.0,
+            "dropout": 0.2,
+            "attention_dropout": 0.2,
+            "positions": "learned",
+            "neighbours": 0,
+            "norm": "post",
+            "head": "norm",
+            "repeats": "alike",
+            "causal_share": 0.0,
+            "negatives": 0,
+            "batch_size": 256,
+            "initialisation": "normal",
+            "muon_ratio": 0.0,
+            "schedule": "constant",
+            "warmup_steps": 0,
+            "ema_decay": 0.0,
+        },
+    }
 
     def __init__(
         self,
@@ -88,11 +101,10 @@ class BERT4Rec(nn.Module):
         history_dropout: float,
         negatives: int,
     ):
-        super().__init__()
-        self.n_items, self.max_length, self.dropout = n_items, max_length, dropout
+        super().__init__(n_items, hidden_size, 2, repeats, negatives)
+        self.max_length, self.window, self.dropout = max_length, max_length, dropout
         self.mask_ratio, self.last_share, self.causal_share = mask_ratio, last_share, causal_share
-        self.history_dropout, self.negatives = history_dropout, negatives
-        self.item_embedding = nn.Embedding(n_items + 2, hidden_size)
+        self.history_dropout = history_dropout
         if positions == "learned":
             self.position_embedding = nn.Embedding(max_length, hidden_size)
         else:
@@ -107,26 +119,7 @@ class BERT4Rec(nn.Module):
         )
         self.head = nn.Linear(hidden_size, hidden_size)
         self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12) if head == "norm" else None
-        self.item_bias = nn.Parameter(torch.zeros(n_items))
-        self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
-        self._initialise(initialisation)
-
-    def _initialise(self, linear: str) -> None:
-        """Embeddings from N(0, .02) as in the paper; linear layers "normal", too, or "glorot".
-
-        N(0, .02) is right at BERT's width of 768; at 64 it leaves every branch near zero, and
-        training longer on the plateau where the model knows popularity alone. Glorot and Bengio
-        2010 does not.
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
-                if linear == "normal":
-                    nn.init.normal_(module.weight, std=0.02)
-                else:
-                    nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+        self.initialise(initialisation)
 
     def examples(self, sequences: Tensor, generator: torch.Generator) -> Cloze:
         """What to train on, drawn anew at every call; ``generator`` lives on the CPU.
@@ -196,26 +189,14 @@ class BERT4Rec(nn.Module):
         self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor, targets: Tensor
     ) -> Tensor:
         """Mean cross-entropy, in nats, of the answers to a ``Cloze``."""
-        seen = self._seen(tokens[:, : tokens.shape[1] - len(appended)], attend, places)
-        return cross_entropy(
-            self._project(self.encode(tokens, appended, attend, places)).flatten(0, 1),
-            self.item_embedding.weight[: self.n_items],
-            self.item_bias,
-            targets.flatten(),
-            seen.flatten(0, 1),
-            self.repeat_bias,
-            self.negatives,
-        )
+        sequences = tokens[:, : tokens.shape[1] - len(appended)]
+        vectors = self._project(self.encode(tokens, appended, attend, places))
+        return self.loss(vectors, targets, self._seen(sequences, attend, places))
 
     def _seen(self, sequences: Tensor, attend: Tensor, places: Tensor) -> Tensor:
         """The items that each of ``places`` sees, each once, else -1: [batch, k, length or 0]."""
-        if self.repeat_bias is None:
-            return places.new_empty(*places.shape, 0)
-        same = sequences[:, :, None] == sequences[:, None]  # [batch, length, length]
-        other = same.tril(-1).any(-1) | (sequences >= self.n_items)
         sees = rows(attend, places)[..., : sequences.shape[1]]  # [batch, k or 1, length]
-        items = sequences.masked_fill(other, -1)[:, None].masked_fill(~sees, -1)
-        return items.expand(-1, places.shape[1], -1)
+        return self.seen(sequences, sees).expand(-1, places.shape[1], -1)
 
     def encode(self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor) -> Tensor:
         """The parts of a ``Cloze`` -> [batch, k, hidden] at its places."""
@@ -261,14 +242,3 @@ class BERT4Rec(nn.Module):
         places = torch.full_like(mask, kept.shape[1])
         vectors = self._project(self.encode(tokens, places.new_empty(0), attend, places))
         return Query(vectors[:, 0], self._seen(tokens, attend, places)[:, 0])
-
-    def scores(self, queries: Query, first: int, last: int) -> Tensor:
-        """[batch, last - first] float: scores of the items first .. last - 1."""
-        vectors, seen = queries
-        items = slice(first, last)
-        scores = F.linear(vectors, self.item_embedding.weight[items], self.item_bias[items])
-        if self.repeat_bias is not None:
-            inside = (seen >= first) & (seen < last)
-            places = (seen - first).clamp(0, last - first - 1)
-            scores = scores.scatter_add(1, places, self.repeat_bias * inside)
-        return scores

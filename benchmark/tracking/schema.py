@@ -3,7 +3,8 @@
 params      every setting, under its name on the command line
 metrics     per epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             at the end: best_valid/ndcg_at_10, test/ndcg_at_10, ...,
-                best_epoch, last_epoch, trial_seconds; of a sweep: sweep_seconds
+                best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb;
+            of a sweep: sweep_seconds
 tags        those below
 artifacts   config.yaml, checkpoints/, ranks/
 """

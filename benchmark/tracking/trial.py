@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import yaml
 from mlflow import MlflowClient
@@ -18,12 +17,14 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark import checkpoint
+from benchmark.memory import peak_memory
 from benchmark.metrics import means
+from benchmark.ranks import rank_table
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema, status
 from benchmark.tracking.server import TrackingError
 from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
-from datasets import Sequences, Spec, Targets
+from datasets import Sequences, Spec
 
 
 class Trial:
@@ -82,7 +83,7 @@ class Trial:
             return
         values = {schema.metric_key("valid", name): v for name, v in epoch.valid.items()}
         values |= {
-            "train/loss": epoch.train_loss,
+            **({} if epoch.train_loss is None else {"train/loss": epoch.train_loss}),
             "train_seconds": epoch.train_seconds,
             "valid_seconds": epoch.valid_seconds,
             "sequences_per_second": epoch.sequences_per_second,
@@ -107,7 +108,7 @@ class Trial:
     ) -> dict[str, dict[str, float]]:
         """Per-user ranks, and what follows from them: {"best_valid": metrics, "test": metrics}."""
         for part, targets in (("valid", trainer.split.valid), ("test", trainer.split.test)):
-            table = _rank_table(sequences, targets, ranks[part])
+            table = rank_table(sequences, trainer.split, targets, ranks[part])
             self._keep(schema.RANKS.format(part=part), table.to_parquet)
         result = {"best_valid": means(ranks["valid"]), "test": means(ranks["test"])}
         self._log_end(trainer, result)
@@ -128,6 +129,8 @@ class Trial:
             "best_epoch": trainer.best_epoch,
             "last_epoch": trainer.epoch,
             "trial_seconds": trainer.seconds,
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "peak_memory_mb": peak_memory(trainer.device),
         }
         self._log_metrics(values, trainer.epoch)
 
@@ -153,7 +156,8 @@ def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
     """
     run = launcher.given_run(client)
     if run is None:
-        name = f"{settings.model} lr={settings.learning_rate} seed={settings.seed}"
+        rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
+        name = f"{settings.model}{rate} seed={settings.seed}"
         where = experiment_id(client, spec.name)
         run = client.create_run(where, run_name=name, tags=resolve_tags())
         launcher.leave_note(client, "trial", run)
@@ -176,8 +180,8 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | N
         last = client.download_artifacts(run_id, schema.LAST, folder) if kept else None
     except (MlflowException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise TrackingError(f"run {run_id} cannot be resumed: {error}") from None
-    losses = client.get_metric_history(run_id, "train/loss")
-    trial = Trial(client, run, max((metric.step for metric in losses), default=0))
+    epochs = client.get_metric_history(run_id, "train_seconds")
+    trial = Trial(client, run, max((metric.step for metric in epochs), default=0))
     return trial, settings, last and Path(last)
 
 
@@ -197,13 +201,3 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return found.experiment_id
-
-
-def _rank_table(sequences: Sequences, targets: Targets, ranks: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "user": sequences.user_ids[targets.users],
-            "item": sequences.item_ids[sequences.items[targets.positions]],
-            "rank": ranks,
-        }
-    )

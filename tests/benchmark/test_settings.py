@@ -4,7 +4,10 @@ from dataclasses import fields
 
 import pytest
 
-from benchmark.settings import RECIPES, Settings
+import models
+from benchmark.settings import Settings
+
+RECIPES = models.MODELS["BERT4Rec"].recipes
 
 
 def repeated(settings):

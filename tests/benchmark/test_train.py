@@ -7,12 +7,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+import models
 from benchmark import checkpoint
 from benchmark.metrics import NAMES, means
+from benchmark.ranks import rank_table
+from benchmark.settings import Settings
+from datasets.sequences import from_interactions, leave_one_out
 from tests.conftest import ROOT, TINY
 
 
@@ -62,13 +67,64 @@ def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
     assert "optimizer.0.0.exp_avg" in state
     for part, key in (("valid", "best_valid"), ("test", "test")):
         ranks = pd.read_parquet(f"{folder}/ranks/{part}.parquet")
-        assert list(ranks) == ["user", "item", "rank"]
+        assert list(ranks) == ["user", "item", "rank", "history", "popularity", "repeated"]
         assert len(ranks) == 3000
         for name, value in means(ranks["rank"].to_numpy()).items():
             stored = run.data.metrics[f"{key}/{name.replace('@', '_at_')}"]
             assert stored == pytest.approx(value, abs=1e-12)
     best = max(value for _, value in values(store, run, "valid/ndcg_at_10"))
     assert run.data.metrics["best_valid/ndcg_at_10"] == pytest.approx(best, abs=1e-12)
+
+
+def test_a_rank_says_what_its_user_had_and_how_popular_the_target_is():
+    sequences = from_interactions(
+        pd.DataFrame({"user": list("aaaabbbb"), "item": list("xyxxyzzw")})
+    )
+    split = leave_one_out(sequences)  # trained on: a: x y, b: y z
+    table = rank_table(sequences, split, split.test, np.array([4, 9]))
+    assert table.to_dict("records") == [
+        {"user": "a", "item": "x", "rank": 4, "history": 3, "popularity": 1, "repeated": True},
+        {"user": "b", "item": "w", "rank": 9, "history": 3, "popularity": 0, "repeated": False},
+    ]
+    table = rank_table(sequences, split, split.valid, np.array([1, 2]))
+    assert table["popularity"].tolist() == [1, 1]
+    assert table["repeated"].tolist() == [True, True]
+
+
+@pytest.mark.parametrize("model", ["GRU4Rec", "gSASRec", "Markov"])
+def test_every_model_is_trained_and_tracked_alike(run_command, store, model):
+    learns = models.learns(model)
+    few = ["--epochs", "1", "--hidden-size", "8"] if learns else []
+    words = ["python", "-m", "benchmark.train", "--dataset", "demo", "--model", model, *few]
+    done = run_command(*words)
+    assert done.returncode == 0, done.stderr
+    (run,) = trials(store)
+    assert run.info.status == "FINISHED"
+    assert set(run.data.params) == set(Settings.of(model=model).as_dict())
+    assert ("learning_rate" in run.data.params) == learns
+    assert (run.data.metrics["parameters"] > 0) == learns
+    assert run.data.metrics["peak_memory_mb"] > 50
+    assert run.data.metrics["test/ndcg_at_10"] > 0.005
+    again = run_command(
+        *run.data.tags["command"]
+        .replace("-P ", "--")
+        .replace("mlflow run .", "python -m benchmark.train")
+        .split()
+    )
+    assert again.returncode == 0, again.stderr
+    first, second = trials(store)
+    assert first.data.metrics["test/ndcg_at_10"] == second.data.metrics["test/ndcg_at_10"]
+
+
+def test_a_setting_that_a_model_does_not_have_is_refused(run_command, here):
+    words = ["python", "-m", "benchmark.train", "--dataset", "demo", "--model", "GRU4Rec"]
+    for option, message in (
+        ("--mask-ratio=0.3", "GRU4Rec has no setting mask_ratio"),
+        ("--recipe=paper", "GRU4Rec has no recipe 'paper'; it has: fast"),
+    ):
+        done = run_command(*words, option)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == f"Error: {message}"
 
 
 def test_the_same_seed_gives_the_same_numbers_in_another_process(train, store):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models import MODELS, build
+from models import build
 
 ITEMS = 37
 SIZE = {"max_length": 8, "hidden_size": 16, "layers": 2, "heads": 2, "inner_size": 32}
@@ -212,7 +212,3 @@ def test_the_loss_counts_what_is_asked_for_only(make, causal_share):
             logits[past[past < ITEMS].unique()] += model.repeat_bias
         nats.append(-logits.log_softmax(0)[cloze.targets[row, k]])
     torch.testing.assert_close(model(*cloze), torch.stack(nats).mean())
-
-
-def test_each_model_states_where_it_is_described():
-    assert all(model.link.startswith("https://") for model in MODELS.values())

@@ -1,0 +1,79 @@
+"""gSASRec: SASRec with a loss that sampled negatives do not make overconfident.
+
+Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
+Negative Sampling", RecSys 2023, https://arxiv.org/abs/2308.07192.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.sasrec import SASRec
+
+
+class gSASRec(SASRec):
+    """SASRec with gBCE: binary cross-entropy in which the probability of the target has a power.
+
+    ``negatives`` are the paper's k, ``calibration`` is its t: 0 is plain cross-entropy, 1 gives
+    scores that are as sure as those of a softmax over the whole catalogue.
+    """
+
+    link = "https://github.com/asash/gSASRec"
+    recipes: ClassVar = {"fast": {"negatives": 256}}
+
+    def __init__(
+        self,
+        n_items: int,
+        *,
+        max_length: int,
+        hidden_size: int,
+        layers: int,
+        heads: int,
+        inner_size: int,
+        dropout: float,
+        attention_dropout: float,
+        positions: str,
+        norm: str,
+        initialisation: str,
+        negatives: int,
+        calibration: float,
+    ):
+        """Raises ValueError if there are no negatives."""
+        super().__init__(
+            n_items,
+            max_length=max_length,
+            hidden_size=hidden_size,
+            layers=layers,
+            heads=heads,
+            inner_size=inner_size,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            positions=positions,
+            norm=norm,
+            repeats="alike",
+            initialisation=initialisation,
+            negatives=negatives,
+        )
+        if negatives < 1:
+            raise ValueError("gSASRec needs negatives: 1 or more")
+        sampled = min(1.0, negatives / max(1, n_items - 1))  # the paper's alpha
+        self.power = 1 - calibration * (1 - sampled)  # its beta
+
+    def loss(self, vectors: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
+        """Mean over targets; each sequence has its own negatives, which all its targets share.
+
+        (The paper draws them for each target: that costs a vector for each of some hundred
+        thousand items in a step, and the mean is the same.)
+        """
+        batch = len(targets)
+        wanted = targets >= 0
+        items, bias = self.item_embedding.weight, self.item_bias
+        drawn = torch.randint(self.n_items, (batch, self.negatives), device=targets.device)
+        wrong = torch.baddbmm(bias[drawn][:, None], vectors, F.embedding(drawn, items).mT)
+        hit = drawn[:, None] == targets[..., None]  # [batch, k, negatives]: no negative here
+        positive = targets.clamp(min=0)
+        right = (vectors * F.embedding(positive, items)).sum(-1) + bias[positive]  # [batch, k]
+        loss = F.softplus(wrong).masked_fill(hit, 0.0).sum(-1) - self.power * F.logsigmoid(right)
+        return (loss * wanted).sum() / wanted.sum().clamp(min=1)

@@ -1,0 +1,23 @@
+"""The most popular items, for everybody."""
+
+import torch
+from torch import Tensor
+
+from models.counted import Counted
+
+
+class Popularity(Counted):
+    link = "https://recbole.io/docs/user_guide/model/general/pop.html"
+
+    def __init__(self, n_items: int):
+        super().__init__(n_items)
+        self.register_buffer("interactions", torch.zeros(n_items))
+
+    def count(self, items: Tensor, users: Tensor) -> None:
+        self.interactions = torch.bincount(items, minlength=self.n_items).float()
+
+    def queries(self, histories: Tensor) -> Tensor:
+        return histories[:, -1]
+
+    def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
+        return self.interactions[first:last].repeat(len(queries), 1)

@@ -1,0 +1,181 @@
+"""What holds for every model: the protocol's interface, and what each is known to do."""
+
+import numpy as np
+import pytest
+import torch
+
+import models
+from benchmark.evaluation import rank
+from benchmark.settings import Settings
+from models import MODELS
+
+N_ITEMS = 40
+SMALL = {"max_length": 8, "hidden_size": 8, "heads": 1, "inner_size": 16}
+LEFT_TO_RIGHT = ["SASRec", "gSASRec", "GRU4Rec"]
+
+
+def build(name, **changes):
+    torch.manual_seed(0)
+    given = {k: v for k, v in (SMALL | changes).items() if k in models.own_settings(name)}
+    settings = Settings.of(model=name, **given)
+    model = models.build(name, N_ITEMS, vars(settings))
+    for parameter in model.parameters():  # away from zero, where everything is alike
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def counted(name, sequences):
+    model = build(name)
+    users = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
+    model.count(torch.tensor(np.concatenate(sequences)), torch.tensor(users))
+    return model
+
+
+def all_scores(model, histories):
+    with torch.inference_mode():
+        return model.scores(model.queries(torch.tensor(histories)), 0, N_ITEMS)
+
+
+def test_links_lead_somewhere():
+    links = {name: getattr(kind, "link", None) for name, kind in MODELS.items()}
+    assert all(link.startswith("https://") for link in links.values() if link)
+    assert [name for name, link in links.items() if not link] == ["RepeatLast"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_scores_of_parts_of_the_catalogue_are_those_of_all(name):
+    rng = np.random.default_rng(0)
+    histories = rng.integers(0, N_ITEMS, (5, 8)).tolist()
+    model = counted(name, histories) if not models.learns(name) else build(name)
+    whole = all_scores(model, histories)
+    assert whole.shape == (5, N_ITEMS)
+    with torch.inference_mode():
+        queries = model.queries(torch.tensor(histories))
+        parts = torch.cat([model.scores(queries, i, i + 10) for i in range(0, N_ITEMS, 10)], 1)
+    torch.testing.assert_close(parts, whole)
+    with torch.inference_mode():
+        ranks = rank(model, queries, torch.tensor([h[-1] for h in histories]))
+    assert ((ranks >= 1) & (ranks <= N_ITEMS)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if models.learns(name)])
+def test_padding_changes_no_score(name):
+    """So that a user's rank does not depend on who stands beside them in a batch."""
+    model = build(name)
+    torch.testing.assert_close(
+        all_scores(model, [[N_ITEMS, N_ITEMS, 3, 5, 7]]), all_scores(model, [[3, 5, 7]])
+    )
+
+
+@pytest.mark.parametrize("name", LEFT_TO_RIGHT)
+@pytest.mark.parametrize("padding", [0, 3])
+def test_a_place_knows_nothing_of_what_comes_after_it(name, padding):
+    model = build(name)
+    sequence = torch.randint(N_ITEMS, (1, 8))
+    sequence[:, :padding] = N_ITEMS
+    changed = sequence.clone()
+    changed[0, 6] = (changed[0, 6] + 1) % N_ITEMS
+    with torch.inference_mode():
+        before, after = model.encode(sequence), model.encode(changed)
+        alone = model.encode(sequence, last=True)
+    torch.testing.assert_close(before[:, padding:6], after[:, padding:6])
+    assert not torch.allclose(before[:, 6:], after[:, 6:])
+    torch.testing.assert_close(before[:, -1:], alone)
+
+
+@pytest.mark.parametrize("name", LEFT_TO_RIGHT)
+def test_training_asks_at_each_place_what_is_asked_in_the_end(name):
+    """The loss's query after a history is the query that ranks."""
+    model = build(name)
+    sequence = torch.randint(N_ITEMS, (2, 6))
+    sequence[1, :2] = N_ITEMS
+    read, targets = model.examples(sequence, torch.Generator())
+    assert targets.tolist()[0] == sequence.tolist()[0][1:]
+    assert targets.tolist()[1] == [-1, -1, *sequence.tolist()[1][3:]]
+    with torch.inference_mode():
+        vectors = model.encode(read)
+        for places in range(3, 6):
+            asked = model.queries(read[:, :places]).vectors
+            torch.testing.assert_close(vectors[:, places - 1], asked)
+
+
+@pytest.mark.parametrize("name", ["SASRec", "GRU4Rec"])
+def test_the_loss_is_the_cross_entropy_of_the_scores(name):
+    model = build(name)
+    sequence = torch.randint(N_ITEMS // 4, (3, 6))  # with repetitions, which have their weight
+    read, targets = model.examples(sequence, torch.Generator())
+    losses = []
+    for places in range(1, read.shape[1] + 1):
+        scores = all_scores(model, read[:, :places].tolist())
+        losses.append(torch.nn.functional.cross_entropy(scores, targets[:, places - 1]))
+    torch.testing.assert_close(model(read, targets), torch.stack(losses).mean())
+
+
+def test_gbce_is_the_papers():
+    """Against the formula, with the negatives that it draws."""
+    model = build("gSASRec", negatives=4, calibration=0.75)
+    vectors, targets = torch.randn(2, 3, 8), torch.tensor([[1, 2, -1], [4, 5, 6]])
+    torch.manual_seed(5)
+    drawn = torch.randint(N_ITEMS, (2, 4))
+    alpha, t = 4 / (N_ITEMS - 1), 0.75
+    beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
+    items, bias, total = model.item_embedding.weight, model.item_bias, 0.0
+    for row, place in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]:
+        vector, target = vectors[row, place], targets[row, place]
+        total -= beta * torch.sigmoid(vector @ items[target] + bias[target]).log()
+        for item in drawn[row]:
+            if item != target:
+                total -= (1 - torch.sigmoid(vector @ items[item] + bias[item])).log()
+    torch.manual_seed(5)
+    torch.testing.assert_close(model.loss(vectors, targets, None), total / 5)
+
+
+def test_gsasrec_without_negatives_is_refused():
+    with pytest.raises(ValueError, match="gSASRec needs negatives"):
+        build("gSASRec", negatives=0)
+
+
+def test_popularity_scores_all_histories_alike():
+    scores = all_scores(counted("Popularity", [[1, 2, 2], [2, 3]]), [[1], [7]])
+    assert scores[0].tolist() == scores[1].tolist()
+    assert scores[0, :4].tolist() == [0, 1, 3, 1]
+
+
+def test_markov_scores_by_what_came_next():
+    """1 is followed by 2 twice and by 3 once, and never by 4, though a new user starts there."""
+    scores = all_scores(counted("Markov", [[1, 2, 1, 3], [1, 2], [4, 4, 4]]), [[9, 1]])[0]
+    popular = scores[4].item() / 3  # of the scores of those without an entry, for each occurrence
+    assert 0 < scores[4] <= 1 / 6
+    expected = torch.zeros(N_ITEMS)
+    expected[[1, 2, 3, 4]] = popular * torch.tensor([3.0, 2.0, 1.0, 3.0])
+    expected[[2, 3]] += torch.tensor([2 / 3, 1 / 3])
+    torch.testing.assert_close(scores, expected)
+
+
+def test_item_knn_scores_by_common_users():
+    users = [[0, 1, 2], [0, 1], [0, 3], [2, 2]]
+    scores = all_scores(counted("ItemKNN", users), [[5, 0]])[0]
+    had = np.zeros((4, N_ITEMS))
+    for user, items in enumerate(users):
+        had[user, items] = 1
+    norms = np.sqrt(had.sum(0))
+    for item in (1, 2, 3):
+        cosine = had[:, 0] @ had[:, item] / norms[0] / norms[item]
+        assert scores[item] == pytest.approx(cosine, abs=0.25)  # popularity adds at most half
+        assert scores[item] > scores[0]
+    assert scores.argsort(descending=True)[:3].tolist() == [1, 3, 2]
+
+
+def test_repeat_last_scores_by_how_late_an_item_came():
+    scores = all_scores(build("RepeatLast"), [[N_ITEMS, 7, 3, 7, 5], [1, 2, 3, 4, 4]])
+    assert scores[0].argsort(descending=True, stable=True)[:3].tolist() == [5, 7, 3]
+    assert scores[0].count_nonzero() == 3
+    assert scores[1].argmax() == 4
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not models.learns(name)])
+def test_what_was_counted_can_be_stored(name):
+    model = counted(name, [[1, 2, 3], [2, 3, 1]])
+    again = build(name)
+    again.load_state_dict({k: v.clone() for k, v in model.state_dict().items()})
+    assert torch.equal(all_scores(again, [[1, 2]]), all_scores(model, [[1, 2]]))
