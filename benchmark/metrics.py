@@ -34,3 +34,9 @@ NAMES = tuple(f"{name}@{K}" for name in METRICS)
 def means(ranks: np.ndarray, k: int = K) -> dict[str, float]:
     """Ranks [n_users] int >= 1 -> the mean of each metric over users, e.g. {"ndcg@10": 0.1286}."""
     return {f"{name}@{k}": float(metric(ranks, k).mean()) for name, metric in METRICS.items()}
+
+
+def per_user(ranks: np.ndarray, name: str) -> np.ndarray:
+    """A metric such as "ndcg@20" of each of ``ranks`` int >= 1: float64 of their shape."""
+    metric, k = name.split("@")
+    return METRICS[metric](ranks, int(k))

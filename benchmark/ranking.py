@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 
 from benchmark.tracking import Record, SweepRecord, TrackingError, schema
 
@@ -34,6 +35,22 @@ class Row:
     def test(self) -> dict[str, float]:
         return _means([record.test for record in self.records])
 
+    @property
+    def published(self) -> bool:
+        """Its figures come from a page, not from a run."""
+        return self.records[0].published
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean over the trials that were timed."""
+        seconds = [record.seconds for record in self.records if record.seconds is not None]
+        return statistics.fmean(seconds) if seconds else None
+
+    def metric(self, name: str) -> float | None:
+        """Mean of what the trials logged under that name, such as "parameters"."""
+        values = [record.metrics[name] for record in self.records if name in record.metrics]
+        return statistics.fmean(values) if values else None
+
     def deviation(self, part: str, name: str) -> float | None:
         """Of a metric of ``part`` (valid or test) among the seeds (n - 1); None for one seed."""
         values = [getattr(record, part)[name] for record in self.records]
@@ -56,25 +73,33 @@ class Ranking:
     def best(self) -> Row:
         return self.rows[0]
 
-    @property
+    @cached_property
     def records(self) -> list[Record]:
         """Every ranked trial, row by row."""
         return [record for row in self.rows for record in row.records]
+
+    @property
+    def own(self) -> Record:
+        """A trial that says on what data and under which protocol: the best that is not published,
+        if there is one."""
+        return next((r for r in self.records if not r.published), self.records[0])
 
     @property
     def started(self) -> list[Row]:
         """The rows in the order in which they were run."""
         return sorted(self.rows, key=lambda row: row.started)
 
-    @property
+    @cached_property
     def searched(self) -> dict[str, list]:
         """What was searched: {name: sorted values}, by name.
 
-        That is what the sweep says, else the parameters whose values differ among the rows; if none
-        differs, learning_rate with its one value.
+        That is what the sweep says, else the parameters whose values differ among the rows that
+        have them; if none differs, learning_rate with its one value.
         """
         names = {name for row in self.rows for name in row.params} - {*NOT_SEARCHED, "seed"}
-        values = {name: {value(row, name) for row in self.rows} for name in names}
+        values = {
+            name: {value(row, name) for row in self.rows if name in row.params} for name in names
+        }
         if self.sweep:
             names = [name for name in sorted(self.sweep.searched) if name in values]
         else:
@@ -150,12 +175,19 @@ def _basis(record: Record) -> tuple[str, str]:
 
 
 def _difference(its: tuple[str, str], theirs: tuple[str, str]) -> str:
-    names = (schema.DATA_DIGEST, schema.PROTOCOL)
-    return "; ".join(
-        f"other {name}: {a or 'none'} instead of {b or 'none'}"
-        for name, a, b in zip(names, its, theirs, strict=True)
-        if a != b
-    )
+    """Which field differs, and of the protocol only the part that does."""
+    found = []
+    for name, a, b in zip((schema.DATA_DIGEST, schema.PROTOCOL), its, theirs, strict=True):
+        if a != b:
+            only_a, only_b = _without_common(a, b), _without_common(b, a)
+            found.append(f"other {name}: {only_a or 'none'} instead of {only_b or 'none'}")
+    return "; ".join(found)
+
+
+def _without_common(text: str, other: str) -> str:
+    """Those of its parts, between semicolons, that the other does not have."""
+    parts, others = ([part.strip() for part in t.split(";")] for t in (text, other))
+    return "; ".join(part for part in parts if part not in others)
 
 
 def _unfinished(record: Record) -> str:

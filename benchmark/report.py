@@ -1,80 +1,188 @@
-"""Rank the trials of an experiment and write the report.
+"""Rank the trials of an experiment, or of several, and write the report.
 
 python -m benchmark.report --experiment amazon-books
+python -m benchmark.report --experiment ml-1m --format html --k 1,5,20
 python -m benchmark.report --experiment amazon-books --layout page --output page.md
 """
 
 import re
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import click
 
 import datasets.spec
-from benchmark import appendix, cli, page, tracking
+from benchmark import cli, page, statistics, tracking
+from benchmark.charts import charts
+from benchmark.comparison import Comparison, compare, leading
+from benchmark.content import Content
+from benchmark.formats import html, latex, markdown, numbers
 from benchmark.metrics import NAMES
 from benchmark.ranking import Ranking, rank
+from benchmark.sections import sections
 from benchmark.tracking import Record, schema
 from datasets import DataError
 
 STDOUT = Path("-")
+FORMATS = {
+    "markdown": (".md", markdown.render),
+    "html": (".html", html.render),
+    "csv": (".csv", numbers.render_csv),
+    "json": (".json", numbers.render_json),
+    "latex": (".tex", latex.render),
+}
+
+
+class CutOffs(click.ParamType):
+    """1,5,10: ascending numbers, each once."""
+
+    name = "K,K,..."
+
+    def convert(self, value, param, context) -> list[int]:
+        if isinstance(value, list):
+            return value
+        try:
+            found = sorted({int(part) for part in value.split(",")})
+        except ValueError:
+            found = [0]
+        if found[0] < 1:
+            self.fail(f"{value!r} is no list of whole numbers from 1, such as 1,5,10", param)
+        return found
 
 
 @click.command(context_settings=cli.CONTEXT)
-@click.option("--experiment", required=True, help="The MLflow experiment: a data set's name.")
+@click.option(
+    "--experiment",
+    "experiments",
+    required=True,
+    multiple=True,
+    help="The MLflow experiment: a data set's name. Several make one ranking.",
+)
 @click.option("--sweep", help="Only the trials of the sweep of that name.")
 @click.option(
     "--metric",
     type=click.Choice(NAMES),
     default="ndcg@10",
     show_default=True,
-    help="Validation metric to rank by.",
+    help="Validation metric to rank by, and test metric to compare by.",
+)
+@click.option("--k", type=CutOffs(), default="1,5,10,20,50", show_default=True, help="Cut-offs.")
+@click.option(
+    "--test",
+    type=click.Choice(list(statistics.TESTS)),
+    default="t",
+    show_default=True,
+    help="Paired test over users.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="markdown",
+    show_default=True,
 )
 @click.option(
     "--layout",
     type=click.Choice(["full", "page"]),
     default="full",
     show_default=True,
-    help="page: only the published layout; full: with tables, protocol, data and commands.",
+    help="page: only the published layout, in markdown.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="Where to write it; - is the terminal.  [default: reports/EXPERIMENT.md]",
+    help="Where to write it; - is the terminal.  [default: reports/EXPERIMENT.md, .html, ...]",
 )
+@click.option("--log/--no-log", default=True, help="Keep it in the experiment, too.")
 @click.option("--tracking-uri", help="Of the server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
 def report(
-    experiment: str,
+    experiments: tuple[str, ...],
     sweep: str | None,
     metric: str,
+    k: list[int],
+    test: str,
+    form: str,
     layout: str,
     output: Path | None,
+    log: bool,
     tracking_uri: str | None,
 ) -> None:
-    """Rank the trials of an experiment by validation and write a markdown report."""
+    """Rank trials by validation, compare the best on test, and write a report."""
+    if layout == "page" and form != "markdown":
+        raise click.UsageError("--layout page is markdown, and no other --format")
     client = tracking.connect(tracking_uri)
-    records = tracking.records(client, experiment)
+    ranking = _ranking(client, experiments, sweep, metric)
+    title, card = _dataset(ranking, experiments[0])
+    suffix, render = FORMATS[form]
+    name = output.stem if output and output != STDOUT else _file_name("-".join(experiments))
+    if layout == "page":
+        files = {f"{name}.md": page.render(ranking, title, card)}
+    else:
+        comparison = _comparison(client, ranking, metric, test)
+        runs = [r.run_id for p in leading(ranking) for r in ranking.rows[p - 1].records]
+        drawn = form in ("markdown", "html") and output != STDOUT
+        curves = tracking.curves(client, runs, schema.metric_key("valid", metric)) if drawn else {}
+        found = charts(ranking, leading(ranking), curves) if drawn else []
+        content = Content(title, card, ranking, comparison, sections(ranking, comparison, k), found)
+        files = render(content, name)
+    if output == STDOUT:
+        click.echo(next(iter(files.values())), nl=False)
+        return
+    click.echo(markdown.table(sections(ranking, None, [])[0].table))
+    for record, reason in ranking.not_ranked:
+        click.echo(f"not ranked: {record.name}: {reason}")
+    output = output or Path("reports", name + suffix)
+    _write(output, files)
+    click.echo(f"report written to {output}")
+    if log:
+        for experiment in experiments:
+            run_id = tracking.log_report(client, experiment, files)
+            click.echo(f"and kept in run {run_id} of experiment {experiment}")
+
+
+def _ranking(client, experiments: tuple[str, ...], sweep: str | None, metric: str) -> Ranking:
+    """Of all trials of the experiments; each has to have one that can be compared."""
+    by_experiment = {name: tracking.records(client, name) for name in experiments}
+    records = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
     if sweep:
         records = _of_sweep(records, sweep)
     ranking = rank(records, metric)
-    ranking = replace(ranking, sweep=tracking.sweep_record(client, ranking.records))
-    title, card = _dataset(ranking, experiment)
-    text = page.render(ranking, title, card)
-    if layout == "full":
-        text += appendix.render(ranking)
-    if output == STDOUT:
-        click.echo(text, nl=False)
-        return
-    click.echo(appendix.trials(ranking))
-    for record, reason in ranking.not_ranked:
-        click.echo(f"not ranked: {record.name}: {reason}")
-    output = output or Path("reports", re.sub(r"[^\w.-]+", "-", experiment) + ".md")
+    reasons = {record.run_id: why for record, why in ranking.not_ranked if record.complete}
+    for name, theirs in by_experiment.items():
+        complete = [record for record in theirs if record.complete]
+        if complete and not sweep and all(record.run_id in reasons for record in complete):
+            others = ", ".join(other for other in experiments if other != name)
+            why = reasons[complete[0].run_id]
+            raise click.ClickException(f"{name} cannot be compared with {others}: {why}")
+    return replace(ranking, sweep=tracking.sweep_record(client, ranking.records))
+
+
+def _comparison(client, ranking: Ranking, metric: str, test: str) -> Comparison | None:
+    runs = [r.run_id for p in leading(ranking) for r in ranking.rows[p - 1].records]
+    tables = tracking.ranks(client, runs, "test")
+    try:
+        return compare(ranking, tables, metric, test)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _write(output: Path, files: dict[str, str | bytes]) -> None:
+    """The first to ``output``, the others beside it."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        for path, content in zip(
+            [output, *(output.parent / name for name in list(files)[1:])],
+            files.values(),
+            strict=True,
+        ):
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
-    click.echo(f"report written to {output}")
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text)
 
 
 def _of_sweep(records: list[Record], name: str) -> list[Record]:
@@ -89,7 +197,7 @@ def _of_sweep(records: list[Record], name: str) -> list[Record]:
 
 def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
     """Title and card as logged; of runs that others logged, as the data set of that name has."""
-    tags = ranking.records[0].tags
+    tags = ranking.own.tags
     if schema.DATASET_TITLE in tags:
         return tags[schema.DATASET_TITLE], tags.get(schema.DATASET_CARD)
     try:

@@ -5,7 +5,8 @@ anyone may log runs that the report can rank.
 """
 
 from benchmark.tracking.launcher import leave_note
-from benchmark.tracking.record import Record, records
+from benchmark.tracking.record import Record, curves, ranks, records
+from benchmark.tracking.report import log_report
 from benchmark.tracking.server import TrackingError, connect
 from benchmark.tracking.status import TakenOver, Terminated, has_ended
 from benchmark.tracking.sweep import Sweep, SweepRecord, SweptTrial, open_sweep, sweep_record
@@ -21,9 +22,12 @@ __all__ = [
     "TrackingError",
     "Trial",
     "connect",
+    "curves",
     "has_ended",
     "leave_note",
+    "log_report",
     "open_sweep",
+    "ranks",
     "records",
     "resume",
     "start",

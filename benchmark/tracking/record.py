@@ -1,10 +1,16 @@
 """Reading: the trials of an experiment, as the tracking server has them."""
 
 import json
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
 
 from benchmark.metrics import NAMES
 from benchmark.tracking import schema
@@ -27,6 +33,8 @@ class Record:
     test: dict[str, float] | None
     best_epoch: int | None
     last_epoch: int | None
+    metrics: dict[str, float]
+    """All others, too, as they were logged last."""
     seconds: float | None
     """``trial_seconds``; of runs that did not log it, from their start to their end."""
     tags: dict[str, str]
@@ -36,6 +44,11 @@ class Record:
     @property
     def complete(self) -> bool:
         return self.status == "FINISHED" and self.valid is not None and self.test is not None
+
+    @property
+    def published(self) -> bool:
+        """Its figures come from a page, not from a run."""
+        return schema.PUBLISHED in self.tags
 
 
 def records(client: MlflowClient, experiment: str) -> list[Record]:
@@ -52,7 +65,7 @@ def records(client: MlflowClient, experiment: str) -> list[Record]:
     runs = search(client, found.experiment_id)
     if not runs:
         raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
-    no_trial = (schema.HEARTBEAT, schema.STARTED)
+    no_trial = (schema.HEARTBEAT, schema.STARTED, schema.REPORT)
     return [record(run) for run in runs if not any(tag in run.data.tags for tag in no_trial)]
 
 
@@ -86,10 +99,42 @@ def record(run: Run) -> Record:
         test=_metrics(metrics, "test"),
         best_epoch=_count(metrics.get("best_epoch")),
         last_epoch=_count(metrics.get("last_epoch")),
+        metrics=dict(metrics),
         seconds=metrics.get("trial_seconds", _duration(run)),
         tags=dict(run.data.tags),
         statistics=_statistics(profile),
     )
+
+
+def ranks(client: MlflowClient, runs: list[str], part: str) -> dict[str, pd.DataFrame]:
+    """The tables of ``benchmark.ranks`` of those runs that have one, for part "valid" or "test"."""
+
+    def read(run_id: str) -> pd.DataFrame | None:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = client.download_artifacts(run_id, schema.RANKS.format(part=part), folder)
+                table = pd.read_parquet(path)
+            except (MlflowException, OSError, ValueError):  # there is none, or it is something else
+                return None
+        return table if {"user", "item", "rank"} <= set(table) else None
+
+    return {run_id: table for run_id, table in _each(read, runs) if table is not None}
+
+
+def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[int, float]]:
+    """A metric's values by step, of each run."""
+
+    def read(run_id: str) -> dict[int, float]:
+        history = client.get_metric_history(run_id, key)
+        return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
+
+    return dict(_each(read, runs))
+
+
+def _each(read: Callable, runs: list[str]) -> Iterable[tuple[str, Any]]:
+    """A server answers several questions at a time."""
+    with ThreadPoolExecutor(8) as pool:
+        yield from zip(runs, pool.map(read, runs), strict=True)
 
 
 def _duration(run: Run) -> float | None:

@@ -29,6 +29,8 @@ SYNTHETIC = "synthetic"  # true if the data are not real
 FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # why a trial of a sweep was not gone on with
 STARTED = "started_run"  # in the run of `mlflow run`: the trial or sweep that it only started
+PUBLISHED = "published"  # the page from which the figures were read: it is no trial of ours
+REPORT = "report"  # of the run that holds an experiment's report
 
 # A sweep is a run with the runs of its trials nested in it.
 SWEEP = "sweep"  # its name, in all of them

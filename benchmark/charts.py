@@ -1,0 +1,89 @@
+"""What is drawn of a ranking, as numbers that any format can draw."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from benchmark.comparison import label
+from benchmark.ranking import Ranking, Row, value
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    x: list[float]
+    mean: list[float]
+    deviation: list[float]
+    """Among seeds (n - 1); 0 of one seed."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    x: str
+    y: str
+    lines: list[Line]
+    logarithmic: bool = False
+    """The x axis."""
+
+    @property
+    def slug(self) -> str:
+        return self.title.lower().replace(" ", "-").replace("@", "-at-")
+
+
+def charts(ranking: Ranking, places: list[int], curves: dict[str, dict[int, float]]) -> list[Chart]:
+    """Those that have a line. ``curves`` are the validation metric by epoch, by run id."""
+    rows = [(place, ranking.rows[place - 1]) for place in places]
+    name = f"valid {ranking.metric}"
+    found = [
+        Chart("Learning curves", "epoch", name, [_learning(*row, curves) for row in rows]),
+        Chart(
+            f"{name} by learning rate",
+            "learning_rate",
+            name,
+            _by_learning_rate(ranking),
+            logarithmic=True,
+        ),
+    ]
+    kept = [(chart, [line for line in chart.lines if len(line.x) > 1]) for chart in found]
+    return [
+        Chart(chart.title, chart.x, chart.y, lines, chart.logarithmic)
+        for chart, lines in kept
+        if lines
+    ]
+
+
+def _learning(place: int, row: Row, curves: dict[str, dict[int, float]]) -> Line:
+    """Over the epochs that all seeds have."""
+    of_seeds = [curves.get(record.run_id, {}) for record in row.records]
+    epochs = sorted(set.intersection(*(set(curve) for curve in of_seeds)))
+    values = np.array([[curve[epoch] for epoch in epochs] for curve in of_seeds])
+    return Line(label(row, place), epochs, values.mean(axis=0).tolist(), _deviation(values))
+
+
+def _by_learning_rate(ranking: Ranking) -> list[Line]:
+    """A line for each model: at each rate its best row, whatever else was searched."""
+    rows = [row for row in ranking.rows if isinstance(value(row, "learning_rate"), int | float)]
+    model = {id(row): row.params.get("model", "unknown") for row in rows}
+    lines = []
+    for name, of_model in groupby(sorted(rows, key=lambda r: model[id(r)]), lambda r: model[id(r)]):
+        best: dict[float, Row] = {}
+        for row in sorted(of_model, key=lambda r: -r.valid[ranking.metric]):
+            best.setdefault(value(row, "learning_rate"), row)
+        rates = sorted(best)
+        lines.append(
+            Line(
+                name,
+                rates,
+                [best[rate].valid[ranking.metric] for rate in rates],
+                [best[rate].deviation("valid", ranking.metric) or 0.0 for rate in rates],
+            )
+        )
+    return lines
+
+
+def _deviation(values: np.ndarray) -> list[float]:
+    if len(values) < 2:
+        return [0.0] * values.shape[1]
+    return values.std(axis=0, ddof=1).tolist()

@@ -1,0 +1,20 @@
+"""Everything that a report is made of, whatever its format."""
+
+from dataclasses import dataclass
+
+from benchmark.charts import Chart
+from benchmark.comparison import Comparison
+from benchmark.ranking import Ranking
+from benchmark.sections import Section
+
+
+@dataclass(frozen=True)
+class Content:
+    title: str
+    """Of the data set."""
+    card: str | None
+    """A link to what describes it."""
+    ranking: Ranking
+    comparison: Comparison | None
+    sections: list[Section]
+    charts: list[Chart]

@@ -1,0 +1,97 @@
+"""The published page, and after it tables and plots as image files."""
+
+import io
+
+from tabulate import tabulate
+
+from benchmark import page
+from benchmark.charts import Chart
+from benchmark.content import Content
+from benchmark.sections import Section
+
+
+def render(content: Content, name: str) -> dict[str, str | bytes]:
+    """NAME.md and its images."""
+    images = {f"{name}-{chart.slug}.png": chart for chart in content.charts}
+    text = page.render(content.ranking, content.title, content.card)
+    for number, section in enumerate(content.sections):
+        text += f"\n{_section(section)}"
+        if number == 0 and images:
+            text += "\n## Plots\n\n"
+            text += "\n".join(f"![{escape(c.title)}]({file})\n" for file, c in images.items())
+    return {f"{name}.md": text, **{file: draw(chart) for file, chart in images.items()}}
+
+
+def without_plots(content: Content) -> str:
+    """For a terminal."""
+    text = page.render(content.ranking, content.title, content.card)
+    return text + "".join(f"\n{_section(section)}" for section in content.sections)
+
+
+def _section(section: Section) -> str:
+    parts = [
+        f"## {escape(section.heading)}",
+        escape(section.text),
+        "\n".join(f"- {escape(point)}" for point in section.points),
+        table(section.table),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(rows: list[dict]) -> str:
+    if not rows:
+        return ""
+    cells = [{escape(name): _cell(name, cell) for name, cell in row.items()} for row in rows]
+    return tabulate(cells, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def _cell(name: str, cell: object) -> str:
+    return _code(cell) if name == "command" else escape(cell)
+
+
+def escape(cell: object) -> str:
+    """Text that stays within its line and cell and is no markup."""
+    text = " ".join(str(cell).split()).replace("&", "&amp;").replace("<", "&lt;")
+    for mark in ("\\", "|", "`", "*", "[", "]"):
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def _code(cell: object) -> str:
+    """A command as code, if it can be one: a code span knows no escapes but the table's own."""
+    text = " ".join(str(cell).split())
+    return escape(text) if "`" in text else "`" + text.replace("|", "\\|") + "`"
+
+
+def draw(chart: Chart) -> bytes:
+    """A PNG that can be read on light and on dark pages."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for line in chart.lines:
+        name = line.name.replace("$", r"\$")  # else mathematics
+        if chart.logarithmic:
+            axes.errorbar(line.x, line.mean, line.deviation, marker="o", capsize=3, label=name)
+        else:
+            (drawn,) = axes.plot(line.x, line.mean, label=name)
+            low, high = (
+                [m + sign * d for m, d in zip(line.mean, line.deviation, strict=True)]
+                for sign in (-1, 1)
+            )
+            axes.fill_between(line.x, low, high, alpha=0.15, color=drawn.get_color(), linewidth=0)
+    if chart.logarithmic:
+        axes.set_xscale("log")
+        ticks = sorted({x for line in chart.lines for x in line.x})
+        axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize="small", frameon=False)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", metadata={"Software": None})
+    return image.getvalue()

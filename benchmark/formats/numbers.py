@@ -1,0 +1,99 @@
+"""A report's numbers, in full precision, for programs: CSV (a row each) and JSON (all of it)."""
+
+import json
+import math
+from dataclasses import asdict
+
+import pandas as pd
+
+from benchmark.comparison import Comparison
+from benchmark.content import Content
+from benchmark.ranking import Ranking, Row, value
+from benchmark.tracking import schema
+
+
+def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
+    """A line for each row of the ranking; parameters, then figures, under the schema's names."""
+    ranking, lines = content.ranking, []
+    for place, row in enumerate(ranking.rows, start=1):
+        found = _row(place, row, ranking, content.comparison)
+        line = {"rank": place, "published": found["published"]}
+        line |= {name: value(row, name) for name in ["model", *ranking.searched]}
+        line |= {"seeds": len(row.records)}
+        for part in ("valid", "test"):
+            line |= {f"{part}/{metric}": mean for metric, mean in found[part].items()}
+            line |= {f"{part}/{metric} sd": d for metric, d in found[f"{part} deviation"].items()}
+        low, high = found.get("interval") or (None, None)
+        line |= {"interval low": low, "interval high": high}
+        line |= {key: found[key] for key in ("seconds", "parameters", "peak_memory_mb")}
+        line |= {"runs": " ".join(found["runs"])}
+        lines.append(line)
+    return {f"{name}.csv": pd.DataFrame(lines).to_csv(index=False)}
+
+
+def render_json(content: Content, name: str) -> dict[str, str | bytes]:
+    ranking, comparison = content.ranking, content.comparison
+    record = {
+        "dataset": content.title,
+        "metric": ranking.metric,
+        "protocol": ranking.own.tags.get(schema.PROTOCOL),
+        "data_digest": ranking.own.tags.get(schema.DATA_DIGEST),
+        "statistics": ranking.own.statistics,
+        "rows": [
+            _row(place, row, ranking, comparison) for place, row in enumerate(ranking.rows, start=1)
+        ],
+        "warnings": [p for s in content.sections if s.heading == "Warnings" for p in s.points],
+        "not_ranked": [
+            {"run": record.run_id, "name": record.name, "why": why}
+            for record, why in ranking.not_ranked
+        ],
+    }
+    if comparison:
+        beside = comparison.beside_the_first.to_dict("records")
+        record["comparison"] = {
+            "metric": comparison.metric,
+            "test": comparison.test,
+            "correction": "holm",
+            "pairs": [asdict(pair) for pair in comparison.pairs],
+            "beside_the_first": beside,
+            "sections": {
+                section.heading: section.table
+                for section in content.sections
+                if section.heading in ("Cut-offs", "Slices")
+            },
+        }
+    return {f"{name}.json": json.dumps(_finite(record), indent=1, ensure_ascii=False) + "\n"}
+
+
+def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) -> dict:
+    deviations = {
+        part: {name: row.deviation(part, name) for name in getattr(row, part)}
+        for part in ("valid", "test")
+    }
+    found = {
+        "rank": place,
+        "published": row.published,
+        "params": {name: value(row, name) for name in sorted(row.params)},
+        "seeds": [value(record, "seed") for record in row.records],
+        "valid": row.valid,
+        "valid deviation": deviations["valid"],
+        "test": row.test,
+        "test deviation": deviations["test"],
+        "seconds": row.seconds,
+        "parameters": row.metric("parameters"),
+        "peak_memory_mb": row.metric("peak_memory_mb"),
+        "runs": [record.run_id for record in row.records],
+    }
+    if comparison and place in comparison.places:
+        found |= {"interval": comparison.intervals[place]}
+        found |= {"better_than": comparison.beaten_by(place)}
+    return found
+
+
+def _finite(found):
+    """JSON has no NaN."""
+    if isinstance(found, dict):
+        return {key: _finite(part) for key, part in found.items()}
+    if isinstance(found, list | tuple):
+        return [_finite(part) for part in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found

@@ -1,0 +1,35 @@
+"""The run that holds an experiment's report, so that it opens in the MLflow UI."""
+
+import tempfile
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from benchmark.tracking import record, schema
+from benchmark.tracking.server import TrackingError
+
+
+def log_report(client: MlflowClient, experiment: str, files: dict[str, str | bytes]) -> str:
+    """Keep the files in the experiment's one run for reports; its id.
+
+    Raises TrackingError if the server does not take them.
+    """
+    try:
+        where = client.get_experiment_by_name(experiment).experiment_id
+        found = record.search(client, where, f"tags.{schema.REPORT} LIKE '%'")
+        if found:
+            run_id = found[0].info.run_id
+        else:
+            run = client.create_run(where, run_name="report", tags={schema.REPORT: experiment})
+            run_id = run.info.run_id
+            client.set_terminated(run_id)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                data = content.encode() if isinstance(content, str) else content
+                Path(folder, name).write_bytes(data)
+            client.log_artifacts(run_id, folder)
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrackingError(f"experiment {experiment!r} cannot keep the report: {reason}") from None
+    return run_id
