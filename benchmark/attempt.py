@@ -6,7 +6,8 @@ import click
 from tqdm import tqdm
 
 from benchmark import checkpoint, tracking
-from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
+from benchmark.metrics import SELECTION_METRIC
+from benchmark.trainer import Epoch, Trainer
 from datasets import Sequences, Spec
 
 Prune = Callable[[int, float], bool]

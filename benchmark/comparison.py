@@ -134,7 +134,7 @@ def compare(
 ) -> Comparison | None:
     """The leading rows whose trials all logged their ``tables`` of test ranks, by run id.
 
-    None if fewer than two did. Raises ValueError if two are not of the same users and targets.
+    None if none did. Raises ValueError if two are not of the same users and targets.
     """
     places, ranks, users = [], [], None
     for place in leading(ranking):
@@ -156,7 +156,7 @@ def compare(
         users = max([users, *of_row], key=lambda table: table.shape[1])
         places.append(place)
         ranks.append(np.stack([table["rank"].to_numpy() for table in of_row]))
-    if len(places) < 1:
+    if not places:
         return None
     return Comparison(metric, test, places, ranks, users.drop(columns="rank"))
 

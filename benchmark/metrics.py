@@ -8,6 +8,7 @@ mrr = [r <= k] / r, ndcg = [r <= k] / log2(r + 1), precision = [r <= k] / k.
 import numpy as np
 
 K = 10  # the protocol's cut-off
+SELECTION_METRIC = "ndcg@10"  # on validation: the best epoch has the highest
 
 
 def hit(ranks: np.ndarray, k: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from tqdm import tqdm
 
 from benchmark.metrics import NAMES
 from benchmark.ranking import Ranking, Row, value
-from models import MODELS
+from benchmark.tracking import Record, schema
 
 
 def render(ranking: Ranking, title: str, card: str | None) -> str:
@@ -40,8 +40,17 @@ def _link(text: str, target: str | None) -> str:
 
 
 def _models(ranking: Ranking) -> str:
-    names = dict.fromkeys(record.params.get("model", "unknown") for record in ranking.records)
-    return ", ".join(_link(name, getattr(MODELS.get(name), "link", None)) for name in names)
+    of_model = {record.params.get("model", "unknown"): record for record in ranking.records}
+    return ", ".join(_link(name, _model_link(record)) for name, record in of_model.items())
+
+
+def _model_link(record: Record) -> str | None:
+    """As logged; of runs that others logged, as the model of that name has it."""
+    if schema.MODEL_LINK in record.tags:
+        return record.tags[schema.MODEL_LINK]
+    from models import MODELS  # and with them torch, which takes longer than all the rest
+
+    return getattr(MODELS.get(record.params.get("model")), "link", None)
 
 
 def _time_cost(ranking: Ranking) -> float:

@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from benchmark import search, space
 from benchmark.executors import Executor, Task
+from benchmark.metrics import SELECTION_METRIC
 from benchmark.search import Point, Pruner
 from benchmark.settings import Settings
 from benchmark.space import Choice, Space, SpaceError, Value
 from benchmark.tracking import Sweep, SweptTrial, TrackingError
-from benchmark.trainer import SELECTION_METRIC
 from datasets import Sequences, Spec
 
 LARGEST_GRID = 10_000  # points

@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 import yaml
 
-from benchmark import cli
+from benchmark import options
 from benchmark.settings import Settings
 
 Value = str | int | float
@@ -169,7 +169,7 @@ def _checked(name: str, value: Value) -> Value:
             raise ValueError(f"{value} is no integer")
         value = int(value)
     try:
-        return cli.option_type(setting).convert(value, None, None)
+        return options.option_type(setting).convert(value, None, None)
     except click.BadParameter as error:
         raise ValueError(error.message) from None
 

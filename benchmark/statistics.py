@@ -6,7 +6,6 @@ https://doi.org/10.1145/1321440.1321528.
 """
 
 import numpy as np
-from scipy import stats
 
 RESAMPLES = 2_000
 FLIPS = 10_000
@@ -18,8 +17,10 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, 
 
     All rows have the same resamples, always the same ones.
     """
-    if values.shape[1] < 2:
+    if len(values) == 0 or values.shape[1] < 2:
         return np.full(len(values), np.nan), np.full(len(values), np.nan)
+    from scipy import stats  # loads slowly, and not every report needs it
+
     found = stats.bootstrap(
         (values,),
         np.mean,
@@ -35,6 +36,8 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, 
 
 def t_test(differences: np.ndarray) -> np.ndarray:
     """Two-sided p that the mean of each row is 0, [pairs, users] -> [pairs]. Student's, paired."""
+    from scipy import stats
+
     p = np.ones(len(differences))
     differ = np.ptp(differences, axis=1) > 0
     p[differ] = stats.ttest_1samp(differences[differ], 0.0, axis=1).pvalue

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import datasets
-from benchmark import cli, executors, search, space, tracking
+from benchmark import cli, executors, options, search, space, tracking
 from benchmark.plan import Definition, Plan
 from benchmark.space import Choice
 
@@ -54,7 +54,7 @@ from benchmark.space import Choice
 @click.option("--cpus-per-trial", type=click.FloatRange(0), default=1, help="With ray.")
 @click.option("--gpus-per-trial", type=click.FloatRange(0), default=0, help="With ray; 0.5: half.")
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
-@cli.setting_options
+@options.setting_options
 @click.pass_context
 def sweep(
     context: click.Context,
@@ -74,8 +74,8 @@ def sweep(
 
     SPACE is a hyper.test or YAML file. Settings that it does not search are given as options.
     """
-    given = cli.given(context, values)
-    cli.settings(given)
+    given = options.given(context, values)
+    options.settings(given)
     searched = space.read(space_file)
     choices = all(isinstance(dimension, Choice) for dimension in searched.values())
     method = method or ("grid" if choices else "tpe")
@@ -89,7 +89,7 @@ def sweep(
     definition.check()
     client = tracking.connect()
     data = spec, sequences = datasets.load(definition.base.dataset, data_dir)
-    cli.describe(spec, sequences)
+    options.describe(spec, sequences)
     click.echo("\n".join(space.lines(searched)))
     if executor == "ray":
         workplace = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)

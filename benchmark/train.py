@@ -12,13 +12,13 @@ from dataclasses import replace
 import click
 
 import datasets
-from benchmark import attempt, checkpoint, cli, tracking, workers
+from benchmark import attempt, checkpoint, cli, options, tracking, workers
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer
 
 
 @click.command(context_settings=cli.CONTEXT)
-@cli.setting_options
+@options.setting_options
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
 @click.option("--resume", metavar="RUN_ID", help="Go on with that trial, with its own settings.")
 @click.pass_context
@@ -28,13 +28,13 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     The trial becomes a run of the experiment that is named after the data set, unless
     `mlflow run --experiment-name` names another.
     """
-    given = cli.given(context, values)
+    given = options.given(context, values)
     client = tracking.connect()
     if resume:
         trial, settings, last = tracking.resume(client, resume)
         settings = _resumed_settings(settings, given)
     else:
-        settings = cli.settings(given)
+        settings = options.settings(given)
     spec, sequences = datasets.load(settings.dataset, data_dir)
     first = workers.rank() == 0
     bar = attempt.batch_bar if first else None
@@ -45,7 +45,7 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
             trainer.restore(*checkpoint.load(last))
     if not first:
         return trainer.finish()
-    cli.describe(spec, sequences)
+    options.describe(spec, sequences)
     if resume:
         tracking.leave_note(client, "trial", trial.run)
     else:

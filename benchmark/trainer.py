@@ -24,20 +24,20 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 import models
 from benchmark import workers
 from benchmark.batches import TrainingBatches, within
+from benchmark.errors import UserError
 from benchmark.evaluation import rank_targets
 from benchmark.memory import return_free_memory
-from benchmark.metrics import means
+from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.optimizer import Optimizers
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings
     from datasets.sequences import Sequences, Split, Targets
 
-SELECTION_METRIC = "ndcg@10"
 STEPS_PER_TRIM = 128
 
 
-class TrainingError(RuntimeError):
+class TrainingError(UserError):
     """Training cannot go on. The message says why, and what to try."""
 
 

@@ -4,32 +4,34 @@ One trial is one MLflow run; a report is a query over runs. The names in ``schem
 anyone may log runs that the report can rank.
 """
 
-from benchmark.tracking.launcher import leave_note
-from benchmark.tracking.record import Record, curves, ranks, records
-from benchmark.tracking.report import log_report
-from benchmark.tracking.server import TrackingError, connect
-from benchmark.tracking.status import TakenOver, Terminated, has_ended
-from benchmark.tracking.sweep import Sweep, SweepRecord, SweptTrial, open_sweep, sweep_record
-from benchmark.tracking.trial import Trial, resume, start
+from importlib import import_module
 
-__all__ = [
-    "Record",
-    "Sweep",
-    "SweepRecord",
-    "SweptTrial",
-    "TakenOver",
-    "Terminated",
-    "TrackingError",
-    "Trial",
-    "connect",
-    "curves",
-    "has_ended",
-    "leave_note",
-    "log_report",
-    "open_sweep",
-    "ranks",
-    "records",
-    "resume",
-    "start",
-    "sweep_record",
-]
+_HOME = {
+    "Record": "record",
+    "Sweep": "sweep",
+    "SweepRecord": "sweep_reading",
+    "SweptTrial": "sweep",
+    "TakenOver": "status",
+    "Terminated": "status",
+    "TrackingError": "server",
+    "Trial": "trial",
+    "connect": "server",
+    "curves": "record",
+    "has_ended": "status",
+    "leave_note": "launcher",
+    "log_report": "report",
+    "open_sweep": "sweep",
+    "ranks": "record",
+    "records": "record",
+    "resume": "trial",
+    "start": "trial",
+    "sweep_record": "sweep_reading",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a name when it is asked for: to read records takes no torch, which loads slowly."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

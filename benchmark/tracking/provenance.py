@@ -15,6 +15,7 @@ from benchmark.evaluation import protocol
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from datasets import Sequences, Spec
+from models import MODELS
 
 
 def tags(settings: Settings, spec: Spec, sequences: Sequences) -> dict[str, str]:
@@ -25,6 +26,7 @@ def tags(settings: Settings, spec: Spec, sequences: Sequences) -> dict[str, str]
         schema.COMMAND: settings.command(),
         schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         schema.GIT_COMMIT: _git_commit(),
+        schema.MODEL_LINK: getattr(MODELS[settings.model], "link", ""),
         schema.DATASET_TITLE: spec.title,
         schema.DATASET_CARD: spec.card or "",
         schema.SYNTHETIC: str(spec.synthetic is not None).lower(),

@@ -24,6 +24,7 @@ GIT_COMMIT = "git_commit"  # ends in + if files were changed since
 HOST = "host"
 DEVICE = "device"
 DATASET_TITLE = "dataset_title"
+MODEL_LINK = "model_link"  # the page that describes the model
 DATASET_CARD = "dataset_card"  # the page that describes the data set
 SYNTHETIC = "synthetic"  # true if the data are not real
 FAILURE = "failure"  # why a trial did not finish

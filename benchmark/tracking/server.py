@@ -8,8 +8,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from benchmark.errors import UserError
 
-class TrackingError(RuntimeError):
+
+class TrackingError(UserError):
     """The tracking server cannot do what is asked. The message says what, where and why."""
 
 

@@ -1,12 +1,10 @@
 """A sweep: a run, and the runs of its trials nested in it. They are its only state."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 from mlflow import MlflowClient
@@ -16,12 +14,13 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, record, schema, status
 from benchmark.tracking.heartbeat import Heart
 from benchmark.tracking.server import TrackingError
+from benchmark.tracking.sweep_reading import children, stored_definition
 from benchmark.tracking.trial import Trial, experiment_id
-from benchmark.trainer import SELECTION_METRIC
 from datasets import Sequences, Spec
 
 
@@ -55,23 +54,6 @@ class SweptTrial:
         return valid[SELECTION_METRIC] if valid and self.record.status == "FINISHED" else None
 
 
-@dataclass(frozen=True)
-class SweepRecord:
-    """A sweep as it is on record."""
-
-    name: str
-    space: list[str]
-    """What it searches, in the lines of a hyper.test."""
-    ended: int
-    """Trials that finished, failed or were pruned."""
-    seconds: float
-    """In which somebody worked on it."""
-
-    @property
-    def searched(self) -> list[str]:
-        return [line.split()[0] for line in self.space]
-
-
 class Sweep:
     """The sweep that this process works on."""
 
@@ -98,7 +80,7 @@ class Sweep:
 
     def trials(self) -> list[SweptTrial]:
         """All trials that have been started, whatever became of them."""
-        return [_swept(run) for run in _children(self.client, self.run)]
+        return [_swept(run) for run in children(self.client, self.run)]
 
     def trial(self, run_id: str) -> SweptTrial:
         return _swept(self.client.get_run(run_id))
@@ -176,23 +158,9 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
     return Sweep(client, run), False
 
 
-def sweep_record(client: MlflowClient, trials: list[record.Record]) -> SweepRecord | None:
-    """The sweep to which all of these trials belong, if there is one."""
-    parents = {trial.tags.get(MLFLOW_PARENT_RUN_ID) for trial in trials}
-    if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
-        return None
-    run = client.get_run(parents.pop())
-    return SweepRecord(
-        run.data.tags[schema.SWEEP],
-        _definition(client, run)["space"],
-        sum(child.info.status in status.ENDED for child in _children(client, run)),
-        run.data.metrics.get("sweep_seconds", 0.0),
-    )
-
-
 def close_trials(client: MlflowClient, sweep: Run, why: str) -> None:
     """End what nobody works on any more."""
-    for run in _children(client, sweep):
+    for run in children(client, sweep):
         if run.info.status in ("RUNNING", "SCHEDULED"):
             status.end(client, run.info.run_id, "KILLED", why)
 
@@ -209,7 +177,7 @@ def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
 
 def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> None:
     try:
-        theirs = _definition(client, run)
+        theirs = stored_definition(client, run)
     except (MlflowException, OSError):  # cut off before it was written: no trial had been started
         client.log_text(run.info.run_id, _dump(definition), schema.SWEEP_FILE)
         return
@@ -223,12 +191,6 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
             )
 
 
-def _definition(client: MlflowClient, run: Run) -> dict:
-    with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE, folder)
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-
-
 def _dump(definition: dict) -> str:
     return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True)
 
@@ -237,11 +199,6 @@ def _sweeps(client: MlflowClient, where: str) -> list[Run]:
     """The runs of sweeps in an experiment, oldest first."""
     runs = record.search(client, where, f"tags.{schema.HEARTBEAT} LIKE '%'")
     return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
-
-
-def _children(client: MlflowClient, sweep: Run) -> list[Run]:
-    where = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{sweep.info.run_id}'"
-    return record.search(client, sweep.info.experiment_id, where)
 
 
 def _swept(run: Run) -> SweptTrial:

@@ -18,12 +18,12 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark import checkpoint
 from benchmark.memory import peak_memory
-from benchmark.metrics import means
+from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.ranks import rank_table
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema, status
 from benchmark.tracking.server import TrackingError
-from benchmark.trainer import SELECTION_METRIC, Epoch, Trainer
+from benchmark.trainer import Epoch, Trainer
 from datasets import Sequences, Spec
 
 

@@ -1,0 +1,5 @@
+"""What goes wrong by no fault of this code."""
+
+
+class UserError(RuntimeError):
+    """For the user to mend: the message is one line that says what, where and what to do."""

@@ -1,0 +1,245 @@
+"""Reports that compare trials user by user, from ranks that anyone may have logged."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Metric, Param, RunTag
+
+from benchmark.metrics import NAMES, means, per_user
+from tests.benchmark.test_report import rows
+
+USERS = 400
+
+
+def log(store, model, ranks, experiment="e", seed=1, link=None, items=None, extra=True, **tags):
+    """A finished run whose test ranks these are; on validation it has the same metrics."""
+    found = store.get_experiment_by_name(experiment)
+    where = found.experiment_id if found else store.create_experiment(experiment)
+    run = store.create_run(where, run_name=f"{model} {seed}").info.run_id
+    tags = {"data_digest": "d1", "protocol": "leave-one-out; ties rank last"} | tags
+    metrics = {
+        f"{part}/{name.replace('@', '_at_')}": value
+        for part in ("best_valid", "test")
+        for name, value in means(ranks).items()
+    }
+    metrics |= {"best_epoch": 2, "last_epoch": 3, "trial_seconds": 1.5, "parameters": 1234}
+    params = {"model": model, "learning_rate": 0.1, "seed": seed}
+    store.log_batch(
+        run,
+        metrics=[Metric(k, v, 1, 1) for k, v in metrics.items()]
+        + [Metric("valid/ndcg_at_10", means(ranks)["ndcg@10"] * e / 3, 1, e) for e in (1, 2, 3)],
+        params=[Param(k, str(v)) for k, v in params.items()],
+        tags=[RunTag(k, v) for k, v in tags.items()],
+    )
+    n = np.arange(len(ranks))
+    table = {"user": n.astype(str), "item": n.astype(str) if items is None else items}
+    table |= {"rank": ranks}
+    if extra:
+        table |= {"history": 3 + n % 7, "popularity": n // 2, "repeated": n % 4 == 0}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "test.parquet")
+        pd.DataFrame(table).to_parquet(path)
+        store.log_artifact(run, path, "ranks")
+    store.set_terminated(run)
+    return run
+
+
+@pytest.fixture
+def report(run_command):
+    return lambda *options: run_command("python", "-m", "benchmark.report", *options)
+
+
+@pytest.fixture
+def ranks():
+    """Of a good, an equally good and a bad model."""
+    rng = np.random.default_rng(0)
+    good = rng.integers(1, 30, USERS)
+    return {"Good": good, "Twin": rng.permutation(good), "Bad": good + 15}
+
+
+def as_json(report, here, *options):
+    done = report(*(options or ("--experiment", "e")), "--format", "json", "--no-log")
+    assert done.returncode == 0, done.stderr
+    return json.loads(next((here / "reports").glob("*.json")).read_text())
+
+
+def test_rows_are_compared_user_by_user(report, store, here, ranks):
+    for model, found in ranks.items():
+        for seed in (1, 2):
+            log(store, model, found if seed == 1 else np.roll(found, 0), seed=seed)
+    content = as_json(report, here)
+    by_model = {row["params"]["model"]: row for row in content["rows"]}
+    places = {model: row["rank"] for model, row in by_model.items()}
+    assert places["Bad"] == 3
+    for model, found in ranks.items():
+        low, high = by_model[model]["interval"]
+        assert low < means(found)["ndcg@10"] < high
+        assert by_model[model]["better_than"] == ([] if model == "Bad" else [3])
+    pairs = {frozenset((p["better"], p["worse"])): p["p"] for p in content["comparison"]["pairs"]}
+    assert len(pairs) == 3
+    assert pairs[frozenset((1, 2))] > 0.5
+    assert pairs[frozenset((places["Good"], 3))] < 1e-6
+
+    values = {model: per_user(found, "ndcg@10") for model, found in ranks.items()}
+    first = content["rows"][0]["params"]["model"]
+    beside = {row["place"]: row for row in content["comparison"]["beside_the_first"]}
+    difference = values[first] - values["Bad"]
+    assert beside[3]["difference"] == pytest.approx(difference.mean())
+    assert beside[3]["win"] == pytest.approx((difference > 0).mean())
+    assert beside[3]["tie"] == pytest.approx((difference == 0).mean())
+    assert beside[3]["loss"] == pytest.approx((difference < 0).mean())
+
+
+def test_any_cut_off_and_any_part_of_the_users(report, store, here, ranks):
+    for model in ("Good", "Bad"):
+        log(store, model, ranks[model])
+    content = as_json(report, here, "--experiment", "e", "--k", "3,1")
+    cut_offs = {row["metric"]: row for row in content["comparison"]["sections"]["Cut-offs"]}
+    assert list(cut_offs) == ["recall@1", "recall@3", "mrr@1", "mrr@3", "ndcg@1", "ndcg@3"]
+    for metric, row in cut_offs.items():
+        for name, model in (("1 Good", "Good"), ("2 Bad", "Bad")):
+            assert row[name] == f"{per_user(ranks[model], metric).mean():.4f}"
+    slices = content["comparison"]["sections"]["Slices"]
+    for by, users in (("history length", USERS), ("target popularity", USERS), ("target", USERS)):
+        assert sum(int(row["users"]) for row in slices if row["by"] == by) == users
+    (repeated,) = [row for row in slices if row["part"] == "repeated"]
+    expected = per_user(ranks["Good"][::4], "ndcg@10").mean()
+    assert (repeated["users"], repeated["1 Good"]) == ("100", f"{expected:.4f}")
+
+
+@pytest.mark.parametrize("test", ["t", "randomisation"])
+def test_the_table_says_what_is_better_than_what(report, store, here, ranks, test):
+    for model in ("Good", "Bad"):
+        log(store, model, ranks[model])
+    done = report("--experiment", "e", "--test", test)
+    assert done.returncode == 0, done.stderr
+    text = (here / "reports/e.md").read_text()
+    (table,) = [found for found in text.split("## ") if found.startswith("Trials")]
+    head, _, good, bad = rows(table)
+    assert good[head.index("better than")] == "2"
+    assert bad[head.index("better than")] == ""
+    assert f"paired tests over users ({test}; Holm's correction for 1 pairs)" in table
+    assert good[head.index("parameters")] == "1,234"
+
+
+def test_runs_without_ranks_are_ranked_and_not_compared(report, store, here, ranks):
+    log(store, "Good", ranks["Good"], extra=False)
+    content = as_json(report, here)
+    assert content["comparison"]["sections"] == {
+        "Cut-offs": content["comparison"]["sections"]["Cut-offs"]
+    }
+
+
+def test_ranks_of_other_targets_are_not_compared(report, store, ranks):
+    first = log(store, "Good", ranks["Good"])
+    second = log(store, "Bad", ranks["Bad"], items=np.array(["x"] * USERS))
+    done = report("--experiment", "e")
+    assert done.returncode == 1
+    assert f"runs {second} and {first} say that they have the same data" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_several_experiments_make_one_ranking(report, store, here, ranks):
+    log(store, "Good", ranks["Good"], experiment="one")
+    log(store, "Bad", ranks["Bad"], experiment="two")
+    done = report("--experiment", "two", "--experiment", "one")
+    assert done.returncode == 0, done.stderr
+    assert [row[1] for row in rows(done.stdout)[2:]] == ["Good", "Bad"]
+    assert "report written to reports/two-one.md" in done.stdout
+    for name in ("one", "two"):
+        (kept,) = store.search_runs(
+            [store.get_experiment_by_name(name).experiment_id], "tags.report LIKE '%'"
+        )
+        files = {file.path for file in store.list_artifacts(kept.info.run_id)}
+        assert "two-one.md" in files
+        assert "two-one-learning-curves.png" in files
+
+
+@pytest.mark.parametrize(
+    ("other", "field"),
+    [
+        ({"data_digest": "d2"}, "other data_digest: d2 instead of d1"),
+        (
+            {"protocol": "temporal; ties rank last"},
+            "other protocol: temporal instead of leave-one-out",
+        ),
+    ],
+)
+def test_other_data_or_another_protocol_is_refused_and_named(report, store, ranks, other, field):
+    log(store, "Good", ranks["Good"], experiment="one")
+    log(store, "Twin", ranks["Twin"], experiment="one")
+    log(store, "Bad", ranks["Bad"], experiment="two", **other)
+    done = report("--experiment", "one", "--experiment", "two")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: two cannot be compared with one: {field}\n"
+
+
+def test_the_report_run_is_reused_and_never_ranked(report, store, here, ranks):
+    log(store, "Good", ranks["Good"])
+    for form in ("markdown", "html", "csv", "json", "latex"):
+        done = report("--experiment", "e", "--format", form)
+        assert done.returncode == 0, done.stderr
+    assert len(rows(done.stdout)) == 3
+    assert "not ranked" not in done.stdout
+    where = store.get_experiment_by_name("e").experiment_id
+    (kept,) = store.search_runs([where], "tags.report LIKE '%'")
+    files = {Path(file.path).suffix for file in store.list_artifacts(kept.info.run_id)}
+    assert files == {".md", ".png", ".html", ".csv", ".json", ".tex"}
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "json"])
+def test_what_came_from_a_run_is_text_in_every_format(report, store, here, ranks, form):
+    nasty = "<script>alert(1)</script>|`x`*&_%$[a](b)\n\\end{tabular}"
+    log(store, nasty, ranks["Good"], device=nasty, command=nasty)
+    log(store, "Bad", ranks["Bad"])
+    done = report("--experiment", "e", "--format", form, "--output", "out")
+    assert done.returncode == 0, done.stderr
+    text = (here / "out").read_text()
+    if form == "markdown":
+        tables = text.split("## Trials")[1]
+        assert "<script>" not in tables
+        widths = {line.replace("\\|", "").count("|") for line in tables.split("##")[0].splitlines()}
+        assert len(widths - {0}) == 1
+    elif form == "latex":
+        assert "<script>" not in text.split("\\midrule")[1].replace("\\ensuremath{<}script", "")
+        assert text.count("\\end{tabular}") == 1
+    elif form == "csv":
+        assert pd.read_csv(here / "out")["model"].tolist()[0] == nasty
+    else:
+        assert json.loads(text)["rows"][0]["params"]["model"] == nasty
+
+
+def test_the_csv_has_the_figures_in_full(report, store, here, ranks):
+    run = log(store, "Good", ranks["Good"])
+    assert report("--experiment", "e", "--format", "csv").returncode == 0
+    (line,) = pd.read_csv(here / "reports/e.csv").to_dict("records")
+    for name in NAMES:
+        assert line[f"test/{name}"] == means(ranks["Good"])[name]
+    assert (line["rank"], line["runs"], line["parameters"]) == (1, run, 1234)
+
+
+def test_cut_offs_that_are_none_are_refused(report, store, ranks):
+    log(store, "Good", ranks["Good"])
+    for k in ("0,1", "ten", ""):
+        done = report("--experiment", "e", "--k", k)
+        assert done.returncode == 2
+        assert "is no list of whole numbers from 1, such as 1,5,10" in done.stderr
+
+
+def test_warnings_are_said(report, store, here, ranks):
+    log(store, "Good", ranks["Good"], git_commit="a" * 40 + "+", device="CPU")
+    log(store, "Bad", ranks["Bad"], git_commit="b" * 40, device="GPU")
+    warnings = " ".join(as_json(report, here)["warnings"])
+    for text in (
+        "Row 1: the code had changes that were not committed.",
+        "Rows 1, 2: one seed:",
+        "Trials ran on 2 commits",
+        "Trials ran on 2 devices",
+        "Leave-one-out splits each user's own time line",
+    ):
+        assert text in warnings
+    assert "the best epoch is the last" not in warnings

@@ -1,0 +1,78 @@
+"""Intervals and tests, against scipy's and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from benchmark.statistics import FLIPS, holm, interval, randomisation, t_test
+
+
+@pytest.fixture
+def results():
+    """Two systems' reciprocal ranks of 12 users, and the same ones again."""
+    rng = np.random.default_rng(3)
+    a, b = 1 / rng.integers(1, 9, (2, 12))
+    return np.stack([a - b, b - a, a * 0]), a, b
+
+
+def test_randomisation_is_scipys_exact_test(results):
+    differences, a, b = results
+    exact = stats.permutation_test(
+        (a, b), lambda x, y: (x - y).mean(), permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    found = randomisation(differences)
+    error = 4 * np.sqrt(exact * (1 - exact) / FLIPS)  # four standard errors of a share of FLIPS
+    assert found[:2] == pytest.approx([exact, exact], abs=error)
+    assert found[2] == 1.0
+
+
+def test_t_is_scipys_paired_test_and_no_difference_is_no_evidence(results):
+    differences, a, b = results
+    expected = stats.ttest_rel(a, b).pvalue
+    assert t_test(differences).tolist() == pytest.approx([expected, expected, 1.0])
+
+
+def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(2, 4000))
+    noise[0] += 0.2
+    noise[1] -= noise[1].mean()
+    for test in (t_test, randomisation):
+        there, absent = test(noise)
+        assert there < 0.001
+        assert absent > 0.9
+
+
+def test_holm_by_hand():
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_is_between_none_and_bonferroni_and_keeps_the_order(p):
+    p = np.array(p)
+    corrected = holm(p)
+    assert (corrected >= p).all()
+    assert (corrected <= np.minimum(p * len(p), 1)).all()
+    assert (np.diff(corrected[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+def test_an_interval_is_that_of_the_mean():
+    """Of many values it is the normal distribution's: mean +- 1.96 standard errors."""
+    rng = np.random.default_rng(0)
+    values = rng.exponential(size=(2, 3000))
+    low, high = interval(values)
+    error = values.std(axis=1) / np.sqrt(values.shape[1])
+    assert low == pytest.approx(values.mean(axis=1) - 1.96 * error, abs=0.25 * error.max())
+    assert high == pytest.approx(values.mean(axis=1) + 1.96 * error, abs=0.25 * error.max())
+    again, _ = interval(values[1:])
+    assert again == pytest.approx(low[1:])
+
+
+def test_one_user_has_no_interval():
+    low, high = interval(np.array([[0.5], [0.25]]))
+    assert np.isnan([*low, *high]).all()
