@@ -25,7 +25,7 @@ def attempt(
     trial, settings, last = tracking.resume(client, run_id)
     try:
         with trial.ends():
-            trial.check_data(sequences)
+            trial.check_data(spec, sequences)
             trainer = Trainer(settings, sequences, spec.split_of(sequences), batch_bar)
             if last:
                 trainer.restore(*checkpoint.load(last))

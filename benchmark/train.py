@@ -40,7 +40,7 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     bar = attempt.batch_bar if first else None
     trainer = Trainer(settings, sequences, spec.split_of(sequences), bar)
     if resume:
-        trial.check_data(sequences)
+        trial.check_data(spec, sequences)
         if last:  # else it was cut off in its first epoch, and starts anew
             trainer.restore(*checkpoint.load(last))
     if not first:

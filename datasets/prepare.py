@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from datasets.errors import DataError
 from datasets.sequences import Sequences, from_interactions
 
 CACHE = source.DEFAULT_FOLDER / "prepared"
-VERSION = 1  # to be raised when the same file and spec would give other sequences
+VERSION = 2  # to be raised when the same file and spec would give other sequences
 
 
 def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Spec, Sequences]:
@@ -57,8 +57,10 @@ def prepare(
         wanted = json.dumps(asdict(described.filters))
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     sequences = from_interactions(kept)
-    if not len(described.split_of(sequences).test.users):
-        raise DataError(f"{where}: no user has three interactions or more: nothing to evaluate")
+    try:
+        described.split_of(sequences)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
     return sequences
 
 
@@ -98,9 +100,7 @@ def _restore(cached: Path) -> Sequences | None:
     """The cached sequences, or None if there are none or they are not what was stored."""
     try:
         with np.load(cached, allow_pickle=False) as arrays:
-            sequences = Sequences(
-                *(arrays[name] for name in ("items", "offsets", "user_ids", "item_ids"))
-            )
+            sequences = Sequences(*(arrays.get(field.name) for field in fields(Sequences)))
             return sequences if str(arrays["digest"]) == sequences.digest else None
     except Exception:  # a missing or damaged cache is no error: the data are prepared again
         return None
@@ -111,14 +111,10 @@ def _store(sequences: Sequences, cached: Path) -> None:
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=cached.parent, suffix=".tmp", delete=False) as out:
-            np.savez(
-                out,
-                items=sequences.items,
-                offsets=sequences.offsets,
-                user_ids=sequences.user_ids,
-                item_ids=sequences.item_ids,
-                digest=np.array(sequences.digest),
-            )
+            arrays = {field.name: getattr(sequences, field.name) for field in fields(Sequences)}
+            if sequences.timestamps is None:
+                del arrays["timestamps"]  # numpy would have to pickle it
+            np.savez(out, **arrays, digest=np.array(sequences.digest))
         os.replace(out.name, cached)
     except OSError as error:
         print(f"{cached}: not cached, the next run prepares the data again: {error}")

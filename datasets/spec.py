@@ -7,11 +7,11 @@ import yaml
 
 from datasets.errors import DataError
 from datasets.readers import FORMATS
-from datasets.sequences import Split, leave_one_out
+from datasets.sequences import Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
 FOLDER = Path(__file__).parent
-SPLITS = {"leave-one-out": leave_one_out}
+SPLITS = {"leave-one-out": leave_one_out, "temporal": temporal}
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Spec:
     links: tuple[str, ...] = ()
 
     def split_of(self, sequences) -> Split:
+        """Raises DataError if these data cannot be split so, or nobody would be evaluated."""
         return SPLITS[self.split](sequences)
 
 

@@ -22,7 +22,7 @@ def tags(settings: Settings, spec: Spec, sequences: Sequences) -> dict[str, str]
     """The tags of ``schema`` for a trial that is started now, by this process."""
     return {
         schema.DATA_DIGEST: sequences.digest,
-        schema.PROTOCOL: f"{spec.split}; {protocol(settings.history)}",
+        schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol(settings.history)}",
         schema.COMMAND: settings.command(),
         schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         schema.GIT_COMMIT: _git_commit(),
@@ -41,12 +41,13 @@ def machine(device: torch.device) -> dict[str, str]:
 def data(spec: Spec, sequences: Sequences) -> DatasetInput:
     """What `mlflow.log_input` would log; the statistics are its profile."""
     sources = [source.url or source.file for source in spec.sources]
+    not_evaluated = spec.split_of(sequences).users_not_evaluated
     dataset = Dataset(
         name=spec.name,
         digest=sequences.digest,
         source_type="code" if spec.synthetic else "http",
         source=json.dumps({"url": sources}),
-        profile=json.dumps(sequences.statistics),
+        profile=json.dumps(sequences.statistics | {"users_not_evaluated": not_evaluated}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 

@@ -68,13 +68,19 @@ class Trial:
         tags = [RunTag(key, value) for key, value in provenance.machine(device).items()]
         self.client.log_batch(self.run_id, tags=tags)
 
-    def check_data(self, sequences: Sequences) -> None:
-        """Raises TrackingError if these are not the data that the trial was started on."""
+    def check_data(self, spec: Spec, sequences: Sequences) -> None:
+        """Raises TrackingError if these are not the data, split as they were when it started."""
         before = self.run.data.tags.get(schema.DATA_DIGEST)
         if before != sequences.digest:
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started on data with digest "
                 f"{before}, these have {sequences.digest}"
+            )
+        before, now = self.run.data.tags.get(schema.PROTOCOL, ""), spec.split_of(sequences).name
+        if not before.startswith(f"{now};"):
+            raise TrackingError(
+                f"run {self.run_id} cannot be resumed: it was started with the protocol {before}, "
+                f"the data set's split is now {now}"
             )
 
     def log_epoch(self, epoch: Epoch) -> None:

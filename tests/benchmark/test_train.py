@@ -192,6 +192,12 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train, store, here):
     done = train("--resume", run.info.run_id, "--seed", "9")
     assert done.returncode == 2
     assert "seed is 1 in the trial to resume, and stays so" in done.stderr
+    store.set_tag(run.info.run_id, "protocol", "temporal (training before then); and so on")
+    done = train("--resume", run.info.run_id)
+    assert done.returncode == 1
+    assert (
+        "started with the protocol temporal (training before then); and so on, the" in done.stderr
+    )
     store.set_tag(run.info.run_id, "data_digest", "0123")
     done = train("--resume", run.info.run_id)
     assert done.returncode == 1

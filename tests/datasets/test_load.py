@@ -59,7 +59,7 @@ def mirror(here):
 
 
 def test_each_data_set_that_is_shipped_can_be_read():
-    assert spec.names() == ["amazon-books", "beauty", "demo", "ml-100k", "ml-1m"]
+    assert spec.names() == ["amazon-books", "beauty", "demo", "ml-100k", "ml-1m", "ml-1m-temporal"]
     for name in spec.names():
         assert spec.read(name).name == name
 
@@ -226,7 +226,7 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
         ({"filters": {"rating": {"min": "x"}}}, ROWS, "filters.rating should have numbers"),
         ({"title": 5}, ROWS, "title in the file cannot be 5"),
         ({"filters": {"price": 3}}, ROWS, "unknown key 'price' in filters"),
-        ({"split": "random"}, ROWS, "split 'random' is none of leave-one-out"),
+        ({"split": "random"}, ROWS, "split 'random' is none of leave-one-out, temporal"),
     ],
 )
 def test_bad_data_and_bad_specs_are_named(here, changes, rows, message):
@@ -254,14 +254,16 @@ def test_users_with_fewer_than_three_items_are_counted(here):
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text(ROWS + "i1,short,5,1\ni2,short,5,2\n")
     described_as, sequences = datasets.load(name)
-    assert sequences.statistics["users_not_evaluated"] == 1
-    assert len(described_as.split_of(sequences).test.users) == 4
+    split = described_as.split_of(sequences)
+    assert split.users_not_evaluated == 1
+    assert len(split.test.users) == 4
 
 
 @pytest.mark.parametrize(
     ("name", "interactions", "users", "items"),
     [
         ("ml-1m", 834_449, 6_033, 3_123),
+        ("ml-1m-temporal", 834_449, 6_033, 3_123),
         ("ml-100k", 80_393, 939, 1_016),
         ("beauty", 353_962, 40_226, 54_542),
     ],
