@@ -85,10 +85,10 @@ def _published(ranking: Ranking) -> str | None:
 
 
 def _synthetic(ranking: Ranking) -> str | None:
-    if ranking.own.tags.get(schema.SYNTHETIC) == "true":
+    if ranking.own.records[0].tags.get(schema.SYNTHETIC) == "true":
         return "The data are synthetic: these numbers say nothing about real users."
     return None
 
 
 def _protocol(ranking: Ranking) -> str:
-    return ranking.own.tags.get(schema.PROTOCOL, "")
+    return ranking.own.records[0].tags.get(schema.PROTOCOL, "")

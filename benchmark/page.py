@@ -14,14 +14,15 @@ def render(ranking: Ranking, title: str, card: str | None) -> str:
     numbers as `round(x, 4)` prints them, and every space of the original is kept, those at the ends
     of lines too.
     """
+    seconds = _time_cost(ranking)
     sections = "\n\n".join(
         [
             "# Sequential Recommendation",
             f"- **Dataset**: {_link(title, card)}",
             f"- **Model**: {_models(ranking)}",
-            f"- **Time cost**: {_time_cost(ranking):.2f}s/trial",
+            *([] if seconds is None else [f"- **Time cost**: {seconds:.2f}s/trial"]),
             _section("Hyper-parameter searching** (hyper.test)", _search_space(ranking)),
-            _section("Best parameters**", _parameters(ranking.best, ranking, "{}: {}", "\n")),
+            _section("Best parameters**", _best_parameters(ranking)),
             _section("Hyper-parameter logging** (hyper.result)", _trials(ranking)),
             _section("Logging Result**", _logging(ranking)),
         ]
@@ -48,15 +49,15 @@ def _model_link(record: Record) -> str | None:
     """As logged; of runs that others logged, as the model of that name has it."""
     if schema.MODEL_LINK in record.tags:
         return record.tags[schema.MODEL_LINK]
-    from models import MODELS  # and with them torch, which takes longer than all the rest
+    from models import MODELS  # and with them torch, which loads slowly
 
     return getattr(MODELS.get(record.params.get("model")), "link", None)
 
 
-def _time_cost(ranking: Ranking) -> float:
-    """Mean seconds per trial, of those that were timed."""
+def _time_cost(ranking: Ranking) -> float | None:
+    """Mean seconds per trial, of those that were timed; None if none was."""
     seconds = [record.seconds for record in ranking.records if record.seconds is not None]
-    return sum(seconds) / max(1, len(seconds))
+    return sum(seconds) / len(seconds) if seconds else None
 
 
 def _search_space(ranking: Ranking) -> str:
@@ -68,15 +69,24 @@ def _search_space(ranking: Ranking) -> str:
     )
 
 
-def _parameters(row: Row, ranking: Ranking, form: str, separator: str) -> str:
-    return separator.join(form.format(name, value(row, name)) for name in ranking.searched)
+def _parameters(row: Row, ranking: Ranking) -> dict[str, int | float | str]:
+    """What was searched; of a published trial as it was written, and in that order."""
+    if row.published:
+        return row.records[0].point
+    return {name: value(row, name) for name in ranking.searched if name in row.params}
+
+
+def _best_parameters(ranking: Ranking) -> str:
+    params = _parameters(ranking.best, ranking)
+    names = [*(ranking.sweep.best if ranking.sweep else []), *params]
+    return "\n".join(f"{name}: {params[name]}" for name in dict.fromkeys(names) if name in params)
 
 
 def _trials(ranking: Ranking) -> str:
     return "\n\n".join(
         "\n".join(
             [
-                _parameters(row, ranking, "{}:{}", ", "),
+                ", ".join(f"{n}:{v}" for n, v in _parameters(row, ranking).items()),
                 "Valid result:",
                 _metrics(row.valid),
                 "Test result:",
@@ -93,24 +103,27 @@ def _metrics(values: dict[str, float]) -> str:
 
 def _logging(ranking: Ranking) -> str:
     best, count = ranking.best, len(ranking.records)
-    seconds = _time_cost(ranking) * count
+    each = _time_cost(ranking)
+    seconds = None if each is None else each * count
     if ranking.sweep:
         count, seconds = ranking.sweep.ended, ranking.sweep.seconds
     score = round(best.valid[ranking.metric], 4)
-    bar = tqdm.format_meter(
-        count,
-        count,
-        seconds,
-        unit="trial",
-        postfix=f"best loss: {-score}",
-    )
-    params = {name: value(best, name) for name in ranking.searched}
+    bars = []
+    if seconds is not None:
+        loss = f"best loss: {-score}"
+        bars = [tqdm.format_meter(count, count, seconds, unit="trial", postfix=loss)]
+    params = {name: _unquoted(value(best, name)) for name in _parameters(best, ranking)}
     result = (
         f"{{'model': {best.params.get('model', 'unknown')!r}, 'best_valid_score': {score}, "
         f"'valid_score_bigger': True, 'best_valid_result': {_ordered(best.valid)}, "
         f"'test_result': {_ordered(best.test)}}}"
     )
-    return "\n".join([bar, f"best params:  {params}", "best result: ", result])
+    return "\n".join([*bars, f"best params:  {params}", "best result: ", result])
+
+
+def _unquoted(value: int | float | str) -> int | float | str:
+    """Pages quote some lists and words among the parameters."""
+    return value.strip("'\"") if isinstance(value, str) else value
 
 
 def _ordered(values: dict[str, float]) -> str:

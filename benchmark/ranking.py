@@ -1,7 +1,7 @@
 """Which trials are ranked, in which order, and which are not, and why."""
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from benchmark.tracking import Record, SweepRecord, TrackingError, schema
@@ -78,11 +78,11 @@ class Ranking:
         """Every ranked trial, row by row."""
         return [record for row in self.rows for record in row.records]
 
-    @property
-    def own(self) -> Record:
-        """A trial that says on what data and under which protocol: the best that is not published,
-        if there is one."""
-        return next((r for r in self.records if not r.published), self.records[0])
+    @cached_property
+    def own(self) -> "Ranking":
+        """Without what was published, unless that is all there is: what a page can be made of."""
+        rows = [row for row in self.rows if not row.published]
+        return replace(self, rows=rows or self.rows)
 
     @property
     def started(self) -> list[Row]:
@@ -93,20 +93,24 @@ class Ranking:
     def searched(self) -> dict[str, list]:
         """What was searched: {name: sorted values}, by name.
 
-        That is what the sweep says, else the parameters whose values differ among the rows that
-        have them; if none differs, learning_rate with its one value.
+        That is what the sweep says, else the parameters whose values differ among the rows here or
+        among the published ones, which do not say all that they are (of those rows that have them);
+        if none differs, learning_rate with its one value.
         """
+        kinds = [[row for row in self.rows if row.published is kind] for kind in (False, True)]
         names = {name for row in self.rows for name in row.params} - {*NOT_SEARCHED, "seed"}
-        values = {
-            name: {value(row, name) for row in self.rows if name in row.params} for name in names
-        }
+        values = {name: [_values(rows, name) for rows in kinds] for name in names}
         if self.sweep:
             names = [name for name in sorted(self.sweep.searched) if name in values]
         else:
-            names = [name for name in sorted(values) if len(values[name]) > 1]
+            names = [n for n in sorted(values) if any(len(found) > 1 for found in values[n])]
         if not names and "learning_rate" in values:
             names = ["learning_rate"]
-        return {name: sorted(values[name], key=_order) for name in names}
+        return {name: sorted(set.union(*values[name]), key=_order) for name in names}
+
+
+def _values(rows: list[Row], name: str) -> set:
+    return {value(row, name) for row in rows if name in row.params}
 
 
 def value(trial: Record | Row, name: str) -> int | float | str:
@@ -125,6 +129,7 @@ def rank(records: list[Record], metric: str) -> Ranking:
 
     Only trials on the same data under the same protocol can be compared: those that share them
     with the most finished trials are ranked (of equal groups, the one with the latest trial).
+    Published trials say nothing of either; whoever gives them has found that they compare.
     Raises TrackingError if no trial has finished.
     """
     complete = [record for record in records if record.complete]
@@ -132,9 +137,12 @@ def rank(records: list[Record], metric: str) -> Ranking:
         states = ", ".join(f"{record.name} {_unfinished(record)}" for record in records)
         raise TrackingError(f"no trial has finished, so there is nothing to rank: {states}")
     groups: dict[tuple, list[Record]] = {}
-    for record in complete:
+    published = [record for record in complete if record.published]
+    for record in [record for record in complete if not record.published] or published:
         groups.setdefault(_basis(record), []).append(record)
     ranked = max(groups.values(), key=lambda group: (len(group), group[-1].started))
+    if not ranked[0].published:
+        ranked = ranked + published
     not_ranked = []
     for record in records:
         if not record.complete:
@@ -148,12 +156,15 @@ def rank(records: list[Record], metric: str) -> Ranking:
 def _rows(ranked: list[Record]) -> list[Row]:
     """Trials that differ in their seed alone become one row.
 
-    A seed that was run again starts another row: it is no independent result.
+    A seed that was run again starts another row: it is no independent result. So does each
+    published trial.
     """
     rows: dict[tuple, list[Record]] = {}
     for record in ranked:
         names = sorted(record.params.keys() - {*NOT_SEARCHED, "seed"})
         settings = tuple((name, value(record, name)) for name in names)
+        if record.published:
+            settings = (record.run_id,)
         seed, again = record.params.get("seed"), 0
         while any(r.params.get("seed") == seed for r in rows.get((settings, again), [])):
             again += 1

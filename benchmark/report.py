@@ -61,6 +61,9 @@ class CutOffs(click.ParamType):
 )
 @click.option("--sweep", help="Only the trials of the sweep of that name.")
 @click.option(
+    "--with-published", is_flag=True, help="Rank what published pages say beside one's own trials."
+)
+@click.option(
     "--metric",
     type=click.Choice(NAMES),
     default="ndcg@10",
@@ -99,6 +102,7 @@ class CutOffs(click.ParamType):
 def report(
     experiments: tuple[str, ...],
     sweep: str | None,
+    with_published: bool,
     metric: str,
     k: list[int],
     test: str,
@@ -112,12 +116,12 @@ def report(
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page is markdown, and no other --format")
     client = tracking.connect(tracking_uri)
-    ranking = _ranking(client, experiments, sweep, metric)
+    ranking = _ranking(client, experiments, sweep, with_published, metric)
     title, card = _dataset(ranking, experiments[0])
     suffix, render = FORMATS[form]
     name = output.stem if output and output != STDOUT else _file_name("-".join(experiments))
     if layout == "page":
-        files = {f"{name}.md": page.render(ranking, title, card)}
+        files = {f"{name}.md": page.render(ranking.own, title, card)}
     else:
         comparison = _comparison(client, ranking, metric, test)
         runs = [r.run_id for p in leading(ranking) for r in ranking.rows[p - 1].records]
@@ -141,13 +145,13 @@ def report(
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
 
 
-def _ranking(client, experiments: tuple[str, ...], sweep: str | None, metric: str) -> Ranking:
+def _ranking(
+    client, experiments: tuple[str, ...], sweep: str | None, with_published: bool, metric: str
+) -> Ranking:
     """Of all trials of the experiments; each has to have one that can be compared."""
     by_experiment = {name: tracking.records(client, name) for name in experiments}
     records = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
-    if sweep:
-        records = _of_sweep(records, sweep)
-    ranking = rank(records, metric)
+    ranking = rank(_chosen(records, sweep, with_published), metric)
     reasons = {record.run_id: why for record, why in ranking.not_ranked if record.complete}
     for name, theirs in by_experiment.items():
         complete = [record for record in theirs if record.complete]
@@ -155,7 +159,7 @@ def _ranking(client, experiments: tuple[str, ...], sweep: str | None, metric: st
             others = ", ".join(other for other in experiments if other != name)
             why = reasons[complete[0].run_id]
             raise click.ClickException(f"{name} cannot be compared with {others}: {why}")
-    return replace(ranking, sweep=tracking.sweep_record(client, ranking.records))
+    return replace(ranking, sweep=tracking.sweep_record(client, ranking.own.records))
 
 
 def _comparison(client, ranking: Ranking, metric: str, test: str) -> Comparison | None:
@@ -185,6 +189,15 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text)
 
 
+def _chosen(records: list[Record], sweep: str | None, with_published: bool) -> list[Record]:
+    """Those of the sweep, or all; what is published only if asked for, or if it is all there is."""
+    chosen = [record for record in records if not record.published] or records
+    if sweep:
+        chosen = _of_sweep(records, sweep)
+    names = {record.run_id for record in chosen}
+    return [r for r in records if r.run_id in names or (with_published and r.published)]
+
+
 def _of_sweep(records: list[Record], name: str) -> list[Record]:
     found = [record for record in records if record.tags.get(schema.SWEEP) == name]
     if not found:
@@ -197,11 +210,11 @@ def _of_sweep(records: list[Record], name: str) -> list[Record]:
 
 def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
     """Title and card as logged; of runs that others logged, as the data set of that name has."""
-    tags = ranking.own.tags
+    tags = ranking.own.records[0].tags
     if schema.DATASET_TITLE in tags:
         return tags[schema.DATASET_TITLE], tags.get(schema.DATASET_CARD)
     try:
-        spec = datasets.spec.read(ranking.best.params.get("dataset", experiment))
+        spec = datasets.spec.read(ranking.own.best.params.get("dataset", experiment))
     except DataError:
         return experiment, None
     return spec.title, spec.card

@@ -192,7 +192,7 @@ def _not_ranked(ranking: Ranking) -> list[dict]:
 
 
 def _protocol(ranking: Ranking) -> list[str]:
-    tags, params = ranking.own.tags, ranking.best.params
+    tags, params = ranking.own.records[0].tags, ranking.own.best.params
     if schema.PROTOCOL not in tags:
         return []
     lines = [part.strip() for part in tags[schema.PROTOCOL].split(";")]
@@ -202,7 +202,7 @@ def _protocol(ranking: Ranking) -> list[str]:
 
 
 def _data(ranking: Ranking) -> list[dict]:
-    numbers, tags = ranking.own.statistics, ranking.own.tags
+    numbers, tags = ranking.own.records[0].statistics, ranking.own.records[0].tags
     if not numbers:
         return []
     row = {

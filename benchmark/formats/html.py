@@ -25,7 +25,7 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
     text = templates.get_template(TEMPLATE).render(
         content=content,
         link=content.card if content.card and content.card.startswith("https://") else None,
-        page=page.render(content.ranking, content.title, content.card),
+        page=page.render(content.ranking.own, content.title, content.card),
         figures=_script([_figure(chart) for chart in content.charts]),
         plotly=get_plotlyjs() if content.charts else "",
     )

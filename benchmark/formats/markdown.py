@@ -13,7 +13,7 @@ from benchmark.sections import Section
 def render(content: Content, name: str) -> dict[str, str | bytes]:
     """NAME.md and its images."""
     images = {f"{name}-{chart.slug}.png": chart for chart in content.charts}
-    text = page.render(content.ranking, content.title, content.card)
+    text = page.render(content.ranking.own, content.title, content.card)
     for number, section in enumerate(content.sections):
         text += f"\n{_section(section)}"
         if number == 0 and images:
@@ -24,7 +24,7 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
 
 def without_plots(content: Content) -> str:
     """For a terminal."""
-    text = page.render(content.ranking, content.title, content.card)
+    text = page.render(content.ranking.own, content.title, content.card)
     return text + "".join(f"\n{_section(section)}" for section in content.sections)
 
 

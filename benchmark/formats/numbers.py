@@ -36,9 +36,9 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
     record = {
         "dataset": content.title,
         "metric": ranking.metric,
-        "protocol": ranking.own.tags.get(schema.PROTOCOL),
-        "data_digest": ranking.own.tags.get(schema.DATA_DIGEST),
-        "statistics": ranking.own.statistics,
+        "protocol": ranking.own.records[0].tags.get(schema.PROTOCOL),
+        "data_digest": ranking.own.records[0].tags.get(schema.DATA_DIGEST),
+        "statistics": ranking.own.records[0].statistics,
         "rows": [
             _row(place, row, ranking, comparison) for place, row in enumerate(ranking.rows, start=1)
         ],

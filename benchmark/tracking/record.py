@@ -36,19 +36,24 @@ class Record:
     metrics: dict[str, float]
     """All others, too, as they were logged last."""
     seconds: float | None
-    """``trial_seconds``; of runs that did not log it, from their start to their end."""
+    """``trial_seconds``; of runs here that did not log it, from their start to their end."""
     tags: dict[str, str]
     statistics: dict[str, int | float]
     """Of the data set, as logged with it; may be empty."""
 
     @property
-    def complete(self) -> bool:
-        return self.status == "FINISHED" and self.valid is not None and self.test is not None
+    def published(self) -> bool:
+        """Read from a page, and not run here."""
+        return schema.PUBLISHED in self.tags
 
     @property
-    def published(self) -> bool:
-        """Its figures come from a page, not from a run."""
-        return schema.PUBLISHED in self.tags
+    def point(self) -> dict[str, str]:
+        """Of a published trial what was searched, as text and in the order of the page."""
+        return json.loads(self.tags.get(schema.POINT, "{}"))
+
+    @property
+    def complete(self) -> bool:
+        return self.status == "FINISHED" and self.valid is not None and self.test is not None
 
 
 def records(client: MlflowClient, experiment: str) -> list[Record]:
@@ -138,8 +143,10 @@ def _each(read: Callable, runs: list[str]) -> Iterable[tuple[str, Any]]:
 
 
 def _duration(run: Run) -> float | None:
+    """A published trial lasts no longer than it took to read."""
     start, end = run.info.start_time, run.info.end_time  # milliseconds
-    return (end - start) / 1000 if start and end else None
+    known = start and end and schema.PUBLISHED not in run.data.tags
+    return (end - start) / 1000 if known else None
 
 
 def _count(value: float | None) -> int | None:

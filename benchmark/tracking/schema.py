@@ -30,7 +30,6 @@ SYNTHETIC = "synthetic"  # true if the data are not real
 FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # why a trial of a sweep was not gone on with
 STARTED = "started_run"  # in the run of `mlflow run`: the trial or sweep that it only started
-PUBLISHED = "published"  # the page from which the figures were read: it is no trial of ours
 REPORT = "report"  # of the run that holds an experiment's report
 
 # A sweep is a run with the runs of its trials nested in it.
@@ -38,6 +37,11 @@ SWEEP = "sweep"  # its name, in all of them
 HEARTBEAT = "heartbeat"  # in the sweep's: changes every few seconds while it is alive
 NUMBER = "sweep_number"  # in a trial's: of its point, from 0
 POINT = "sweep_point"  # in a trial's: what was searched, as JSON
+
+# A published page is a sweep that was run elsewhere: nothing here has a data digest or a protocol.
+PUBLISHED = "published"  # the page's file, in all of its runs
+PAGE_DIGEST = "page_digest"  # SHA-256 of the file, in the page's own run
+CONTRADICTIONS = "contradictions"  # what the page says twice and not the same, in its own run
 
 
 def metric_key(part: str, name: str) -> str:

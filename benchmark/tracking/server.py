@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from benchmark.errors import UserError
 
@@ -33,6 +34,24 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
         reason = " ".join(str(error).split())[:200]
         raise TrackingError(f"the tracking server {where} does not answer: {reason}") from None
     return client
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Of the experiment of that name, created if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name)
+        except MlflowException:  # another trial, started at the same time, was quicker
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"experiment {name!r} is deleted; to restore it: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return found.experiment_id
 
 
 def _absolute(uri: str | None) -> str | None:

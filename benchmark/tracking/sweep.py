@@ -18,9 +18,9 @@ from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, record, schema, status
 from benchmark.tracking.heartbeat import Heart
-from benchmark.tracking.server import TrackingError
-from benchmark.tracking.sweep_reading import children, stored_definition
-from benchmark.tracking.trial import Trial, experiment_id
+from benchmark.tracking.server import TrackingError, experiment_id
+from benchmark.tracking.sweep_reading import children, dump, stored_definition, sweep_runs
+from benchmark.tracking.trial import Trial
 from datasets import Sequences, Spec
 
 
@@ -132,7 +132,7 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
     """
     given = launcher.given_run(client)
     where = given.info.experiment_id if given else experiment_id(client, spec.name)
-    sweeps = _sweeps(client, where)
+    sweeps = sweep_runs(client, where)
     alive = _close_dead(client, sweeps)
     found = [run for run in sweeps if run.data.tags[schema.SWEEP] == name]
     if found:
@@ -149,12 +149,12 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
     else:
         run = client.create_run(where, run_name=name, tags=resolve_tags() | tags)
         launcher.leave_note(client, "sweep", run)
-    first = next(r for r in _sweeps(client, where) if r.data.tags[schema.SWEEP] == name)
+    first = next(r for r in sweep_runs(client, where) if r.data.tags[schema.SWEEP] == name)
     if first.info.run_id != run.info.run_id:
         status.end(client, run.info.run_id, "FAILED", "another process was quicker")
         client.set_tag(run.info.run_id, schema.SWEEP, f"{name} (not started)")
         raise TrackingError(f"sweep {name!r} has just been started by another process")
-    client.log_text(run.info.run_id, _dump(definition), schema.SWEEP_FILE)
+    client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
     return Sweep(client, run), False
 
 
@@ -179,9 +179,9 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
     try:
         theirs = stored_definition(client, run)
     except (MlflowException, OSError):  # cut off before it was written: no trial had been started
-        client.log_text(run.info.run_id, _dump(definition), schema.SWEEP_FILE)
+        client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
         return
-    ours = yaml.safe_load(_dump(definition))
+    ours = yaml.safe_load(dump(definition))
     for key in dict.fromkeys([*theirs, *ours]):
         if theirs.get(key) != ours.get(key):
             raise TrackingError(
@@ -189,16 +189,6 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
                 f"its {key} differs: {theirs.get(key)} there, {ours.get(key)} here; "
                 "give this one another --name"
             )
-
-
-def _dump(definition: dict) -> str:
-    return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True)
-
-
-def _sweeps(client: MlflowClient, where: str) -> list[Run]:
-    """The runs of sweeps in an experiment, oldest first."""
-    runs = record.search(client, where, f"tags.{schema.HEARTBEAT} LIKE '%'")
-    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
 def _swept(run: Run) -> SweptTrial:

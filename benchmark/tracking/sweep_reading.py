@@ -22,8 +22,10 @@ class SweepRecord:
     """What it searches, in the lines of a hyper.test."""
     ended: int
     """Trials that finished, failed or were pruned."""
-    seconds: float
-    """In which somebody worked on it."""
+    seconds: float | None
+    """In which somebody worked on it; None if nobody said so yet."""
+    best: list[str]
+    """Of a published page: the names of the best parameters, in the order of the page."""
 
     @property
     def searched(self) -> list[str]:
@@ -36,11 +38,13 @@ def sweep_record(client: MlflowClient, trials: list[Record]) -> SweepRecord | No
     if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
         return None
     run = client.get_run(parents.pop())
+    definition = stored_definition(client, run)
     return SweepRecord(
         run.data.tags[schema.SWEEP],
-        stored_definition(client, run)["space"],
+        definition["space"],
         sum(child.info.status in status.ENDED for child in children(client, run)),
-        run.data.metrics.get("sweep_seconds", 0.0),
+        run.data.metrics.get("sweep_seconds"),
+        list(definition.get("best", {})),
     )
 
 
@@ -53,3 +57,13 @@ def stored_definition(client: MlflowClient, run: Run) -> dict:
 def children(client: MlflowClient, sweep: Run) -> list[Run]:
     where = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{sweep.info.run_id}'"
     return search(client, sweep.info.experiment_id, where)
+
+
+def dump(definition: dict) -> str:
+    return yaml.safedump(definition, sort_keys=False, allow_unicode=True)
+
+
+def sweep_runs(client: MlflowClient, where: str) -> list[Run]:
+    """The runs of sweeps in an experiment, oldest first."""
+    runs = search(client, where, f"tags.{schema.HEARTBEAT} LIKE '%'")
+    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))

@@ -22,7 +22,7 @@ from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.ranks import rank_table
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema, status
-from benchmark.tracking.server import TrackingError
+from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.trainer import Epoch, Trainer
 from datasets import Sequences, Spec
 
@@ -189,21 +189,3 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | N
     epochs = client.get_metric_history(run_id, "train_seconds")
     trial = Trial(client, run, max((metric.step for metric in epochs), default=0))
     return trial, settings, last and Path(last)
-
-
-def experiment_id(client: MlflowClient, name: str) -> str:
-    """Of the experiment of that name, created if need be."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return client.create_experiment(name)
-        except MlflowException:  # another trial, started at the same time, was quicker
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"experiment {name!r} is deleted; to restore it: "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}"
-        )
-    return found.experiment_id
