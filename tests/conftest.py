@@ -3,16 +3,20 @@
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import requests
 from mlflow import MlflowClient
+
+from benchmark import cli
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -67,6 +71,23 @@ def run_command(here):
     return command
 
 
+@pytest.fixture
+def run_verb(here, monkeypatch, capsys):
+    """``run_verb("report", "--experiment", "e")``: what `python -m benchmark.report` would do, in
+    this process, for tests of many command lines: a process loads for longer than it works."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/mlflow.db")
+
+    def run(verb: str, *options: str) -> subprocess.CompletedProcess:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [verb, *options])
+        try:
+            cli.run(getattr(import_module(f"benchmark.{verb}"), verb))
+        except SystemExit as end:
+            return subprocess.CompletedProcess(sys.argv, end.code, *capsys.readouterr())
+
+    return run
+
+
 # The smallest trial that still exercises everything.
 TINY = ["--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", "1"]
 
@@ -79,9 +100,24 @@ def train(here):
     )
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory) -> tuple[Path, Path]:
+    """A database as MLflow makes it, which takes seconds, and the folder that it is for."""
+    folder = tmp_path_factory.mktemp("database")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+    return folder / "mlflow.db", folder
+
+
 @pytest.fixture
-def store(here) -> MlflowClient:
+def store(here, new_database) -> MlflowClient:
     """The embedded database that the commands use when nothing else is said."""
+    made, folder = new_database
+    shutil.copy(made, here / "mlflow.db")
+    with closing(sqlite3.connect(here / "mlflow.db")) as database, database:
+        moved = "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)"
+        database.execute(moved, (str(folder), str(here)))
     return MlflowClient(f"sqlite:///{here}/mlflow.db")
 
 

@@ -60,7 +60,7 @@ def children(client: MlflowClient, sweep: Run) -> list[Run]:
 
 
 def dump(definition: dict) -> str:
-    return yaml.safedump(definition, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True)
 
 
 def sweep_runs(client: MlflowClient, where: str) -> list[Run]:

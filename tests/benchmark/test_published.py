@@ -78,13 +78,13 @@ BAR = "  100%|██████████| 2/2 [00:07<00:00,  3.51s/trial, be
 
 
 @pytest.fixture
-def read(run_command):
-    return lambda *options: run_command("python", "-m", "benchmark.published", *options)
+def read(run_verb):
+    return lambda *options: run_verb("published", *options)
 
 
 @pytest.fixture
-def report(run_command):
-    return lambda *options: run_command("python", "-m", "benchmark.report", *options)
+def report(run_verb):
+    return lambda *options: run_verb("report", *options)
 
 
 def as_page(report, experiment, *options):
