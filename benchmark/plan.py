@@ -74,7 +74,7 @@ class Definition:
     def as_dict(self, sequences: Sequences) -> dict:
         shared = self.base.as_dict()
         for name in (*self.space, "device"):  # the device decides no result
-            del shared[name]
+            shared.pop(name, None)
         return {
             "space": space.lines(self.space),
             "method": self.method,

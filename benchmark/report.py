@@ -20,11 +20,12 @@ from benchmark.content import Content
 from benchmark.formats import html, latex, markdown, numbers
 from benchmark.metrics import NAMES
 from benchmark.ranking import Ranking, rank
-from benchmark.sections import sections
+from benchmark.sections import sections, trials
 from benchmark.tracking import Record, schema
 from datasets import DataError
 
 STDOUT = Path("-")
+COST = ("parameters", "MB", "sequences/s")
 FORMATS = {
     "markdown": (".md", markdown.render),
     "html": (".html", html.render),
@@ -133,7 +134,7 @@ def report(
     if output == STDOUT:
         click.echo(next(iter(files.values())), nl=False)
         return
-    click.echo(markdown.table(sections(ranking, None, [])[0].table))
+    click.echo(markdown.table([_short(row) for row in trials(ranking)]))
     for record, reason in ranking.not_ranked:
         click.echo(f"not ranked: {record.name}: {reason}")
     output = output or Path("reports", name + suffix)
@@ -159,7 +160,7 @@ def _ranking(
             others = ", ".join(other for other in experiments if other != name)
             why = reasons[complete[0].run_id]
             raise click.ClickException(f"{name} cannot be compared with {others}: {why}")
-    return replace(ranking, sweep=tracking.sweep_record(client, ranking.own.records))
+    return replace(ranking, sweep=tracking.sweep_record(client, ranking.own.records, records))
 
 
 def _comparison(client, ranking: Ranking, metric: str, test: str) -> Comparison | None:
@@ -183,6 +184,11 @@ def _write(output: Path, files: dict[str, str | bytes]) -> None:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
+
+
+def _short(row: dict) -> dict:
+    """What a terminal has room for."""
+    return {name: cell for name, cell in row.items() if name not in COST}
 
 
 def _file_name(text: str) -> str:

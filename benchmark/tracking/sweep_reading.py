@@ -32,17 +32,23 @@ class SweepRecord:
         return [line.split()[0] for line in self.space]
 
 
-def sweep_record(client: MlflowClient, trials: list[Record]) -> SweepRecord | None:
-    """The sweep to which all of these trials belong, if there is one."""
+def sweep_record(
+    client: MlflowClient, trials: list[Record], among: list[Record]
+) -> SweepRecord | None:
+    """The sweep to which all of these trials belong, if there is one.
+
+    ``among`` all trials of their experiment are the others of the sweep, those that failed too.
+    """
     parents = {trial.tags.get(MLFLOW_PARENT_RUN_ID) for trial in trials}
     if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
         return None
     run = client.get_run(parents.pop())
+    theirs = [r for r in among if r.tags.get(MLFLOW_PARENT_RUN_ID) == run.info.run_id]
     definition = stored_definition(client, run)
     return SweepRecord(
         run.data.tags[schema.SWEEP],
         definition["space"],
-        sum(child.info.status in status.ENDED for child in children(client, run)),
+        sum(record.status in status.ENDED for record in theirs),
         run.data.metrics.get("sweep_seconds"),
         list(definition.get("best", {})),
     )
