@@ -271,7 +271,7 @@ def test_published_trials_stand_beside_others_only_when_asked_for(read, report, 
     assert both.stdout.count("| BERT4Rec  ") == 5
     text = (here / "reports/amazon-books.md").read_text()
     assert text.startswith(EXAMPLE.read_text())  # made of what was run here alone
-    assert "data and protocol were not checked" in text
+    assert "Published rows are figures of a page: nobody can trace them" in text
     page_alone = report("--experiment", "amazon-books", "--sweep", "published_page")
     assert page_alone.stdout.count("BERT4Rec (published)") == 5
     assert "| BERT4Rec  " not in page_alone.stdout
