@@ -13,14 +13,15 @@ from pathlib import Path
 import click
 
 import datasets.spec
-from benchmark import cli, page, statistics, tracking
-from benchmark.charts import charts
-from benchmark.comparison import Comparison, compare, leading
-from benchmark.content import Content
-from benchmark.formats import html, latex, markdown, numbers
+from benchmark import cli, tracking
 from benchmark.metrics import NAMES
-from benchmark.ranking import Ranking, rank
-from benchmark.sections import sections, trials
+from benchmark.reporting import page, statistics
+from benchmark.reporting.charts import charts
+from benchmark.reporting.comparison import Comparison, compare, leading
+from benchmark.reporting.content import Content
+from benchmark.reporting.formats import html, latex, markdown, numbers
+from benchmark.reporting.ranking import Ranking, rank
+from benchmark.reporting.sections import sections, trials
 from benchmark.tracking import Record, schema
 from datasets import DataError
 

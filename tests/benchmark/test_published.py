@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import page, read_page
+from benchmark import read_page
 from benchmark.contradictions import contradictions
 from benchmark.metrics import NAMES
-from benchmark.ranking import rank
 from benchmark.read_page import PageError
+from benchmark.reporting import page
+from benchmark.reporting.ranking import rank
 from benchmark.tracking import Record, SweepRecord
 from tests import published
 from tests.conftest import ROOT

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.statistics import FLIPS, holm, interval, randomisation, t_test
+from benchmark.reporting.statistics import FLIPS, holm, interval, randomisation, t_test
 
 
 @pytest.fixture

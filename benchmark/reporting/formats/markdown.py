@@ -4,10 +4,10 @@ import io
 
 from tabulate import tabulate
 
-from benchmark import page
-from benchmark.charts import Chart
-from benchmark.content import Content
-from benchmark.sections import Section
+from benchmark.reporting import page
+from benchmark.reporting.charts import Chart
+from benchmark.reporting.content import Content
+from benchmark.reporting.sections import Section
 
 
 def render(content: Content, name: str) -> dict[str, str | bytes]:

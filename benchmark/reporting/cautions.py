@@ -1,6 +1,6 @@
 """What a reader of a ranking should know before believing it."""
 
-from benchmark.ranking import Ranking, Row, value
+from benchmark.reporting.ranking import Ranking, Row, value
 from benchmark.tracking import schema
 
 LEAKAGE = (

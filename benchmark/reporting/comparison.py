@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmark import metrics, statistics
-from benchmark.ranking import Ranking, Row
+from benchmark import metrics
+from benchmark.reporting import statistics
+from benchmark.reporting.ranking import Ranking, Row
 
 MOST = 10
 LEVEL = 0.05

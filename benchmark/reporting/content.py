@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from benchmark.charts import Chart
-from benchmark.comparison import Comparison
-from benchmark.ranking import Ranking
-from benchmark.sections import Section
+from benchmark.reporting.charts import Chart
+from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.sections import Section
 
 
 @dataclass(frozen=True)

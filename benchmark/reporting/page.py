@@ -3,7 +3,7 @@
 from tqdm import tqdm
 
 from benchmark.metrics import NAMES
-from benchmark.ranking import Ranking, Row, value
+from benchmark.reporting.ranking import Ranking, Row, value
 from benchmark.tracking import Record, schema
 
 

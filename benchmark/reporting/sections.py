@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.cautions import cautions
-from benchmark.comparison import Comparison, label
-from benchmark.ranking import Ranking, Row, value
+from benchmark.reporting.cautions import cautions
+from benchmark.reporting.comparison import Comparison, label
+from benchmark.reporting.ranking import Ranking, Row, value
 from benchmark.tracking import Record, schema
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit is recall, and precision a tenth of it

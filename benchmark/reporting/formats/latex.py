@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from benchmark.content import Content
+from benchmark.reporting.content import Content
 
 LEFT_OUT = ("run", "best epoch", "MB", "sequences/s")
 

@@ -5,8 +5,8 @@ from itertools import groupby
 
 import numpy as np
 
-from benchmark.comparison import label
-from benchmark.ranking import Ranking, Row, value
+from benchmark.reporting.comparison import label
+from benchmark.reporting.ranking import Ranking, Row, value
 
 
 @dataclass(frozen=True)

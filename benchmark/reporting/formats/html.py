@@ -5,9 +5,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from benchmark import page
-from benchmark.charts import Chart
-from benchmark.content import Content
+from benchmark.reporting import page
+from benchmark.reporting.charts import Chart
+from benchmark.reporting.content import Content
 
 TEMPLATE = "report.html.j2"
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from benchmark.comparison import Comparison
-from benchmark.content import Content
-from benchmark.ranking import Ranking, Row, value
+from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.content import Content
+from benchmark.reporting.ranking import Ranking, Row, value
 from benchmark.tracking import schema
 
 

@@ -1,0 +1,6 @@
+"""From the records of trials to a report.
+
+    ranking -> comparison -> sections, charts -> formats
+
+``page`` is the published layout, which the markdown format begins with.
+"""
