@@ -5,6 +5,8 @@ python -m benchmark.report --experiment ml-1m --format html --k 1,5,20
 python -m benchmark.report --experiment amazon-books --layout page --output page.md
 """
 
+import atexit
+import gc
 import re
 from dataclasses import replace
 from itertools import chain
@@ -165,8 +167,8 @@ def _ranking(
 
 
 def _comparison(client, ranking: Ranking, metric: str, test: str) -> Comparison | None:
-    runs = [r.run_id for p in leading(ranking) for r in ranking.rows[p - 1].records]
-    tables = tracking.ranks(client, runs, "test")
+    trials = [record for place in leading(ranking) for record in ranking.rows[place - 1].records]
+    tables = tracking.ranks(client, trials, "test")
     try:
         return compare(ranking, tables, metric, test)
     except ValueError as error:
@@ -228,4 +230,7 @@ def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
 
 
 if __name__ == "__main__":
+    # A thousand runs are objects that stay: looking for garbage among them took a third of it.
+    gc.disable()
+    atexit.register(gc.freeze)
     cli.run(report)

@@ -8,6 +8,8 @@ import numpy as np
 from benchmark.reporting.comparison import label
 from benchmark.reporting.ranking import Ranking, Row, value
 
+MOST_TICKS = 12
+
 
 @dataclass(frozen=True)
 class Line:
@@ -26,6 +28,12 @@ class Chart:
     lines: list[Line]
     logarithmic: bool = False
     """The x axis."""
+
+    @property
+    def ticks(self) -> list[float]:
+        """Where a logarithmic x axis is marked: at what was tried, if that is not too much."""
+        tried = sorted({x for line in self.lines for x in line.x})
+        return tried if self.logarithmic and len(tried) <= MOST_TICKS else []
 
     @property
     def slug(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
@@ -23,6 +24,7 @@ class Record:
 
     run_id: str
     name: str
+    artifact_uri: str
     status: str
     """MLflow's: RUNNING, SCHEDULED, FINISHED, FAILED or KILLED."""
     started: int
@@ -97,6 +99,7 @@ def record(run: Run) -> Record:
     return Record(
         run_id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
+        artifact_uri=run.info.artifact_uri,
         status=run.info.status,
         started=run.info.start_time,
         params=dict(run.data.params),
@@ -111,19 +114,25 @@ def record(run: Run) -> Record:
     )
 
 
-def ranks(client: MlflowClient, runs: list[str], part: str) -> dict[str, pd.DataFrame]:
-    """The tables of ``benchmark.ranks`` of those runs that have one, for part "valid" or "test"."""
+def ranks(client: MlflowClient, trials: list[Record], part: str) -> dict[str, pd.DataFrame]:
+    """The tables of ``benchmark.ranks`` that those trials have, for part "valid" or "test", by run.
 
-    def read(run_id: str) -> pd.DataFrame | None:
+    ``client.download_artifacts`` would read each run again, to learn where its artifacts are.
+    """
+
+    def read(trial: Record) -> pd.DataFrame | None:
+        name = f"{trial.artifact_uri}/{schema.RANKS.format(part=part)}"
         with tempfile.TemporaryDirectory() as folder:
             try:
-                path = client.download_artifacts(run_id, schema.RANKS.format(part=part), folder)
+                path = download_artifacts(
+                    artifact_uri=name, dst_path=folder, tracking_uri=client.tracking_uri
+                )
                 table = pd.read_parquet(path)
             except (MlflowException, OSError, ValueError):  # there is none, or it is something else
                 return None
         return table if {"user", "item", "rank"} <= set(table) else None
 
-    return {run_id: table for run_id, table in _each(read, runs) if table is not None}
+    return {trial.run_id: table for trial, table in _each(read, trials) if table is not None}
 
 
 def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[int, float]]:
@@ -136,10 +145,10 @@ def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[in
     return dict(_each(read, runs))
 
 
-def _each(read: Callable, runs: list[str]) -> Iterable[tuple[str, Any]]:
+def _each(read: Callable, of: list) -> Iterable[tuple[Any, Any]]:
     """A server answers several questions at a time."""
     with ThreadPoolExecutor(8) as pool:
-        yield from zip(runs, pool.map(read, runs), strict=True)
+        yield from zip(of, pool.map(read, of), strict=True)
 
 
 def _duration(run: Run) -> float | None:

@@ -294,6 +294,7 @@ def test_what_is_rendered_is_read(tmp_path_factory, trials, seconds):
         Record(
             run_id=str(number),
             name=str(number),
+            artifact_uri="",
             status="FINISHED",
             started=number,
             params={"model": "M"} | dict(zip(names, map(str, point), strict=True)),

@@ -73,6 +73,18 @@ def test_an_interval_is_that_of_the_mean():
     assert again == pytest.approx(low[1:])
 
 
+def test_an_interval_is_scipys():
+    values = np.random.default_rng(1).exponential(size=(2, 50))
+    expected = stats.bootstrap(
+        (values,), np.mean, axis=1, n_resamples=20_000, method="percentile", rng=0
+    ).confidence_interval
+    low, high = interval(values)
+    width = expected.high - expected.low  # the ends of 2,000 resamples are a few percent off
+    assert low == pytest.approx(expected.low, abs=0.06 * width.max())
+    assert high == pytest.approx(expected.high, abs=0.06 * width.max())
+    assert not np.allclose(low, values.mean(axis=1), atol=0.2 * width.min())
+
+
 def test_one_user_has_no_interval():
     low, high = interval(np.array([[0.5], [0.25]]))
     assert np.isnan([*low, *high]).all()

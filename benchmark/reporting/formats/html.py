@@ -52,9 +52,8 @@ def _figure(chart: Chart) -> dict:
         for line in chart.lines
     ]
     x = {"title": {"text": chart.x}, "type": "log" if chart.logarithmic else "linear"}
-    if chart.logarithmic:
-        ticks = sorted({rate for line in chart.lines for rate in line.x})
-        x |= {"tickvals": ticks, "ticktext": [f"{rate:g}" for rate in ticks]}
+    if chart.ticks:
+        x |= {"tickvals": chart.ticks, "ticktext": [f"{tick:g}" for tick in chart.ticks]}
     return {
         "title": chart.title,
         "data": lines,

@@ -85,8 +85,8 @@ def draw(chart: Chart) -> bytes:
             axes.fill_between(line.x, low, high, alpha=0.15, color=drawn.get_color(), linewidth=0)
     if chart.logarithmic:
         axes.set_xscale("log")
-        ticks = sorted({x for line in chart.lines for x in line.x})
-        axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    if chart.ticks:
+        axes.set_xticks(chart.ticks, [f"{x:g}" for x in chart.ticks])
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
     axes.grid(alpha=0.3)
