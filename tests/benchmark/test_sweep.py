@@ -95,7 +95,7 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
 
     text = report(run_command)
     assert "  learning_rate choice [0.02, 0.003]\n" in text
-    assert re.search(r"\| 4/4 \[00:\d\d<00:00,", text)
+    assert re.search(r"\| 4/4 \[\d\d:\d\d<00:00,", text)
     mean = sum(t.data.metrics["best_valid/ndcg_at_10"] for t in trials[:2]) / 2
     assert f"ndcg@10 : {round(mean, 4)} " in text
     table = [line for line in text.split("## Trials")[1].splitlines() if line.startswith("|")]
