@@ -230,7 +230,8 @@ def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
 
 
 if __name__ == "__main__":
-    # A thousand runs are objects that stay: looking for garbage among them took a third of it.
+    # A thousand runs are objects that stay: to look for garbage among them takes a third of the
+    # time.
     gc.disable()
     atexit.register(gc.freeze)
     cli.run(report)

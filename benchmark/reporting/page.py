@@ -37,7 +37,14 @@ def _section(heading: str, content: str) -> str:
 
 
 def _link(text: str, target: str | None) -> str:
-    return f"[{text}]({target})" if target else text
+    """A run's name for its model or data is text, whatever it is."""
+    text = _one_line(text).replace("<", "&lt;").replace("[", "\\[").replace("]", "\\]")
+    return f"[{text}]({_one_line(target).replace(')', '%29')})" if target else text
+
+
+def _one_line(value: object) -> str:
+    """Nothing that ends a line can end a fenced block."""
+    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
 
 
 def _models(ranking: Ranking) -> str:
@@ -64,7 +71,7 @@ def _search_space(ranking: Ranking) -> str:
     if ranking.sweep:
         return "\n".join(ranking.sweep.space)
     return "\n".join(
-        f"{name} choice [{', '.join(map(str, values))}]"
+        f"{name} choice [{', '.join(map(_one_line, values))}]"
         for name, values in ranking.searched.items()
     )
 
@@ -79,14 +86,16 @@ def _parameters(row: Row, ranking: Ranking) -> dict[str, int | float | str]:
 def _best_parameters(ranking: Ranking) -> str:
     params = _parameters(ranking.best, ranking)
     names = [*(ranking.sweep.best if ranking.sweep else []), *params]
-    return "\n".join(f"{name}: {params[name]}" for name in dict.fromkeys(names) if name in params)
+    return "\n".join(
+        f"{name}: {_one_line(params[name])}" for name in dict.fromkeys(names) if name in params
+    )
 
 
 def _trials(ranking: Ranking) -> str:
     return "\n\n".join(
         "\n".join(
             [
-                ", ".join(f"{n}:{v}" for n, v in _parameters(row, ranking).items()),
+                ", ".join(f"{n}:{_one_line(v)}" for n, v in _parameters(row, ranking).items()),
                 "Valid result:",
                 _metrics(row.valid),
                 "Test result:",

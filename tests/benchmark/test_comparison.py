@@ -1,6 +1,7 @@
 """Reports that compare trials user by user, from ranks that anyone may have logged."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -193,15 +194,17 @@ def test_the_report_run_is_reused_and_never_ranked(report, store, here, ranks):
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv", "json"])
 def test_what_came_from_a_run_is_text_in_every_format(report, store, here, ranks, form):
-    nasty = "<script>alert(1)</script>|`x`*&_%$[a](b)\n\\end{tabular}"
+    nasty = "<script>alert(1)</script>|`x`*&_%$[a](b)\n```\n\\end{tabular}"
     log(store, nasty, ranks["Good"], device=nasty, command=nasty)
     log(store, "Bad", ranks["Bad"])
     done = report("--experiment", "e", "--format", form, "--output", "out")
     assert done.returncode == 0, done.stderr
     text = (here / "out").read_text()
     if form == "markdown":
+        blocks = re.split(r"(?m)^ *```.*$", text)
+        assert len(blocks) == 9  # four are fenced, and a run has opened or closed none
+        assert "<script>" not in "".join(blocks[::2])
         tables = text.split("## Trials")[1]
-        assert "<script>" not in tables
         widths = {line.replace("\\|", "").count("|") for line in tables.split("##")[0].splitlines()}
         assert len(widths - {0}) == 1
     elif form == "latex":

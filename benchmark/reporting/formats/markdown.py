@@ -22,12 +22,6 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
     return {f"{name}.md": text, **{file: draw(chart) for file, chart in images.items()}}
 
 
-def without_plots(content: Content) -> str:
-    """For a terminal."""
-    text = page.render(content.ranking.own, content.title, content.card)
-    return text + "".join(f"\n{_section(section)}" for section in content.sections)
-
-
 def _section(section: Section) -> str:
     parts = [
         f"## {escape(section.heading)}",
