@@ -12,11 +12,15 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 
+import hypothesis
 import pytest
 import requests
 from mlflow import MlflowClient
 
 from benchmark import cli
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # no test is of time
+hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
