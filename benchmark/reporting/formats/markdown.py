@@ -61,7 +61,7 @@ def draw(chart: Chart) -> bytes:
     """A PNG that can be read on light and on dark pages."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullLocator
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -79,6 +79,8 @@ def draw(chart: Chart) -> bytes:
             axes.fill_between(line.x, low, high, alpha=0.15, color=drawn.get_color(), linewidth=0)
     if chart.logarithmic:
         axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.ticks:
         axes.set_xticks(chart.ticks, [f"{x:g}" for x in chart.ticks])
         axes.xaxis.set_minor_locator(NullLocator())
