@@ -9,8 +9,10 @@ import atexit
 import gc
 import re
 from dataclasses import replace
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from threading import Thread
 
 import click
 
@@ -120,6 +122,8 @@ def report(
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page is markdown, and no other --format")
     client = tracking.connect(tracking_uri)
+    if layout == "full":
+        Thread(target=_load_meanwhile, args=[form], daemon=True).start()
     ranking = _ranking(client, experiments, sweep, with_published, metric)
     title, card = _dataset(ranking, experiments[0])
     suffix, render = FORMATS[form]
@@ -147,6 +151,14 @@ def report(
         for experiment in experiments:
             run_id = tracking.log_report(client, experiment, files)
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
+
+
+def _load_meanwhile(form: str) -> None:
+    """What is needed later loads slowly, and so does a server answer."""
+    import_module("scipy.stats")
+    if form == "markdown":
+        import_module("matplotlib.figure")
+        import_module("matplotlib.backends.backend_agg")
 
 
 def _ranking(
