@@ -20,7 +20,7 @@ import datasets.spec
 from benchmark import cli, tracking
 from benchmark.metrics import NAMES
 from benchmark.reporting import page, statistics
-from benchmark.reporting.charts import charts
+from benchmark.reporting.charts import Chart, charts
 from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.content import Content
 from benchmark.reporting.formats import html, latex, markdown, numbers
@@ -122,8 +122,9 @@ def report(
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page is markdown, and no other --format")
     client = tracking.connect(tracking_uri)
+    drawn = form in ("markdown", "html") and output != STDOUT
     if layout == "full":
-        Thread(target=_load_meanwhile, args=[form], daemon=True).start()
+        Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
     ranking = _ranking(client, experiments, sweep, with_published, metric)
     title, card = _dataset(ranking, experiments[0])
     suffix, render = FORMATS[form]
@@ -131,11 +132,10 @@ def report(
     if layout == "page":
         files = {f"{name}.md": page.render(ranking.own, title, card)}
     else:
-        comparison = _comparison(client, ranking, metric, test)
-        runs = [r.run_id for p in leading(ranking) for r in ranking.rows[p - 1].records]
-        drawn = form in ("markdown", "html") and output != STDOUT
-        curves = tracking.curves(client, runs, schema.metric_key("valid", metric)) if drawn else {}
-        found = charts(ranking, leading(ranking), curves) if drawn else []
+        places = leading(ranking)
+        leaders = [record for place in places for record in ranking.rows[place - 1].records]
+        comparison = _comparison(client, ranking, leaders, test)
+        found = _charts(client, ranking, places, leaders) if drawn else []
         content = Content(title, card, ranking, comparison, sections(ranking, comparison, k), found)
         files = render(content, name)
     if output == STDOUT:
@@ -153,10 +153,10 @@ def report(
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
 
 
-def _load_meanwhile(form: str) -> None:
+def _load_meanwhile(images: bool) -> None:
     """What is needed later loads slowly, and so does a server answer."""
     import_module("scipy.stats")
-    if form == "markdown":
+    if images:
         import_module("matplotlib.figure")
         import_module("matplotlib.backends.backend_agg")
 
@@ -178,13 +178,18 @@ def _ranking(
     return replace(ranking, sweep=tracking.sweep_record(client, ranking.own.records, records))
 
 
-def _comparison(client, ranking: Ranking, metric: str, test: str) -> Comparison | None:
-    trials = [record for place in leading(ranking) for record in ranking.rows[place - 1].records]
-    tables = tracking.ranks(client, trials, "test")
+def _comparison(client, ranking: Ranking, leaders: list[Record], test: str) -> Comparison | None:
+    tables = tracking.ranks(client, leaders, "test")
     try:
-        return compare(ranking, tables, metric, test)
+        return compare(ranking, tables, ranking.metric, test)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _charts(client, ranking: Ranking, places: list[int], leaders: list[Record]) -> list[Chart]:
+    key = schema.metric_key("valid", ranking.metric)
+    curves = tracking.curves(client, [record.run_id for record in leaders], key)
+    return charts(ranking, places, curves)
 
 
 def _write(output: Path, files: dict[str, str | bytes]) -> None:

@@ -6,6 +6,7 @@ settings that are not given, where they are not the defaults.
 """
 
 import inspect
+from functools import cache
 
 from torch import nn
 
@@ -30,9 +31,10 @@ MODELS = {
 }
 
 
-def own_settings(name: str) -> set[str]:
+@cache
+def own_settings(name: str) -> frozenset[str]:
     """What the model's constructor names, beside the number of items."""
-    return set(inspect.signature(MODELS[name]).parameters) - {"n_items"}
+    return frozenset(inspect.signature(MODELS[name]).parameters) - {"n_items"}
 
 
 def learns(name: str) -> bool:

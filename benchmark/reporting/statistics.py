@@ -35,7 +35,7 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, 
 
 def t_test(differences: np.ndarray) -> np.ndarray:
     """Two-sided p that the mean of each row is 0, [pairs, users] -> [pairs]. Student's, paired."""
-    from scipy import stats  # loads slowly, and not every report needs it
+    from scipy import stats  # loads slowly; a report loads it while it waits for its server
 
     p = np.ones(len(differences))
     differ = np.ptp(differences, axis=1) > 0
