@@ -29,9 +29,10 @@ def main() -> None:
         learning_rate=args.learning_rate,
     )
 
-    def gated(batches, **_):
+    def gated(batches, *, desc, **_):
         for batch in batches:
-            gate.before_step()
+            if desc.startswith("epoch"):  # and not a ranking, which the gate asks for itself
+                gate.before_step()
             yield batch
 
     trainer = Trainer(settings, sequences, split, gated)
@@ -57,6 +58,7 @@ def main() -> None:
         parameters=sum(p.numel() for p in trainer.model.parameters()),
     )
     for trainer.epoch in count():
+        trainer.begin_epoch()
         trainer.train_epoch()
 
 

@@ -1,11 +1,12 @@
 """One attempt at a trial: from its last checkpoint, or from nothing, to its end or its failure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import click
 from tqdm import tqdm
 
-from benchmark import checkpoint, tracking
+from benchmark import interruption, tracking, workers
+from benchmark.errors import MachineError
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.trainer import Epoch, Trainer
 from datasets import Sequences, Spec
@@ -19,16 +20,16 @@ def attempt(
 ) -> None:
     """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
     no Exception leaves here unless the tracking server is at fault."""
-    client = tracking.connect(tracking_uri)
+    client = tracking.reconnect(tracking_uri)
     if tracking.has_ended(client, run_id):  # but its worker was lost before it could say so
         return
-    trial, settings, last = tracking.resume(client, run_id)
+    trial, settings = tracking.resume(client, run_id)
     try:
         with trial.ends():
             trial.check_data(spec, sequences)
-            trainer = Trainer(settings, sequences, spec.split_of(sequences), batch_bar)
-            if last:
-                trainer.restore(*checkpoint.load(last))
+            trainer = Trainer(settings, sequences, spec.split_of(sequences), step_bar)
+            if state := trial.last_state():
+                trainer.restore(*state)
             # What it was asked about before it was cut off leads to the same answers.
             before = enumerate(trial.curve()[: trainer.epoch], start=1) if prune else ()
             answers = [prune(number, score) for number, score in before]
@@ -36,6 +37,8 @@ def attempt(
                 trial.log_pruned(trainer, f"after epoch {trainer.epoch}")
             else:
                 train(trial, trainer, sequences, prune)
+    except (MachineError, tracking.TrackingError):  # which the next trial would meet, too
+        raise
     except Exception:  # which trial.ends() has recorded, with its traceback
         pass
 
@@ -47,7 +50,7 @@ def train(
     trial.log_machine(trainer.device)
     total = trainer.last_epoch
     with tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar:
-        for epoch in trainer.epochs():
+        for epoch in _epochs(trial, trainer):
             trial.log_epoch(epoch)
             trial.log_checkpoint(trainer, best=epoch.improved)
             best = trainer.best_valid[SELECTION_METRIC]
@@ -60,10 +63,30 @@ def train(
     return trial.log_result(trainer, trainer.final_ranks(), sequences)
 
 
-def batch_bar(batches: Iterable, *, total: int, epoch: int) -> tqdm:
-    return tqdm(
-        batches, total=total, desc=f"epoch {epoch}", unit="batch", leave=False, disable=None
-    )
+def _epochs(trial: tracking.Trial, trainer: Trainer) -> Iterator[Epoch]:
+    """Those that are left. A signal in one of them leaves a state to go on from, between steps."""
+    epochs = trainer.epochs()
+    while True:
+        try:
+            with interruption.between_steps():
+                epoch = next(epochs, None)
+        except (KeyboardInterrupt, interruption.Terminated):
+            # Processes that share a trial are not all at the same step: the last epoch is kept.
+            if not interruption.hurried() and workers.size() == 1:
+                trial.log_checkpoint(trainer, best=False)
+            raise
+        if epoch is None:
+            return
+        yield epoch
+
+
+def step_bar(steps: Iterable, *, total: int, desc: str, initial: int = 0) -> Iterator:
+    """A progress bar, and places where a signal is heeded."""
+    for step in tqdm(
+        steps, total=total, desc=desc, initial=initial, unit="batch", leave=False, disable=None
+    ):
+        interruption.heed()
+        yield step
 
 
 def _line(epoch: Epoch) -> str:

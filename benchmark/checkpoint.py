@@ -1,5 +1,6 @@
 """Checkpoints as safetensors files: tensors and JSON, nothing that runs when it is loaded."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -16,21 +17,45 @@ class CheckpointError(UserError):
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], values: dict) -> None:
-    """Write both under another name, synced, and rename: the file is whole or not there."""
+    """Write both under another name, synced, and rename: the file is whole or not there.
+
+    Raises OSError, and leaves nothing, if there is no room.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    save_file(on_cpu, part, metadata={"values": json.dumps(values)})
-    with open(part, "rb") as written:
-        os.fsync(written.fileno())
-    os.replace(part, path)
+    text = json.dumps(values)
+    try:
+        save_file(on_cpu, part, metadata={"values": text, "digest": _digest(on_cpu, text)})
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise OSError(f"cannot be written: {error}") from None
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
-    """The tensors (on the CPU) and values of a saved checkpoint. Raises CheckpointError."""
+    """The tensors (on the CPU) and values of a saved checkpoint.
+
+    Raises CheckpointError if it is not there, or not to the last bit what was saved.
+    """
     try:
         with safe_open(path, framework="pt") as stored:
-            values = json.loads(stored.metadata()["values"])
-            return {key: stored.get_tensor(key) for key in list(stored.keys())}, values
+            about = stored.metadata()
+            tensors = {key: stored.get_tensor(key) for key in list(stored.keys())}
+        if about["digest"] != _digest(tensors, about["values"]):
+            raise ValueError("its checksum is wrong")
+        return tensors, json.loads(about["values"])
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of this suite: {error}") from None
+
+
+def _digest(tensors: dict[str, torch.Tensor], values: str) -> str:
+    """SHA-256 of all that a checkpoint says."""
+    sha = hashlib.sha256(values.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        sha.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()

@@ -5,7 +5,8 @@ import sys
 import click
 
 from benchmark.errors import UserError
-from benchmark.tracking import TakenOver, Terminated
+from benchmark.interruption import Terminated
+from benchmark.tracking import TakenOver
 from datasets import DataError
 
 # The user's to mend, and said in one line; anything else is a defect of ours and keeps its trace.

@@ -1,5 +1,6 @@
 """Full ranking: where the true next item stands among all items of the catalogue."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from benchmark import workers
 from benchmark.batches import histories, within
+from benchmark.memory import out_of_memory
 from datasets.sequences import Targets
 
 USERS_PER_CHUNK = 512
@@ -58,13 +60,18 @@ def rank(model: nn.Module, queries: Any, targets: Tensor, seen: Tensor | None = 
 
 @torch.inference_mode()
 def rank_targets(
-    model: nn.Module, items: Tensor, targets: Targets, history: str = "ranked"
+    model: nn.Module,
+    items: Tensor,
+    targets: Targets,
+    history: str = "ranked",
+    progress: Callable[..., Iterable] = lambda batches, **_: batches,
 ) -> np.ndarray:
     """Ranks of all targets, [n_targets] int64, in their order.
 
     The items of a target's history (all of it, not only what the model sees) are candidates like
     all others if ``history`` is "ranked", and none if it is "masked". Each process of a
-    distributed trial ranks its share, and all of them get all ranks.
+    distributed trial ranks its share, and all of them get all ranks. Where memory does not suffice
+    for a batch of users it is halved.
     """
     model.eval()
     ranks = torch.zeros(len(targets.positions), dtype=torch.int64, device=items.device)
@@ -75,11 +82,23 @@ def rank_targets(
         batch_size=USERS_PER_CHUNK,
         pad=model.n_items,
     )
-    for number, (rows, past, target) in enumerate(batches):
-        if number % workers.size() == workers.rank():
-            seen = _pairs(items, targets, rows) if history == "masked" else None
-            found = rank(model, model.queries(past), target, seen)
-            ranks[torch.from_numpy(rows).to(items.device)] = found
+    total, at_once = -(-len(targets.users) // USERS_PER_CHUNK), USERS_PER_CHUNK
+    for number, (rows, past, target) in enumerate(progress(batches, total=total, desc="ranking")):
+        if number % workers.size() != workers.rank():
+            continue
+        done = 0
+        while done < len(rows):
+            part = slice(done, done + at_once)
+            seen = _pairs(items, targets, rows[part]) if history == "masked" else None
+            try:
+                found = rank(model, model.queries(past[part]), target[part], seen)
+            except RuntimeError as error:
+                if not out_of_memory(error) or at_once == 1:
+                    raise
+                at_once //= 2
+                continue
+            ranks[torch.from_numpy(rows[part]).to(items.device)] = found
+            done += at_once
     return workers.total(ranks).cpu().numpy()
 
 

@@ -15,6 +15,11 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether that is what torch means; on a CPU it has no exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def return_free_memory() -> None:
     """Hand freed memory back to the system, where the C library is glibc.
 

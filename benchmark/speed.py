@@ -98,7 +98,9 @@ class Steps:
                 yield batch
 
         self.trainer.progress = first
+        self.trainer.begin_epoch()
         take()
+        self.trainer.progress = lambda batches, **_: batches
 
 
 def measure(trainer: Trainer, count: int) -> dict[str, float]:

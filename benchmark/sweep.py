@@ -87,7 +87,7 @@ def sweep(
             raise click.UsageError(f"--{option} is for --executor ray")
     definition = Definition(searched, method, pruner, given)
     definition.check()
-    client = tracking.connect()
+    client = tracking.reconnect(tracking.connect().tracking_uri)
     data = spec, sequences = datasets.load(definition.base.dataset, data_dir)
     options.describe(spec, sequences)
     click.echo("\n".join(space.lines(searched)))

@@ -12,9 +12,10 @@ from dataclasses import replace
 import click
 
 import datasets
-from benchmark import attempt, checkpoint, cli, options, tracking, workers
+from benchmark import attempt, cli, options, tracking, workers
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer
+from datasets import Sequences, Spec
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -29,20 +30,19 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     `mlflow run --experiment-name` names another.
     """
     given = options.given(context, values)
-    client = tracking.connect()
-    if resume:
-        trial, settings, last = tracking.resume(client, resume)
-        settings = _resumed_settings(settings, given)
-    else:
-        settings = options.settings(given)
+    client, first, trial = tracking.connect(), workers.rank() == 0, None
+    workers.join()
+    if resume and first:
+        trial, settings = tracking.resume(client, resume)
+        context.call_on_close(trial.release)
+    settings = workers.from_first(
+        lambda: _resumed_settings(settings, given) if resume else options.settings(given)
+    )
     spec, sequences = datasets.load(settings.dataset, data_dir)
-    first = workers.rank() == 0
-    bar = attempt.batch_bar if first else None
+    bar = attempt.step_bar if first else None
     trainer = Trainer(settings, sequences, spec.split_of(sequences), bar)
-    if resume:
-        trial.check_data(spec, sequences)
-        if last:  # else it was cut off in its first epoch, and starts anew
-            trainer.restore(*checkpoint.load(last))
+    if resume and (state := workers.from_first(lambda: _state(trial, spec, sequences))):
+        trainer.restore(*state)
     if not first:
         return trainer.finish()
     options.describe(spec, sequences)
@@ -60,6 +60,12 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
         f"best epoch {trainer.best_epoch} of {trainer.epoch}, {trainer.seconds:.1f} s; "
         f"test  {metrics}"
     )
+
+
+def _state(trial: tracking.Trial, spec: Spec, sequences: Sequences) -> tuple | None:
+    """From where the trial goes on; None if it was cut off in its first epoch, and starts anew."""
+    trial.check_data(spec, sequences)
+    return trial.last_state()
 
 
 def _resumed_settings(settings: Settings, given: dict) -> Settings:

@@ -12,7 +12,9 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +28,7 @@ from benchmark import workers
 from benchmark.batches import TrainingBatches, within
 from benchmark.errors import UserError
 from benchmark.evaluation import rank_targets
-from benchmark.memory import return_free_memory
+from benchmark.memory import out_of_memory, return_free_memory
 from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.optimizer import Optimizers
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from datasets.sequences import Sequences, Split, Targets
 
 STEPS_PER_TRIM = 128
+COUNTS = ("epoch", "batch", "steps", "best_epoch", "best_valid", "seconds", "epoch_seconds")
 
 
 class TrainingError(UserError):
@@ -82,11 +85,12 @@ class Trainer:
         split: Split,
         progress: Callable[..., Iterable] | None = None,
     ):
-        """``progress`` wraps the batches of an epoch, as tqdm does."""
+        """``progress`` wraps what goes on in steps, as tqdm does. Between two of them the trial may
+        be left: its ``state`` leads on from there."""
         self.settings, self.split = settings, split
         self.progress = progress or (lambda batches, **_: batches)
         self.device = resolve_device(settings.device)
-        workers.join(self.device)
+        workers.join()
         torch.manual_seed(settings.seed)
         try:
             self.model = models.build(settings.model, sequences.n_items, asdict(settings))
@@ -113,12 +117,19 @@ class Trainer:
             kind=settings.windows,
         )
         self.optimizers = Optimizers(self.model, settings, len(self.batches))
-        self.epoch = 0
+        self.epoch = 0  # so many are complete
         self.steps = 0
+        self.begin_epoch()
+        self.cut_off: dict[str, Tensor] = {}  # where random generators stood in that epoch
         self.best_epoch = 0
         self.best_valid = {SELECTION_METRIC: -1.0}
         self.best_weights = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
+
+    def begin_epoch(self) -> None:
+        self.batch = 0  # so many of the epoch are done, in so many seconds
+        self.epoch_seconds = 0.0
+        self.loss_sum = torch.zeros((), device=self.device)
 
     @property
     def finished(self) -> bool:
@@ -128,13 +139,14 @@ class Trainer:
     def epochs(self) -> Iterator[Epoch]:
         """Train until the last epoch, or until ``patience`` epochs have brought no better ndcg."""
         while not self.finished:
+            with self._enough_memory():
+                loss = self.train_epoch() if self.learns else self.count()
             started = time.perf_counter()
-            loss = self.train_epoch() if self.learns else self.count()
-            trained = time.perf_counter()
             valid = means(self.ranks(self.split.valid))
-            evaluated = time.perf_counter()
+            train_seconds, valid_seconds = self.epoch_seconds, time.perf_counter() - started
+            self.begin_epoch()
             self.epoch += 1
-            self.seconds += evaluated - started
+            self.seconds += train_seconds + valid_seconds
             improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
             if improved:
                 self.best_epoch, self.best_valid = self.epoch, valid
@@ -144,29 +156,52 @@ class Trainer:
                 train_loss=loss,
                 valid=valid,
                 improved=improved,
-                train_seconds=trained - started,
-                valid_seconds=evaluated - trained,
-                sequences_per_second=self.batches.n_windows / (trained - started),
+                train_seconds=train_seconds,
+                valid_seconds=valid_seconds,
+                sequences_per_second=self.batches.n_windows / train_seconds,
             )
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory on {self.device} in epoch {self.epoch + 1} with batch_size "
+                f"{self.settings.batch_size}: try a smaller one"
+            ) from None
 
     def count(self) -> None:
         """What an epoch is to a model that has nothing to learn."""
+        started = time.perf_counter()
         starts, ends = self.split.train_starts, self.split.train_ends
         users, place = within(ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
         self.model.count(self.items[index], torch.from_numpy(users).to(self.device))
         self.averaged.load_state_dict(self.model.state_dict())
+        self.epoch_seconds = time.perf_counter() - started
 
     def train_epoch(self) -> float:
+        """Or the rest of one that was cut off; the mean loss of all its batches."""
         self.model.train()
         self._seed()
-        total = torch.zeros((), device=self.device)
-        batches = self.batches.shuffled(self.shuffling)
-        for batch in self.progress(batches, total=len(self.batches), epoch=self.epoch + 1):
-            total += self._step(batch)
+        batches = islice(self.batches.shuffled(self.shuffling), self.batch, None)
+        started, before = time.perf_counter(), self.epoch_seconds
+        for batch in self.progress(
+            batches, initial=self.batch, total=len(self.batches), desc=f"epoch {self.epoch + 1}"
+        ):
+            self.loss_sum += self._step(batch)
+            self.batch += 1
+            self.epoch_seconds = before + time.perf_counter() - started
             if self.steps % STEPS_PER_TRIM == 0:
                 return_free_memory()
-        mean = float(workers.total(total)) / len(self.batches)
+                self._check_loss()
+        return self._check_loss()
+
+    def _check_loss(self) -> float:
+        mean = float(workers.total(self.loss_sum.clone())) / self.batch
         if not math.isfinite(mean):
             raise TrainingError(
                 f"the loss is {mean} in epoch {self.epoch + 1} with learning_rate "
@@ -175,7 +210,8 @@ class Trainer:
         return mean
 
     def _seed(self) -> None:
-        """An epoch's random numbers follow from the seed and its number: no state to save.
+        """An epoch's random numbers follow from the seed and its number; only of one that was cut
+        off is there a state to go on from.
 
         All processes shuffle and mask alike; each has its own dropout.
         """
@@ -184,6 +220,12 @@ class Trainer:
         self.shuffling.manual_seed(shuffling)
         self.masking.manual_seed(masking)
         torch.manual_seed((dropout + workers.rank()) % 2**64)
+        if self.batch and self.cut_off:
+            self.masking.set_state(self.cut_off["masking"])
+            torch.set_rng_state(self.cut_off["cpu"])
+            if "device" in self.cut_off:
+                torch.cuda.set_rng_state(self.cut_off["device"], self.device)
+            self.cut_off = {}
 
     def _step(self, batch: Tensor) -> Tensor:
         """Train on [batch, length] int64; this process's part of the mean loss."""
@@ -242,7 +284,9 @@ class Trainer:
         return ranks
 
     def ranks(self, targets: Targets) -> np.ndarray:
-        return rank_targets(self.averaged, self.items, targets, self.settings.history)
+        return rank_targets(
+            self.averaged, self.items, targets, self.settings.history, self.progress
+        )
 
     def state(self) -> tuple[dict[str, Tensor], dict]:
         """All that a trial needs to go on as if it had not stopped: tensors, and JSON values."""
@@ -250,13 +294,11 @@ class Trainer:
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
         tensors |= {f"optimizer.{k}": v for k, v in self.optimizers.state().items()}
-        return tensors, {
-            "epoch": self.epoch,
-            "steps": self.steps,
-            "best_epoch": self.best_epoch,
-            "best_valid": self.best_valid,
-            "seconds": self.seconds,
-        }
+        tensors["loss_sum"] = self.loss_sum
+        tensors |= {"random.masking": self.masking.get_state(), "random.cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            tensors["random.device"] = torch.cuda.get_rng_state(self.device)
+        return tensors, {name: getattr(self, name) for name in COUNTS}
 
     def restore(self, tensors: dict[str, Tensor], values: dict) -> None:
         """Go on from a ``state``; the tensors may come from another device.
@@ -277,5 +319,7 @@ class Trainer:
         self.averaged.load_state_dict(part("averaged."))
         self.best_weights = {k: v.to(self.device) for k, v in part("best.").items()}
         self.optimizers.restore(part("optimizer."))
-        for name in ("epoch", "steps", "best_epoch", "best_valid", "seconds"):
+        self.loss_sum = tensors["loss_sum"].to(self.device)
+        self.cut_off = part("random.")
+        for name in COUNTS:
             setattr(self, name, values[name])

@@ -7,16 +7,28 @@ first tracks, prints and saves.
 """
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+T = TypeVar("T")
 
-def join(device: torch.device) -> None:
+
+def join() -> None:
     """Meet the others, where torchrun has started any."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """What the first process makes, in all of them."""
+    made = [make() if rank() == 0 else None]
+    if size() > 1:
+        dist.broadcast_object_list(made, device=torch.device("cpu"))
+    return made[0]
 
 
 def rank() -> int:

@@ -26,6 +26,15 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--moments", type=int, default=3, help="at which trials are killed")
+
+
+def pytest_generate_tests(metafunc):
+    if "moment" in metafunc.fixturenames:
+        metafunc.parametrize("moment", range(metafunc.config.getoption("moments")))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data that may not be redistributed; absent on most machines."""
@@ -132,9 +141,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(folder: Path, database: str) -> Iterator[str]:
+def serve(folder: Path, database: str, port: int = 0) -> Iterator[str]:
     """The address of a real `mlflow server` process on that database."""
-    uri = f"http://127.0.0.1:{free_port()}"
+    uri = f"http://127.0.0.1:{port or free_port()}"
     words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     words += ["--port", uri.rsplit(":", 1)[1], "--workers", "1"]
     words += ["--backend-store-uri", database]

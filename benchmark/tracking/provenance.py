@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import torch
-from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from benchmark.evaluation import protocol
 from benchmark.settings import Settings
@@ -38,18 +37,17 @@ def machine(device: torch.device) -> dict[str, str]:
     return {schema.HOST: socket.gethostname(), schema.DEVICE: _device_name(device)}
 
 
-def data(spec: Spec, sequences: Sequences) -> DatasetInput:
-    """What `mlflow.log_input` would log; the statistics are its profile."""
+def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
+    """What `mlflow.log_input` would log: an mlflow Dataset's fields, the statistics as profile."""
     sources = [source.url or source.file for source in spec.sources]
     not_evaluated = spec.split_of(sequences).users_not_evaluated
-    dataset = Dataset(
-        name=spec.name,
-        digest=sequences.digest,
-        source_type="code" if spec.synthetic else "http",
-        source=json.dumps({"url": sources}),
-        profile=json.dumps(sequences.statistics | {"users_not_evaluated": not_evaluated}),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+    return {
+        "name": spec.name,
+        "digest": sequences.digest,
+        "source_type": "code" if spec.synthetic else "http",
+        "source": json.dumps({"url": sources}),
+        "profile": json.dumps(sequences.statistics | {"users_not_evaluated": not_evaluated}),
+    }
 
 
 def _git_commit() -> str:

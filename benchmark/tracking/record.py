@@ -13,7 +13,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from benchmark.metrics import NAMES
+from benchmark.metrics import NAMES, SELECTION_METRIC
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
 
@@ -143,6 +143,19 @@ def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[in
         return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
 
     return dict(_each(read, runs))
+
+
+def curve(client: MlflowClient, run_id: str) -> list[float]:
+    """The validation metric after each epoch."""
+    key = schema.metric_key("valid", SELECTION_METRIC)
+    history = client.get_metric_history(run_id, key)
+    return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+
+
+def last_step(client: MlflowClient, run_id: str) -> int:
+    """The last epoch that was logged; 0 before the first."""
+    history = client.get_metric_history(run_id, schema.EPOCH_LOGGED)
+    return max((metric.step for metric in history), default=0)
 
 
 def _each(read: Callable, of: list) -> Iterable[tuple[Any, Any]]:

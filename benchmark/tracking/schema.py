@@ -10,11 +10,13 @@ artifacts   config.yaml, checkpoints/, ranks/
 """
 
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
-LAST = "checkpoints/last/state.safetensors"  # all that a trial needs to go on
+LAST = "checkpoints/last/state-{slot}.safetensors"  # all that a trial needs to go on, and before
 BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
 TRACEBACK = "traceback.txt"  # of a trial that failed
 SWEEP_FILE = "sweep.yaml"  # what a sweep tries: its space and all that its trials share
 RANKS = "ranks/{part}.parquet"  # rank of each user's target, for part in valid, test
+
+EPOCH_LOGGED = "train_seconds"  # a metric that every epoch has, whatever is trained
 
 DATA_DIGEST = "data_digest"  # trials are compared within one digest ...
 PROTOCOL = "protocol"  # ... and within one protocol

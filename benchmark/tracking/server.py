@@ -2,14 +2,21 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from tqdm import tqdm
 
 from benchmark.errors import UserError
+from benchmark.tracking.delivery import may_pass, reason
+
+PATIENCE = 600.0  # seconds that whoever has begun waits for a server that does not answer
 
 
 class TrackingError(UserError):
@@ -22,18 +29,63 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     Without a URI it is MLFLOW_TRACKING_URI, else sqlite:///mlflow.db. Raises TrackingError, within
     seconds, if nothing answers.
     """
-    for name in ("alembic", "mlflow"):  # else a new database is announced table by table
-        logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
     try:
-        client = MlflowClient(_absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")))
-        with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
+        client = _client(tracking_uri)
+        with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
             client.search_experiments(max_results=1)
     except Exception as error:  # requests', SQLAlchemy's or MLflow's own, by kind of store
         where = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-        reason = " ".join(str(error).split())[:200]
-        raise TrackingError(f"the tracking server {where} does not answer: {reason}") from None
+        raise TrackingError(
+            f"the tracking server {where} does not answer: {reason(error)}"
+        ) from None
     return client
+
+
+def reconnect(tracking_uri: str) -> "PatientClient":
+    """A client for whoever has begun, and waits for a server that is away for some minutes."""
+    return PatientClient(_client(tracking_uri))
+
+
+def _client(tracking_uri: str | None) -> MlflowClient:
+    for name in ("alembic", "mlflow"):  # else a new database is announced table by table
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # whoever can wait, asks again
+    return MlflowClient(_absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")))
+
+
+class PatientClient:
+    """An MlflowClient each of whose questions waits for a server that does not answer."""
+
+    def __init__(self, client: MlflowClient):
+        self.client = client
+
+    def __getattr__(self, name: str):
+        value = getattr(self.client, name)
+        # A run whose creation was not confirmed may be there: see ``Sweep.add_trial``.
+        return partial(patiently, value) if callable(value) and name != "create_run" else value
+
+
+def patiently(ask: Callable, *args, **kwargs):
+    """The answer; asked for again while there is none, for ten minutes.
+
+    Raises TrackingError after them.
+    """
+    started, pause = time.monotonic(), 0.5
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            if time.monotonic() - started > PATIENCE:
+                raise TrackingError(
+                    f"the tracking server does not answer: {reason(error)}"
+                ) from None
+            if pause == 4:  # said once, when it does not pass at once
+                tqdm.write(f"waiting for the tracking server: {reason(error)}", file=sys.stderr)
+        time.sleep(pause)
+        pause = min(2 * pause, 8.0)
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:

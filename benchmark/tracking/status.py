@@ -1,19 +1,20 @@
 """How a run ends, said by the process that owns it."""
 
-import signal
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import click
 from mlflow import MlflowClient
 
+from benchmark import interruption
+from benchmark.errors import MachineError
 from benchmark.tracking import schema
+from benchmark.tracking.outbox import SHORT_PATIENCE, Outbox
+from benchmark.tracking.server import PATIENCE, TrackingError
 
 ENDED = ("FINISHED", "FAILED")  # for good; a KILLED run can be gone on with
-
-
-class Terminated(BaseException):
-    """SIGTERM; not an Exception, so that nothing swallows it on its way out."""
 
 
 class TakenOver(BaseException):
@@ -21,32 +22,49 @@ class TakenOver(BaseException):
 
 
 @contextmanager
-def ends(client: MlflowClient, run_id: str) -> Iterator[None]:
-    """Own the run's status: FINISHED, FAILED with the reason, or KILLED by a signal.
+def ends(outbox: Outbox) -> Iterator[None]:
+    """Own the run's status: FINISHED, FAILED with the reason, or KILLED by a signal or for want of
+    what the machine does not have. Left to itself MLflow keeps a terminated run RUNNING for ever.
 
-    Left to itself MLflow keeps a terminated run RUNNING for ever.
+    Raises TrackingError if it has finished and the server could not be told.
     """
+    with interruption.listening():
+        outbox.say("status", status="RUNNING")  # again, if it is resumed
+        outbox.say("untag", name=schema.FAILURE)
+        patience = SHORT_PATIENCE
+        try:
+            yield
+        except TakenOver:
+            patience = 0
+            raise
+        except BaseException as error:
+            _say_how(error, outbox)
+            raise
+        else:
+            _end(outbox, "FINISHED")
+            patience = PATIENCE
+        finally:
+            delivered = False
+            try:
+                delivered = outbox.close(patience)
+            finally:
+                if not delivered:
+                    click.echo(outbox.left(), err=True)
+    if not delivered:
+        raise TrackingError(f"run {outbox.run_id} has ended, but is not on record yet: see above")
 
-    def terminate(signum, frame):
-        raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
-    client.update_run(run_id, status="RUNNING")  # again, if it is resumed
-    if schema.FAILURE in client.get_run(run_id).data.tags:
-        client.delete_tag(run_id, schema.FAILURE)
-    try:
-        yield
-    except (KeyboardInterrupt, Terminated):
-        end(client, run_id, "KILLED", "stopped by a signal")
-        raise
-    except Exception as error:
-        end(client, run_id, "FAILED", f"{type(error).__name__}: {error}")
-        client.log_text(run_id, traceback.format_exc(), schema.TRACEBACK)
-        raise
+def _say_how(error: BaseException, outbox: Outbox) -> None:
+    if isinstance(error, MachineError):
+        _end(outbox, "KILLED", str(error))
+    elif interruption.heard() or not isinstance(error, Exception):
+        # An exception may be what a signal led to: of two processes one was stopped first.
+        _end(outbox, "KILLED", "stopped by a signal")
     else:
-        end(client, run_id, "FINISHED")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        _end(outbox, "FAILED", f"{type(error).__name__}: {error}")
+        trace = traceback.format_exc()
+        with suppress(MachineError):  # without room for that it has at least said why
+            outbox.keep(schema.TRACEBACK, lambda path: path.write_text(trace, "utf-8"))
 
 
 def has_ended(client: MlflowClient, run_id: str) -> bool:
@@ -55,6 +73,13 @@ def has_ended(client: MlflowClient, run_id: str) -> bool:
 
 
 def end(client: MlflowClient, run_id: str, status: str, failure: str | None = None) -> None:
+    """Of a run that this process does not own, because nobody does."""
     if failure:
         client.set_tag(run_id, schema.FAILURE, failure[:500])
     client.set_terminated(run_id, status)
+
+
+def _end(outbox: Outbox, status: str, failure: str | None = None) -> None:
+    if failure:
+        outbox.say("settings", params={}, tags={schema.FAILURE: failure[:500]})
+    outbox.say("status", status=status, time=int(time.time() * 1000))

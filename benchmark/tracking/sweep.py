@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -18,7 +18,8 @@ from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, record, schema, status
 from benchmark.tracking.heartbeat import Heart
-from benchmark.tracking.server import TrackingError, experiment_id
+from benchmark.tracking.recovery import reopen
+from benchmark.tracking.server import PATIENCE, TrackingError, experiment_id, patiently
 from benchmark.tracking.sweep_reading import children, dump, stored_definition, sweep_runs
 from benchmark.tracking.trial import Trial
 from datasets import Sequences, Spec
@@ -62,6 +63,7 @@ class Sweep:
         self.experiment_id = run.info.experiment_id
         self.experiment = client.get_experiment(self.experiment_id).name
         self.name = run.data.tags[schema.SWEEP]
+        self.outbox = reopen(client, self.run_id)
         self.heart = Heart(client, self.run_id)
         self.seconds_before = run.data.metrics.get("sweep_seconds", 0.0)
 
@@ -69,7 +71,7 @@ class Sweep:
     def alive(self) -> Iterator[None]:
         """Own the run's status and let its heart beat; no trial is left RUNNING."""
         self.started = time.monotonic()
-        with status.ends(self.client, self.run_id), self.heart.beats():
+        with status.ends(self.outbox), self.heart.beats():
             try:
                 yield
             except status.TakenOver:
@@ -87,6 +89,10 @@ class Sweep:
 
     def add_trial(self, settings: Settings, number: int, values: dict) -> str:
         """A run for a trial, which is to be prepared; its id."""
+        return patiently(self._add_trial, settings, number, values)
+
+    def _add_trial(self, settings: Settings, number: int, values: dict) -> str:
+        """Or the run that was made when the server broke off before it could say so."""
         name = " ".join(f"{key}={value}" for key, value in values.items())
         tags = {
             MLFLOW_PARENT_RUN_ID: self.run_id,
@@ -94,7 +100,10 @@ class Sweep:
             schema.NUMBER: str(number),
             schema.POINT: json.dumps(values | {"seed": settings.seed}),
         }
-        run = self.client.create_run(
+        same = (f"tags.`{key}` = '{value}'" for key, value in tags.items() if key != schema.POINT)
+        made = record.search(self.client, self.experiment_id, " and ".join(same))
+        run = next((r for r in made if r.data.tags[schema.POINT] == tags[schema.POINT]), None)
+        run = run or self.client.create_run(
             self.experiment_id,
             run_name=f"{settings.model} {name} seed={settings.seed}",
             tags=resolve_tags() | tags,
@@ -106,22 +115,28 @@ class Sweep:
         self, run_id: str, settings: Settings, spec: Spec, sequences: Sequences
     ) -> None:
         """Log all that is known before it starts, unless that is there already."""
-        if not any(f.path == schema.CONFIG for f in self.client.list_artifacts(run_id)):
-            trial = Trial(self.client, self.client.get_run(run_id))
-            trial.log_start(settings, spec, sequences)
+        outbox = reopen(self.client, run_id)
+        try:
+            if not any(f.path == schema.CONFIG for f in self.client.list_artifacts(run_id)):
+                trial = Trial(self.client, self.client.get_run(run_id), outbox)
+                trial.log_start(settings, spec, sequences)
+        finally:
+            delivered = outbox.close(PATIENCE)
+        if not delivered:
+            raise TrackingError(outbox.left())
 
     def fail_trial(self, run_id: str, why: str) -> None:
         status.end(self.client, run_id, "FAILED", why)
 
     def curve(self, run_id: str) -> list[float]:
         """The validation metric after each epoch."""
-        return Trial(self.client, self.client.get_run(run_id)).curve()
+        return record.curve(self.client, run_id)
 
     def log_seconds(self) -> None:
         """In which somebody worked on it, over all sessions, each until its last trial ended."""
         seconds = self.seconds_before + time.monotonic() - self.started
-        metric = Metric("sweep_seconds", seconds, get_current_time_millis(), 0)
-        self.client.log_batch(self.run_id, metrics=[metric])
+        values = {"sweep_seconds": seconds}
+        self.outbox.say("metrics", values=values, step=0, time=get_current_time_millis())
 
 
 def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) -> tuple[Sweep, bool]:

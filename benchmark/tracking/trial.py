@@ -1,72 +1,68 @@
 """Writing: the MLflow run of one trial."""
 
-import random
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark import checkpoint
+from benchmark.checkpoint import CheckpointError
 from benchmark.memory import peak_memory
-from benchmark.metrics import SELECTION_METRIC, means
+from benchmark.metrics import means
 from benchmark.ranks import rank_table
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema, status
+from benchmark.tracking.delivery import reason
+from benchmark.tracking.outbox import Outbox, check_room
+from benchmark.tracking.record import curve, last_step
+from benchmark.tracking.recovery import reopen
 from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.trainer import Epoch, Trainer
 from datasets import Sequences, Spec
 
 
 class Trial:
-    """One trial's run: what is logged while it trains, and how it ends."""
+    """One trial's run: what is logged while it trains, and how it ends.
 
-    def __init__(self, client: MlflowClient, run: Run, logged_epochs: int = 0):
+    What it logs waits in its outbox until the server has it; training waits for nothing.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, outbox: Outbox, logged_epochs: int = 0):
         self.client, self.run, self.run_id = client, run, run.info.run_id
         self.experiment = client.get_experiment(run.info.experiment_id).name
-        self.logged_epochs = logged_epochs
+        self.outbox, self.logged_epochs = outbox, logged_epochs
+        self.next_slot = 0
 
     def ends(self) -> AbstractContextManager[None]:
-        return status.ends(self.client, self.run_id)
+        return status.ends(self.outbox)
+
+    def release(self) -> None:
+        """Leave it to others, if it has not ended."""
+        self.outbox.close(0)
 
     def log_start(self, settings: Settings, spec: Spec, sequences: Sequences) -> None:
         """All that is known before the first step."""
         params = settings.as_dict()
-        tags = provenance.tags(settings, spec, sequences)
         # What was given with -P is there already: `mlflow run` logs it, and params never change.
         new = {key: value for key, value in params.items() if key not in self.run.data.params}
-        self.client.log_batch(
-            self.run_id,
-            params=[Param(key, str(value)) for key, value in new.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
-        self._log_data(provenance.data(spec, sequences))
+        tags = provenance.tags(settings, spec, sequences)
+        self.outbox.say("settings", params=new, tags=tags)
+        self.outbox.say("data", dataset=provenance.data(spec, sequences))
         config = yaml.safe_dump(params, sort_keys=False)
-        self._keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-
-    def _log_data(self, data: DatasetInput) -> None:
-        """Of trials that log the same new data set at once, MLflow lets all but one fail: again."""
-        for tries_left in reversed(range(5)):
-            try:
-                return self.client.log_inputs(self.run_id, [data])
-            except MlflowException:
-                if not tries_left:
-                    raise
-                time.sleep(random.uniform(0.1, 0.5))
+        self.outbox.keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
 
     def log_machine(self, device: torch.device) -> None:
         """Where it trains; after a resumption, where it trained last."""
-        tags = [RunTag(key, value) for key, value in provenance.machine(device).items()]
-        self.client.log_batch(self.run_id, tags=tags)
+        self.outbox.say("settings", params={}, tags=provenance.machine(device))
 
     def check_data(self, spec: Spec, sequences: Sequences) -> None:
         """Raises TrackingError if these are not the data, split as they were when it started."""
@@ -90,7 +86,7 @@ class Trial:
         values = {schema.metric_key("valid", name): v for name, v in epoch.valid.items()}
         values |= {
             **({} if epoch.train_loss is None else {"train/loss": epoch.train_loss}),
-            "train_seconds": epoch.train_seconds,
+            schema.EPOCH_LOGGED: epoch.train_seconds,
             "valid_seconds": epoch.valid_seconds,
             "sequences_per_second": epoch.sequences_per_second,
         }
@@ -98,16 +94,38 @@ class Trial:
 
     def curve(self) -> list[float]:
         """The validation metric after each epoch."""
-        key = schema.metric_key("valid", SELECTION_METRIC)
-        history = self.client.get_metric_history(self.run_id, key)
-        return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+        return curve(self.client, self.run_id)
 
     def log_checkpoint(self, trainer: Trainer, best: bool) -> None:
         """The state to go on from and, for the best epoch so far, its weights alone."""
         if best:
             values = {"epoch": trainer.best_epoch, "valid": trainer.best_valid}
-            self._keep(schema.BEST, lambda p: checkpoint.save(p, trainer.best_weights, values))
-        self._keep(schema.LAST, lambda path: checkpoint.save(path, *trainer.state()))
+            self.outbox.keep(
+                schema.BEST, lambda path: checkpoint.save(path, trainer.best_weights, values)
+            )
+        name = schema.LAST.format(slot=self.next_slot)
+        self.outbox.keep(name, lambda path: checkpoint.save(path, *trainer.state()))
+        self.next_slot = 1 - self.next_slot
+
+    def last_state(self) -> tuple[dict[str, torch.Tensor], dict] | None:
+        """The newest whole checkpoint, or None if it was cut off before the first; one that is
+        damaged is said aloud."""
+        states = {}
+        with tempfile.TemporaryDirectory() as folder:
+            kept = self.client.list_artifacts(self.run_id, str(Path(schema.LAST).parent))
+            for name in (schema.LAST.format(slot=slot) for slot in (0, 1)):
+                if not any(file.path == name for file in kept):
+                    continue
+                path = Path(self.client.download_artifacts(self.run_id, name, folder))
+                try:
+                    states[name] = checkpoint.load(path)
+                except CheckpointError as error:
+                    click.echo(f"damaged, and left: {name} of run {self.run_id}: {error}", err=True)
+        if not states:
+            return None
+        newest = max(states, key=lambda name: _progress(states[name][1]))
+        self.next_slot = int(newest == schema.LAST.format(slot=0))
+        return states[newest]
 
     def log_result(
         self, trainer: Trainer, ranks: dict[str, np.ndarray], sequences: Sequences
@@ -115,7 +133,7 @@ class Trial:
         """Per-user ranks, and what follows from them: {"best_valid": metrics, "test": metrics}."""
         for part, targets in (("valid", trainer.split.valid), ("test", trainer.split.test)):
             table = rank_table(sequences, trainer.split, targets, ranks[part])
-            self._keep(schema.RANKS.format(part=part), table.to_parquet)
+            self.outbox.keep(schema.RANKS.format(part=part), table.to_parquet)
         result = {"best_valid": means(ranks["valid"]), "test": means(ranks["test"])}
         self._log_end(trainer, result)
         return result
@@ -123,7 +141,7 @@ class Trial:
     def log_pruned(self, trainer: Trainer, why: str) -> None:
         """It was not worth going on with, and is not evaluated on test."""
         self._log_end(trainer, {"best_valid": trainer.best_valid})
-        self.client.set_tag(self.run_id, schema.PRUNED, why)
+        self.outbox.say("settings", params={}, tags={schema.PRUNED: why})
 
     def _log_end(self, trainer: Trainer, result: dict[str, dict[str, float]]) -> None:
         values = {
@@ -141,51 +159,51 @@ class Trial:
         self._log_metrics(values, trainer.epoch)
 
     def _log_metrics(self, values: dict[str, float], step: int) -> None:
-        now = get_current_time_millis()
-        metrics = [Metric(key, value, now, step) for key, value in values.items()]
-        self.client.log_batch(self.run_id, metrics=metrics)
+        self.outbox.say("metrics", values=values, step=step, time=get_current_time_millis())
 
-    def _keep(self, name: str, write: Callable[[Path], object]) -> None:
-        """``write`` a file, and keep it as the artifact of that name."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, Path(name).name)
-            write(path)
-            parent = Path(name).parent.as_posix()
-            self.client.log_artifact(self.run_id, path, None if parent == "." else parent)
+
+def _progress(values: dict) -> tuple[int, int]:
+    """Of a state: whole epochs, and batches of the next one."""
+    return values["epoch"], values["batch"]
 
 
 def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
     """A run for a new trial.
 
     It is the run that `mlflow run` made, if that stands in an experiment of the user's choice; else
-    a new one in the experiment that is named after the data set.
+    a new one in the experiment that is named after the data set. Raises TrackingError if the
+    server does not answer.
     """
-    run = launcher.given_run(client)
-    if run is None:
-        rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
-        name = f"{settings.model}{rate} seed={settings.seed}"
-        where = experiment_id(client, spec.name)
-        run = client.create_run(where, run_name=name, tags=resolve_tags())
-        launcher.leave_note(client, "trial", run)
-    return Trial(client, run)
+    check_room()
+    try:
+        run = launcher.given_run(client)
+        if run is None:
+            rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
+            name = f"{settings.model}{rate} seed={settings.seed}"
+            where = experiment_id(client, spec.name)
+            run = client.create_run(where, run_name=name, tags=resolve_tags())
+            launcher.leave_note(client, "trial", run)
+        return Trial(client, run, Outbox(client, run.info.run_id))
+    except MlflowException as error:
+        raise TrackingError(f"no run could be made: {reason(error)}") from None
 
 
-def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings, Path | None]:
-    """The run of a trial that did not finish, its settings, and its last checkpoint, if any.
+def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
+    """The run of a trial that did not finish, with all that it had to say, and its settings.
 
     Raises TrackingError if there is no such run or nothing to go on with.
     """
+    outbox = reopen(client, run_id)
     try:
         run = client.get_run(run_id)
         if run.info.status == "FINISHED":
             raise TrackingError(f"run {run_id} has finished: there is nothing to resume")
-        folder = tempfile.mkdtemp()
-        config = client.download_artifacts(run_id, schema.CONFIG, folder)
-        settings = Settings(**yaml.safe_load(Path(config).read_text(encoding="utf-8")))
-        kept = client.list_artifacts(run_id, str(Path(schema.LAST).parent))
-        last = client.download_artifacts(run_id, schema.LAST, folder) if kept else None
-    except (MlflowException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise TrackingError(f"run {run_id} cannot be resumed: {error}") from None
-    epochs = client.get_metric_history(run_id, "train_seconds")
-    trial = Trial(client, run, max((metric.step for metric in epochs), default=0))
-    return trial, settings, last and Path(last)
+        with tempfile.TemporaryDirectory() as folder:
+            config = client.download_artifacts(run_id, schema.CONFIG, folder)
+            settings = Settings(**yaml.safe_load(Path(config).read_text(encoding="utf-8")))
+        return Trial(client, run, outbox, last_step(client, run_id)), settings
+    except BaseException as error:
+        outbox.close(0)
+        if isinstance(error, MlflowException | OSError | TypeError | ValueError | yaml.YAMLError):
+            raise TrackingError(f"run {run_id} cannot be resumed: {reason(error)}") from None
+        raise

@@ -83,7 +83,9 @@ def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_comman
             assert steps == [1, 2, 3]
         assert {f"test/{name.replace('@', '_at_')}" for name in NAMES} <= set(run.data.metrics)
         state = client.list_artifacts(run.info.run_id, "checkpoints/last")
-        assert [file.path for file in state] == ["checkpoints/last/state.safetensors"]
+        assert [file.path for file in state] == [
+            f"checkpoints/last/state-{slot}.safetensors" for slot in (0, 1)
+        ]
     done = run_command(
         "python", "-m", "benchmark.report", "--experiment", "demo", "--tracking-uri", team_server
     )

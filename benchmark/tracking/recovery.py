@@ -1,0 +1,57 @@
+"""What a process that is gone has left undelivered."""
+
+from pathlib import Path
+
+import click
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from benchmark.tracking.delivery import reason
+from benchmark.tracking.outbox import FOLDER, SHORT_PATIENCE, Message, Outbox
+from benchmark.tracking.record import last_step
+from benchmark.tracking.server import TrackingError
+
+
+def left_behind(folder: Path = FOLDER) -> list[tuple[str, str]]:
+    """Run and tracking URI of each outbox in the folder."""
+    return [
+        (path.parent.name, path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*/tracking_uri"))
+    ]
+
+
+def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
+    """The outbox of a run that was started before, with nothing left in it.
+
+    What was left is delivered, unless the run has meanwhile gone on elsewhere, or ended. Raises
+    TrackingError if there is no such run, or if the server does not take what is left.
+    """
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        raise TrackingError(f"run {run_id}: {reason(error)}") from None
+    outbox = Outbox(client, run_id, folder)
+    try:
+        if outbox.waiting:
+            _deliver_rest(outbox, client, run.info.status == "FINISHED")
+    except BaseException:
+        outbox.close(0)
+        raise
+    return outbox
+
+
+def _deliver_rest(outbox: Outbox, client: MlflowClient, finished: bool) -> None:
+    count, logged = len(outbox.waiting), last_step(client, outbox.run_id)
+    if finished or max(map(_step, outbox.waiting)) < logged:
+        outbox.drop(lambda message: True)
+        click.echo(f"run {outbox.run_id} has gone on elsewhere: {count} messages are not needed")
+        return
+    dropped = outbox.drop(lambda message: 0 < _step(message) <= logged)  # was not confirmed
+    outbox.begin()
+    if not outbox.flush(SHORT_PATIENCE):
+        raise TrackingError(outbox.left())
+    click.echo(f"run {outbox.run_id}: {count - dropped} messages delivered")
+
+
+def _step(message: Message) -> int:
+    return message.content.get("step", 0)

@@ -1,0 +1,144 @@
+"""Machines that lack something, and numbers that are none: each works or says why."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from benchmark import evaluation
+from benchmark.settings import Settings
+from benchmark.trainer import Trainer
+from datasets import load
+from tests.conftest import ROOT, TINY
+
+TRAIN = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, "--epochs", "3"]
+
+
+def run(*words: str, limit=None, mounts: str = "") -> subprocess.CompletedProcess:
+    """A command, with a ``limit`` of its process or in a place where file systems are mounted."""
+    if mounts:
+        words = ("unshare", "-rm", "sh", "-c", f'{mounts} && exec "$@"', "sh", *words)
+    return subprocess.run(
+        words,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def mounting() -> None:
+    if run("true", mounts="mount -t tmpfs tmpfs /mnt").returncode:
+        pytest.skip("no file system can be mounted here")
+
+
+def the_run(store):
+    (found,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
+    return found
+
+
+def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, mounting):
+    small = "mkdir undelivered && mount -t tmpfs -o size=40k tmpfs undelivered"
+    done = run(*TRAIN, mounts=small)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("Error: checkpoints/")
+    assert "No space left on device" in line
+    assert "make room, then: python -m benchmark.train --resume" in line
+    assert "Traceback" not in done.stderr
+    assert the_run(store).info.status == "KILLED"
+    assert "No space left on device" in the_run(store).data.tags["failure"]
+    again = run(*TRAIN[:3], "--resume", the_run(store).info.run_id)
+    assert again.returncode == 0, again.stderr
+    assert the_run(store).info.status == "FINISHED"
+    assert "failure" not in the_run(store).data.tags
+
+
+def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mounting):
+    done = run(*TRAIN, mounts="mkdir mlruns && mount -t tmpfs -o size=40k tmpfs mlruns")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "python -m benchmark.sync" in done.stderr
+    assert the_run(store).info.status == "RUNNING"  # nobody could say more, in order
+    done = run(sys.executable, "-m", "benchmark.sync")
+    assert done.returncode == 0, done.stderr
+    assert the_run(store).info.status == "FINISHED"
+    kept = {file.path for file in store.list_artifacts(the_run(store).info.run_id)}
+    assert kept == {"checkpoints", "config.yaml", "ranks"}
+
+
+def test_a_data_folder_that_cannot_be_written_is_no_hindrance(here, store, mounting):
+    read_only = "mkdir data && mount -t tmpfs -o ro tmpfs data"
+    done = run(*TRAIN, mounts=read_only)
+    assert done.returncode == 0, done.stderr
+    assert "not cached, the next run prepares the data again: [Errno 30]" in done.stdout
+    assert the_run(store).info.status == "FINISHED"
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_training(here, store, mounting):
+    read_only = "mkdir undelivered && mount -t tmpfs -o ro tmpfs undelivered"
+    done = run(*TRAIN, mounts=read_only)
+    assert done.returncode == 1
+    assert "cannot be written (Read-only file system): start in a folder" in done.stderr
+    assert not store.get_experiment_by_name("demo")
+
+
+def test_two_trials_that_start_on_an_empty_store_at_once_both_work(here):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    both = [subprocess.Popen(TRAIN, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{here}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 2
+    first, second = (run.data.metrics["test/ndcg_at_10"] for run in runs)
+    assert first == second
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_with_epoch_and_learning_rate(here, store):
+    done = run(*TRAIN, "--learning-rate", "1e30", "--warmup-steps", "0")
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("Error: the loss is nan in epoch 1 with learning_rate 1e+30: try a")
+    assert the_run(store).info.status == "FAILED"
+    assert "in epoch 1 with learning_rate 1e+30" in the_run(store).data.tags["failure"]
+
+
+def test_too_large_a_batch_says_what_to_set(here, store):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+
+    options = ["--batch-size", "3000", "--hidden-size", "1024", "--inner-size", "8192"]
+    done = run(*TRAIN, *options, limit=limit)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line == "Error: out of memory on cpu in epoch 1 with batch_size 3000: try a smaller one"
+    assert the_run(store).info.status == "FAILED"
+
+
+def test_ranking_takes_fewer_users_at_once_where_memory_is_short(here, monkeypatch):
+    spec, sequences = load("demo")
+    small = {"hidden_size": 8, "inner_size": 8, "heads": 1, "layers": 1}
+    settings = Settings.of(dataset="demo", **small)
+    trainer = Trainer(settings, sequences, spec.split_of(sequences))
+    expected = trainer.ranks(trainer.split.valid)
+    asked, queries = [], trainer.averaged.queries
+
+    def limited(past):
+        asked.append(len(past))
+        if len(past) > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return queries(past)
+
+    monkeypatch.setattr(trainer.averaged, "queries", limited)
+    assert (trainer.ranks(trainer.split.valid) == expected).all()
+    assert asked[:4] == [evaluation.USERS_PER_CHUNK, 256, 128, 64]
+    assert max(asked[3:]) == 64

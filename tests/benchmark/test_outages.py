@@ -1,0 +1,195 @@
+"""A tracking server that stops, comes back, fails, or answers slowly while a trial trains."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from mlflow import MlflowClient
+
+from tests.conftest import ROOT, TINY, free_port, serve
+
+EPOCHS = 30
+OPTIONS = ["--dataset", "demo", *TINY, "--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
+
+
+def start(uri: str, *words: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", *(words or ("benchmark.train", *OPTIONS))],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(process: subprocess.Popen, beginning: str) -> str:
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line
+    pytest.fail(process.stderr.read())
+
+
+def assert_all_there_once(uri: str) -> None:
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+    assert run.info.status == "FINISHED"
+    for key in ("train/loss", "valid/ndcg_at_10", "train_seconds"):
+        history = client.get_metric_history(run.info.run_id, key)
+        assert [metric.step for metric in history] == list(range(1, EPOCHS + 1))
+    for key in ("test/ndcg_at_10", "trial_seconds"):
+        assert len(client.get_metric_history(run.info.run_id, key)) == 1
+    assert run.data.params["epochs"] == str(EPOCHS)
+    assert len(run.inputs.dataset_inputs) == 1
+    files = [
+        file.path.removeprefix(f"{folder}/")
+        for folder in ("checkpoints/best", "checkpoints/last", "ranks", None)
+        for file in client.list_artifacts(run.info.run_id, folder)
+        if not file.is_dir
+    ]
+    assert sorted(files) == [
+        "config.yaml",
+        "model.safetensors",
+        "state-0.safetensors",
+        "state-1.safetensors",
+        "test.parquet",
+        "valid.parquet",
+    ]
+    assert not Path("undelivered").exists()
+
+
+def test_a_server_that_stops_and_comes_back_misses_nothing(here):
+    port = free_port()
+    with serve(here, f"sqlite:///{here}/server.db", port) as uri:
+        process = start(uri)
+        until(process, "epoch 2")
+    until(process, "epoch 12")  # ten epochs without it
+    with serve(here, f"sqlite:///{here}/server.db", port):
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        assert "it will be told later; until then all is kept here" in said
+        assert f"{uri} answers again" in said
+        assert_all_there_once(uri)
+
+
+def test_what_a_dead_server_has_not_heard_is_delivered_later(here, run_command):
+    port = free_port()
+    with serve(here, f"sqlite:///{here}/server.db", port) as uri:
+        process = start(uri)
+        until(process, "epoch 2")
+    until(process, f"epoch {EPOCHS}")
+    for line in process.stderr:
+        if line.startswith("waiting"):
+            break
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "they are kept in" in said
+    assert "Traceback" not in said
+    sync = ["python", "-m", "benchmark.sync"]
+    done = run_command(*sync)
+    assert done.returncode == 1
+    assert "Error: 1 of 1 runs still wait in undelivered" in done.stderr
+    with serve(here, f"sqlite:///{here}/server.db", port):
+        done = run_command(*sync)
+        assert done.returncode == 0, done.stderr
+        assert "messages delivered" in done.stdout
+        assert_all_there_once(uri)
+        assert run_command(*sync).stdout == "undelivered: nothing waits to be delivered\n"
+
+
+def test_a_server_that_fails_forgets_to_answer_and_is_slow_hears_all_once(here, server, proxy):
+    process = start(proxy.uri)
+    until(process, "epoch 1:")
+    for ways, last in ((["fail"], 6), (["forget"], 12), (["slow"], 18), (["fail", "forget"], 24)):
+        proxy.ways = ways
+        until(process, f"epoch {last}:")
+    proxy.ways = []
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert proxy.did == {"fail", "forget", "slow"}
+    assert_all_there_once(server)
+
+
+def test_a_sweep_outlives_its_server(here):
+    Path("few.test").write_text("learning_rate choice [0.01, 0.02, 0.03]\n")
+    port = free_port()
+    options = ["--dataset", "demo", *TINY, "--epochs", "5"]
+    with serve(here, f"sqlite:///{here}/server.db", port) as uri:
+        process = start(uri, "benchmark.sweep", "few.test", *options)
+        until(process, "trial 1 of 3")
+        until(process, "epoch 1")
+    time.sleep(5)
+    with serve(here, f"sqlite:///{here}/server.db", port):
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        client = MlflowClient(uri)
+        runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+        assert [run.info.status for run in runs] == ["FINISHED"] * 4
+        for run in runs[:-1]:
+            history = client.get_metric_history(run.info.run_id, "valid/ndcg_at_10")
+            assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
+
+
+class Proxy(ThreadingHTTPServer):
+    """Between a trial and the server: does to requests, in turn, what ``ways`` says."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str):
+        super().__init__(("127.0.0.1", 0), Forward)
+        self.behind, self.uri = behind, f"http://127.0.0.1:{self.server_port}"
+        self.ways: list[str] = []
+        self.did: set[str] = set()
+        self.count = 0
+
+
+class Forward(BaseHTTPRequestHandler):
+    server: Proxy
+
+    def forward(self) -> None:
+        ways = self.server.ways
+        self.server.count += 1
+        way = ways[self.server.count % len(ways)] if ways else "forward"
+        if ways:
+            self.server.did.add(way)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if way == "fail":
+            return self.answer(500, b'{"error_code": "INTERNAL_ERROR", "message": "a fault"}')
+        if way == "slow":
+            time.sleep(1)
+        headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
+        theirs = requests.request(
+            self.command, self.server.behind + self.path, data=body, headers=headers, timeout=60
+        )
+        if way == "forget":
+            self.connection.close()  # it was done, but nobody will know
+            return None
+        return self.answer(theirs.status_code, theirs.content)
+
+    def answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def proxy(server) -> Iterator[Proxy]:
+    with Proxy(server) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()

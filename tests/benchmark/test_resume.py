@@ -1,0 +1,211 @@
+"""Trials that are killed, stopped or lose a checkpoint, and go on to the same end."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from benchmark import checkpoint
+from tests.conftest import ROOT, TINY
+
+EPOCHS = 5
+OPTIONS = ["--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"]
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen:
+    words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *OPTIONS]
+    threads = {key: value for key, value in os.environ.items() if key.startswith("OMP_")}
+    return subprocess.Popen(
+        [*words, *options],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | threads,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As in a terminal: a shell starts what it runs in the background with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def until(process: subprocess.Popen, beginning: str) -> str:
+    """Read what it prints up to a line that begins so; that line."""
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line
+    pytest.fail(process.stderr.read())
+
+
+def the_trial(folder: Path) -> tuple[MlflowClient, str]:
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+    return client, run.info.run_id
+
+
+def result(folder: Path) -> dict:
+    """All of a trial that is not a time: metrics by step, weights, ranks."""
+    client, run_id = the_trial(folder)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    told = {
+        key: [(m.step, m.value) for m in client.get_metric_history(run_id, key)]
+        for key in run.data.metrics
+    }
+    assert [step for step, _ in told["train_seconds"]] == list(range(1, EPOCHS + 1))
+    files = Path(client.download_artifacts(run_id, ""))
+    assert not (folder / "undelivered").exists()
+    return {
+        "metrics": {k: v for k, v in told.items() if "second" not in k and "memory" not in k},
+        "weights": checkpoint.load(files / "checkpoints/best/model.safetensors"),
+        "ranks": {p.name: pd.read_parquet(p) for p in files.glob("ranks/*.parquet")},
+    }
+
+
+def assert_same(one: dict, other: dict) -> None:
+    assert one["metrics"] == other["metrics"]
+    (weights, values), (weights_2, values_2) = one["weights"], other["weights"]
+    assert values == values_2
+    assert weights.keys() == weights_2.keys()
+    for name, tensor in weights.items():
+        assert torch.equal(tensor, weights_2[name]), name
+    for name, ranks in one["ranks"].items():
+        pd.testing.assert_frame_equal(ranks, other["ranks"][name])
+
+
+def resume(folder: Path) -> str:
+    """What it prints to standard error."""
+    process = start(folder, "--resume", the_trial(folder)[1])
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, new_database) -> tuple[dict, float]:
+    """What a trial gives that nobody disturbs, and its seconds from its first line to its end."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = start(folder)
+    until(process, "trial")
+    started = time.monotonic()
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return result(folder), time.monotonic() - started
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_end(whole, here, moment):
+    expected, seconds = whole
+    process = start(here)
+    until(process, "trial")
+    time.sleep(random.Random(moment).uniform(0, 0.9) * seconds)
+    process.kill()
+    process.communicate(timeout=120)
+    assert the_trial(here)[0].get_run(the_trial(here)[1]).info.status == "RUNNING"
+    resume(here)
+    assert_same(result(here), expected)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_a_state_in_the_middle_of_an_epoch(whole, here, sent, code):
+    process = start(here)
+    until(process, "epoch 2")
+    time.sleep(0.1)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert "stopping after this step" in said
+    assert "Traceback" not in said
+    client, run_id = the_trial(here)
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["failure"]) == ("KILLED", "stopped by a signal")
+    folder = Path(client.download_artifacts(run_id, "checkpoints/last"))
+    states = [checkpoint.load(path)[1] for path in folder.iterdir()]
+    assert max((state["epoch"], state["batch"]) for state in states)[1] > 0
+    assert resume(here) == ""
+    assert_same(result(here), whole[0])
+    again = start(here, "--resume", run_id)
+    _, said = again.communicate(timeout=120)
+    assert again.returncode == 1
+    assert "has finished: there is nothing to resume" in said
+
+
+def test_a_second_ctrl_c_leaves_at_once(here):
+    process = start(here, "--epochs", "500")
+    until(process, "epoch 1")
+    os.kill(process.pid, signal.SIGSTOP)  # so that both are there when it goes on
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    os.kill(process.pid, signal.SIGCONT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode in (130, 143)
+    assert "Traceback" not in said
+    client, run_id = the_trial(here)
+    assert client.get_run(run_id).info.status == "KILLED"
+
+
+def test_a_trial_at_work_is_not_resumed_a_second_time(here):
+    process = start(here, "--epochs", "500")
+    until(process, "epoch 1")
+    second = start(here, "--resume", the_trial(here)[1])
+    _, said = second.communicate(timeout=120)
+    process.kill()
+    process.communicate(timeout=120)
+    assert second.returncode == 1
+    assert "Error: another process here is at work on run" in said
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "both"])
+def test_a_damaged_checkpoint_is_said_and_the_one_before_is_taken(whole, here, damage):
+    process = start(here)
+    until(process, "epoch 3")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    client, run_id = the_trial(here)
+    folder = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+    states = sorted(
+        (folder / "checkpoints/last").iterdir(),
+        key=lambda path: [checkpoint.load(path)[1][name] for name in ("epoch", "batch")],
+    )
+    assert len(states) == 2
+    for path in states if damage == "both" else states[1:]:
+        content = bytearray(path.read_bytes())
+        content[-100] ^= 1
+        path.write_bytes(content[:-1] if damage == "cut" else content)
+    said = resume(here)
+    why = "not fully covered" if damage == "cut" else "its checksum is wrong"
+    assert said.count(f"damaged, and left: checkpoints/last/{states[1].name} of run {run_id}") == 1
+    assert said.count(why) == (2 if damage == "both" else 1)
+    assert_same(result(here), whole[0])
+
+
+def test_messages_of_a_run_that_has_gone_on_elsewhere_are_not_delivered(whole, here):
+    """Its folder is copied to another machine's, which resumes it, before it is delivered."""
+    process = start(here)
+    until(process, "epoch 2")
+    process.kill()
+    process.communicate(timeout=120)
+    left = here / "undelivered"
+    client, run_id = the_trial(here)
+    number = left / run_id / "000900.json"
+    number.parent.mkdir(parents=True, exist_ok=True)
+    number.write_text(
+        '{"kind": "metrics", "content": {"values": {"lie": 1}, "step": 2, "time": 3}}'
+    )
+    (number.parent / "tracking_uri").write_text(client.tracking_uri)
+    shutil.move(left, here / "elsewhere")
+    resume(here)
+    sync = [sys.executable, "-m", "benchmark.sync", "elsewhere"]
+    done = subprocess.run(
+        sync, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"run {run_id} has gone on elsewhere" in done.stdout
+    assert_same(result(here), whole[0])
