@@ -139,9 +139,9 @@ def csv(times, users="ab") -> str:
         (csv(range(10), "aaaaaaaaba"), "amazon-2018", "nobody to evaluate in validation: no user"),
         (csv(range(10), "aaaaaaaaab"), "amazon-2018", "nobody to evaluate in test: no user has"),
         (
-            csv(range(10**12, 10**12 + 10)),
+            csv(range(-(10**12), -(10**12) + 10)),
             "amazon-2018",
-            "in seconds since 1970, not 1000000000008",
+            "in seconds since 1970, not -999999999992",
         ),
     ],
 )
