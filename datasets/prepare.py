@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datasets import filters, readers, source, spec
+from datasets import filters, locks, readers, source, spec
 from datasets.errors import DataError
 from datasets.sequences import Sequences, from_interactions
 
@@ -30,9 +30,13 @@ def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Sp
         origin, path = source.find(described, data_dir)
     cached = CACHE / f"{described.name}-{_key(described, origin, path)}.npz"
     sequences = _restore(cached)
-    if sequences is None:
-        sequences = prepare(described, origin, path)
-        _store(sequences, cached)
+    if sequences is not None:
+        return described, sequences
+    with locks.alone(cached, "prepares"):
+        sequences = _restore(cached)  # by a process that was faster
+        if sequences is None:
+            sequences = prepare(described, origin, path)
+            _store(sequences, cached)
     return described, sequences
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
+from datasets import locks
 from datasets.errors import DataError
 from datasets.spec import Source, Spec
 
@@ -25,12 +26,12 @@ def find(spec: Spec, data_dir: str | Path | None = None) -> tuple[Source, Path]:
     """
     folders = [Path(f) for f in (data_dir, os.environ.get(FOLDER_VARIABLE)) if f]
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise DataError(f"{folder}: the data folder does not exist")
     for folder in [*folders, DEFAULT_FOLDER]:
         for source in spec.sources:
             path = folder / source.file
-            if path.is_file():
+            if os.path.isfile(path):
                 _verify(path, source)
                 return source, path
     for source in spec.sources:
@@ -46,6 +47,13 @@ def _places(folders: list[Path]) -> str:
 
 def _verify(path: Path, source: Source) -> None:
     """Raise DataError if the size or the checksum is not the one that the data set states."""
+    try:
+        _verify_readable(path, source)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _verify_readable(path: Path, source: Source) -> None:
     size = path.stat().st_size
     if source.size is not None and size != source.size:
         raise DataError(f"{path}: {size} bytes instead of {source.size}; get the file again")
@@ -64,22 +72,26 @@ def _download(source: Source, spec: Spec, folders: list[Path]) -> Path:
     mirror = os.environ.get(MIRROR_VARIABLE)
     url = f"{mirror.rstrip('/')}/{source.file}" if mirror else source.url
     path = DEFAULT_FOLDER / source.file
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, part)
-    except (requests.RequestException, OSError) as error:
-        kept = f" ({part} is kept: the next try goes on from there)" if part.exists() else ""
-        raise DataError(
-            f"{spec.name}: could not download {url}: {_reason(error)}{kept}; try again, or place "
-            f"the file {source.file} in {_places(folders)} by hand"
-        ) from None
-    try:
-        _verify(part, source)
-    except DataError:
-        part.unlink()  # going on from wrong bytes would never end well
-        raise
-    os.replace(part, path)
+    with locks.alone(path, "downloads") as locked:
+        part = path.with_name(f"{path.name}.part" if locked else f"{path.name}.{os.getpid()}.part")
+        if os.path.isfile(path):  # another process was faster
+            _verify(path, source)
+            return path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _fetch(url, part)
+        except (requests.RequestException, OSError, ValueError) as error:  # ValueError: no such URL
+            kept = f" ({part} is kept: the next try goes on from there)" * os.path.exists(part)
+            raise DataError(
+                f"{spec.name}: could not download {url}: {_reason(error)}{kept}; try again, or "
+                f"place the file {source.file} in {_places(folders)} by hand"
+            ) from None
+        try:
+            _verify(part, source)
+        except DataError:
+            part.unlink()  # going on from wrong bytes would never end well
+            raise
+        os.replace(part, path)
     return path
 
 
