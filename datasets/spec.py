@@ -1,16 +1,18 @@
 """A data set as its YAML file describes it."""
 
+import math
+import re
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
-import yaml
-
-from datasets.errors import DataError
-from datasets.readers import FORMATS
+from datasets import plain_yaml
+from datasets.errors import DataError, quoted
+from datasets.formats import FORMATS
 from datasets.sequences import Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
 FOLDER = Path(__file__).parent
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 SPLITS = {"leave-one-out": leave_one_out, "temporal": temporal}
 
 
@@ -21,7 +23,7 @@ class Source:
     file: str
     """Path below the data folder."""
     reader: str
-    """A key of ``readers.FORMATS``."""
+    """A key of ``formats.FORMATS``."""
     url: str | None = None
     """Where to download it; without one the file must be placed by hand."""
     member: str | None = None
@@ -77,15 +79,10 @@ def read(name_or_path: str) -> Spec:
         if name_or_path not in names():
             known = ", ".join(names())
             raise DataError(
-                f"no data set is called {name_or_path!r}: choose one of {known}, "
+                f"no data set is called {quoted(name_or_path)}: choose one of {known}, "
                 "or give the path of a YAML file"
             )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    content = plain_yaml.read(path)
     try:
         return _spec(path.stem, content)
     except ValueError as error:
@@ -95,7 +92,7 @@ def read(name_or_path: str) -> Spec:
 def _spec(name: str, content: object) -> Spec:
     """Build the spec, and refuse what would otherwise be ignored or fail later."""
     parts = {**_mapping(content, "the file"), "name": name}
-    parts["sources"] = tuple(_build(Source, s, "sources") for s in parts.get("sources") or ())
+    parts["sources"] = tuple(_build(Source, s, "sources") for s in _list(parts, "sources"))
     if parts.get("synthetic"):
         parts["synthetic"] = _build(Walks, parts["synthetic"], "synthetic")
     filters = dict(_mapping(parts.get("filters") or {}, "filters"))
@@ -103,21 +100,34 @@ def _spec(name: str, content: object) -> Spec:
         if column in filters:
             filters[column] = _interval(filters[column], f"filters.{column}")
     parts["filters"] = _build(Filters, filters, "filters")
-    parts["links"] = tuple(parts.get("links") or ())
+    parts["links"] = tuple(_list(parts, "links"))
+    for link in parts["links"]:
+        if not isinstance(link, str) or CONTROL.search(link):
+            raise ValueError(f"links should be lines of text, not {quoted(link)}")
     spec = _build(Spec, parts, "the file")
     if bool(spec.sources) == bool(spec.synthetic):
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
         if source.reader not in FORMATS:
-            raise ValueError(f"reader {source.reader!r} is none of {', '.join(FORMATS)}")
+            raise ValueError(f"reader {quoted(source.reader)} is none of {', '.join(FORMATS)}")
+        file = Path(source.file)
+        if not file.name or file.is_absolute() or ".." in file.parts:  # a download would go there
+            raise ValueError(f"file {quoted(source.file)} is no path below the data folder")
     if spec.split not in SPLITS:
-        raise ValueError(f"split {spec.split!r} is none of {', '.join(SPLITS)}")
+        raise ValueError(f"split {quoted(spec.split)} is none of {', '.join(SPLITS)}")
     return spec
+
+
+def _list(parts: dict, key: str) -> list:
+    content = parts.get(key) or []
+    if not isinstance(content, list):
+        raise ValueError(f"{key} should be a list, not {quoted(content)}")
+    return content
 
 
 def _mapping(content: object, where: str) -> dict:
     if not isinstance(content, dict):
-        raise ValueError(f"{where} should be a mapping, not {content!r}")
+        raise ValueError(f"{where} should be a mapping, not {quoted(content)}")
     return content
 
 
@@ -127,12 +137,14 @@ def _build(kind: type, content: object, where: str):
     types = {f.name: f.type for f in fields(kind)}
     for key, value in values.items():
         if key not in types:
-            raise ValueError(f"unknown key {key!r} in {where} (known: {', '.join(types)})")
+            raise ValueError(f"unknown key {quoted(key)} in {where} (known: {', '.join(types)})")
         wanted = int | float if types[key] is float else types[key]
         if wanted in (int, str, int | float, int | None, str | None) and (
             not isinstance(value, wanted) or isinstance(value, bool)
         ):
-            raise ValueError(f"{key} in {where} cannot be {value!r}")
+            raise ValueError(f"{key} in {where} cannot be {quoted(value)}")
+        if isinstance(value, str) and CONTROL.search(value):  # it is printed
+            raise ValueError(f"{key} in {where} should be one line of text, not {quoted(value)}")
     missing = [
         f.name
         for f in fields(kind)
@@ -146,8 +158,11 @@ def _build(kind: type, content: object, where: str):
 def _interval(content: object, where: str) -> tuple[float, float]:
     ends = _mapping(content, where)
     if not ends or set(ends) - {"min", "max"}:
-        raise ValueError(f"{where} should have min, max or both, not {content!r}")
+        raise ValueError(f"{where} should have min, max or both, not {quoted(content)}")
     try:
-        return float(ends.get("min", "-inf")), float(ends.get("max", "inf"))
+        low, high = float(ends.get("min", "-inf")), float(ends.get("max", "inf"))
     except (TypeError, ValueError):
-        raise ValueError(f"{where} should have numbers, not {content!r}") from None
+        low = high = math.nan
+    if math.isnan(low) or math.isnan(high):
+        raise ValueError(f"{where} should have numbers, not {quoted(content)}")
+    return low, high

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+MOST = 100_000_000  # numbers in one array
+
 
 @dataclass(frozen=True)
 class Walks:
@@ -24,6 +26,21 @@ class Walks:
     shortest: int
     longest: int
     """Interactions per user, evenly distributed between these."""
+
+    def __post_init__(self):
+        """Raises ValueError for sizes of which there are no such walks, or too many."""
+        for name in ("users", "items", "topics", "successors", "shortest"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} in synthetic should be at least 1")
+        if self.seed < 0 or not 0 <= self.follow <= 1 or self.shortest > self.longest:
+            raise ValueError(
+                "synthetic should have seed >= 0, follow from 0 to 1, and shortest <= longest"
+            )
+        if max(self.users * self.longest, self.items * (self.topics + self.successors)) > MOST:
+            raise ValueError(
+                "synthetic is too large: users times longest, and items times topics and "
+                f"successors, should be at most {MOST:,}"
+            )
 
     def generate(self) -> pd.DataFrame:
         """Columns user and item (str), timestamp (float64), in time order for each user."""

@@ -243,7 +243,7 @@ def test_unknown_names_and_folders_are_named(here):
     with pytest.raises(DataError, match=r"no\.yaml: no such file"):
         datasets.load("no.yaml")
     (here / "bad.yaml").write_text("title: [")
-    with pytest.raises(DataError, match=r"bad\.yaml: cannot be read as YAML"):
+    with pytest.raises(DataError, match=r"bad\.yaml:1: cannot be read as YAML: expected"):
         datasets.load("bad.yaml")
     with pytest.raises(DataError, match="nowhere: the data folder does not exist"):
         datasets.load("ml-1m", "nowhere")
