@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmark.read_page import BEST, LOGGING, TIME, PublishedPage, PublishedTrial
+from benchmark.read_page import BEST, LOGGING, NUMBER, TIME, PublishedPage, PublishedTrial
 
+LONGEST = 3_000  # characters of best params: within the digits that Python writes of a number
 DEFAULT_METRIC = "ndcg@10"
 
 
@@ -100,7 +101,7 @@ def _plain(value: object) -> object:
     """1e-3 is 0.001, and '[64, 32]' is [64,32]."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return re.sub(r"[\s'\"]", "", str(value))
 
 
@@ -115,10 +116,10 @@ def _difference(part: str, theirs: dict[str, float], ours: dict[str, float]) -> 
 
 def _logged(lines: list[str]) -> _Logged:
     text = "\n".join(lines)
-    score = re.search(r"'best_valid_score': (-?[\d.eE+-]+)", text)
+    score = re.search(rf"'best_valid_score': ({NUMBER})", text)
     model = re.search(r"'model': '([^']*)'", text)
     return _Logged(
-        params=_dict(re.search(r"best params:\s*(\{.*\})", text)),
+        params=_dict(text),
         model=model and model[1],
         score=float(score[1]) if score else None,
         valid=_figures(text, "best_valid_result"),
@@ -126,15 +127,17 @@ def _logged(lines: list[str]) -> _Logged:
     )
 
 
-def _dict(found: re.Match | None) -> dict:
+def _dict(text: str) -> dict:
+    """The best params: literals, and nothing that would be evaluated."""
+    line = text.partition("best params:")[2].lstrip().partition("\n")[0]
     try:
-        value = ast.literal_eval(found[1]) if found else {}
-    except (ValueError, SyntaxError):
+        value = ast.literal_eval(line[: line.rfind("}", 0, LONGEST) + 1])
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def _figures(text: str, name: str) -> dict[str, float]:
-    found = re.search(rf"'{name}': OrderedDict\(\[(.*?)\]\)", text, re.DOTALL)
-    pairs = re.findall(r"\('([^']+)',\s*(-?[\d.]+(?:[eE][-+]?\d+)?)\)", found[1] if found else "")
+    inside, end, _ = text.partition(f"'{name}': OrderedDict([")[2].partition("])")
+    pairs = re.findall(rf"\('([^']+)',\s*({NUMBER})\)", inside) if end else []
     return {metric: float(value) for metric, value in pairs}

@@ -91,6 +91,8 @@ class PublishedPage:
         return f"{self.path}:{line if isinstance(line, int) else self.lines[line]}"
 
 
+LARGEST = 1_000_000  # bytes; the published ones have a tenth at most
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 HEADING = "# Sequential Recommendation"
 DATASET, MODEL, TIME = "dataset", "model", "time cost"
 SPACE, BEST = "hyper-parameter searching", "best parameters"
@@ -107,11 +109,13 @@ ITEM = re.compile(r"\s*[-*]\s+\*\*(?P<title>[^*]+)\*\*(?P<rest>.*)")
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)]*)\)")
 PARAM = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)\s*:\s*(?P<value>\S.*)")
 NEXT_PARAM = re.compile(r",\s*(?=[A-Za-z_][\w.-]*\s*:)")  # a comma within a list is none
-NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+# No two neighbours in these take the same characters: trying each way to share them out would take
+# quadratic time.
+NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 METRIC = re.compile(rf"\s*(?P<name>[A-Za-z_]+(?:@\d+)?)\s*:\s*(?P<value>{NUMBER})(?=\s|$)")
 BAR = re.compile(
-    r"\|\s*(?P<done>\d+)/\d+\s+\[+(?P<elapsed>[\d:]+)<[^,]*,\s*"
-    rf"(?P<rate>\d+\.\d+)(?P<unit>s/trial|trial/s),\s*best loss:\s*(?P<loss>{NUMBER})"
+    r"\|\s*(?P<done>\d{1,9})/\d{1,9}\s+\[+(?P<elapsed>\d{1,9}(?::\d\d){1,2})<[^,|]{0,40},\s*"
+    rf"(?P<rate>\d{{1,9}}\.\d{{1,9}})(?P<unit>s/trial|trial/s),\s*best loss:\s*(?P<loss>{NUMBER})"
 )
 
 
@@ -127,12 +131,18 @@ class _Section:
 def read(path: Path) -> PublishedPage:
     """Raises PageError with FILE:LINE if the file is no result page."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as stream:
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} bytes")
         text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # UnicodeDecodeError is one
         reason = getattr(error, "strerror", None) or error
         raise PageError(f"{path}: the page cannot be read: {reason}") from None
     lines = re.split(r"\r\n|\r|\n", text)
+    for number, line in enumerate(lines, start=1):
+        if CONTROL.search(line):  # titles and names are printed
+            raise _error(path, number, "text without control characters", line)
     sections = _sections(path, lines)
     for key, form in FORMS.items():
         if key not in sections:

@@ -18,10 +18,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
-import yaml
 
 from benchmark import options
 from benchmark.settings import Settings
+from datasets import DataError, plain_yaml
+from datasets.errors import LONGEST_QUOTE, quoted
 
 Value = str | int | float
 
@@ -79,21 +80,16 @@ KINDS = ("choice", "in", "uniform", "quniform", "loguniform")
 
 def read(path: Path) -> Space:
     """The space of a hyper.test or YAML file. Raises SpaceError with file and line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpaceError(f"{path}: the search space cannot be read: {reason}") from None
     parse = _yaml if path.suffix in (".yaml", ".yml") else _hyper_test
     space: Space = {}
-    for where, name, kind, values in parse(path, text):
+    for where, name, kind, values in parse(path):
         try:
             name = RECBOLE_NAMES.get(name, name)
             if name in space:
                 raise ValueError("it is there twice")
             space[name] = _dimension(name, kind, values, exponents=parse is _hyper_test)
-        except ValueError as error:
-            raise SpaceError(f"{where}: {name}: {error}") from None
+        except (ValueError, OverflowError) as error:  # OverflowError: past the largest float
+            raise SpaceError(f"{where}: {_shown(name)}: {error}") from None
     if not space:
         raise SpaceError(
             f"{path}: the search space is empty: expected lines such as "
@@ -105,6 +101,10 @@ def read(path: Path) -> Space:
 def lines(space: Space) -> list[str]:
     """The space as hyper.test has it."""
     return [f"{name} {dimension}" for name, dimension in space.items()]
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and len(name) <= 80 else quoted(name)
 
 
 def _dimension(name: str, kind: str, values: list[Value], exponents: bool) -> Choice | Interval:
@@ -135,14 +135,18 @@ def _bounds(kind: str, values: list[Value]) -> list[int | float]:
     wanted = 3 if kind == "quniform" else 2
     form = f"{kind} needs {'low, high, step' if wanted == 3 else 'low, high'}"
     if len(values) != wanted or any(isinstance(value, str) for value in values):
-        raise ValueError(f"{form}: found {', '.join(map(str, values)) or 'nothing'}")
+        raise ValueError(f"{form}: found {_listed(values) or 'nothing'}")
     if not all(map(math.isfinite, values)):
-        raise ValueError(f"{form}: found {', '.join(map(str, values))}")
+        raise ValueError(f"{form}: found {_listed(values)}")
     if not values[0] < values[1]:
         raise ValueError(f"{values[0]} is not below {values[1]}")
     if wanted == 3 and values[2] <= 0:
         raise ValueError(f"a step of {values[2]}")
     return values
+
+
+def _listed(values: list[Value]) -> str:
+    return quoted(", ".join(map(str, values)))[1:-1]
 
 
 def _logarithmic(bounds: list[int | float], exponents: bool) -> list[float]:
@@ -159,7 +163,7 @@ def _checked(name: str, value: Value) -> Value:
     """As the command line would take it."""
     setting = SETTINGS[name]
     if isinstance(value, str) and setting.type is not str:
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{quoted(value)} is no number")
     if setting.type is str and not isinstance(value, str):
         raise ValueError(f"{value!r} is no word")
     if setting.type in (int, float) and not math.isfinite(value):
@@ -171,7 +175,7 @@ def _checked(name: str, value: Value) -> Value:
     try:
         return options.option_type(setting).convert(value, None, None)
     except click.BadParameter as error:
-        raise ValueError(error.message) from None
+        raise ValueError(error.message[:LONGEST_QUOTE]) from None
 
 
 LINE = re.compile(r"(?P<name>[^\s#:]+)\s+(?P<kind>[A-Za-z]+)\s*(?P<rest>.*)")
@@ -186,9 +190,21 @@ TOKEN = re.compile(
 )
 
 
-def _hyper_test(path: Path, text: str):
+def _text(path: Path) -> str:
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(plain_yaml.LARGEST + 1)
+        if len(content) > plain_yaml.LARGEST:
+            raise ValueError(f"it has more than {plain_yaml.LARGEST:,} bytes")
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # UnicodeDecodeError is one
+        reason = getattr(error, "strerror", None) or error
+        raise SpaceError(f"{path}: the search space cannot be read: {reason}") from None
+
+
+def _hyper_test(path: Path):
     """(where, name, kind, values) of each line that is neither empty nor a comment."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         where = f"{path}:{number}"
@@ -201,12 +217,12 @@ def _hyper_test(path: Path, text: str):
         try:
             marks, values = _tokens(found["rest"])
         except ValueError as error:
-            raise SpaceError(f"{where}: {found['name']}: {error}") from None
+            raise SpaceError(f"{where}: {_shown(found['name'])}: {error}") from None
         # The marks between values: none is missing, and none is there twice.
         listed = ["["] + [","] * (len(values) - 1) + ["]"]
         if marks != (listed if found["kind"] in ("choice", "in") else listed[1:-1]):
             raise SpaceError(
-                f"{where}: {found['name']}: expected "
+                f"{where}: {_shown(found['name'])}: expected "
                 f"{'[VALUE, ...]' if found['kind'] in ('choice', 'in') else 'LOW, HIGH'}, "
                 f"found {found['rest'][:80]!r}"
             )
@@ -215,7 +231,7 @@ def _hyper_test(path: Path, text: str):
 
 def _tokens(text: str) -> tuple[list[str], list[Value]]:
     """The marks and the values of `[1, 2]`, apart; commas only count where values are."""
-    marks, values, at = [], [], 0
+    marks, values, at, commas = [], [], 0, 0
     text = text.rstrip()
     while at < len(text):
         found = TOKEN.match(text, at)
@@ -228,7 +244,8 @@ def _tokens(text: str) -> tuple[list[str], list[Value]]:
             values.append(_number(found["word"]))
         elif found["mark"]:
             marks.append(found["mark"])
-        if found["mark"] == "," and marks.count(",") != len(values):
+        commas += found["mark"] == ","
+        if found["mark"] == "," and commas != len(values):
             raise ValueError("a comma without a value before it")
     return marks, values
 
@@ -244,12 +261,11 @@ def _number(word: str) -> Value:
     return word
 
 
-def _yaml(path: Path, text: str):
+def _yaml(path: Path):
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split()) or "nested too deeply"
-        raise SpaceError(f"{path}: no YAML: {reason}") from None
+        document = plain_yaml.read(path)
+    except DataError as error:
+        raise SpaceError(str(error)) from None
     if document is None:
         return
     if not isinstance(document, Mapping):
@@ -263,8 +279,8 @@ def _yaml(path: Path, text: str):
         )
         if kind not in KINDS or not simple:
             raise SpaceError(
-                f"{path}: {name}: expected [VALUE, ...] or {{uniform: [LOW, HIGH]}}, quniform, "
-                f"loguniform, found {content!r:.80}"
+                f"{path}: {_shown(str(name))}: expected [VALUE, ...] or {{uniform: [LOW, HIGH]}}, "
+                f"quniform, loguniform, found {content!r:.80}"
             )
         # YAML takes 1e-3 for text: it wants 1.0e-3.
         yield path, str(name), kind, [_number(v) if isinstance(v, str) else v for v in values]

@@ -1,6 +1,7 @@
 """Files of interactions, in the formats in which the field publishes them, as data frames."""
 
 import csv
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,13 +45,24 @@ def read(path: Path, reader: str, member: str | None = None) -> Iterator[pd.Data
     types = {name: "float64" if name in NUMBERS else "str" for name in [*names, BEYOND]}
     try:
         with opened(path, member) as stream:
-            for chunk in pd.read_csv(stream, dtype=types, **options):
+            for chunk in _strictly(pd.read_csv(stream, dtype=types, **options)):
                 if "timestamp" in used:
                     chunk["timestamp"] /= layout.ticks_per_second
                 _check(chunk)
                 yield chunk[used]
-    except ValueError as error:  # pandas' ParserError is one, and UnicodeDecodeError
+    except (ValueError, pd.errors.ParserWarning) as error:  # UnicodeDecodeError is a ValueError
         raise malformed(path, member, layout, names, used, error) from None
+
+
+def _strictly(chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Where the first row of a chunk has too many fields, pandas drops them and only warns."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _check(chunk: pd.DataFrame) -> None:

@@ -126,10 +126,10 @@ def test_a_mistake_is_one_line_that_says_where(read, text, message):
         ("layers: 1", "layers: expected [VALUE, ...] or {uniform: [LOW, HIGH]}"),
         ("layers: [true]", "layers: expected [VALUE, ...]"),
         ("layers: {normal: [1, 2]}", "layers: expected [VALUE, ...]"),
-        ("layers: [1", "no YAML"),
-        ("layers: !!python/object/apply:os.system [true]", "no YAML"),
+        ("layers: [1", "cannot be read as YAML"),
+        ("layers: !!python/object/apply:os.system [true]", "cannot be read as YAML"),
         ("learning_rate: {loguniform: [-8, -4]}", "a logarithmic scale cannot begin at -8"),
-        ("[" * 5000, "no YAML"),
+        ("[" * 5000, "cannot be read as YAML"),
     ],
 )
 def test_a_mistake_in_yaml_too(read, text, message):

@@ -1,0 +1,272 @@
+"""Whatever a file holds, its rows come out, or one line that says what is wrong, and where."""
+
+import gzip
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import datasets
+from datasets import DataError, formats, readers, streams
+from tests.datasets.test_load import described
+from tests.datasets.test_readers import FILES, ROWS, rows
+
+ROW = "i1,u1,5,1\n"
+
+
+def said(path, reader="amazon-2018", member=None) -> str:
+    with pytest.raises(DataError) as caught:
+        rows(path, reader, member)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert len(message) < 1000
+    return message
+
+
+def zipped(text: str | bytes, name: str = "a", **options) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", **({"compression": zipfile.ZIP_DEFLATED} | options)) as archive:
+        archive.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{ROW}i2,u\x1b[31m,5,2\n", "f:2: control character '\\x1b': not a text file"),
+        (f"{ROW}i2,u\x00,5,2\n", "f:2: control character '\\x00'"),
+        (f"{ROW}i2,u\x7f,5,2\n", "f:2: control character '\\x7f'"),
+        (f"{ROW * 20_000}i2,u\x0b,5,2\n", "f:20001: control character '\\x0b'"),
+        ("i1,u1,5,1\ri2,u1,5,2\r", "f:1: a carriage return within a line"),
+        (f"{ROW}i1,u1,5,1\r\r\n", "f:2: a carriage return within a line"),
+        (f"{ROW}i1,u1,5,1\r", "f:2: a carriage return within a line"),
+        (f"{ROW}i1,u{'1' * 70_000},5,1\n", "f:2: a line of more than 65,536 bytes"),
+        ("x" * 1_000_000, "f:1: a line of more than 65,536 bytes"),
+        (f"{ROW}i1,u{'1' * 256},5,1\n", "f:2: user has 257 characters, more than 256"),
+        (f"i{'é' * 256},u,5,1\n", "f:1: item has 257 characters, more than 256"),
+        (f"{ROW}i1,u1,5,1490000000000\n", "f:2: timestamp looks like milliseconds, this reader"),
+        (f"{ROW}i1,u1,5,1_000\n", "f:2: timestamp is not a number"),
+        (f"{ROW}i1,u1,٣,1\n", "f:2: rating is not a number"),
+        (ROW.encode("utf-16"), "f: not UTF-8 text, it looks like UTF-16: convert it, for example"),
+        (ROW.encode("utf-16-le"), "f: not UTF-8 text, it looks like UTF-16"),
+        (ROW.encode("utf-16-be"), "f: not UTF-8 text, it looks like UTF-16"),
+        (ROW.encode("utf-32"), "f: not UTF-8 text, it looks like UTF-16"),
+        (f"{ROW}i1,ü,5,1\n".encode("latin-1"), "f:2: not UTF-8 text: expected 'item,user,rating"),
+        (gzip.compress(ROW.encode()), "f: packed data instead of text: unpack it, or let its name"),
+    ],
+)  # fmt: skip
+def test_what_no_file_of_interactions_has_is_named(here, content, message):
+    (here / "f").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert message in said(here / "f")
+
+
+def test_a_carriage_return_between_two_blocks_ends_a_line(here):
+    (here / "f").write_bytes(b"i,u,5,1\r\n" * 50_000)  # 65,536 bytes are no whole number of lines
+    assert len(rows(here / "f", "amazon-2018")) == 50_000
+
+
+def test_the_longest_id_that_is_taken(here):
+    (here / "f").write_text(f"{'é' * 256},u,5,1\n")
+    assert rows(here / "f", "amazon-2018") == [("u", "é" * 256, 5.0, 1.0)]
+
+
+@pytest.mark.parametrize("reader", FILES)
+def test_a_byte_order_mark_is_skipped(here, reader):
+    (here / "f").write_text(FILES[reader], encoding="utf-8-sig")
+    assert rows(here / "f", reader) == ROWS
+
+
+def test_times_before_1970_are_kept(here):
+    (here / "f").write_text("i,u,5,-100.5\ni,u,5,-1490000000000\n")
+    assert [row[3] for row in rows(here / "f", "amazon-2018")] == [-100.5, -1490000000000]
+
+
+def test_milliseconds_are_taken_where_they_belong_and_microseconds_nowhere(here):
+    header = "user_id,parent_asin,rating,timestamp\n"
+    (here / "f").write_text(f"{header}u,i,5,1490000000000\n")
+    assert rows(here / "f", "amazon-2023") == [("u", "i", 5.0, 1490000000.0)]
+    (here / "f").write_text(f"{header}u,i,5,1490000000000000\n")
+    assert "f:2: timestamp is no time in milliseconds" in said(here / "f", "amazon-2023")
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, zipped])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(here, monkeypatch, packed):
+    monkeypatch.setattr(streams, "MOST_UNPACKED", 1_000_000)
+    path = here / ("f.gz" if packed is gzip.compress else "f.zip")
+    path.write_bytes(packed(ROW.encode() * 200_000))
+    assert "it unpacks to more than 1,000,000 bytes, over 100 times its size" in said(path)
+    path.write_bytes(packed(ROW.encode() * 90_000))  # as dense, and not large
+    assert len(rows(path, "amazon-2018")) == 90_000
+    monkeypatch.setattr(streams, "MOST_UNPACKED", 1_000)
+    numbers = np.random.default_rng(0).integers(10**6, size=(2_000, 2)).tolist()
+    path.write_bytes(packed("".join(f"i{i},u{u},5,1\n" for i, u in numbers).encode()))  # large
+    assert len(rows(path, "amazon-2018")) == 2_000
+
+
+def test_members_that_would_leave_the_folder_are_streamed_and_nothing_is_written(here):
+    (here / "inside").mkdir()
+    with zipfile.ZipFile(here / "inside/a.zip", "w") as archive:
+        archive.writestr("../../evil.txt", "evil")
+        archive.writestr("/tmp/evil.txt", "evil")
+        archive.writestr("books/", "")
+        archive.writestr("../../books.inter", FILES["recbole"])
+    before = sorted(here.rglob("*"))
+    assert rows(here / "inside/a.zip", "recbole", "*.inter") == ROWS
+    assert sorted(here.rglob("*")) == before
+    assert not (here.parent / "books.inter").exists()
+
+
+def test_archives_that_lie_are_encrypted_or_nested_are_one_line_each(here):
+    whole = zipped(ROW * 1000)
+    entry = whole.rindex(b"PK\x01\x02")  # in the central directory
+
+    def changed(offset: int, value: bytes) -> bytes:
+        return whole[: entry + offset] + value + whole[entry + offset + len(value) :]
+
+    files = {
+        "encrypted": (changed(8, b"\x01\x00"), "it is encrypted: unpack it, and give"),
+        "short": (changed(24, struct.pack("<I", 5000)), "damaged archive: Bad CRC-32"),
+        "cut": (changed(20, struct.pack("<I", 10)), "damaged archive: "),
+        "bzip2": (zipped(ROW, compression=zipfile.ZIP_BZIP2), "its compression is not deflate"),
+        "nested": (zipped(zipped(ROW)), "packed data instead of text"),
+        "empty": (zipped("", "folder/"), "should hold one file, holds []"),
+        "coloured": (zipped(ROW, "\x1b[31m.txt"), "should hold one *.csv, holds ['\\x1b[31m.txt']"),
+    }
+    for name, (content, message) in files.items():
+        (here / f"{name}.zip").write_bytes(content)
+        assert f"{name}.zip: {message}" in said(
+            here / f"{name}.zip", member="*.csv" if name == "coloured" else None
+        )
+
+
+# --- whatever the bytes
+
+
+def read_sanely(path, reader) -> None:
+    """The rows are of a kind that the rest of the program takes, or there is a DataError."""
+    found, message = [], ""
+    try:
+        found = rows(path, reader)
+    except DataError as error:
+        message = str(error)
+    assert len(message.splitlines()) == (not found)
+    for user, item, *numbers in found:
+        for name in (user, item):
+            assert isinstance(name, str)
+            assert 1 <= len(name) <= formats.LONGEST_ID
+            assert not {"\n", "\r", "\0"} & set(name)
+        assert np.isfinite(numbers).all()
+        assert max(numbers[1:], default=0) <= formats.LATEST
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(list(formats.FORMATS)), st.sampled_from(["f", "f.gz", "f.zip"]), st.binary())
+def test_any_bytes_are_rows_or_an_error(tmp_path_factory, reader, name, content):
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    read_sanely(path, reader)
+
+
+@st.composite
+def mutations(draw):
+    """A valid file, packed or not, of which some bytes are changed, cut out or put in."""
+    reader = draw(st.sampled_from(list(FILES)))
+    pack = draw(st.sampled_from([bytes, gzip.compress, zipped]))
+    text, packed = FILES[reader].encode(), draw(st.booleans())
+    content = bytearray(pack(text) if packed else text)
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(content)))
+        end = min(len(content), start + draw(st.integers(0, 3)))
+        content[start:end] = draw(st.binary(max_size=3))
+    name = {bytes: "f", gzip.compress: "f.gz", zipped: "f.zip"}[pack]
+    return reader, name, bytes(content) if packed else pack(bytes(content))
+
+
+@settings(max_examples=300)
+@given(mutations())
+def test_damaged_files_are_rows_or_an_error(tmp_path_factory, damaged):
+    reader, name, content = damaged
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    read_sanely(path, reader)
+
+
+CELLS = st.sampled_from(["", "u", " ", "NA", "é", "5", "-1.5", "1e3", "nan", "1_0", "1e400", '"'])
+LINES = st.lists(CELLS, min_size=1, max_size=6).map(",".join)
+
+
+def parsed(line: str) -> tuple | None:
+    """What a reader of amazon-2014 owes, by its definition; a separator may end a row."""
+    cells = line.removesuffix(",").split(",") if line.count(",") == 4 else line.split(",")
+    if len(cells) != 4 or not cells[0] or not cells[1]:
+        return None
+    try:
+        numbers = [float(cell) for cell in cells[2:] if "_" not in cell]
+    except ValueError:
+        return None
+    return (*cells[:2], *numbers) if len(numbers) == 2 and np.isfinite(numbers).all() else None
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.just("u,i,5,1") | LINES, min_size=1, max_size=5).filter(lambda lines: lines[0]),
+    st.sampled_from([1, 2, 100]),
+)
+@example(["u,i,5,1,", "u,i,5,1_0"], 100)  # the second line is at fault
+@example([" ,i,5,1", "u,i,5"], 100)
+@example(["u,i,5,1,,u"], 100)  # of which pandas drops the end, with a warning
+@example(["u,i,5,1", "u,i,5,1,,"], 1)
+def test_rows_are_those_of_a_slow_reader_and_the_first_bad_line_is_named(
+    tmp_path_factory, lines, rows_per_chunk
+):
+    path = tmp_path_factory.getbasetemp() / "f"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    expected = [parsed(line) for line in lines]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "ROWS_PER_CHUNK", rows_per_chunk)
+        if None not in expected:
+            assert rows(path, "amazon-2014") == expected
+        else:
+            assert f"{path}:{1 + expected.index(None)}: " in said(path, "amazon-2014")
+
+
+def test_a_data_set_cannot_be_downloaded_out_of_the_data_folder(here):
+    for file in ("../evil.csv", str(here / "evil.csv"), "a/../../evil.csv", "", "a\nb"):
+        source = {"file": file, "reader": "amazon-2018", "url": "http://127.0.0.1:9/evil"}
+        with pytest.raises(DataError, match=r"mine.yaml: file .*(no path below|one line of text)"):
+            datasets.load(described(here, sources=[source]))
+    assert [path.name for path in here.iterdir()] == ["mine.yaml"]
+
+
+@pytest.mark.parametrize("url", ["http://[", "x", "http://a..b/", "file:///etc/passwd", "http://"])
+def test_what_is_no_address_is_one_line(here, url):
+    source = {"file": "mine.csv", "reader": "amazon-2018", "url": url}
+    with pytest.raises(DataError, match="mine: could not download") as caught:
+        datasets.load(described(here, sources=[source]))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_where_nothing_can_be_written_the_error_is_one_line(here):
+    (here / "data").write_text("a file, where the folder should be")
+    source = {"file": "mine.csv", "reader": "amazon-2018", "url": "http://127.0.0.1:9/mine.csv"}
+    with pytest.raises(DataError, match=r"could not download .*: \[Errno .*'data'; try again"):
+        datasets.load(described(here, sources=[source]))
+
+
+def test_a_name_that_no_file_can_have_is_one_line(here):
+    source = {"file": "x" * 5000, "reader": "amazon-2018", "url": "http://127.0.0.1:9/x"}
+    with pytest.raises(DataError, match="could not download") as caught:
+        datasets.load(described(here, sources=[source]))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_prepared_data_are_not_cached_where_nothing_can_be_written(here, capsys):
+    (here / "elsewhere").mkdir()
+    (here / "elsewhere/mine.csv").write_text("".join(f"i{i},u,5,{i}\n" for i in range(4)))
+    (here / "data").write_text("a file, where the folder should be")
+    assert datasets.load(described(here), "elsewhere")[1].n_items == 4
+    assert "not cached, the next run prepares the data again" in capsys.readouterr().out
