@@ -1,0 +1,120 @@
+"""Two processes that start on the same data: real ones, and a server that is as slow as needed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.datasets.test_load import ROWS, Mirror, described, mirror  # noqa: F401 (a fixture)
+
+LOAD = "import datasets; print(datasets.load('mine.yaml')[1].digest)"
+WAITS = "data/mine.csv: another process downloads it: waiting for that\n"
+
+
+class Slow(Mirror):
+    """Answers when ``go`` is set."""
+
+    asked, go = 0, None
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.go.wait(60)
+        super().do_GET()
+
+
+@pytest.fixture
+def slow(mirror, here):  # noqa: F811
+    """The handler class of the server from which mine.yaml is downloaded."""
+    handler, url = mirror
+    handler.__bases__, handler.go = (Slow,), threading.Event()
+    described(here, sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": f"{url}/m.csv"}])
+    return handler
+
+
+def started(code: str = LOAD) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen) -> list[str]:
+    """What it has printed."""
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    return out.splitlines()
+
+
+def until(condition) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not come to this within a minute")
+
+
+def test_the_second_waits_for_the_first_and_uses_its_result(slow, here):
+    first = started()
+    until(lambda: slow.asked)
+    second = started()
+    assert second.stdout.readline() == WAITS
+    slow.go.set()
+    assert ended(first)[-1] == ended(second)[-1]  # the digest
+    assert slow.asked == 1
+    assert (here / "data/mine.csv").read_text() == ROWS
+    assert sorted(path.name for path in (here / "data").glob("[!.]*")) == ["mine.csv", "prepared"]
+    assert len(list((here / "data/prepared").glob("[!.]*"))) == 1
+
+
+def test_one_process_prepares_and_the_other_takes_that(here):
+    described(here)
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(ROWS)
+    (here / "slowly.py").write_text(
+        "import os, time\nfrom datasets import prepare\nwork = prepare.prepare\n"
+        "def slowly(*what):\n    print('prepares', flush=True)\n"
+        "    while not os.path.exists('go'): time.sleep(0.01)\n    return work(*what)\n"
+        "prepare.prepare = slowly\n"
+    )
+    first = started(f"import slowly; {LOAD}")
+    assert first.stdout.readline() == "prepares\n"
+    second = started(f"import slowly; {LOAD}")
+    assert second.stdout.readline().endswith(
+        ".npz: another process prepares it: waiting for that\n"
+    )
+    Path("go").touch()
+    rest = ended(second)
+    assert len(rest) == 1  # the digest: it has prepared nothing
+    assert ended(first)[-1] == rest[0]
+
+
+def test_one_that_was_killed_is_not_waited_for(slow, here):
+    first = started()
+    until(lambda: slow.asked)
+    second = started()
+    assert second.stdout.readline() == WAITS
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    slow.go.set()
+    ended(second)
+    assert (here / "data/mine.csv").read_text() == ROWS
+
+
+def test_without_locks_both_download_and_nothing_is_mixed_up(slow, here):
+    without = "import filelock\ndef no(*a, **k): raise OSError(37, 'No locks available')\n"
+    without += "filelock.FileLock.acquire = no\n"
+    both = [started(without + LOAD) for _ in range(2)]
+    until(lambda: slow.asked == 2)
+    slow.go.set()
+    assert ended(both[0])[-1] == ended(both[1])[-1]
+    assert (here / "data/mine.csv").read_text() == ROWS
+    assert not list((here / "data").glob("*.part"))
