@@ -126,7 +126,10 @@ class _Text(io.RawIOBase):
         """A carriage return that ends a block is judged with the next one."""
         text = self._return + block
         self._return = b"\r" if text.endswith(b"\r") else b""
-        lone = text.count(b"\r") - text.count(b"\r\n") - (len(self._return) if block else 0)
+        lone = 0
+        if b"\r" in text:
+            judged = text[:-1] if self._return and block else text
+            lone = judged.count(b"\r") - judged.count(b"\r\n")
         if not lone and len(text.translate(None, CONTROL)) == len(text):
             return
         found = FORBIDDEN.search(text)
