@@ -1,6 +1,6 @@
 """Every setting of a trial: its name on the command line, in MLflow and in the code is one."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Self
 
 import models
@@ -127,6 +127,11 @@ class Settings:
     )
 
     def __post_init__(self):
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            kinds = (int, float) if setting.type is float else setting.type
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise ValueError(f"{setting.name} cannot be {str(value)[:50]!r}")
         if self.recipe not in MODELS[self.model].recipes:
             known = ", ".join(MODELS[self.model].recipes)
             raise ValueError(f"{self.model} has no recipe {self.recipe!r}; it has: {known}")

@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from benchmark.tracking import schema, status
 from benchmark.tracking.record import Record, search
+from datasets import plain_yaml
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def sweep_record(
 def stored_definition(client: MlflowClient, run: Run) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE, folder)
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return plain_yaml.read(Path(path))
 
 
 def children(client: MlflowClient, sweep: Run) -> list[Run]:
@@ -66,7 +67,13 @@ def children(client: MlflowClient, sweep: Run) -> list[Run]:
 
 
 def dump(definition: dict) -> str:
-    return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True)
+    return yaml.dump(definition, Dumper=_Plain, sort_keys=False, allow_unicode=True)
+
+
+class _Plain(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        """What is there twice is written twice: references are not read."""
+        return True
 
 
 def sweep_runs(client: MlflowClient, where: str) -> list[Run]:

@@ -27,7 +27,7 @@ from benchmark.tracking.record import curve, last_step
 from benchmark.tracking.recovery import reopen
 from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.trainer import Epoch, Trainer
-from datasets import Sequences, Spec
+from datasets import DataError, Sequences, Spec, plain_yaml
 
 
 class Trial:
@@ -200,10 +200,10 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
             raise TrackingError(f"run {run_id} has finished: there is nothing to resume")
         with tempfile.TemporaryDirectory() as folder:
             config = client.download_artifacts(run_id, schema.CONFIG, folder)
-            settings = Settings(**yaml.safe_load(Path(config).read_text(encoding="utf-8")))
+            settings = Settings(**plain_yaml.read(Path(config)))
         return Trial(client, run, outbox, last_step(client, run_id)), settings
     except BaseException as error:
         outbox.close(0)
-        if isinstance(error, MlflowException | OSError | TypeError | ValueError | yaml.YAMLError):
+        if isinstance(error, MlflowException | OSError | TypeError | ValueError | DataError):
             raise TrackingError(f"run {run_id} cannot be resumed: {reason(error)}") from None
         raise

@@ -155,33 +155,6 @@ def start_training(*options):
     )
 
 
-@pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
-)
-def test_a_trial_that_is_cut_off_can_be_resumed_to_the_same_end(train, store, sent, code):
-    assert train("--epochs", "12").returncode == 0
-    process = start_training("--epochs", "12")
-    for line in process.stdout:
-        if line.startswith("epoch 2"):
-            time.sleep(0.2)
-            process.send_signal(sent)
-            break
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "Traceback" not in said
-    cut, whole = sorted(trials(store), key=lambda run: run.info.status == "FINISHED")
-    assert cut.info.status == ("RUNNING" if sent == signal.SIGKILL else "KILLED")
-    done = train("--resume", cut.info.run_id)
-    assert done.returncode == 0, done.stderr
-    cut, whole = (store.get_run(run.info.run_id) for run in (cut, whole))
-    assert cut.info.status == "FINISHED"
-    for key in ("train/loss", "valid/ndcg_at_10", "test/ndcg_at_10", "best_epoch"):
-        assert values(store, cut, key) == values(store, whole, key)
-    again = train("--resume", cut.info.run_id)
-    assert again.returncode == 1
-    assert "has finished: there is nothing to resume" in again.stderr
-
-
 def test_a_resumed_trial_keeps_its_settings_and_its_data(train, store, here):
     process = start_training("--epochs", "50")
     for line in process.stdout:
