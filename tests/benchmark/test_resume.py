@@ -102,9 +102,10 @@ def whole(tmp_path_factory, new_database) -> tuple[dict, float]:
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(whole, here, moment):
     expected, seconds = whole
+    draw = random.Random(moment)
     process = start(here)
-    until(process, "trial")
-    time.sleep(random.Random(moment).uniform(0, 0.9) * seconds)
+    until(process, draw.choice(["trial", *(f"epoch {n}:" for n in range(1, EPOCHS - 1))]))
+    time.sleep(draw.uniform(0, 1.2) * seconds / EPOCHS)
     process.kill()
     process.communicate(timeout=120)
     assert the_trial(here)[0].get_run(the_trial(here)[1]).info.status == "RUNNING"
