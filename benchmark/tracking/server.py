@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from benchmark.errors import UserError
 from benchmark.tracking.delivery import may_pass, reason
+from datasets import locks
 
 PATIENCE = 600.0  # seconds that whoever has begun waits for a server that does not answer
 
@@ -31,7 +32,7 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     """
     try:
         client = _client(tracking_uri)
-        with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
+        with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(client.tracking_uri):
             client.search_experiments(max_results=1)
     except Exception as error:  # requests', SQLAlchemy's or MLflow's own, by kind of store
         where = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
@@ -112,6 +113,13 @@ def _absolute(uri: str | None) -> str | None:
     if uri and uri.startswith(scheme) and not uri.startswith((scheme + "/", scheme + ":")):
         return scheme + str(Path(uri.removeprefix(scheme)).absolute())
     return uri
+
+
+def _alone(uri: str) -> AbstractContextManager:
+    """Of processes that find an embedded database empty or old, one migrates it; MLflow's own lock
+    lets two collide."""
+    path = uri.removeprefix("sqlite:///")
+    return nullcontext() if path in (uri, ":memory:") else locks.alone(Path(path), "opens")
 
 
 @contextmanager

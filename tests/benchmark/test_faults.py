@@ -60,7 +60,7 @@ def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, 
 
 
 def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mounting):
-    done = run(*TRAIN, mounts="mkdir mlruns && mount -t tmpfs -o size=40k tmpfs mlruns")
+    done = run(*TRAIN, mounts="mkdir mlruns && mount -t tmpfs -o nr_inodes=1 tmpfs mlruns")
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "python -m benchmark.sync" in done.stderr
