@@ -30,12 +30,12 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     Without a URI it is MLFLOW_TRACKING_URI, else sqlite:///mlflow.db. Raises TrackingError, within
     seconds, if nothing answers.
     """
+    where = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     try:
-        client = _client(tracking_uri)
-        with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(client.tracking_uri):
+        with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(where):
+            client = _client(tracking_uri)
             client.search_experiments(max_results=1)
     except Exception as error:  # requests', SQLAlchemy's or MLflow's own, by kind of store
-        where = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
         raise TrackingError(
             f"the tracking server {where} does not answer: {reason(error)}"
         ) from None
