@@ -12,6 +12,9 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: each worker has a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import hypothesis
 import pytest
 import requests
