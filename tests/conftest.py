@@ -152,7 +152,9 @@ def serve(folder: Path, database: str, port: int = 0) -> Iterator[str]:
     words += ["--backend-store-uri", database]
     words += ["--artifacts-destination", str(folder / "server-artifacts")]
     with open(folder / "server.log", "w") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log)
+        # Without its job queue, which nobody uses here, it stops five seconds sooner.
+        lean = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        process = subprocess.Popen(words, stdout=log, stderr=log, env=lean)
     try:
         for _ in range(600):
             try:
