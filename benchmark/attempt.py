@@ -1,6 +1,7 @@
 """One attempt at a trial: from its last checkpoint, or from nothing, to its end or its failure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import click
 from tqdm import tqdm
@@ -49,8 +50,11 @@ def train(
     """To the end, with all that is logged; the metrics of its best epoch, or None if pruned."""
     trial.log_machine(trainer.device)
     total = trainer.last_epoch
-    with tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar:
-        for epoch in _epochs(trial, trainer):
+    with (
+        tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar,
+        _leaving_a_state(trial, trainer),
+    ):
+        for epoch in trainer.epochs():
             trial.log_epoch(epoch)
             trial.log_checkpoint(trainer, best=epoch.improved)
             best = trainer.best_valid[SELECTION_METRIC]
@@ -63,21 +67,17 @@ def train(
     return trial.log_result(trainer, trainer.final_ranks(), sequences)
 
 
-def _epochs(trial: tracking.Trial, trainer: Trainer) -> Iterator[Epoch]:
-    """Those that are left. A signal in one of them leaves a state to go on from, between steps."""
-    epochs = trainer.epochs()
-    while True:
-        try:
-            with interruption.between_steps():
-                epoch = next(epochs, None)
-        except (KeyboardInterrupt, interruption.Terminated):
-            # Processes that share a trial are not all at the same step: the last epoch is kept.
-            if not interruption.hurried() and workers.size() == 1:
-                trial.log_checkpoint(trainer, best=False)
-            raise
-        if epoch is None:
-            return
-        yield epoch
+@contextmanager
+def _leaving_a_state(trial: tracking.Trial, trainer: Trainer) -> Iterator[None]:
+    """A signal is heeded between two steps, and the state there is kept."""
+    try:
+        with interruption.between_steps():
+            yield
+    except (KeyboardInterrupt, interruption.Terminated):
+        # Processes that share a trial are not all at the same step: the last epoch is kept.
+        if not interruption.hurried() and workers.size() == 1:
+            trial.log_checkpoint(trainer, best=False)
+        raise
 
 
 def step_bar(steps: Iterable, *, total: int, desc: str, initial: int = 0) -> Iterator:
