@@ -150,7 +150,7 @@ class Outbox:
                     return False
                 if self.problem and waited > 1 and not said:
                     said = True
-                    _tell(f"waiting {limit - waited:.0f} s for {self._where()}; Ctrl-C ends that")
+                    _tell(f"waiting {limit:.0f} s for {self._where()}; Ctrl-C ends that")
                 self.changed.wait(0.2)
         return True
 
@@ -233,14 +233,14 @@ class Outbox:
                 failures += 1
                 self.problem = error
                 if failures == 3:  # else it has passed before anybody could read of it
-                    _tell(f"{self._where()}: it will be told later; until then all is kept here")
+                    _tell(f"training goes on without {self._where()}: it is told later")
                 with self.changed:
                     self.sending = None
                     if not self.closed:
                         self.changed.wait(PAUSES[min(failures, len(PAUSES)) - 1])
                 continue
             if failures >= 3:
-                _tell(f"{self.client.tracking_uri} answers again")
+                _tell(f"the tracking server {self.client.tracking_uri} is back, and is told")
             failures, self.problem = 0, None
             message.remove()
             with self.changed:

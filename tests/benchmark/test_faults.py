@@ -1,6 +1,7 @@
 """Machines that lack something, and numbers that are none: each works or says why."""
 
 import os
+import pickle
 import resource
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from benchmark import evaluation
+from benchmark import checkpoint, evaluation
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer
 from datasets import load
@@ -142,3 +143,25 @@ def test_ranking_takes_fewer_users_at_once_where_memory_is_short(here, monkeypat
     assert (trainer.ranks(trainer.split.valid) == expected).all()
     assert asked[:4] == [evaluation.USERS_PER_CHUNK, 256, 128, 64]
     assert max(asked[3:]) == 64
+
+
+def test_a_checkpoint_is_never_run(here):
+    """What pickle would run when it is loaded, under the name of a checkpoint."""
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(here / "done"),)
+
+    for name, content in (
+        ("pickle", pickle.dumps(Evil())),
+        ("empty", b""),
+        ("long header", (1 << 62).to_bytes(8, "little") + b"{}"),
+        ("no tensors", (2).to_bytes(8, "little") + b"{}"),
+    ):
+        (here / name).write_bytes(content)
+        with pytest.raises(checkpoint.CheckpointError, match=f"{name}: not a checkpoint"):
+            checkpoint.load(here / name)
+    torch.save({"weights": Evil()}, here / "torch")
+    with pytest.raises(checkpoint.CheckpointError):
+        checkpoint.load(here / "torch")
+    assert not (here / "done").exists()

@@ -74,8 +74,8 @@ def test_a_server_that_stops_and_comes_back_misses_nothing(here):
     with serve(here, f"sqlite:///{here}/server.db", port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-        assert "it will be told later; until then all is kept here" in said
-        assert f"{uri} answers again" in said
+        assert f"goes on without the tracking server {uri} (no connection): it is told" in said
+        assert f"the tracking server {uri} is back, and is told" in said
         assert_all_there_once(uri)
 
 
