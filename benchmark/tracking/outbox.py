@@ -208,8 +208,11 @@ class Outbox:
         """What an earlier process left, in order; files without a message are cleared away."""
         messages = []
         for path in sorted(self.folder.glob("*.json")):
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            messages.append(Message(path, stored["kind"], stored["content"]))
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                messages.append(Message(path, stored["kind"], dict(stored["content"])))
+            except (ValueError, KeyError, TypeError):
+                raise TrackingError(f"{path} is damaged: remove it to deliver the rest") from None
         whole = {message.path.with_suffix("") for message in messages}
         for path in self.folder.iterdir():
             if path.is_dir() and path not in whole:
