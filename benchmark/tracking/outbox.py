@@ -156,6 +156,8 @@ class Outbox:
 
     def close(self, patience: float) -> bool:
         """``flush``, and give up the run; what was not delivered stays on disk."""
+        if self.closed:
+            return not self.waiting
         try:
             return self.flush(patience)
         finally:
