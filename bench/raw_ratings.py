@@ -1,12 +1,12 @@
 """Writes SYNTHETIC ratings of the size and shape of Amazon-Books' raw file, to time reading it.
 
     python -m bench.raw_ratings Books.csv                   # 51,311,621 rows, as many as published
-    python -m bench.raw_ratings small.csv --rows 5000000 --seed 2
+    python -m bench.raw_ratings small.inter --rows 5000000 --seed 2
 
 Rows are ``item,user,rating,timestamp`` without a header, as in the ratings-only Books.csv of the
-Amazon review data v2 (McAuley lab); about 15.4 million users and 2.9 million items, popularity is
-skewed, most users have one or two ratings, times are whole days. Nobody rated anything: quality on
-these data says nothing.
+Amazon review data v2 (McAuley lab); a file called *.inter has them as RecBole's atomic files do.
+There are about 15.4 million users and 2.9 million items, popularity is skewed, most users have one
+or two ratings, times are whole days. Nobody rated anything: quality on these data says nothing.
 
 The filters of datasets/amazon-books.yaml leave the sequences of bench/amazon_shape.py, thus the
 published shape, whatever the number of rows: only what surrounds them grows. That is
@@ -184,37 +184,34 @@ def _table(texts: list[str], width: int) -> np.ndarray:
     return np.array(texts, f"S{width}").view(np.uint8).reshape(-1, width)
 
 
-DAY_TEXT = _table([f",{day * DAY}\n" for day in range(LAST_DAY + 1)], width=12)
-RATING_TEXT = _table([f",{rating}.0" for rating in range(6)], width=4)
+RATING_TEXT = _table([f"{rating}.0" for rating in range(6)], width=3)
+DAY_TEXT = _table([f"{day * DAY}\n" for day in range(LAST_DAY + 1)], width=11)
+ATOMIC_HEADER = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 
 
-def lines(block: Ratings) -> bytes:
-    """The block's rows as they stand in the file."""
-    comma = np.full((len(block.users), 1), ord(","), np.uint8)
-    text = np.concatenate(
-        [
-            raw_ids.item_text(block.items),
-            comma,
-            raw_ids.user_text(block.users),
-            RATING_TEXT[block.ratings],
-            DAY_TEXT[block.days],
-        ],
-        axis=1,
-    )
+def lines(block: Ratings, atomic: bool) -> bytes:
+    """The block's rows as they stand in the file: in RecBole's atomic file, or in Books.csv."""
+    separator = np.full((len(block.users), 1), ord("\t" if atomic else ","), np.uint8)
+    ids = [raw_ids.item_text(block.items), raw_ids.user_text(block.users)]
+    first, second = reversed(ids) if atomic else ids
+    values = [RATING_TEXT[block.ratings], separator, DAY_TEXT[block.days]]
+    text = np.concatenate([first, separator, second, separator, *values], axis=1)
     return text[text != 0].tobytes()
 
 
 def write(path: str | Path, rows: int, seed: int) -> None:
+    atomic = Path(path).suffix == ".inter"
     with open(path, "wb") as out:
+        out.write(ATOMIC_HEADER if atomic else b"")
         for block in ratings(rows, seed):
-            out.write(lines(block))
+            out.write(lines(block, atomic))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file")
+    parser.add_argument("file", help="*.inter: an atomic file; else like Books.csv")
     parser.add_argument("--rows", type=int, default=ROWS, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
