@@ -21,82 +21,73 @@ from datasets import filters, prepare, readers, sequences, spec
 BOOKS = spec.read("amazon-books")
 RATING, SINCE = BOOKS.filters.rating[0], BOOKS.filters.timestamp[0]
 KEPT = ["user", "item", "timestamp"]
-BLOCK_BYTES = 1 << 22
 
 
-def columns(path: Path) -> list[str]:
-    atomic = ["user", "item", "rating", "timestamp"]
-    return atomic if ".inter" in path.name else list(readers.FORMATS["amazon-2018"].columns)
+def reader(path: Path) -> str:
+    """A key of readers.FORMATS."""
+    return "recbole" if ".inter" in path.name else "amazon-2018"
+
+
+def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
+    """(all columns in order, and whether they hold numbers; separator; whether there is a header)
+    for engines that do not go through readers.py."""
+    described = readers.FORMATS[reader(path)]
+    names = described.columns or readers.FIELDS
+    types = {name: name in readers.NUMBERS for name in names}
+    return types, described.separator, bool(described.header)
 
 
 def read_pandas(path: Path) -> pd.DataFrame:
     """As datasets/prepare.py does."""
-    reader = "recbole" if ".inter" in path.name else "amazon-2018"
-    return prepare._read(BOOKS.filters, spec.Source(path.name, reader), path, Counter())
+    return prepare._read(BOOKS.filters, spec.Source(path.name, reader(path)), path, Counter())
 
 
 def read_pyarrow(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.compute as pc
-    from pyarrow import csv
 
-    names = columns(path)
-    types = {n: pa.float64() if n in readers.NUMBERS else pa.string() for n in names}
-    with readers._opened(path, None) as stream:
-        batches = csv.open_csv(
-            stream,
-            csv.ReadOptions(
-                column_names=names,
-                skip_rows=int(".inter" in path.name),
-                block_size=BLOCK_BYTES,
-            ),
-            csv.ParseOptions(
-                delimiter="\t" if ".inter" in path.name else ",",
-                quote_char=False,
-                ignore_empty_lines=False,
-            ),
-            csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
-        )
-        kept = [
-            batch.filter((pc.field("rating") >= RATING) & (pc.field("timestamp") >= SINCE)).select(
-                KEPT
-            )
-            for batch in batches
-        ]
+    from bench import arrow_reader
+
+    wanted = (pc.field("rating") >= RATING) & (pc.field("timestamp") >= SINCE)
+    batches = arrow_reader.read(path, reader(path))
+    kept = [batch.filter(wanted).select(KEPT) for batch in batches]
     return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
 
 
 def read_polars(path: Path) -> pd.DataFrame:
     import polars as pl
 
-    schema = {n: pl.Float64 if n in readers.NUMBERS else pl.String for n in columns(path)}
-    frame = pl.scan_csv(
+    types, separator, header = layout(path)
+    rows = pl.scan_csv(
         path,
-        has_header=".inter" in path.name,
-        separator="\t" if ".inter" in path.name else ",",
-        schema=schema,
+        has_header=False,
+        skip_lines=int(header),  # its names are not ours
+        separator=separator,
+        schema={name: pl.Float64 if number else pl.String for name, number in types.items()},
         quote_char=None,
         empty_string_is_null=False,
         extra_columns="raise",
         missing_columns="raise",
     )
-    kept = frame.filter((pl.col("rating") >= RATING) & (pl.col("timestamp") >= SINCE))
+    kept = rows.filter((pl.col("rating") >= RATING) & (pl.col("timestamp") >= SINCE))
     return kept.select(KEPT).collect(engine="streaming").to_pandas()
 
 
 def read_duckdb(path: Path) -> pd.DataFrame:
     import duckdb
 
-    kinds = {n: "DOUBLE" if n in readers.NUMBERS else "VARCHAR" for n in columns(path)}
-    kept = duckdb.sql(
-        f"""
-        SELECT {", ".join(f'"{name}"' for name in KEPT)}
-        FROM read_csv($path, columns = {kinds}, auto_detect = false, quote = '', escape = '',
-                      header = {".inter" in path.name}, delim = $delimiter)
-        WHERE rating >= {RATING} AND "timestamp" >= {SINCE}
-        """,
-        params={"path": str(path), "delimiter": "\t" if ".inter" in path.name else ","},
+    types, separator, header = layout(path)
+    rows = duckdb.read_csv(
+        str(path),
+        header=header,
+        delimiter=separator,
+        columns={name: "DOUBLE" if number else "VARCHAR" for name, number in types.items()},
+        auto_detect=False,
+        quotechar="",
+        escapechar="",
     )
+    kept = rows.filter(f'rating >= {RATING} AND "timestamp" >= {SINCE}')
+    kept = kept.project(", ".join(f'"{name}"' for name in KEPT))
     return kept.to_arrow_table().to_pandas(split_blocks=True, self_destruct=True)
 
 
