@@ -14,7 +14,7 @@ from pyarrow import csv
 from datasets import readers
 from datasets.errors import DataError
 
-BLOCK_BYTES = 1 << 22  # of text, parsed at once; also the longest line that can be read
+BLOCK_BYTES = 1 << 20  # of text, parsed at once; also the longest line that can be read
 
 
 def read(path: Path, reader: str, member: str | None = None) -> Iterator[pa.RecordBatch]:
