@@ -11,8 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from datasets import readers
 from datasets.errors import DataError
+from datasets.formats import FORMATS, NUMBERS, Format
+from datasets.malformed import malformed
+from datasets.readers import _columns
+from datasets.streams import opened
 
 BLOCK_BYTES = 1 << 20  # of text, parsed at once; also the longest line that can be read
 
@@ -23,23 +26,23 @@ def read(path: Path, reader: str, member: str | None = None) -> Iterator[pa.Reco
 
     Raises DataError, with file and line, for a row that does not fit the format.
     """
-    layout = readers.FORMATS[reader]
-    with readers._opened(path, member) as stream:
+    layout = FORMATS[reader]
+    with opened(path, member) as stream:
         first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
     if not first_line:
         raise DataError(f"{path}: the file is empty or starts with an empty line")
-    names, used = readers._columns(path, layout, first_line)
+    names, used = _columns(path, layout, first_line)
     try:
-        with readers._opened(path, member) as stream:
+        with opened(path, member) as stream:
             for batch in _parsed(stream, layout, names, used):
                 yield _seconds(_checked(batch), layout.ticks_per_second)
     except pa.ArrowInvalid as error:  # a ValueError
         if "UTF8" in str(error):
             raise DataError(f"{path}: not UTF-8 text") from None
-        raise readers._malformed(path, member, layout, names, used, error) from None
+        raise malformed(path, member, layout, names, used, error) from None
 
 
-def _parsed(stream, layout: readers.Format, names: list[str], used: list[str]):
+def _parsed(stream, layout: Format, names: list[str], used: list[str]):
     """Arrow refuses rows with too many fields or too few, numbers that are none, and text that is
     not UTF-8."""
     return csv.open_csv(
@@ -50,7 +53,7 @@ def _parsed(stream, layout: readers.Format, names: list[str], used: list[str]):
         csv.ParseOptions(delimiter=layout.separator, quote_char=False, ignore_empty_lines=False),
         csv.ConvertOptions(
             include_columns=used,
-            column_types={n: pa.float64() if n in readers.NUMBERS else pa.string() for n in used},
+            column_types={n: pa.float64() if n in NUMBERS else pa.string() for n in used},
             null_values=[],  # NA is an id, and no number
             strings_can_be_null=False,
         ),
@@ -61,7 +64,7 @@ def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
     """What Arrow takes and we do not: empty ids, and numbers that are infinite or none."""
     for name in batch.schema.names:
         column = batch[name]
-        fits = pc.is_finite(column) if name in readers.NUMBERS else pc.not_equal(column, "")
+        fits = pc.is_finite(column) if name in NUMBERS else pc.not_equal(column, "")
         if not pc.all(fits, min_count=0).as_py():
             raise pa.ArrowInvalid("a row does not fit")
     return batch

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets import filters, prepare, readers, sequences, spec
+from datasets import filters, formats, prepare, sequences, spec
 
 BOOKS = spec.read("amazon-books")
 RATING, SINCE = BOOKS.filters.rating[0], BOOKS.filters.timestamp[0]
@@ -24,16 +24,16 @@ KEPT = ["user", "item", "timestamp"]
 
 
 def reader(path: Path) -> str:
-    """A key of readers.FORMATS."""
+    """A key of formats.FORMATS."""
     return "recbole" if ".inter" in path.name else "amazon-2018"
 
 
 def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
     """(all columns in order, and whether they hold numbers; separator; whether there is a header)
     for engines that do not go through readers.py."""
-    described = readers.FORMATS[reader(path)]
-    names = described.columns or readers.FIELDS
-    types = {name: name in readers.NUMBERS for name in names}
+    described = formats.FORMATS[reader(path)]
+    names = described.columns or formats.FIELDS
+    types = {name: name in formats.NUMBERS for name in names}
     return types, described.separator, bool(described.header)
 
 
