@@ -20,7 +20,7 @@ def attempt(
     tracking_uri: str, spec: Spec, sequences: Sequences, run_id: str, prune: Prune | None = None
 ) -> None:
     """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
-    no Exception leaves here unless the tracking server is at fault."""
+    no Exception leaves here unless the tracking server or the machine is at fault."""
     client = tracking.reconnect(tracking_uri)
     if tracking.has_ended(client, run_id):  # but its worker was lost before it could say so
         return

@@ -100,7 +100,7 @@ class Sweep:
             schema.NUMBER: str(number),
             schema.POINT: json.dumps(values | {"seed": settings.seed}),
         }
-        same = (f"tags.`{key}` = '{value}'" for key, value in tags.items() if key != schema.POINT)
+        same = (f"tags.`{key}` = '{tags[key]}'" for key in (MLFLOW_PARENT_RUN_ID, schema.NUMBER))
         made = record.search(self.client, self.experiment_id, " and ".join(same))
         run = next((r for r in made if r.data.tags[schema.POINT] == tags[schema.POINT]), None)
         run = run or self.client.create_run(
