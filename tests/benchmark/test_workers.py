@@ -1,8 +1,12 @@
 """One trial shared by two real processes gives what one process gives."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.conftest import TINY, free_port
+from tests.conftest import ROOT, TINY, free_port
 
 SAME = ["--epochs", "2", "--seed", "3", "--dropout", "0", "--batch-size", "127"]
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
@@ -30,3 +34,23 @@ def test_two_processes_train_and_rank_as_one(train, run_command, store):
     for name, value in first.data.metrics.items():
         if name.startswith("test/"):
             assert second.data.metrics[name] == pytest.approx(value, rel=1e-3)
+
+
+def test_two_processes_go_on_with_what_one_has_begun(train, run_command, store):
+    words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *SAME]
+    with subprocess.Popen(
+        words, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 1"):
+                process.kill()
+    (cut,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
+    words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--resume", cut.info.run_id]
+    shared = run_command("python", *words)
+    assert shared.returncode == 0, shared.stderr
+    assert train(*SAME).returncode == 0
+    alone, resumed = store.search_runs([cut.info.experiment_id])
+    assert resumed.info.status == "FINISHED"
+    for key in ("train/loss", "valid/ndcg_at_10"):
+        assert len(history(store, resumed, key)) == 2
+        assert history(store, resumed, key) == pytest.approx(history(store, alone, key), rel=1e-4)
