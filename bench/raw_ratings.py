@@ -161,10 +161,10 @@ class Background:
 
 def ratings(rows: int, seed: int) -> Iterator[Ratings]:
     """Yield blocks of shuffled rows. The same rows and seed give the same blocks."""
-    core = Core(seed).rows
-    n_core = len(core.users)
+    n_core = amazon_shape.INTERACTIONS
     if rows < 2 * n_core:
         raise ValueError(f"the core has {n_core:,} rows: take at least {2 * n_core:,}")
+    core = Core(seed).rows
     background = Background(rows - n_core)
     for number, start in enumerate(range(0, rows, BLOCK)):
         stop = min(start + BLOCK, rows)
