@@ -42,6 +42,8 @@ class Message:
     kind: str
     """A key of DELIVER."""
     content: dict
+    epoch: int
+    """The last one that the run had said something about by then."""
 
     @property
     def sends(self) -> str | None:
@@ -99,6 +101,7 @@ class Outbox:
             raise _not_writable(self.folder, error) from None
         self.waiting = self._on_disk()
         self.next_number = 1 + max((int(m.path.stem) for m in self.waiting), default=0)
+        self.epoch = max((m.epoch for m in self.waiting), default=0)
         self.sending: Message | None = None
         self.problem: Exception | None = None
         self.closed = False
@@ -113,7 +116,8 @@ class Outbox:
 
     def say(self, kind: str, **content) -> None:
         """Have it delivered some time; on a disk that is full it is only remembered."""
-        self._put(Message(self._path(), kind, content))
+        self.epoch = max(self.epoch, content.get("step", 0))
+        self._put(Message(self._path(), kind, content, self.epoch))
 
     def keep(self, name: str, write: Callable[[Path], object]) -> None:
         """``write`` a file, and have it kept as the artifact of that name.
@@ -121,7 +125,7 @@ class Outbox:
         One of that name that still waits has become needless. Raises MachineError, and leaves
         nothing, if it cannot be written.
         """
-        message = Message(self._path(), "artifact", {"name": name})
+        message = Message(self._path(), "artifact", {"name": name}, self.epoch)
         file = message.file
         try:
             file.parent.mkdir()
@@ -212,7 +216,8 @@ class Outbox:
         for path in sorted(self.folder.glob("*.json")):
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
-                messages.append(Message(path, stored["kind"], dict(stored["content"])))
+                content, epoch = dict(stored["content"]), int(stored["epoch"])
+                messages.append(Message(path, stored["kind"], content, epoch))
             except (ValueError, KeyError, TypeError):
                 raise TrackingError(f"{path} is damaged: remove it to deliver the rest") from None
         whole = {message.path.with_suffix("") for message in messages}
@@ -262,7 +267,7 @@ def _write(message: Message) -> None:
     part = message.path.with_suffix(".part")
     try:
         with open(part, "w", encoding="utf-8") as out:
-            json.dump({"kind": message.kind, "content": message.content}, out)
+            json.dump({key: getattr(message, key) for key in ("kind", "content", "epoch")}, out)
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, message.path)

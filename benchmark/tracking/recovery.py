@@ -6,6 +6,7 @@ import click
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from benchmark.tracking import schema
 from benchmark.tracking.delivery import reason
 from benchmark.tracking.outbox import FOLDER, SHORT_PATIENCE, Message, Outbox
 from benchmark.tracking.record import last_step
@@ -34,6 +35,7 @@ def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
     try:
         if outbox.waiting:
             _deliver_rest(outbox, client, run.info.status == "FINISHED")
+        outbox.epoch = max(outbox.epoch, last_step(client, run_id))
     except BaseException:
         outbox.close(0)
         raise
@@ -42,16 +44,19 @@ def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
 
 def _deliver_rest(outbox: Outbox, client: MlflowClient, finished: bool) -> None:
     count, logged = len(outbox.waiting), last_step(client, outbox.run_id)
-    if finished or max(map(_step, outbox.waiting)) < logged:
-        outbox.drop(lambda message: True)
-        click.echo(f"run {outbox.run_id} has gone on elsewhere: {count} messages are not needed")
-        return
-    dropped = outbox.drop(lambda message: 0 < _step(message) <= logged)  # was not confirmed
+    elsewhere = finished or outbox.epoch < logged
+    # An epoch of which it was not confirmed that the server has it, but it has.
+    dropped = outbox.drop(lambda message: elsewhere or 0 < _epoch_logged(message) <= logged)
     outbox.begin()
     if not outbox.flush(SHORT_PATIENCE):
         raise TrackingError(outbox.left())
-    click.echo(f"run {outbox.run_id}: {count - dropped} messages delivered")
+    if elsewhere:
+        click.echo(f"run {outbox.run_id} has gone on elsewhere: {count} messages are not needed")
+    else:
+        click.echo(f"run {outbox.run_id}: {count - dropped} messages delivered")
 
 
-def _step(message: Message) -> int:
-    return message.content.get("step", 0)
+def _epoch_logged(message: Message) -> int:
+    """Its number, if the message holds the metrics of an epoch; else 0."""
+    values = message.content.get("values", {})
+    return message.content["step"] if schema.EPOCH_LOGGED in values else 0

@@ -14,6 +14,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from benchmark.tracking.outbox import Outbox
 from tests.conftest import ROOT, TINY, free_port, serve
 
 EPOCHS = 30
@@ -116,6 +117,33 @@ def test_a_server_that_fails_forgets_to_answer_and_is_slow_hears_all_once(here, 
     assert process.returncode == 0, said
     assert proxy.did == {"fail", "forget", "slow"}
     assert_all_there_once(server)
+
+
+@pytest.mark.parametrize("confirmed", [3, 2])
+def test_what_is_left_of_the_last_epoch_is_delivered(run_verb, store, monkeypatch, confirmed):
+    """The server has all metrics of epochs; what comes after the last ones is still to be told."""
+    run_id = store.create_run(store.create_experiment("e")).info.run_id
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "begin", lambda _: None)  # the process dies before it delivers
+        outbox = Outbox(store, run_id)
+        for epoch in (1, 2, 3):
+            outbox.say("metrics", values={"train_seconds": 0.5}, step=epoch, time=epoch)
+            if epoch <= confirmed:
+                outbox.waiting.pop().remove()
+            store.log_metric(run_id, "train_seconds", 0.5, timestamp=epoch, step=epoch)
+        outbox.keep("checkpoints/last/state-0.safetensors", lambda path: path.write_text("all"))
+        outbox.say("metrics", values={"test/ndcg_at_10": 0.25}, step=3, time=4)
+        outbox.say("status", status="FINISHED", time=5)
+        outbox.close(0)
+    done = run_verb("sync")
+    assert (done.returncode, done.stdout) == (0, f"run {run_id}: 3 messages delivered\n")
+    run = store.get_run(run_id)
+    assert (run.info.status, run.info.end_time) == ("FINISHED", 5)
+    assert run.data.metrics == {"train_seconds": 0.5, "test/ndcg_at_10": 0.25}
+    history = store.get_metric_history(run_id, "train_seconds")
+    assert [metric.step for metric in history] == [1, 2, 3]
+    assert [file.path for file in store.list_artifacts(run_id)] == ["checkpoints"]
+    assert "nothing waits" in run_verb("sync").stdout
 
 
 def test_a_sweep_outlives_its_server(here):

@@ -198,7 +198,7 @@ def test_messages_of_a_run_that_has_gone_on_elsewhere_are_not_delivered(whole, h
     number = left / run_id / "000900.json"
     number.parent.mkdir(parents=True, exist_ok=True)
     number.write_text(
-        '{"kind": "metrics", "content": {"values": {"lie": 1}, "step": 2, "time": 3}}'
+        '{"kind": "metrics", "epoch": 2, "content": {"values": {"lie": 1}, "step": 2, "time": 3}}'
     )
     (number.parent / "tracking_uri").write_text(client.tracking_uri)
     shutil.move(left, here / "elsewhere")
