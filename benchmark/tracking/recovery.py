@@ -33,17 +33,18 @@ def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
         raise TrackingError(f"run {run_id}: {reason(error)}") from None
     outbox = Outbox(client, run_id, folder)
     try:
+        logged = last_step(client, run_id)
         if outbox.waiting:
-            _deliver_rest(outbox, client, run.info.status == "FINISHED")
-        outbox.epoch = max(outbox.epoch, last_step(client, run_id))
+            _deliver_rest(outbox, logged, run.info.status == "FINISHED")
+        outbox.epoch = max(outbox.epoch, logged)
     except BaseException:
         outbox.close(0)
         raise
     return outbox
 
 
-def _deliver_rest(outbox: Outbox, client: MlflowClient, finished: bool) -> None:
-    count, logged = len(outbox.waiting), last_step(client, outbox.run_id)
+def _deliver_rest(outbox: Outbox, logged: int, finished: bool) -> None:
+    count = len(outbox.waiting)
     elsewhere = finished or outbox.epoch < logged
     # An epoch of which it was not confirmed that the server has it, but it has.
     dropped = outbox.drop(lambda message: elsewhere or 0 < _epoch_logged(message) <= logged)

@@ -23,7 +23,7 @@ from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema, status
 from benchmark.tracking.delivery import reason
 from benchmark.tracking.outbox import Outbox, check_room
-from benchmark.tracking.record import curve, last_step
+from benchmark.tracking.record import curve
 from benchmark.tracking.recovery import reopen
 from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.trainer import Epoch, Trainer
@@ -36,10 +36,10 @@ class Trial:
     What it logs waits in its outbox until the server has it; training waits for nothing.
     """
 
-    def __init__(self, client: MlflowClient, run: Run, outbox: Outbox, logged_epochs: int = 0):
+    def __init__(self, client: MlflowClient, run: Run, outbox: Outbox):
         self.client, self.run, self.run_id = client, run, run.info.run_id
         self.experiment = client.get_experiment(run.info.experiment_id).name
-        self.outbox, self.logged_epochs = outbox, logged_epochs
+        self.outbox, self.logged_epochs = outbox, outbox.epoch
         self.next_slot = 0
 
     def ends(self) -> AbstractContextManager[None]:
@@ -201,7 +201,7 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
         with tempfile.TemporaryDirectory() as folder:
             config = client.download_artifacts(run_id, schema.CONFIG, folder)
             settings = Settings(**plain_yaml.read(Path(config)))
-        return Trial(client, run, outbox, last_step(client, run_id)), settings
+        return Trial(client, run, outbox), settings
     except BaseException as error:
         outbox.close(0)
         if isinstance(error, MlflowException | OSError | TypeError | ValueError | DataError):
