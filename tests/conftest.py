@@ -137,6 +137,14 @@ def store(here, new_database) -> MlflowClient:
     return MlflowClient(f"sqlite:///{here}/mlflow.db")
 
 
+def until(process: subprocess.Popen, beginning: str) -> str:
+    """Read what it prints up to a line that begins so; that line."""
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line
+    pytest.fail(process.stderr.read())
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -15,7 +15,7 @@ import requests
 from mlflow import MlflowClient
 
 from benchmark.tracking.outbox import Outbox
-from tests.conftest import ROOT, TINY, free_port, serve
+from tests.conftest import ROOT, TINY, free_port, serve, until
 
 EPOCHS = 30
 OPTIONS = ["--dataset", "demo", *TINY, "--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
@@ -29,13 +29,6 @@ def start(uri: str, *words: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def until(process: subprocess.Popen, beginning: str) -> str:
-    for line in process.stdout:
-        if line.startswith(beginning):
-            return line
-    pytest.fail(process.stderr.read())
 
 
 def assert_all_there_once(uri: str) -> None:

@@ -15,7 +15,7 @@ import torch
 from mlflow import MlflowClient
 
 from benchmark import checkpoint
-from tests.conftest import ROOT, TINY
+from tests.conftest import ROOT, TINY, until
 
 EPOCHS = 5
 OPTIONS = ["--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"]
@@ -34,14 +34,6 @@ def start(folder: Path, *options: str) -> subprocess.Popen:
         # As in a terminal: a shell starts what it runs in the background with Ctrl-C ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-
-
-def until(process: subprocess.Popen, beginning: str) -> str:
-    """Read what it prints up to a line that begins so; that line."""
-    for line in process.stdout:
-        if line.startswith(beginning):
-            return line
-    pytest.fail(process.stderr.read())
 
 
 def the_trial(folder: Path) -> tuple[MlflowClient, str]:
