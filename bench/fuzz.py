@@ -14,7 +14,7 @@ import atheris
 
 with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfile"]):
     from benchmark import contradictions, read_page, space
-    from datasets import DataError, formats, prepare, readers, spec
+    from datasets import DataError, cache, formats, readers, spec
 
 FOLDER = Path(tempfile.mkdtemp())
 
@@ -26,16 +26,16 @@ def file(name: str, content: bytes) -> Path:
 
 def read_data(content: bytes) -> None:
     """The first two bytes say which format it is, and how it is packed."""
-    reader = list(formats.FORMATS)[content[0] % len(formats.FORMATS)]
+    reader = formats.READERS[content[0] % len(formats.READERS)]
+    layout = formats.FORMATS.get(reader) or formats.layout(reader, {"user": "u", "item": "i"})
     path = file("f" + ("", ".gz", ".zip")[content[1] % 3], content[2:])
-    for chunk in readers.read(path, reader):
-        assert len(chunk)
-        assert chunk["user"].str.len().between(1, formats.LONGEST_ID).all()
+    for batch in readers.read(path, layout):
+        assert all(1 <= len(user) <= formats.LONGEST_ID for user in batch["user"].to_pylist())
 
 
 def read_spec(content: bytes) -> None:
     described = spec.read(str(file("f.yaml", content)))
-    prepare._key(described, None, None)
+    cache.place(described, None, None)
 
 
 def read_page_(content: bytes) -> None:

@@ -1,7 +1,7 @@
 """What it takes to prepare a raw file of Amazon-Books' size, engine by engine.
 
     python -m bench.raw_ratings Books.csv
-    python -m bench.prepare_engines Books.csv --engines pandas,pyarrow --rounds 3
+    python -m bench.prepare_engines Books.csv --engines pandas,suite --rounds 3
 
 For recbole the file must be an atomic one (``python -m bench.raw_ratings Books.inter``), and
 bench/peers.sh must have made its environment. Polars and DuckDB are no requirements of the suite:
@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[1]
-OURS = ("pandas", "pyarrow", "pyarrow-chunks", "polars", "duckdb")
+OURS = ("suite", "pandas", "polars", "duckdb")
 RECBOLE = [ROOT / ".peers/recbole/bin/python", "-W", "ignore", ROOT / "bench/recbole_loader.py"]
 POLL = 0.2  # seconds
 HEADER = ("engine", "runs", "wall s", "reading s", "CPU s", "CPU ratio", "peak MB", "digest")

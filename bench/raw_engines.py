@@ -1,6 +1,6 @@
 """Ways to read a raw file and keep what the filters of datasets/amazon-books.yaml keep of it.
 
-    python -m bench.raw_engines pyarrow Books.csv        # prints one line of JSON
+    python -m bench.raw_engines suite Books.csv        # prints one line of JSON
 
 Every engine applies the value filters while it reads; the k-core and the sequences are the suite's
 own (datasets.filters, datasets.sequences), so that all have to give the same digest. A *.inter file
@@ -9,6 +9,7 @@ See prepare_engines.py, which measures them.
 """
 
 import argparse
+import csv
 import json
 import time
 from collections import Counter
@@ -37,33 +38,24 @@ def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
     return types, described.separator, bool(described.header)
 
 
-def read_pandas(path: Path) -> pd.DataFrame:
-    """As datasets/prepare.py does."""
+def read_suite(path: Path) -> pd.DataFrame:
+    """As datasets/prepare.py does: pyarrow, with every row checked."""
     return prepare._read(BOOKS.filters, spec.Source(path.name, reader(path)), path, Counter())
 
 
-def read_pyarrow(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from bench import arrow_reader
-
-    wanted = (pc.field("rating") >= RATING) & (pc.field("timestamp") >= SINCE)
-    batches = arrow_reader.read(path, reader(path))
-    kept = [batch.filter(wanted).select(KEPT) for batch in batches]
-    return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
-
-
-def read_pyarrow_chunks(path: Path) -> pd.DataFrame:
-    """The same text parser, but every chunk becomes pandas' before it is filtered: what it takes to
-    leave datasets/prepare.py as it is."""
-    from bench import arrow_reader
-
-    kept = []
-    for batch in arrow_reader.read(path, reader(path)):
-        chunk = batch.to_pandas()
-        inside = (chunk["rating"] >= RATING) & (chunk["timestamp"] >= SINCE)
-        kept.append(chunk.loc[inside, KEPT])
+def read_pandas(path: Path) -> pd.DataFrame:
+    types, separator, header = layout(path)
+    chunks = pd.read_csv(
+        path,
+        sep=separator,
+        names=list(types),
+        dtype={name: "float64" if number else "str" for name, number in types.items()},
+        skiprows=int(header),
+        quoting=csv.QUOTE_NONE,
+        keep_default_na=False,
+        chunksize=1_000_000,
+    )
+    kept = [c.loc[(c["rating"] >= RATING) & (c["timestamp"] >= SINCE), KEPT] for c in chunks]
     return pd.concat(kept, ignore_index=True)
 
 
@@ -105,9 +97,8 @@ def read_duckdb(path: Path) -> pd.DataFrame:
 
 
 ENGINES = {
+    "suite": read_suite,
     "pandas": read_pandas,
-    "pyarrow": read_pyarrow,
-    "pyarrow-chunks": read_pyarrow_chunks,
     "polars": read_polars,
     "duckdb": read_duckdb,
 }

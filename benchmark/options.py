@@ -6,7 +6,6 @@ from dataclasses import Field, fields
 import click
 
 from benchmark.settings import Settings
-from datasets import Sequences, Spec
 
 
 def setting_options(command: Callable) -> Callable:
@@ -49,21 +48,3 @@ def settings(given: dict) -> Settings:
         return Settings.of(**given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def describe(spec: Spec, sequences: Sequences) -> None:
-    """Print what the model is trained on, and how many users it is evaluated on."""
-    numbers, split = sequences.statistics, spec.split_of(sequences)
-    synthetic = " SYNTHETIC data, generated here:" if spec.synthetic else ""
-    click.echo(
-        f"{spec.title}:{synthetic} {numbers['users']:,} users, {numbers['items']:,} items, "
-        f"{numbers['interactions']:,} interactions, sparsity {numbers['sparsity']:.2%}; "
-        f"digest {sequences.digest}"
-    )
-    trained = (split.train_ends - split.train_starts).sum()
-    click.echo(
-        f"{split.name}: {trained:,} interactions to train on, {len(split.valid.users):,} users to "
-        f"validate on, {len(split.test.users):,} to test on"
-    )
-    if split.users_not_evaluated:
-        click.echo(f"{split.users_not_evaluated:,} users {split.not_evaluated}")

@@ -129,15 +129,23 @@ def report(
     title, card = _dataset(ranking, experiments[0])
     suffix, render = FORMATS[form]
     name = output.stem if output and output != STDOUT else _file_name("-".join(experiments))
+    beside = {}
+    if (
+        form == "markdown"
+        and output != STDOUT
+        and (text := tracking.card(client, ranking.own.records[0]))
+    ):
+        card = f"{name}-dataset.md"
+        beside = {card: text}
     if layout == "page":
-        files = {f"{name}.md": page.render(ranking.own, title, card)}
+        files = {f"{name}.md": page.render(ranking.own, title, card)} | beside
     else:
         places = leading(ranking)
         leaders = [record for place in places for record in ranking.rows[place - 1].records]
         comparison = _comparison(client, ranking, leaders, test)
         found = _charts(client, ranking, places, leaders) if drawn else []
         content = Content(title, card, ranking, comparison, sections(ranking, comparison, k), found)
-        files = render(content, name)
+        files = render(content, name) | beside
     if output == STDOUT:
         click.echo(next(iter(files.values())), nl=False)
         return

@@ -89,7 +89,7 @@ def sweep(
     definition.check()
     client = tracking.reconnect(tracking.connect().tracking_uri)
     data = spec, sequences = datasets.load(definition.base.dataset, data_dir)
-    options.describe(spec, sequences)
+    click.echo(datasets.summary(spec, sequences))
     click.echo("\n".join(space.lines(searched)))
     if executor == "ray":
         workplace = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)

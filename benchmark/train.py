@@ -45,7 +45,7 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
         trainer.restore(*state)
     if not first:
         return trainer.finish()
-    options.describe(spec, sequences)
+    click.echo(datasets.summary(spec, sequences))
     if resume:
         tracking.leave_note(client, "trial", trial.run)
     else:

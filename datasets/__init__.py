@@ -14,8 +14,9 @@ _HOME = {
     "Targets": "sequences",
     "Spec": "spec",
     "load": "prepare",
+    "summary": "card",
 }
-__all__ = ["DataError", "Sequences", "Spec", "Split", "Targets", "load"]
+__all__ = ["DataError", "Sequences", "Spec", "Split", "Targets", "load", "summary"]
 
 
 def __getattr__(name: str):

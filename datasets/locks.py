@@ -1,5 +1,6 @@
 """One process at a time does what would be done twice; the others wait and find it done."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,13 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def alone(path: Path, work: str) -> Iterator[bool]:
+def alone(path: Path, work: str) -> Iterator[Path]:
     """Hold the lock beside ``path``; a process that has to wait says so once. The system lets go of
     the lock of a process that dies.
 
-    False where there can be no locks (a folder that is read only, some network drives): then the
-    work may be done twice, and stays right if what it leaves is put in place by renaming.
+    Yields the name under which to write what is then renamed to ``path``, the same for the next
+    process if this one dies. Where there can be no locks (a folder that is read only, some network
+    drives) it is this process's own: there the work may be done twice, and stays right.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
@@ -26,6 +28,7 @@ def alone(path: Path, work: str) -> Iterator[bool]:
     except (OSError, NotImplementedError):
         pass
     try:
-        yield lock.is_locked
+        process = "" if lock.is_locked else f".{os.getpid()}"
+        yield path.with_name(f"{path.name}{process}.part")
     finally:
         lock.release()

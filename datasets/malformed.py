@@ -1,10 +1,11 @@
 """Say which line of a file does not fit its format, and why."""
 
+import csv
 import math
 from pathlib import Path
 
-from datasets.errors import DataError, quoted
-from datasets.formats import FORMATS, LATEST, LONGEST_ID, NUMBERS, Format
+from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.formats import FORMATS, LATEST, LONGEST_ID, NUMBERS, TICKS, Format
 from datasets.streams import opened
 
 
@@ -14,12 +15,12 @@ def malformed(
     layout: Format,
     names: list[str],
     used: list[str],
-    error: ValueError,
+    otherwise: str,
 ) -> DataError:
     """Read again, slowly, to name the first line that does not fit.
 
-    ``names`` are those of all fields, ``used`` of those that are read; ``error`` is said if every
-    line fits.
+    ``names`` are those of all fields, ``used`` of those that are read; ``otherwise`` is said if
+    every line fits.
     """
     expected = layout.separator.join(n.strip("_0123456789") for n in names)
     with opened(path, member) as stream:
@@ -32,15 +33,17 @@ def malformed(
                 return DataError(
                     f"{path}:{number}: {reason}: expected {quoted(expected)}, found {quoted(line)}"
                 )
-    return DataError(f"{path}: {' '.join(str(error).split())}")
+    return DataError(f"{path}: {' '.join(otherwise.split())[:LONGEST_QUOTE]}")
 
 
 def _reason(layout: Format, names: list[str], used: list[str], line: str) -> str | None:
-    """Why a line does not fit, None if it does; a separator may end it."""
+    """Why a line does not fit, None if it does."""
     cells = line.split(layout.separator)
-    if len(cells) != len(names) and cells[len(names) :] != [""]:
+    if layout.quotes:
+        cells = next(csv.reader([line], delimiter=layout.separator), [""])
+    if len(cells) != len(names):
         return f"{len(cells)} fields instead of {len(names)}"
-    row = {name: cell for name, cell in zip(names, cells, strict=False) if name in used}
+    row = {name: cell for name, cell in zip(names, cells, strict=True) if name in used}
     for name, cell in row.items():
         if not cell:
             return f"{name} is empty"
@@ -48,25 +51,30 @@ def _reason(layout: Format, names: list[str], used: list[str], line: str) -> str
             return f"{name} has {len(cell)} characters, more than {LONGEST_ID}"
         if name in NUMBERS and not _is_number(cell):
             return f"{name} is not a number"
-    ticks = layout.ticks_per_second
-    if float(row.get("timestamp", 0)) / ticks > LATEST:
-        if ticks > 1:
-            return "timestamp is no time in milliseconds since 1970: convert it in the file"
-        return (
-            "timestamp looks like milliseconds, this reader takes seconds: divide by 1,000 in the "
-            f"file, or take a reader of milliseconds ({', '.join(_with_milliseconds())})"
-        )
+    if float(row.get("timestamp", 0)) / layout.ticks_per_second > LATEST:
+        return _too_late(layout)
     return None
 
 
-def _with_milliseconds() -> list[str]:
-    return [name for name, layout in FORMATS.items() if layout.ticks_per_second == 1000]
+def _too_late(layout: Format) -> str:
+    ticks = layout.ticks_per_second
+    if ticks > 1:
+        unit = next(name for name, per_second in TICKS.items() if per_second == ticks)
+        return f"timestamp is no time in {unit} since 1970: convert it in the file"
+    if layout.quotes:
+        return "timestamp looks like milliseconds: say timestamp_unit: ms"
+    theirs = ", ".join(n for n, other in FORMATS.items() if other.ticks_per_second == TICKS["ms"])
+    return (
+        "timestamp looks like milliseconds, this reader takes seconds: divide by 1,000 in the "
+        f"file, or take a reader of milliseconds ({theirs}, or csv with timestamp_unit: ms)"
+    )
 
 
 def _is_number(text: str) -> bool:
-    """As pandas has it, to which 1_000 is none."""
+    """As Arrow has it, to which 1_000 and +1 are none."""
     try:
-        return math.isfinite(float(text)) and text.isascii() and "_" not in text
+        plain = text.isascii() and "_" not in text and not text.strip().startswith("+")
+        return plain and math.isfinite(float(text))
     except ValueError:
         return False
 

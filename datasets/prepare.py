@@ -1,22 +1,22 @@
-"""From a data set's name to its sequences, kept in a cache between runs."""
+"""From a data set's name to its sequences, kept in a cache between runs.
 
-import hashlib
+python -m datasets.prepare amazon-books             # a trial does it, too, when it finds none
+python -m datasets.prepare mine.yaml --data-dir /where/the/files/are
+"""
+
 import json
-import os
-import tempfile
 from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
+import click
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from datasets import filters, locks, readers, source, spec
+from datasets import cache, card, filters, locks, readers, source, spec
 from datasets.errors import DataError
 from datasets.sequences import Sequences, from_interactions
-
-CACHE = source.DEFAULT_FOLDER / "prepared"
-VERSION = 2  # to be raised when the same file and spec would give other sequences
 
 
 def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Spec, Sequences]:
@@ -24,20 +24,29 @@ def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Sp
 
     Raises DataError for anything that is wrong with the data or cannot be found.
     """
+    described, sequences, _ = _load(name_or_path, data_dir)
+    return described, sequences
+
+
+def _load(name_or_path: str, data_dir: str | Path | None) -> tuple[spec.Spec, Sequences, Path]:
+    """And where they are kept."""
     described = spec.read(name_or_path)
     origin, path = (None, None)
     if described.synthetic is None:
         origin, path = source.find(described, data_dir)
-    cached = CACHE / f"{described.name}-{_key(described, origin, path)}.npz"
-    sequences = _restore(cached)
+    cached = cache.place(described, origin, path)
+    sequences = cache.restore(cached)
     if sequences is not None:
-        return described, sequences
-    with locks.alone(cached, "prepares"):
-        sequences = _restore(cached)  # by a process that was faster
+        return described, sequences, cached
+    with locks.alone(cached, "prepares") as part:
+        sequences = cache.restore(cached)  # by a process that was faster
         if sequences is None:
             sequences = prepare(described, origin, path)
-            _store(sequences, cached)
-    return described, sequences
+            try:
+                cache.store(sequences, cached, part)
+            except OSError as error:
+                print(f"{cached}: not cached, the next run prepares the data again: {error}")
+    return described, sequences, cached
 
 
 def prepare(
@@ -71,54 +80,49 @@ def prepare(
 def _read(
     wanted: spec.Filters, origin: source.Source, path: Path, counts: Counter[str]
 ) -> pd.DataFrame:
-    """Apply the value intervals chunk by chunk, so that only the rows kept stay in memory."""
-    kept = []
-    for chunk in readers.read(path, origin.reader, origin.member):
-        counts["rows read"] += len(chunk)
+    """Apply the value intervals batch by batch, so that only the rows kept stay in memory."""
+    kept, bar = [], f"reading {path.name}"
+    for batch in readers.read(path, origin.layout(), origin.member, bar):
+        counts["rows read"] += len(batch)
         for column in ("rating", "timestamp"):
             interval = getattr(wanted, column)
             if interval is None:
                 continue
-            if column not in chunk:
+            if column not in batch.schema.names:
                 raise DataError(f"{path}: to filter by {column}, the file needs that column")
-            inside = chunk[column].between(*interval)  # ends included
-            counts[f"with {column} outside {list(interval)}"] += int((~inside).sum())
-            chunk = chunk[inside]
-        kept.append(chunk.drop(columns="rating", errors="ignore"))
+            inside = _within(batch[column], *interval)
+            counts[f"with {column} outside {list(interval)}"] += len(batch) - inside.true_count
+            batch = batch.filter(inside)
+        kept.append(batch.select([name for name in batch.schema.names if name != "rating"]))
     if not counts["rows read"]:
         raise DataError(f"{path}: the file holds no interactions")
-    return pd.concat(kept, ignore_index=True)
+    return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
 
 
-def _key(described: spec.Spec, origin: source.Source | None, path: Path | None) -> str:
-    """Digest of all that the sequences follow from; a raw file counts by size and time of change,
-    as in make, because hashing gigabytes would take longer than everything after it."""
-    parts: list = [VERSION, asdict(described)]
-    if path is not None:
-        state = path.stat()
-        parts += [asdict(origin), str(path.resolve()), state.st_size, state.st_mtime_ns]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def _within(values: pa.Array, low: float, high: float) -> pa.Array:
+    """Which are in the interval, ends included: [n] bool."""
+    return pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
 
 
-def _restore(cached: Path) -> Sequences | None:
-    """The cached sequences, or None if there are none or they are not what was stored."""
+@click.command()
+@click.argument("dataset")
+@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+def command(dataset: str, data_dir: str | None) -> None:
+    """Download a data set (a name, or a YAML file), filter it, put it in order, keep it below
+    ./data/prepared, and write its card. What is done already is not done again."""
     try:
-        with np.load(cached, allow_pickle=False) as arrays:
-            sequences = Sequences(*(arrays.get(field.name) for field in fields(Sequences)))
-            return sequences if str(arrays["digest"]) == sequences.digest else None
-    except Exception:  # a missing or damaged cache is no error: the data are prepared again
-        return None
-
-
-def _store(sequences: Sequences, cached: Path) -> None:
-    """Written under another name and renamed, so that nobody reads half a file."""
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cached.parent, suffix=".tmp", delete=False) as out:
-            arrays = {field.name: getattr(sequences, field.name) for field in fields(Sequences)}
-            if sequences.timestamps is None:
-                del arrays["timestamps"]  # numpy would have to pickle it
-            np.savez(out, **arrays, digest=np.array(sequences.digest))
-        os.replace(out.name, cached)
+        described, sequences, cached = _load(dataset, data_dir)
+        click.echo(card.summary(described, sequences))
+        page = cached.with_suffix(".md")
+        with locks.alone(page, "writes") as part:
+            part.write_text(card.render(described, sequences), encoding="utf-8")
+            part.replace(page)
+    except DataError as error:
+        raise click.ClickException(str(error)) from None
     except OSError as error:
-        print(f"{cached}: not cached, the next run prepares the data again: {error}")
+        raise click.ClickException(f"the card cannot be written: {error}") from None
+    click.echo(f"prepared: {cached}\ncard: {page}")
+
+
+if __name__ == "__main__":
+    command()

@@ -5,17 +5,15 @@ import os
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
 from datasets import locks
+from datasets.download import download
 from datasets.errors import DataError
 from datasets.spec import Source, Spec
 
 DEFAULT_FOLDER = Path("data")
 FOLDER_VARIABLE = "SEQREC_DATA_DIR"
 MIRROR_VARIABLE = "SEQREC_MIRROR"
-BLOCK = 1 << 16  # bytes; at most so many are lost when a download breaks off
-TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 
 
 def find(spec: Spec, data_dir: str | Path | None = None) -> tuple[Source, Path]:
@@ -72,14 +70,13 @@ def _download(source: Source, spec: Spec, folders: list[Path]) -> Path:
     mirror = os.environ.get(MIRROR_VARIABLE)
     url = f"{mirror.rstrip('/')}/{source.file}" if mirror else source.url
     path = DEFAULT_FOLDER / source.file
-    with locks.alone(path, "downloads") as locked:
-        part = path.with_name(f"{path.name}.part" if locked else f"{path.name}.{os.getpid()}.part")
+    with locks.alone(path, "downloads") as part:
         if os.path.isfile(path):  # another process was faster
             _verify(path, source)
             return path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _fetch(url, part)
+            download(url, part)
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: no such URL
             kept = f" ({part} is kept: the next try goes on from there)" * os.path.exists(part)
             raise DataError(
@@ -93,37 +90,6 @@ def _download(source: Source, spec: Spec, folders: list[Path]) -> Path:
             raise
         os.replace(part, path)
     return path
-
-
-def _fetch(url: str, part: Path) -> None:
-    """Append to ``part`` what is missing of the file at ``url``."""
-    start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # byte ranges count the stored bytes
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if start and response.status_code == 416:  # nothing is missing
-            return
-        response.raise_for_status()
-        if response.status_code != 206:  # the server sends the whole file
-            start = 0
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length else None
-        with (
-            open(part, "ab" if start else "wb") as out,
-            tqdm(
-                desc=f"downloading {part.stem}",
-                initial=start,
-                total=total,
-                unit="B",
-                unit_scale=True,
-                disable=None,  # off when not a terminal
-            ) as bar,
-        ):
-            for block in response.iter_content(BLOCK):
-                bar.update(out.write(block))
-    if total is not None and part.stat().st_size != total:
-        raise OSError(f"it broke off after {part.stat().st_size} of {total} bytes")
 
 
 def _reason(error: Exception) -> str:

@@ -2,12 +2,12 @@
 
 import math
 import re
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 
-from datasets import plain_yaml
+from datasets import formats, plain_yaml
 from datasets.errors import DataError, quoted
-from datasets.formats import FORMATS
+from datasets.formats import Format
 from datasets.sequences import Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
@@ -23,7 +23,7 @@ class Source:
     file: str
     """Path below the data folder."""
     reader: str
-    """A key of ``formats.FORMATS``."""
+    """One of ``formats.READERS``."""
     url: str | None = None
     """Where to download it; without one the file must be placed by hand."""
     member: str | None = None
@@ -32,6 +32,14 @@ class Source:
     """Bytes, checked where given."""
     sha256: str | None = None
     """Checked where given."""
+    columns: dict | None = None
+    """Of a file of one's own: what user, item, rating and timestamp are called in it."""
+    separator: str | None = None
+    timestamp_unit: str | None = None
+
+    def layout(self) -> Format:
+        """Raises ValueError if there is none that fits."""
+        return formats.layout(self.reader, self.columns, self.separator, self.timestamp_unit)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,21 @@ class Spec:
     def split_of(self, sequences) -> Split:
         """Raises DataError if these data cannot be split so, or nobody would be evaluated."""
         return SPLITS[self.split](sequences)
+
+    def as_dict(self) -> dict:
+        """What a YAML file would say for ``read`` to give this, but for its name."""
+        content = asdict(self, dict_factory=_that_say_something)
+        for column in ("rating", "timestamp"):
+            if interval := content.get("filters", {}).get(column):
+                ends = zip(("min", "max"), interval, strict=True)
+                content["filters"][column] = {k: v for k, v in ends if math.isfinite(v)}
+        del content["name"]
+        return content
+
+
+def _that_say_something(pairs: list[tuple]) -> dict:
+    lists = ((key, list(v) if isinstance(v, tuple) else v) for key, v in pairs)
+    return {key: value for key, value in lists if value not in (None, [], {})}
 
 
 def names() -> list[str]:
@@ -108,8 +131,7 @@ def _spec(name: str, content: object) -> Spec:
     if bool(spec.sources) == bool(spec.synthetic):
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
-        if source.reader not in FORMATS:
-            raise ValueError(f"reader {quoted(source.reader)} is none of {', '.join(FORMATS)}")
+        source.layout()  # raises ValueError
         file = Path(source.file)
         if not file.name or file.is_absolute() or ".." in file.parts:  # a download would go there
             raise ValueError(f"file {quoted(source.file)} is no path below the data folder")
@@ -143,7 +165,8 @@ def _build(kind: type, content: object, where: str):
             not isinstance(value, wanted) or isinstance(value, bool)
         ):
             raise ValueError(f"{key} in {where} cannot be {quoted(value)}")
-        if isinstance(value, str) and CONTROL.search(value):  # it is printed
+        # It is printed; a separator may be a tab.
+        if isinstance(value, str) and CONTROL.search(value) and value != "\t":
             raise ValueError(f"{key} in {where} should be one line of text, not {quoted(value)}")
     missing = [
         f.name

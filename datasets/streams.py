@@ -13,6 +13,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
+from tqdm import tqdm
+
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 
 LONGEST_LINE = 1 << 16
@@ -29,16 +31,16 @@ ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x
 
 
 @contextmanager
-def opened(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
+def opened(path: Path, member: str | None = None, bar: str | None = None) -> Iterator[IO[bytes]]:
     """The text in the file, or in the one member of a zip archive that fits the pattern, in UTF-8
-    and without a byte order mark.
+    and without a byte order mark. ``bar`` is what a progress bar over the file's bytes says.
 
     Raises DataError, then or as it is read, if it cannot be read, is packed in a way that is no
     good, unpacks without end, or is not made of lines of text; with the line, where there is one.
     """
     with ExitStack() as stack:
         try:
-            stream, most = _unpacked(path, member, stack)
+            stream, most = _unpacked(path, member, bar, stack)
         except DataError:
             raise
         except Exception as error:  # zipfile's are many: struct.error, UnicodeDecodeError, ...
@@ -49,14 +51,20 @@ def opened(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
         yield text
 
 
-def _unpacked(path: Path, member: str | None, stack: ExitStack) -> tuple[IO[bytes], float]:
+def _unpacked(
+    path: Path, member: str | None, bar: str | None, stack: ExitStack
+) -> tuple[IO[bytes], float]:
     """(stream of bytes, how many of them there may be)."""
     size = path.stat().st_size
+    packed = stack.enter_context(path.open("rb"))
+    if bar:
+        options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
+        packed = stack.enter_context(tqdm.wrapattr(packed, "read", total=size, desc=bar, **options))
     if path.suffix == ".gz":
-        return stack.enter_context(gzip.open(path)), max(MOST_UNPACKED, MOST_TIMES * size)
+        return stack.enter_context(gzip.open(packed)), max(MOST_UNPACKED, MOST_TIMES * size)
     if path.suffix != ".zip":
-        return stack.enter_context(open(path, "rb")), float("inf")
-    archive = stack.enter_context(zipfile.ZipFile(path))
+        return packed, float("inf")
+    archive = stack.enter_context(zipfile.ZipFile(packed))
     found = [info for info in archive.infolist() if not info.is_dir()]
     wanted = [info for info in found if fnmatch(info.filename, member or "*")]
     if len(wanted) != 1:
@@ -65,8 +73,8 @@ def _unpacked(path: Path, member: str | None, stack: ExitStack) -> tuple[IO[byte
     if wanted[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Of others zipfile unpacks a whole block at once, which a bomb makes gigabytes of.
         raise DataError(f"{path}: its compression is not deflate, which every zip program writes")
-    packed = min(wanted[0].compress_size, size)  # what an archive says of itself may be a lie
-    return stack.enter_context(archive.open(wanted[0])), max(MOST_UNPACKED, MOST_TIMES * packed)
+    claimed = min(wanted[0].compress_size, size)  # what an archive says of itself may be a lie
+    return stack.enter_context(archive.open(wanted[0])), max(MOST_UNPACKED, MOST_TIMES * claimed)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

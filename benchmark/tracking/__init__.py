@@ -14,6 +14,7 @@ _HOME = {
     "TakenOver": "status",
     "TrackingError": "server",
     "Trial": "trial",
+    "card": "record",
     "connect": "server",
     "experiment_id": "server",
     "find_page": "published",

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -121,18 +122,29 @@ def ranks(client: MlflowClient, trials: list[Record], part: str) -> dict[str, pd
     """
 
     def read(trial: Record) -> pd.DataFrame | None:
-        name = f"{trial.artifact_uri}/{schema.RANKS.format(part=part)}"
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                path = download_artifacts(
-                    artifact_uri=name, dst_path=folder, tracking_uri=client.tracking_uri
-                )
-                table = pd.read_parquet(path)
-            except (MlflowException, OSError, ValueError):  # there is none, or it is something else
-                return None
-        return table if {"user", "item", "rank"} <= set(table) else None
+        table = _artifact(client, trial, schema.RANKS.format(part=part), pd.read_parquet)
+        return table if table is not None and {"user", "item", "rank"} <= set(table) else None
 
     return {trial.run_id: table for trial, table in _each(read, trials) if table is not None}
+
+
+def card(client: MlflowClient, trial: Record) -> str | None:
+    """The page that describes the trial's data set, as the trial kept it, if it did."""
+    return _artifact(client, trial, schema.CARD, lambda path: Path(path).read_text("utf-8"))
+
+
+def _artifact(client: MlflowClient, trial: Record, name: str, read: Callable[[str], Any]) -> Any:
+    """What ``read`` makes of the file, None if there is none, or something else."""
+    uri = f"{trial.artifact_uri}/{name}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return read(
+                download_artifacts(
+                    artifact_uri=uri, dst_path=folder, tracking_uri=client.tracking_uri
+                )
+            )
+        except (MlflowException, OSError, ValueError):
+            return None
 
 
 def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[int, float]]:

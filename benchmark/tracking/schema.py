@@ -10,6 +10,7 @@ artifacts   config.yaml, checkpoints/, ranks/
 """
 
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
+CARD = "dataset.md"  # what the data are
 LAST = "checkpoints/last/state-{slot}.safetensors"  # all that a trial needs to go on, and before
 BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
 TRACEBACK = "traceback.txt"  # of a trial that failed

@@ -27,7 +27,7 @@ from benchmark.tracking.record import curve
 from benchmark.tracking.recovery import reopen
 from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.trainer import Epoch, Trainer
-from datasets import DataError, Sequences, Spec, plain_yaml
+from datasets import DataError, Sequences, Spec, card, plain_yaml
 
 
 class Trial:
@@ -59,6 +59,8 @@ class Trial:
         self.outbox.say("data", dataset=provenance.data(spec, sequences))
         config = yaml.safe_dump(params, sort_keys=False)
         self.outbox.keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+        page = card.render(spec, sequences)
+        self.outbox.keep(schema.CARD, lambda path: path.write_text(page, encoding="utf-8"))
 
     def log_machine(self, device: torch.device) -> None:
         """Where it trains; after a resumption, where it trained last."""

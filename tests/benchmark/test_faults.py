@@ -70,7 +70,7 @@ def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mo
     assert done.returncode == 0, done.stderr
     assert the_run(store).info.status == "FINISHED"
     kept = {file.path for file in store.list_artifacts(the_run(store).info.run_id)}
-    assert kept == {"checkpoints", "config.yaml", "ranks"}
+    assert kept == {"checkpoints", "config.yaml", "dataset.md", "ranks"}
 
 
 def test_a_data_folder_that_cannot_be_written_is_no_hindrance(here, store, mounting):

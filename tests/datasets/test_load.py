@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 import datasets
-from datasets import DataError, prepare, source, spec
+from datasets import DataError, download, prepare, source, spec
+from datasets.download import BLOCK
 
 ROWS = "".join(f"i{item},u{user},5,{item}\n" for user in range(4) for item in range(5))
 
@@ -26,23 +27,26 @@ def described(here, **changes) -> str:
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """Serves ``body`` with byte ranges; breaks off after ``cut`` bytes of an answer, once."""
+    """Serves ``body`` with byte ranges, after ``errors``; breaks off after each of ``cuts`` bytes
+    of an answer, once."""
 
-    body, cut, ranges, requests = ROWS.encode(), None, True, []
+    body, cuts, ranges, shift, errors, requests = ROWS.encode(), [], True, 0, [], []
 
     def do_GET(self):
         type(self).requests.append((self.path, self.headers.get("Range")))
-        if self.path == "/gone/mine.csv":
-            self.send_error(404)
+        if self.errors:
+            self.send_error(self.errors.pop(0))
             return
         asked = self.headers.get("Range") if self.ranges else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         rest = self.body[start:]
         self.send_response(206 if asked else 200)
+        if asked:
+            first, size = start + self.shift, len(self.body)
+            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
-        self.wfile.write(rest if self.cut is None else rest[: self.cut])
-        type(self).cut = None
+        self.wfile.write(rest[: self.cuts.pop(0)] if self.cuts else rest)
 
     def log_message(self, *_):
         pass
@@ -51,7 +55,7 @@ class Mirror(BaseHTTPRequestHandler):
 @pytest.fixture
 def mirror(here):
     """A fresh handler class and the address of a real HTTP server that uses it."""
-    handler = type("Handler", (Mirror,), {"requests": []})
+    handler = type("Handler", (Mirror,), {"requests": [], "errors": [], "cuts": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield handler, f"http://127.0.0.1:{server.server_port}"
@@ -59,7 +63,15 @@ def mirror(here):
 
 
 def test_each_data_set_that_is_shipped_can_be_read():
-    assert spec.names() == ["amazon-books", "beauty", "demo", "ml-100k", "ml-1m", "ml-1m-temporal"]
+    assert spec.names() == [
+        "amazon-books",
+        "amazon-books-2023",
+        "beauty",
+        "demo",
+        "ml-100k",
+        "ml-1m",
+        "ml-1m-temporal",
+    ]
     for name in spec.names():
         assert spec.read(name).name == name
 
@@ -140,21 +152,68 @@ def test_a_download_is_kept(mirror, here, monkeypatch):
     assert len(handler.requests) == 1
 
 
+def downloaded(here, url, **source) -> str:
+    source = {"file": "mine.csv", "reader": "amazon-2018", "url": f"{url}/mine.csv"} | source
+    return described(here, sources=[source])
+
+
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_broken_download_goes_on_where_it_stopped(mirror, here, ranges):
+def test_a_download_that_breaks_off_goes_on_by_itself(mirror, here, ranges):
     handler, url = mirror
-    handler.cut, handler.ranges = 200_000, ranges
+    handler.cuts, handler.ranges = [100_000, 150_000], ranges
     handler.body = (ROWS * 2000).encode()  # 340 kB
-    name = described(
-        here, sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": f"{url}/mine.csv"}]
-    )
+    assert datasets.load(downloaded(here, url))[1].n_users == 4
+    assert (here / "data/mine.csv").read_bytes() == handler.body
+    _, *later = (int(asked[6:-1]) if asked else 0 for _, asked in handler.requests)
+    expected = (100_000, 250_000 if ranges else 150_000)
+    assert all(end - BLOCK <= start <= end for start, end in zip(later, expected, strict=True))
+
+
+def test_a_download_that_gets_no_further_is_kept_and_the_next_run_goes_on(mirror, here):
+    handler, url = mirror
+    handler.cuts = [200_000, 0]
+    handler.body = (ROWS * 2000).encode()
+    name = downloaded(here, url)
     with pytest.raises(DataError, match=r"could not download.*mine.csv.part is kept"):
         datasets.load(name)
     kept = (here / "data/mine.csv.part").stat().st_size
-    assert 200_000 - source.BLOCK <= kept <= 200_000
+    assert 200_000 - BLOCK <= kept <= 200_000
     assert datasets.load(name)[1].n_users == 4
-    assert handler.requests[1][1] == f"bytes={kept}-"
+    assert handler.requests[-1][1] == f"bytes={kept}-"
     assert (here / "data/mine.csv").read_bytes() == handler.body
+
+
+def test_a_server_that_is_overloaded_is_asked_again(mirror, here, monkeypatch):
+    handler, url = mirror
+    monkeypatch.setattr(download, "AGAIN", download.AGAIN.new(backoff_factor=0.01))
+    handler.errors = [503, 503, 429]
+    assert datasets.load(downloaded(here, url))[1].n_users == 4
+    assert len(handler.requests) == 4
+
+
+def test_a_server_that_stays_overloaded_is_said_so(mirror, here, monkeypatch):
+    handler, url = mirror
+    monkeypatch.setattr(download, "AGAIN", download.AGAIN.new(backoff_factor=0.01))
+    handler.errors = [503] * 10
+    with pytest.raises(DataError, match=r"could not download http.*: 503 Server Error"):
+        datasets.load(downloaded(here, url))
+    assert len(handler.requests) == 5
+
+
+def test_a_file_of_another_length_is_refused_and_not_kept(mirror, here):
+    _, url = mirror
+    size = len(ROWS)
+    message = f"mine.csv.part: {size} bytes instead of {size + 1}; get the file again"
+    with pytest.raises(DataError, match=message):
+        datasets.load(downloaded(here, url, size=size + 1))
+    assert not list(here.glob("data/mine*"))
+
+
+def test_another_part_of_the_file_than_was_asked_for_is_refused(mirror, here):
+    handler, url = mirror
+    handler.body, handler.cuts, handler.shift = (ROWS * 2000).encode(), [200_000], 1
+    with pytest.raises(DataError, match="the server sends another part of the file"):
+        datasets.load(downloaded(here, url))
 
 
 def test_a_mirror_stands_in_for_every_url(mirror, here, monkeypatch):
@@ -181,12 +240,11 @@ def test_without_a_network_the_error_names_url_file_and_place(here, monkeypatch)
 
 
 def test_a_page_that_is_gone_is_said_so(mirror, here):
-    _, url = mirror
-    name = described(
-        here, sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": f"{url}/gone/mine.csv"}]
-    )
+    handler, url = mirror
+    handler.errors = [404]
     with pytest.raises(DataError, match="404"):
-        datasets.load(name)
+        datasets.load(downloaded(here, url))
+    assert len(handler.requests) == 1
 
 
 def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from datasets import DataError, readers
+from datasets import DataError, formats, readers, text
 
 ROWS = [("u1", "i1", 5.0, 100.0), ("u1", "i2", 3.0, 200.0), ("u2", "i1", 4.0, 150.0)]
 FILES = {
@@ -23,12 +23,13 @@ FILES = {
 
 
 def rows(path, reader, member=None):
-    return [tuple(row) for chunk in readers.read(path, reader, member) for row in _ordered(chunk)]
+    return read(path, formats.FORMATS[reader], member)
 
 
-def _ordered(chunk):
-    names = [n for n in ("user", "item", "rating", "timestamp") if n in chunk]
-    return chunk[names].itertuples(index=False)
+def read(path, layout, member=None):
+    batches = [batch.to_pydict() for batch in readers.read(path, layout, member)]
+    names = [n for n in formats.FIELDS if batches and n in batches[0]]
+    return [row for batch in batches for row in zip(*(batch[n] for n in names), strict=True)]
 
 
 @pytest.mark.parametrize("reader", FILES)
@@ -63,7 +64,7 @@ def test_ids_stay_text_whatever_they_look_like(here):
 
 
 def test_a_file_of_several_chunks_is_read_whole(here, monkeypatch):
-    monkeypatch.setattr(readers, "ROWS_PER_CHUNK", 2)
+    monkeypatch.setattr(text, "BLOCK_BYTES", 64)
     (here / "f").write_text(FILES["amazon-2018"])
     assert rows(here / "f", "amazon-2018") == ROWS
 
@@ -91,7 +92,7 @@ def test_a_row_that_does_not_fit_is_named(here, reader, content, message):
 
 
 def test_the_line_is_right_in_a_later_chunk_and_behind_a_header(here, monkeypatch):
-    monkeypatch.setattr(readers, "ROWS_PER_CHUNK", 2)
+    monkeypatch.setattr(text, "BLOCK_BYTES", 64)
     (here / "f").write_text(FILES["amazon-2023"] + "u1,i1,x,1\n")
     with pytest.raises(DataError, match=r"f:5: rating is not a number.*'u1,i1,x,1'"):
         rows(here / "f", "amazon-2023")

@@ -1,0 +1,89 @@
+"""Interactions in text files: one a line, fields between separators."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+
+from datasets.errors import DataError, quoted
+from datasets.formats import NUMBERS, Format
+from datasets.malformed import malformed
+from datasets.streams import opened
+
+BLOCK_BYTES = 1 << 20  # parsed at once; more than the longest line that streams.py lets through
+
+
+def batches(
+    path: Path, layout: Format, member: str | None, bar: str | None
+) -> Iterator[pa.RecordBatch]:
+    """See ``readers.read``. Arrow refuses rows with too many fields or too few, numbers that are
+    none, and text that is not UTF-8."""
+    names, used = _columns(path, layout, member)
+    types = {name: pa.float64() if name in NUMBERS else pa.string() for name in used}
+    try:
+        with opened(path, member, bar) as stream:
+            yield from _in_seconds(
+                open_csv(
+                    stream,
+                    ReadOptions(
+                        column_names=names,
+                        skip_rows=1 if layout.header else 0,
+                        block_size=BLOCK_BYTES,
+                    ),
+                    ParseOptions(
+                        delimiter=layout.separator,
+                        quote_char='"' if layout.quotes else False,
+                        ignore_empty_lines=False,
+                    ),
+                    ConvertOptions(
+                        include_columns=used,
+                        column_types=types,
+                        null_values=[],  # NA is an id, and no number
+                        strings_can_be_null=False,
+                    ),
+                ),
+                layout,
+            )
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" not in str(error):  # nothing but a header
+            raise malformed(path, member, layout, names, used, str(error)) from None
+
+
+def refused(path: Path, layout: Format, member: str | None, row: int, why: str) -> DataError:
+    return malformed(path, member, layout, *_columns(path, layout, member), why)
+
+
+def _in_seconds(rows: Iterator[pa.RecordBatch], layout: Format) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        place = batch.schema.get_field_index("timestamp")
+        if layout.ticks_per_second > 1 and place >= 0:
+            seconds = pc.divide(batch[place], float(layout.ticks_per_second))
+            batch = batch.set_column(place, "timestamp", seconds)
+        yield batch
+
+
+def _columns(path: Path, layout: Format, member: str | None) -> tuple[list[str], list[str]]:
+    """(names of all fields, names of those to read), from the layout and the header line."""
+    with opened(path, member) as stream:
+        first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
+    if not first_line:
+        raise DataError(f"{path}: the file is empty or starts with an empty line")
+    if not layout.header:
+        # Made-up names for the fields not read keep every name unique.
+        names = [f"_{i}" if n == "_" else n for i, n in enumerate(layout.columns)]
+        return names, [n for n in names if not n.startswith("_")]
+    if layout.quotes:
+        fields = next(csv.reader([first_line], delimiter=layout.separator))
+    else:
+        fields = [field.split(":")[0] for field in first_line.split(layout.separator)]
+    ours = {theirs: name for name, theirs in layout.header.items()}
+    names = [ours.get(field, f"_{i}") for i, field in enumerate(fields)]
+    for theirs, name in ours.items():
+        if name not in layout.optional and names.count(name) != 1:
+            raise DataError(
+                f"{path}:1: the header should name {theirs!r} once, it is {quoted(first_line)}"
+            )
+    return names, [name for name in names if not name.startswith("_")]
