@@ -1,4 +1,5 @@
-"""How weights follow from gradients: Adam, Muon for the encoder's matrices, and the step size."""
+"""How weights follow from gradients: Adam, Muon for the encoder's matrices, rows of large tables,
+and the step size."""
 
 import math
 
@@ -13,7 +14,7 @@ class Optimizers:
 
     Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon) moves a matrix in all its
     directions alike; it is for matrices between hidden layers. Embeddings, biases and norms are
-    Adam's.
+    Adam's, but for tables of which a step touches few rows.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, steps_per_epoch: int):
@@ -24,13 +25,16 @@ class Optimizers:
             if isinstance(layer, nn.Linear) and settings.muon_ratio
         }
         parameters = list(model.parameters())
-        rate = settings.learning_rate
-        adam = [p for p in parameters if id(p) not in matrices]
+        rate, tables = settings.learning_rate, row_tables(model)
+        adam = [p for p in parameters if id(p) not in matrices and p not in tables]
         self.all = [torch.optim.Adam(adam, lr=rate, fused=True)] if adam else []
         self.rates = [rate]
         if matrices:
             self.all.append(Muon([p for p in parameters if id(p) in matrices]))
             self.rates.append(rate * settings.muon_ratio)
+        if tables:
+            self.all.append(RowAdam(list(tables)))
+            self.rates.append(rate)
 
     def step(self, number: int) -> None:
         """Step ``number``, from 1, with the gradients that the parameters have."""
@@ -66,6 +70,44 @@ class Optimizers:
                     slots.setdefault(int(index), {})[name] = value
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def row_tables(model: nn.Module) -> dict[nn.Parameter, None]:
+    """The embedding tables whose gradients hold only the rows that were looked up."""
+    found = (m for m in model.modules() if isinstance(m, nn.Embedding) and m.sparse)
+    return {module.weight: None for module in found}  # an ordered set
+
+
+class RowAdam(torch.optim.Optimizer):
+    """Adam for a table of which a step touches few rows, at the cost of these rows.
+
+    It has no first moment (beta1 is 0), so that a row without a gradient does not move; and its
+    second moment is one number for a row, the mean over its values, which fades by the number of
+    steps that passed. So the result is that of a step for all rows. (One moment for a row is usual
+    for tables of this size: FBGEMM's partial row-wise Adam, DLRM's row-wise Adagrad.)
+    """
+
+    BETA2, EPSILON = 0.999, 1e-8
+
+    def __init__(self, parameters: list[nn.Parameter]):
+        super().__init__(parameters, {"lr": 0.0})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        (group,) = self.param_groups
+        for table in group["params"]:
+            state = self.state[table]
+            if not state:
+                state["step"] = torch.zeros(())
+                state["square"], state["at"] = table.new_zeros(2, len(table)).unbind()
+            state["step"] += 1
+            step, gradient = state["step"].item(), table.grad.coalesce()
+            rows, slopes = gradient.indices()[0], gradient.values()  # [n], [n, hidden]
+            faded = state["square"][rows] * self.BETA2 ** (step - state["at"][rows])
+            square = faded + (1 - self.BETA2) * slopes.square().mean(1)
+            state["square"][rows], state["at"][rows] = square, step
+            length = (square / (1 - self.BETA2**step)).sqrt() + self.EPSILON
+            table.index_add_(0, rows, slopes / length[:, None], alpha=-group["lr"])
 
 
 class Muon(torch.optim.Optimizer):

@@ -8,7 +8,6 @@ ranks = trainer.final_ranks()
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 import models
 from benchmark import workers
+from benchmark.averaging import RunningMean
 from benchmark.batches import TrainingBatches, within
 from benchmark.errors import UserError
 from benchmark.evaluation import rank_targets
@@ -99,7 +98,8 @@ class Trainer:
         self.learns = models.learns(settings.model)
         self.last_epoch = settings.epochs if self.learns else 1
         self.model.to(self.device)
-        self.averaged = copy.deepcopy(self.model)
+        self.averaging = RunningMean(self.model, settings.ema_decay)
+        self.averaged = self.averaging.model
         # Its forward pass is ``model``'s, and its backward pass adds up all processes' gradients.
         self.trained = self.model
         if workers.size() > 1 and self.learns:
@@ -142,6 +142,7 @@ class Trainer:
             with self._enough_memory():
                 loss = self.train_epoch() if self.learns else self.count()
             started = time.perf_counter()
+            self.averaging.catch_up()
             valid = means(self.ranks(self.split.valid))
             train_seconds, valid_seconds = self.epoch_seconds, time.perf_counter() - started
             self.begin_epoch()
@@ -236,8 +237,9 @@ class Trainer:
             loss = self.trained(*examples) * share
         self.optimizers.zero_grad()
         loss.backward()
+        self.averaging.before_step()
         self.optimizers.step(self.steps)
-        self._average()
+        self.averaging.after_step(self.steps)
         return loss.detach() / workers.size()
 
     def _share(self, examples: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor | float]:
@@ -254,17 +256,6 @@ class Trainer:
         mine = type(examples)(*(part[rows] if part.dim() > 1 else part for part in examples))
         wanted = (mine.targets >= 0).sum() * (not idle)
         return mine, wanted * workers.size() / (examples.targets >= 0).sum()
-
-    def _average(self) -> None:
-        """Move the averaged weights towards the model's.
-
-        The weights of a constant learning rate jitter about their mean, and so would the choice of
-        the best epoch (Polyak and Juditsky 1992). The mean is over about the last tenth of all
-        steps until ``ema_decay`` bounds it, so that it does not lag behind a young model.
-        """
-        decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
-        average = get_ema_multi_avg_fn(decay)
-        average(list(self.averaged.parameters()), list(self.model.parameters()), None)
 
     def finish(self) -> None:
         """Train to the end and rank, for a process that nobody watches."""
@@ -293,6 +284,7 @@ class Trainer:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
+        tensors |= {f"averaging.{k}": v for k, v in self.averaging.state().items()}
         tensors |= {f"optimizer.{k}": v for k, v in self.optimizers.state().items()}
         tensors["loss_sum"] = self.loss_sum
         tensors |= {"random.masking": self.masking.get_state(), "random.cpu": torch.get_rng_state()}
@@ -318,6 +310,7 @@ class Trainer:
         self.model.load_state_dict(part("model."))
         self.averaged.load_state_dict(part("averaged."))
         self.best_weights = {k: v.to(self.device) for k, v in part("best.").items()}
+        self.averaging.restore(part("averaging."))
         self.optimizers.restore(part("optimizer."))
         self.loss_sum = tensors["loss_sum"].to(self.device)
         self.cut_off = part("random.")

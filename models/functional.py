@@ -20,27 +20,33 @@ def cross_entropy(
     seen: Tensor | None = None,
     gain: Tensor | None = None,
     negatives: int = 0,
+    by_rows: bool = False,
 ) -> Tensor:
     """Mean cross-entropy, in nats, of ``queries @ weight.T + bias``.
 
-    queries [n, hidden] and weight [n_items, hidden], bias [n_items], float; targets [n] int64,
-    negative where there is nothing to predict. Each row's ``seen`` items, [n, m] int64, negative
+    queries [n, hidden], weight [n_items or more, hidden] and bias [n_items], float (of weight the
+    first n_items rows are items); targets [n] int64, negative where there is nothing to predict.
+    Each row's ``seen`` items, [n, m] int64, negative
     where there is none and no item twice, have logits higher by ``gain``, a scalar, if given.
 
     A target is compared with the whole catalogue, or with so many ``negatives`` if it has more.
-    The logits, [n, n_items or negatives], are never built as a whole.
+    The logits, [n, n_items or negatives], are never built as a whole. With ``by_rows`` the gradient
+    of weight is sparse and holds the rows that were used (without negatives that is all).
     """
     if gain is None:
         seen, gain = targets.new_empty(len(targets), 0), bias.new_zeros(())
     if not queries.is_cuda:  # where to know how many are wanted would make the host wait
         wanted = targets >= 0
         queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
-    own = F.embedding(targets.clamp(min=0), weight)  # [n, hidden]
+    own = F.embedding(targets.clamp(min=0), weight, sparse=by_rows)  # [n, hidden]
     again = (seen == targets[:, None]).any(1)
     own_bias = bias[targets.clamp(min=0)] + gain * again
     columns = targets
-    if 0 < negatives < len(weight):
-        weight, bias, columns, seen = _sample(weight, bias, targets, seen, negatives)
+    if 0 < negatives < len(bias):
+        drawn, sizes, columns, seen = _sample(len(bias), targets, seen, negatives)
+        weight, bias = F.embedding(drawn, weight, sparse=by_rows), bias[drawn] + sizes.log()
+    else:
+        weight = weight[: len(bias)]
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     columns = columns.clamp(min=0)[:, None]
@@ -50,9 +56,9 @@ def cross_entropy(
 
 
 def _sample(
-    weight: Tensor, bias: Tensor, targets: Tensor, seen: Tensor, negatives: int
+    n_items: int, targets: Tensor, seen: Tensor, negatives: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A few items for the catalogue: weights and biases of the items that were drawn, the column
+    """A few items for the catalogue: those that were drawn, how many each stands for, the column
     whose place a target's own logit takes, and the columns of seen items, -1 for those not drawn.
 
     The catalogue is cut into as many parts, one random item stands for each, and its logit counts
@@ -60,13 +66,12 @@ def _sample(
     expectation, but for the few items beside the target in its own part, which are left out; and
     nothing need be looked up, as the part of an item follows from its number.
     """
-    n_items = len(weight)
-    edges = torch.arange(negatives + 1, device=weight.device) * n_items // negatives
+    edges = torch.arange(negatives + 1, device=targets.device) * n_items // negatives
     sizes = edges.diff()
-    drawn = edges[:-1] + (torch.rand(negatives, device=weight.device) * sizes).long()
+    drawn = edges[:-1] + (torch.rand(negatives, device=targets.device) * sizes).long()
     columns, parts = (((items + 1) * negatives - 1) // n_items for items in (targets, seen))
     seen = torch.where((seen >= 0) & (drawn[parts] == seen), parts, -1)
-    return F.embedding(drawn, weight), bias[drawn] + sizes.log(), columns, seen
+    return drawn, sizes, columns, seen
 
 
 class _CrossEntropy(torch.autograd.Function):

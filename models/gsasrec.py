@@ -69,11 +69,11 @@ class gSASRec(SASRec):
         """
         batch = len(targets)
         wanted = targets >= 0
-        items, bias = self.item_embedding.weight, self.item_bias
+        bias = self.item_bias
         drawn = torch.randint(self.n_items, (batch, self.negatives), device=targets.device)
-        wrong = torch.baddbmm(bias[drawn][:, None], vectors, F.embedding(drawn, items).mT)
+        wrong = torch.baddbmm(bias[drawn][:, None], vectors, self.item_embedding(drawn).mT)
         hit = drawn[:, None] == targets[..., None]  # [batch, k, negatives]: no negative here
         positive = targets.clamp(min=0)
-        right = (vectors * F.embedding(positive, items)).sum(-1) + bias[positive]  # [batch, k]
+        right = (vectors * self.item_embedding(positive)).sum(-1) + bias[positive]  # [batch, k]
         loss = F.softplus(wrong).masked_fill(hit, 0.0).sum(-1) - self.power * F.logsigmoid(right)
         return (loss * wanted).sum() / wanted.sum().clamp(min=1)

@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from models.functional import cross_entropy
 
+# Of so many items a step that compares with a sample of them touches few: then gradients hold the
+# rows that it did, and a step costs what these cost. With fewer, whole tables are as fast.
+BY_ROWS_ABOVE = 200_000
+
 
 class Query(NamedTuple):
     """What follows some histories, as far as it is known before any item is scored."""
@@ -34,7 +38,8 @@ class Scorer(nn.Module):
     def __init__(self, n_items: int, hidden_size: int, rows: int, repeats: str, negatives: int):
         super().__init__()
         self.n_items, self.negatives = n_items, negatives
-        self.item_embedding = nn.Embedding(n_items + rows, hidden_size)
+        by_rows = n_items > BY_ROWS_ABOVE and 0 < negatives < n_items
+        self.item_embedding = nn.Embedding(n_items + rows, hidden_size, sparse=by_rows)
         self.item_bias = nn.Parameter(torch.zeros(n_items))
         self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
 
@@ -59,12 +64,13 @@ class Scorer(nn.Module):
         """Mean cross-entropy, in nats: [batch, k, hidden], [batch, k], [batch, k, n] -> []."""
         return cross_entropy(
             vectors.flatten(0, 1),
-            self.item_embedding.weight[: self.n_items],
+            self.item_embedding.weight,
             self.item_bias,
             targets.flatten(),
             seen.flatten(0, 1),
             self.repeat_bias,
             self.negatives,
+            self.item_embedding.sparse,
         )
 
     def seen(self, sequences: Tensor, sees: Tensor) -> Tensor:

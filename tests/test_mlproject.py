@@ -112,7 +112,8 @@ def test_the_three_steps_as_written(conda, amazon_books, store):
     done = command("python", "-m", "benchmark.report", "--experiment", "amazon-books")
     assert done.returncode == 0, done.stderr
     page = Path("reports/amazon-books.md").read_text()
-    assert "- **Dataset**: [Amazon-Books](../../md/amazon-books_seq.md)" in page
+    assert "- **Dataset**: [Amazon-Books](amazon-books-dataset.md)" in page
+    assert Path("reports/amazon-books-dataset.md").read_text().startswith("# Amazon-Books\n")
     assert "best params:  {'learning_rate': 0.0003}" in page
 
     (launcher,) = store.search_runs(["0"])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.averaging import RunningMean
 from benchmark.optimizer import Muon, Optimizers
 from benchmark.settings import Settings
 
@@ -54,3 +55,43 @@ def test_the_step_size_rises_and_falls(schedule):
         for step in (1, 2, 4, 50, 100)
     ]
     assert found == pytest.approx([0.25 * fall[0], 0.5 * fall[1], *fall[2:]])
+
+
+def test_rows_that_wait_come_out_as_if_all_rows_moved_in_every_step():
+    """Adam without a first moment, its second one number for a row, and the running mean: written
+    out for whole tables, beside what looks at the rows of a step alone."""
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"table": nn.Embedding(7, 4, sparse=True), "linear": nn.Linear(4, 1)})
+    settings = Settings.of(learning_rate=0.01, muon_ratio=0, warmup_steps=0, schedule="constant")
+    optimizers, averaging = Optimizers(model, settings, 10), RunningMean(model, 0.9)
+    weight = model["table"].weight
+    expected, mean, square = weight.detach().clone(), weight.detach().clone(), torch.zeros(7)
+    for number in range(1, 41):
+        rows = torch.randint(6, (3,))  # some twice, some not for long, the last one never
+        optimizers.zero_grad()
+        model["linear"](model["table"](rows)).square().sum().backward()
+        gradient = weight.grad.to_dense()
+        averaging.before_step()
+        optimizers.step(number)
+        averaging.after_step(number)
+        square = 0.999 * square + 0.001 * gradient.square().mean(1)
+        length = (square / (1 - 0.999**number)).sqrt() + 1e-8
+        expected -= 0.01 * gradient / length[:, None]
+        decay = min(0.9, (1 + number) / (10 + number))
+        mean = decay * mean + (1 - decay) * expected
+        torch.testing.assert_close(weight.detach(), expected)
+        if number % 10 == 0:
+            averaging.catch_up()
+            torch.testing.assert_close(averaging.model["table"].weight.detach(), mean)
+
+
+def test_a_table_that_is_trained_by_rows_is_left_to_its_own_optimizer():
+    model = nn.ModuleDict({"table": nn.Embedding(7, 4, sparse=True), "linear": nn.Linear(4, 1)})
+    kinds = {
+        type(optimizer).__name__: optimizer for optimizer in Optimizers(model, Settings.of(), 1).all
+    }
+    assert {name: len(o.param_groups[0]["params"]) for name, o in kinds.items()} == {
+        "Adam": 1,
+        "Muon": 1,
+        "RowAdam": 1,
+    }

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from benchmark.evaluation import rank_targets
 from benchmark.metrics import means
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer, TrainingError, resolve_device
+from models import scorer
 from tests.conftest import ROOT
 
 TINY = {"dataset": "demo", "hidden_size": 8, "inner_size": 8, "layers": 1, "heads": 1}
@@ -46,8 +48,13 @@ def test_a_seed_repeats_bit_for_bit_and_another_does_not(trainer):
     assert losses(trainer(epochs=1, seed=2)) != of_first[:1]
 
 
-def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer):
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer, monkeypatch, by_rows):
+    if by_rows:
+        monkeypatch.setattr(scorer, "BY_ROWS_ABOVE", 100)
+        trainer = partial(trainer, negatives=64)
     whole = trainer(epochs=3)
+    assert whole.model.item_embedding.sparse == by_rows
     expected = losses(whole)
     stopped = trainer(epochs=3)
     assert losses(stopped, 1) == expected[:1]
@@ -59,6 +66,16 @@ def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer):
     assert losses(resumed) == expected[1:]
     for part in ("valid", "test"):
         assert np.array_equal(resumed.final_ranks()[part], whole.final_ranks()[part])
+
+
+@pytest.mark.parametrize("model", ["BERT4Rec", "gSASRec"])  # each has a loss of its own
+def test_a_catalogue_that_is_trained_by_rows_is_learned_as_well(trainer, monkeypatch, model):
+    monkeypatch.setattr(scorer, "BY_ROWS_ABOVE", 100)
+    trial = trainer(model=model, negatives=64, epochs=2, learning_rate=0.01, warmup_steps=0)
+    assert type(trial.optimizers.all[-1]).__name__ == "RowAdam"
+    first, second = trial.epochs()
+    assert second.train_loss < first.train_loss
+    assert second.valid["ndcg@10"] > 0.06  # by popularity .04
 
 
 def test_a_state_of_another_model_is_refused(trainer):
