@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
 from tests.benchmark.test_comparison import log
-from tests.conftest import command
+from tests.conftest import command, place
 
 NASTY = "<script>document.title='broken'</script>|</script><img src=x onerror=alert(1)>"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -26,10 +26,10 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address(tmp_path_factory, new_database):
     """Of the report on three models, one of which has a name that is a script."""
     here = tmp_path_factory.mktemp("html")
-    store = MlflowClient(f"sqlite:///{here}/mlflow.db")
+    store = MlflowClient(place(new_database, here / "mlflow.db"))
     good = np.random.default_rng(0).integers(1, 30, 300)
     for model, ranks in {NASTY: good, "Middle": good + 2, "Bad": good + 15}.items():
         log(store, model, ranks)

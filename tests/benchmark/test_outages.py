@@ -59,13 +59,13 @@ def assert_all_there_once(uri: str) -> None:
     assert not Path("undelivered").exists()
 
 
-def test_a_server_that_stops_and_comes_back_misses_nothing(here):
+def test_a_server_that_stops_and_comes_back_misses_nothing(here, server_database):
     port = free_port()
-    with serve(here, f"sqlite:///{here}/server.db", port) as uri:
+    with serve(here, server_database, port) as uri:
         process = start(uri)
         until(process, "epoch 2")
     until(process, "epoch 12")  # ten epochs without it
-    with serve(here, f"sqlite:///{here}/server.db", port):
+    with serve(here, server_database, port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
         assert f"goes on without the tracking server {uri} (no connection): it is told" in said
@@ -73,9 +73,9 @@ def test_a_server_that_stops_and_comes_back_misses_nothing(here):
         assert_all_there_once(uri)
 
 
-def test_what_a_dead_server_has_not_heard_is_delivered_later(here, run_command):
+def test_what_a_dead_server_has_not_heard_is_delivered_later(here, server_database, run_command):
     port = free_port()
-    with serve(here, f"sqlite:///{here}/server.db", port) as uri:
+    with serve(here, server_database, port) as uri:
         process = start(uri)
         until(process, "epoch 2")
     until(process, f"epoch {EPOCHS}")
@@ -91,7 +91,7 @@ def test_what_a_dead_server_has_not_heard_is_delivered_later(here, run_command):
     done = run_command(*sync)
     assert done.returncode == 1
     assert "Error: 1 of 1 runs still wait in undelivered" in done.stderr
-    with serve(here, f"sqlite:///{here}/server.db", port):
+    with serve(here, server_database, port):
         done = run_command(*sync)
         assert done.returncode == 0, done.stderr
         assert "messages delivered" in done.stdout
@@ -139,16 +139,16 @@ def test_what_is_left_of_the_last_epoch_is_delivered(run_verb, store, monkeypatc
     assert "nothing waits" in run_verb("sync").stdout
 
 
-def test_a_sweep_outlives_its_server(here):
+def test_a_sweep_outlives_its_server(here, server_database):
     Path("few.test").write_text("learning_rate choice [0.01, 0.02, 0.03]\n")
     port = free_port()
     options = ["--dataset", "demo", *TINY, "--epochs", "5"]
-    with serve(here, f"sqlite:///{here}/server.db", port) as uri:
+    with serve(here, server_database, port) as uri:
         process = start(uri, "benchmark.sweep", "few.test", *options)
         until(process, "trial 1 of 3")
         until(process, "epoch 1")
     time.sleep(5)
-    with serve(here, f"sqlite:///{here}/server.db", port):
+    with serve(here, server_database, port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
         client = MlflowClient(uri)

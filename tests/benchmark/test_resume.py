@@ -15,7 +15,9 @@ import torch
 from mlflow import MlflowClient
 
 from benchmark import checkpoint
-from tests.conftest import ROOT, TINY, until
+from tests.conftest import ROOT, TINY, place, until
+
+pytestmark = pytest.mark.usefixtures("store")  # which each trial would take seconds to make
 
 EPOCHS = 5
 OPTIONS = ["--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"]
@@ -84,6 +86,7 @@ def resume(folder: Path) -> str:
 def whole(tmp_path_factory, new_database) -> tuple[dict, float]:
     """What a trial gives that nobody disturbs, and its seconds from its first line to its end."""
     folder = tmp_path_factory.mktemp("whole")
+    place(new_database, folder / "mlflow.db")
     process = start(folder)
     until(process, "trial")
     started = time.monotonic()
