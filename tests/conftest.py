@@ -88,18 +88,19 @@ def run_command(here):
 
 
 @pytest.fixture
-def run_verb(here, monkeypatch, capsys):
+def run_verb(here, capsys):
     """``run_verb("report", "--experiment", "e")``: what `python -m benchmark.report` would do, in
-    this process, for tests of many command lines: a process loads for longer than it works."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/mlflow.db")
+    this process, for tests of what a verb does: a process loads for longer than it works."""
 
     def run(verb: str, *options: str) -> subprocess.CompletedProcess:
         capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", [verb, *options])
-        try:
-            cli.run(getattr(import_module(f"benchmark.{verb}"), verb))
-        except SystemExit as end:
-            return subprocess.CompletedProcess(sys.argv, end.code, *capsys.readouterr())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/mlflow.db")
+            patch.setattr(sys, "argv", [verb, *options])
+            with pytest.raises(SystemExit) as end:
+                cli.run(getattr(import_module(f"benchmark.{verb}"), verb))
+        words = [verb, *options]
+        return subprocess.CompletedProcess(words, end.value.code, *capsys.readouterr())
 
     return run
 
@@ -114,6 +115,12 @@ def train(here):
     return lambda *options, **environment: command(
         "python", "-m", "benchmark.train", "--dataset", "demo", *TINY, *options, **environment
     )
+
+
+@pytest.fixture
+def train_here(run_verb):
+    """The same in this process."""
+    return lambda *options: run_verb("train", "--dataset", "demo", *TINY, *options)
 
 
 @pytest.fixture(scope="session")

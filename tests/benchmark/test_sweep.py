@@ -25,6 +25,17 @@ def sweep(run_command, here):
     return sweep
 
 
+@pytest.fixture
+def sweep_here(run_verb, here):
+    """The same in this process."""
+
+    def sweep(space, *options, name="lr"):
+        _, _, *words = words_for(space, *options, name=name)
+        return run_verb("sweep", *words)
+
+    return sweep
+
+
 def words_for(space, *options, name="lr"):
     Path(f"{name}.test").write_text(space)
     sizes = [
@@ -63,9 +74,8 @@ def runs(store, experiment="demo"):
     return parents, [run for run in every if PARENT in run.data.tags]
 
 
-def report(run_command, *options, experiment="demo"):
-    words = ["--experiment", experiment, "--output", "-", *options]
-    done = run_command("python", "-m", "benchmark.report", *words)
+def report(run_verb, *options, experiment="demo"):
+    done = run_verb("report", "--experiment", experiment, "--output", "-", *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -85,7 +95,7 @@ def timeless(text):
 
 
 def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
-    sweep, store, run_command
+    sweep, sweep_here, store, run_verb
 ):
     space = "# two\nlearning_rate choice [0.02, 0.003]\n"
     done = sweep(space, "--epochs", "2", "--seeds", "2", "--seed", "5")
@@ -101,7 +111,7 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
         assert trial.data.tags[PARENT] == parent.info.run_id
         assert trial.data.metrics["test/ndcg_at_10"] > 0
 
-    text = report(run_command)
+    text = report(run_verb)
     assert "  learning_rate choice [0.02, 0.003]\n" in text
     assert re.search(r"\| 4/4 \[\d\d:\d\d<00:00,", text)
     mean = sum(t.data.metrics["best_valid/ndcg_at_10"] for t in trials[:2]) / 2
@@ -113,17 +123,17 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
     assert {first[3], second[3]} == {"2"}
     assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", first[4])
 
-    again = sweep(space, "--epochs", "2", "--seeds", "2", "--seed", "5")
+    again = sweep_here(space, "--epochs", "2", "--seeds", "2", "--seed", "5")
     assert again.returncode == 0, again.stderr
     assert "again\nbest: learning_rate=" in again.stdout
     assert len(runs(store)[1]) == 4
-    assert report(run_command) == text  # the record of the sweep, its seconds included
+    assert report(run_verb) == text  # the record of the sweep, its seconds included
 
-    more = sweep(space, "--epochs", "2", "--seeds", "3", "--seed", "5")
+    more = sweep_here(space, "--epochs", "2", "--seeds", "3", "--seed", "5")
     assert "trial 5 of 6: learning_rate=0.02 seed=7" in more.stdout
 
 
-def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, run_command):
+def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, run_verb):
     options = ["--method", "tpe", "--trials", "3", "--epochs", "4", "--pruner", "halving"]
     space = "learning_rate loguniform -6, -3\ndropout uniform 0, 0.3\n"
     whole = sweep(space, *options, "--name", "whole")
@@ -149,7 +159,7 @@ def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, 
                 for run in (uncut, cut)
             )
             assert first == second
-    texts = [timeless(report(run_command, "--sweep", name)) for name in ("whole", "lr")]
+    texts = [timeless(report(run_verb, "--sweep", name)) for name in ("whole", "lr")]
     assert texts[0] == texts[1]
 
 
@@ -165,7 +175,7 @@ def test_a_signal_leaves_nothing_running(store, here, sent, code):
     assert (parent.info.status, trial.info.status) == ("KILLED", "KILLED")
 
 
-def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, store, run_command):
+def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, sweep_here, store, run_verb):
     space = "learning_rate choice [1e30, 0.01]\nhidden_size choice [8, 100000000]\n"
     done = sweep(space, "--epochs", "1")
     assert done.returncode == 0, done.stderr
@@ -175,13 +185,13 @@ def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, store, run
     assert "the loss is nan in epoch 1" in trials[0].data.tags["failure"]
     assert "allocate" in trials[1].data.tags["failure"]
     assert "failed: TrainingError: the loss is nan" in done.stdout
-    text = report(run_command)
+    text = report(run_verb)
     assert text.count("| failed: ") == 3
     assert "learning_rate:0.01\n" in text or "hidden_size:8, learning_rate:0.01\n" in text
     kept = store.download_artifacts(trials[0].info.run_id, "traceback.txt")
     assert "TrainingError" in Path(kept).read_text()
 
-    again = sweep(space, "--epochs", "1")
+    again = sweep_here(space, "--epochs", "1")
     assert again.returncode == 0, again.stderr
     assert len(runs(store)[1]) == 4
 
@@ -220,25 +230,25 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
     assert len(trials) == 1
 
 
-def test_another_sweep_of_the_same_name_is_refused(sweep, store):
-    assert sweep("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
+def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
+    assert sweep_here("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
     for space, option, message in (
         ("learning_rate choice [0.01, 0.02]", "1", "its space differs: ['learning_rate choice [0"),
         ("learning_rate choice [0.01]", "2", "its settings differs: "),
     ):
-        done = sweep(space, "--epochs", option)
+        done = sweep_here(space, "--epochs", option)
         assert done.returncode == 1
         assert "Error: there is another sweep 'lr' in this experiment (run " in done.stderr
         assert message in done.stderr
         assert "--name" in done.stderr
     assert len(runs(store)[1]) == 1
-    done = sweep("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
+    done = sweep_here("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
     assert done.returncode == 0, done.stderr
 
 
-def test_pruned_trials_are_marked(sweep, store, run_command):
+def test_pruned_trials_are_marked(sweep_here, store, run_verb):
     rates = "0.05, 0.04, 0.03, 0.02, 0.01, 1e-6"
-    done = sweep(
+    done = sweep_here(
         f"learning_rate choice [{rates}]", "--epochs", "3", "--pruner", "median", "--seeds", "2"
     )
     assert done.returncode == 0, done.stderr
@@ -249,7 +259,7 @@ def test_pruned_trials_are_marked(sweep, store, run_command):
     assert last.info.status == "FINISHED"
     assert "test/ndcg_at_10" not in last.data.metrics
     assert "pruned after epoch 1" in done.stdout
-    assert "| pruned after epoch 1" in report(run_command)
+    assert "| pruned after epoch 1" in report(run_verb)
 
 
 @pytest.mark.parametrize(
@@ -273,8 +283,10 @@ def test_pruned_trials_are_marked(sweep, store, run_command):
         ("epochs choice [1]", ["--data-dir", "no", "--dataset", "ml-1m"], 1, "no: the data folder"),
     ],
 )
-def test_a_mistake_is_said_before_any_trial_starts(sweep, store, space, options, code, message):
-    done = sweep(space, *options)
+def test_a_mistake_is_said_before_any_trial_starts(
+    sweep_here, store, space, options, code, message
+):
+    done = sweep_here(space, *options)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -92,11 +92,10 @@ def test_a_rank_says_what_its_user_had_and_how_popular_the_target_is():
 
 
 @pytest.mark.parametrize("model", ["GRU4Rec", "gSASRec", "Markov"])
-def test_every_model_is_trained_and_tracked_alike(run_command, store, model):
+def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, model):
     learns = models.learns(model)
     few = ["--epochs", "1", "--hidden-size", "8"] if learns else []
-    words = ["python", "-m", "benchmark.train", "--dataset", "demo", "--model", model, *few]
-    done = run_command(*words)
+    done = run_verb("train", "--dataset", "demo", "--model", model, *few)
     assert done.returncode == 0, done.stderr
     (run,) = trials(store)
     assert run.info.status == "FINISHED"
@@ -135,8 +134,8 @@ def test_the_same_seed_gives_the_same_numbers_in_another_process(train, store):
         assert values(store, first, key) == values(store, second, key)
 
 
-def test_underscores_are_dashes_as_mlflow_passes_them(train, store):
-    assert train("--epochs", "1", "--mask_ratio", "0.4", "--max_length", "10").returncode == 0
+def test_underscores_are_dashes_as_mlflow_passes_them(train_here, store):
+    assert train_here("--epochs", "1", "--mask_ratio", "0.4", "--max_length", "10").returncode == 0
     (run,) = trials(store)
     assert (run.data.params["mask_ratio"], run.data.params["max_length"]) == ("0.4", "10")
 
@@ -155,24 +154,24 @@ def start_training(*options):
     )
 
 
-def test_a_resumed_trial_keeps_its_settings_and_its_data(train, store, here):
+def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
     process = start_training("--epochs", "50")
     for line in process.stdout:
         if line.startswith("epoch 1"):
             process.kill()
     process.communicate(timeout=60)
     (run,) = trials(store)
-    done = train("--resume", run.info.run_id, "--seed", "9")
+    done = train_here("--resume", run.info.run_id, "--seed", "9")
     assert done.returncode == 2
     assert "seed is 1 in the trial to resume, and stays so" in done.stderr
     store.set_tag(run.info.run_id, "protocol", "temporal (training before then); and so on")
-    done = train("--resume", run.info.run_id)
+    done = train_here("--resume", run.info.run_id)
     assert done.returncode == 1
     assert (
         "started with the protocol temporal (training before then); and so on, the" in done.stderr
     )
     store.set_tag(run.info.run_id, "data_digest", "0123")
-    done = train("--resume", run.info.run_id)
+    done = train_here("--resume", run.info.run_id)
     assert done.returncode == 1
     assert "it was started on data with digest 0123, these have" in done.stderr
 
@@ -189,8 +188,8 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train, store, here):
         (["--resume", "0123"], 1, "Error: run 0123: Run with id=0123 not found"),
     ],
 )
-def test_a_mistake_is_one_clear_line(train, store, options, code, message):
-    done = train(*options)
+def test_a_mistake_is_one_clear_line(train_here, store, options, code, message):
+    done = train_here(*options)
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
