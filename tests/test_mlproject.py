@@ -137,7 +137,7 @@ def tiny(**changes) -> list[str]:
     return as_parameters({"dataset": "demo", **sizes, "epochs": 1, **changes})
 
 
-def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store):
+def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store, run_verb):
     done = run_project("--experiment-name", "mine", *tiny(learning_rate="3e-3"))
     assert done.returncode == 0, done.stderr
     assert store.get_experiment_by_name("demo") is None
@@ -146,7 +146,7 @@ def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store):
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.project.entryPoint"] == "main"
     assert set(Settings().as_dict()) <= set(run.data.params)
-    done = command("python", "-m", "benchmark.report", "--experiment", "mine")
+    done = run_verb("report", "--experiment", "mine")
     assert done.returncode == 0, done.stderr
     assert "learning_rate:0.003\n" in Path("reports/mine.md").read_text()
 
@@ -208,7 +208,7 @@ def run_sweep(*options):
     return run_project("-e", "sweep", *options, *sizes)
 
 
-def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store):
+def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store, run_verb):
     done = run_sweep()
     assert done.returncode == 0, done.stderr
     assert "trial 5 of 5: learning_rate=0.005 seed=1" in done.stdout
@@ -218,13 +218,13 @@ def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store):
     (sweep,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     note = f"This run only started sweep {sweep.info.run_id} in experiment demo."
     assert launcher.data.tags["mlflow.note.content"] == note
-    page = command("python", "-m", "benchmark.report", "--experiment", "demo")
+    page = run_verb("report", "--experiment", "demo")
     assert page.returncode == 0, page.stderr
     published = "learning_rate choice [0.0003, 0.0005, 0.001, 0.003, 0.005]"
     assert published in Path("reports/demo.md").read_text()
 
 
-def test_with_an_experiment_name_the_launchers_run_is_the_sweep(project, store):
+def test_with_an_experiment_name_the_launchers_run_is_the_sweep(project, store, run_verb):
     Path("two.yaml").write_text("learning_rate: [0.01, 0.02]\n")
     for _ in range(2):
         done = run_sweep("--experiment-name", "mine", "-P", "space=two.yaml")
@@ -235,7 +235,7 @@ def test_with_an_experiment_name_the_launchers_run_is_the_sweep(project, store):
     sweep, trials, second = runs[0], runs[1:3], runs[3]
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {sweep.info.run_id}
     assert second.data.tags["started_run"] == sweep.info.run_id
-    done = command("python", "-m", "benchmark.report", "--experiment", "mine")
+    done = run_verb("report", "--experiment", "mine")
     assert "not ranked" not in done.stdout
     assert "learning_rate choice [0.01, 0.02]" in Path("reports/mine.md").read_text()
 

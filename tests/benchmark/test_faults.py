@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_with_epoch_and_learning_rate(h
 
 def test_too_large_a_batch_says_what_to_set(here, store):
     def limit():
-        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 
     options = ["--batch-size", "3000", "--hidden-size", "1024", "--inner-size", "8192"]
     done = run(*TRAIN, *options, limit=limit)

@@ -116,10 +116,10 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
     assert re.search(r"trial 3 of 3: learning_rate=", said[0])
 
 
-def test_a_trial_that_has_ended_is_not_attempted_again(train, store, here):
+def test_a_trial_that_has_ended_is_not_attempted_again(train_here, store):
     """Its worker may be lost between its last word and Ray's hearing of it."""
-    assert train("--epochs", "1").returncode == 0
-    assert train("--epochs", "1", "--learning-rate", "1e30").returncode == 1
+    assert train_here("--epochs", "1").returncode == 0
+    assert train_here("--epochs", "1", "--learning-rate", "1e30").returncode == 1
     before = [run.to_dictionary() for run in runs(store)[0]]
     assert [run["info"]["status"] for run in before] == ["FINISHED", "FAILED"]
     data = datasets.load("demo")

@@ -88,8 +88,8 @@ def test_a_real_server_gives_the_same_page(report, server, here):
     assert (here / "reports/amazon-books.md").read_bytes() == expected
 
 
-def test_a_trained_trial_is_reported_with_its_command_and_data(report, train, here):
-    assert train("--epochs", "1", "--learning-rate", "0.02").returncode == 0
+def test_a_trained_trial_is_reported_with_its_command_and_data(report, train_here, here):
+    assert train_here("--epochs", "1", "--learning-rate", "0.02").returncode == 0
     done = report("--experiment", "demo")
     assert done.returncode == 0, done.stderr
     text = (here / "reports/demo.md").read_text()

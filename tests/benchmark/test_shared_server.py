@@ -17,7 +17,7 @@ from tests.conftest import ROOT, TINY, free_port, serve
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres():
     """The URI of an empty database on a real PostgreSQL server of its own."""
     if not BINARIES:
@@ -48,9 +48,10 @@ def postgres():
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def team_server(postgres, here):
-    with serve(here, postgres) as uri:
+@pytest.fixture(scope="module")
+def team_server(postgres, tmp_path_factory):
+    """Its store is empty for the first test, and has that one's trials for the second."""
+    with serve(tmp_path_factory.mktemp("team"), postgres) as uri:
         yield uri
 
 

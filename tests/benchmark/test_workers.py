@@ -16,8 +16,8 @@ def history(store, run, key):
     return [m.value for m in store.get_metric_history(run.info.run_id, key)]
 
 
-def test_two_processes_train_and_rank_as_one(train, run_command, store):
-    alone = train(*SAME)
+def test_two_processes_train_and_rank_as_one(train_here, run_command, store):
+    alone = train_here(*SAME)
     assert alone.returncode == 0, alone.stderr
     words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--dataset", "demo"]
     shared = run_command("python", *words, *TINY, *SAME)
@@ -36,7 +36,7 @@ def test_two_processes_train_and_rank_as_one(train, run_command, store):
             assert second.data.metrics[name] == pytest.approx(value, rel=1e-3)
 
 
-def test_two_processes_go_on_with_what_one_has_begun(train, run_command, store):
+def test_two_processes_go_on_with_what_one_has_begun(train_here, run_command, store):
     words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *SAME]
     with subprocess.Popen(
         words, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
@@ -48,7 +48,7 @@ def test_two_processes_go_on_with_what_one_has_begun(train, run_command, store):
     words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--resume", cut.info.run_id]
     shared = run_command("python", *words)
     assert shared.returncode == 0, shared.stderr
-    assert train(*SAME).returncode == 0
+    assert train_here(*SAME).returncode == 0
     alone, resumed = store.search_runs([cut.info.experiment_id])
     assert resumed.info.status == "FINISHED"
     for key in ("train/loss", "valid/ndcg_at_10"):

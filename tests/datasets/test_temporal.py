@@ -179,13 +179,13 @@ def test_the_digest_is_that_of_the_order_whatever_the_split(here):
     assert datasets.load("timed.yaml")[1].digest == datasets.load("demo")[1].digest
 
 
-def test_a_trial_is_trained_and_tracked_on_a_split_by_time(train, store, here):
+def test_a_trial_is_trained_and_tracked_on_a_split_by_time(train_here, store):
     content = yaml.safe_load((spec.FOLDER / "demo.yaml").read_text()) | {"split": "temporal"}
     content["synthetic"] |= {"users": 90, "items": 30}
     Path("timed.yaml").write_text(yaml.safe_dump(content))
     described, sequences = datasets.load("timed.yaml")
     split = described.split_of(sequences)
-    done = train("--dataset", "timed.yaml", "--epochs", "1")
+    done = train_here("--dataset", "timed.yaml", "--epochs", "1")
     assert done.returncode == 0, done.stderr
     trained = (split.train_ends - split.train_starts).sum()
     valid, test = len(split.valid.users), len(split.test.users)
