@@ -14,23 +14,31 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets import cache, card, filters, locks, readers, source, spec
+from datasets import cache, card, filters, locks, readers, recbole, source, spec
 from datasets.errors import DataError
 from datasets.sequences import Sequences, from_interactions
 
 
-def load(name_or_path: str, data_dir: str | Path | None = None) -> tuple[spec.Spec, Sequences]:
-    """The data set of that name, prepared now or read from ./data/prepared.
+def load(
+    name_or_path: str, data_dir: str | Path | None = None, recbole_config: str = ""
+) -> tuple[spec.Spec, Sequences]:
+    """The data set of that name, prepared now or read from ./data/prepared; filtered and split by
+    its own file, or as RecBole's configuration file says.
 
     Raises DataError for anything that is wrong with the data or cannot be found.
     """
-    described, sequences, _ = _load(name_or_path, data_dir)
+    described, sequences, _ = _load(name_or_path, data_dir, recbole_config)
     return described, sequences
 
 
-def _load(name_or_path: str, data_dir: str | Path | None) -> tuple[spec.Spec, Sequences, Path]:
+def _load(
+    name_or_path: str, data_dir: str | Path | None, recbole_config: str
+) -> tuple[spec.Spec, Sequences, Path]:
     """And where they are kept."""
-    described = spec.read(name_or_path)
+    if recbole_config:
+        described = recbole.described(name_or_path, recbole_config)
+    else:
+        described = spec.read(name_or_path)
     origin, path = (None, None)
     if described.synthetic is None:
         origin, path = source.find(described, data_dir)
@@ -107,11 +115,12 @@ def _within(values: pa.Array, low: float, high: float) -> pa.Array:
 @click.command()
 @click.argument("dataset")
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
-def command(dataset: str, data_dir: str | None) -> None:
+@click.option("--recbole-config", default="", help="RecBole's file: gives filters and split.")
+def command(dataset: str, data_dir: str | None, recbole_config: str) -> None:
     """Download a data set (a name, or a YAML file), filter it, put it in order, keep it below
     ./data/prepared, and write its card. What is done already is not done again."""
     try:
-        described, sequences, cached = _load(dataset, data_dir)
+        described, sequences, cached = _load(dataset, data_dir, recbole_config)
         click.echo(card.summary(described, sequences))
         page = cached.with_suffix(".md")
         with locks.alone(page, "writes") as part:
