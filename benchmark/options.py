@@ -40,11 +40,3 @@ def option_type(setting: Field) -> click.ParamType:
 def given(context: click.Context, values: dict) -> dict:
     """Those options that stand on the command line, and not the defaults of the others."""
     return {k: v for k, v in values.items() if context.get_parameter_source(k).name != "DEFAULT"}
-
-
-def settings(given: dict) -> Settings:
-    """Raises UsageError for values that do not go together."""
-    try:
-        return Settings.of(**given)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None

@@ -1,6 +1,6 @@
 """A sweep's plan: which trials it consists of, and which comes next, from what is on record."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -30,14 +30,16 @@ class Definition:
     pruner: str
     given: dict[str, Value]
     """Settings that all trials share, where they are not the recipe's."""
+    resolve: Callable[..., Settings] = Settings.of
+    """From settings that are given to all of them."""
 
     @property
     def base(self) -> Settings:
-        return Settings.of(**self.given)
+        return self.resolve(**self.given)
 
     def settings(self, values: dict[str, Value], seed: int) -> Settings:
         """Raises ValueError if the values do not go together."""
-        return Settings.of(**self.given | values | {"seed": seed})
+        return self.resolve(**self.given | values | {"seed": seed})
 
     def fits(self, values: dict[str, Value]) -> bool:
         try:

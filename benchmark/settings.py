@@ -41,6 +41,9 @@ class Settings:
     """
 
     dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
+    recbole_config: str = _setting(
+        "", "RecBole's configuration file: gives filters, split, and settings that are not given."
+    )
     model: str = _setting("BERT4Rec", "A name in models/.", choices=tuple(MODELS))
     recipe: str = _setting("fast", "Gives the settings that are not given.", choices=RECIPES)
     learning_rate: float = _setting(0.002, "Step size of Adam.", above=0)
@@ -164,13 +167,18 @@ class Settings:
         return models.learns(self.model) or name not in LEARNING
 
     def as_dict(self) -> dict[str, str | int | float]:
-        """What this model has."""
-        return {name: value for name, value in asdict(self).items() if self.has(name)}
+        """What this model has, and ``recbole_config`` only if there is one."""
+        values = {name: value for name, value in asdict(self).items() if self.has(name)}
+        if not self.recbole_config:
+            del values["recbole_config"]
+        return values
 
     def command(self) -> str:
-        """The command that repeats this trial: every setting that its recipe does not give."""
+        """The command that repeats this trial: every setting that its recipe does not give, or all
+        if there is a ``recbole_config``, which comes before the recipe."""
         theirs = Settings.of(model=self.model, recipe=self.recipe).as_dict()
         theirs |= {"model": Settings.model, "recipe": Settings.recipe}
         theirs |= {"dataset": None, "learning_rate": None}  # are always said
-        given = [f"-P {k}={v}" for k, v in self.as_dict().items() if v != theirs[k]]
+        theirs = {} if self.recbole_config else theirs
+        given = [f"-P {k}={v}" for k, v in self.as_dict().items() if v != theirs.get(k)]
         return " ".join(["mlflow run .", *given])

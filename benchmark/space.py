@@ -71,6 +71,7 @@ RECBOLE_NAMES = {
 SETTINGS = {field.name: field for field in fields(Settings)}
 NOT_SEARCHED = {
     "dataset": "a sweep compares trials on one data set",
+    "recbole_config": "a sweep compares trials on one data set",
     "history": "results under two protocols cannot be compared",
     "device": "it decides no result",
     "seed": "--seeds says how many seeds each point is tried with",
@@ -89,7 +90,7 @@ def read(path: Path) -> Space:
                 raise ValueError("it is there twice")
             space[name] = _dimension(name, kind, values, exponents=parse is _hyper_test)
         except (ValueError, OverflowError) as error:  # OverflowError: past the largest float
-            raise SpaceError(f"{where}: {_shown(name)}: {error}") from None
+            raise SpaceError(f"{where}: {shown(name)}: {error}") from None
     if not space:
         raise SpaceError(
             f"{path}: the search space is empty: expected lines such as "
@@ -103,7 +104,8 @@ def lines(space: Space) -> list[str]:
     return [f"{name} {dimension}" for name, dimension in space.items()]
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """A name that somebody else wrote, fit for a line."""
     return name if name.isprintable() and len(name) <= 80 else quoted(name)
 
 
@@ -115,14 +117,14 @@ def _dimension(name: str, kind: str, values: list[Value], exponents: bool) -> Ch
     if kind in ("choice", "in"):
         if not values:
             raise ValueError("no value to choose from")
-        return Choice(tuple(dict.fromkeys(_checked(name, value) for value in values)))
+        return Choice(tuple(dict.fromkeys(checked(name, value) for value in values)))
     bounds = _bounds(kind, values)
     if kind == "loguniform":
         bounds = _logarithmic(bounds, exponents)
     integer = SETTINGS[name].type is int
     if integer and kind == "loguniform":  # such as e^4 to e^6
         bounds = [round(bound) for bound in bounds]
-    low, high = (_checked(name, bound) for bound in bounds[:2])
+    low, high = (checked(name, bound) for bound in bounds[:2])
     step = bounds[2] if kind == "quniform" else None
     if integer and step is not None:
         if step != int(step):
@@ -159,8 +161,8 @@ def _logarithmic(bounds: list[int | float], exponents: bool) -> list[float]:
     return bounds
 
 
-def _checked(name: str, value: Value) -> Value:
-    """As the command line would take it."""
+def checked(name: str, value: Value) -> Value:
+    """As the command line would take it. Raises ValueError, and OverflowError for huge integers."""
     setting = SETTINGS[name]
     if isinstance(value, str) and setting.type is not str:
         raise ValueError(f"{quoted(value)} is no number")
@@ -217,12 +219,12 @@ def _hyper_test(path: Path):
         try:
             marks, values = _tokens(found["rest"])
         except ValueError as error:
-            raise SpaceError(f"{where}: {_shown(found['name'])}: {error}") from None
+            raise SpaceError(f"{where}: {shown(found['name'])}: {error}") from None
         # The marks between values: none is missing, and none is there twice.
         listed = ["["] + [","] * (len(values) - 1) + ["]"]
         if marks != (listed if found["kind"] in ("choice", "in") else listed[1:-1]):
             raise SpaceError(
-                f"{where}: {_shown(found['name'])}: expected "
+                f"{where}: {shown(found['name'])}: expected "
                 f"{'[VALUE, ...]' if found['kind'] in ('choice', 'in') else 'LOW, HIGH'}, "
                 f"found {found['rest'][:80]!r}"
             )
@@ -279,7 +281,7 @@ def _yaml(path: Path):
         )
         if kind not in KINDS or not simple:
             raise SpaceError(
-                f"{path}: {_shown(str(name))}: expected [VALUE, ...] or {{uniform: [LOW, HIGH]}}, "
+                f"{path}: {shown(str(name))}: expected [VALUE, ...] or {{uniform: [LOW, HIGH]}}, "
                 f"quniform, loguniform, found {content!r:.80}"
             )
         # YAML takes 1e-3 for text: it wants 1.0e-3.

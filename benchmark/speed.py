@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from benchmark.memory import peak_memory
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer
+from datasets.errors import DataError
 from datasets.sequences import Sequences, leave_one_out
 
 WARM_UP_STEPS = 10
@@ -183,12 +184,21 @@ def operations(trainer: Trainer, count: int, most: int = 12) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["operation", "ms per step", "share"])
 
 
-def read(dataset: str, data_dir: str | None = None):
+def settings_of(given: dict) -> Settings:
+    """Raises ValueError if they do not go together, DataError for a wrong configuration file."""
+    if "recbole_config" not in given:
+        return Settings.of(**given)
+    from benchmark import recbole
+
+    return recbole.read(given).settings(**given)
+
+
+def read(dataset: str, data_dir: str | None = None, recbole_config: str = ""):
     """(sequences, split) of a data set, or of an .npz with items and offsets."""
     if not dataset.endswith(".npz"):
         import datasets
 
-        spec, sequences = datasets.load(dataset, data_dir)
+        spec, sequences = datasets.load(dataset, data_dir, recbole_config)
         return sequences, spec.split_of(sequences)
     with np.load(dataset, allow_pickle=False) as arrays:
         items, offsets = arrays["items"], arrays["offsets"]
@@ -208,8 +218,12 @@ def main() -> None:
         parser.add_argument(f"--{setting.name}", type=setting.type, help=argparse.SUPPRESS)
     options = vars(parser.parse_args())
     data_dir, count, path = options.pop("data_dir"), options.pop("steps"), options.pop("json")
-    settings = Settings.of(**{k: v for k, v in options.items() if v is not None})
-    trainer = Trainer(settings, *read(settings.dataset, data_dir))
+    try:
+        settings = settings_of({k: v for k, v in options.items() if v is not None})
+        data = read(settings.dataset, data_dir, settings.recbole_config)
+    except (DataError, ValueError) as error:
+        parser.error(str(error))
+    trainer = Trainer(settings, *data)
     if not trainer.learns:
         parser.error(f"{settings.model} is counted in one pass: there are no steps to time")
     figures = measure(trainer, count)

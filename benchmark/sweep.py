@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import datasets
-from benchmark import cli, executors, options, search, space, tracking
+from benchmark import cli, executors, options, recbole, search, space, tracking
 from benchmark.plan import Definition, Plan
 from benchmark.space import Choice
 
@@ -75,7 +75,8 @@ def sweep(
     SPACE is a hyper.test or YAML file. Settings that it does not search are given as options.
     """
     given = options.given(context, values)
-    options.settings(given)
+    config = recbole.read(given)
+    settings = config.resolve(given)
     searched = space.read(space_file)
     choices = all(isinstance(dimension, Choice) for dimension in searched.values())
     method = method or ("grid" if choices else "tpe")
@@ -85,10 +86,10 @@ def sweep(
         if executor != "ray" and context.get_parameter_source(option).name != "DEFAULT":
             option = option.replace("_", "-")
             raise click.UsageError(f"--{option} is for --executor ray")
-    definition = Definition(searched, method, pruner, given)
+    definition = Definition(searched, method, pruner, given, config.settings)
     definition.check()
     client = tracking.reconnect(tracking.connect().tracking_uri)
-    data = spec, sequences = datasets.load(definition.base.dataset, data_dir)
+    data = spec, sequences = datasets.load(settings.dataset, data_dir, settings.recbole_config)
     click.echo(datasets.summary(spec, sequences))
     click.echo("\n".join(space.lines(searched)))
     if executor == "ray":

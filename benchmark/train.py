@@ -3,6 +3,7 @@
 mlflow run . -P learning_rate=0.0003
 mlflow run . -P dataset=ml-1m -P learning_rate=0.001 -P seed=2
 python -m benchmark.train --dataset demo --learning-rate 0.001
+python -m benchmark.train --recbole-config amazon-books_seq.yaml   # as that says
 python -m benchmark.train --resume 5f3c...         # go on with a trial that was cut off
 torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m     # one trial, two processes
 """
@@ -12,7 +13,7 @@ from dataclasses import replace
 import click
 
 import datasets
-from benchmark import attempt, cli, options, tracking, workers
+from benchmark import attempt, cli, options, recbole, tracking, workers
 from benchmark.settings import Settings
 from benchmark.trainer import Trainer
 from datasets import Sequences, Spec
@@ -36,9 +37,9 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
         trial, settings = tracking.resume(client, resume)
         context.call_on_close(trial.release)
     settings = workers.from_first(
-        lambda: _resumed_settings(settings, given) if resume else options.settings(given)
+        lambda: _resumed_settings(settings, given) if resume else recbole.read(given).resolve(given)
     )
-    spec, sequences = datasets.load(settings.dataset, data_dir)
+    spec, sequences = datasets.load(settings.dataset, data_dir, settings.recbole_config)
     bar = attempt.step_bar if first else None
     trainer = Trainer(settings, sequences, spec.split_of(sequences), bar)
     if resume and (state := workers.from_first(lambda: _state(trial, spec, sequences))):

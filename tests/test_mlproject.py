@@ -154,8 +154,10 @@ def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store, 
 def test_every_setting_can_be_reached(project, store):
     """With values that are not the defaults, all as parameters of one `mlflow run`."""
     shutil.copy("datasets/demo.yaml", "my data.yaml")
+    Path("card.yaml").write_text("seed: 9\n")
     wanted = {
         "dataset": "my data.yaml",
+        "recbole_config": "card.yaml",
         "model": "BERT4Rec",
         "recipe": "paper",
         "learning_rate": 0.002,

@@ -7,7 +7,7 @@ from functools import cached_property
 from benchmark.tracking import Record, SweepRecord, TrackingError, schema
 
 # Where a trial ran is no part of what was tried.
-NOT_SEARCHED = ("device", "data_dir", "resume")
+NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume")
 
 
 @dataclass(frozen=True)
