@@ -40,6 +40,19 @@ def test_a_data_set_that_is_not_known_is_found_where_recbole_has_it(here):
     assert datasets.load("mine", None, path)[1].n_users == 3
 
 
+def test_prepared_alone_they_have_a_card_in_our_words(run_command, here):
+    path = config(here, val_interval={"rating": "(1,4]"}, user_inter_num_interval=None)
+    (here / "mine.inter").write_text(atomic_file(ROWS))
+    words = ["mine", "--data-dir", ".", "--recbole-config", path]
+    done = run_command("python", "-m", "datasets.prepare", *words)
+    assert done.returncode == 0, done.stderr
+    page = (here / done.stdout.split("card: ")[1].strip()).read_text()
+    (here / "ours.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    ours, theirs = datasets.load("ours.yaml", "."), datasets.load("mine", ".", path)
+    assert ours[1].digest == theirs[1].digest
+    assert ours[0].filters == theirs[0].filters
+
+
 @pytest.mark.parametrize("name", ["", "..", "../mine", "a/b", "a\nb", "x" * 101])
 def test_a_name_that_leaves_the_data_folder_is_refused(here, name):
     with pytest.raises(DataError, match="no data set can be called"):
