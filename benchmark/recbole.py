@@ -108,9 +108,8 @@ class Config:
         unused += [f"load_col.{shown(str(table))}" for table in tables if table != "inter"]
         if unused:
             yield f"not supported here, and not used: {', '.join(unused)}"
-        if "train_batch_size" in self.content and settings.has("batch_size") > (
-            "batch_size" in given
-        ):
+        batch_size = settings.has("batch_size") and "batch_size" not in given
+        if batch_size and "train_batch_size" in self.content:
             usual = Settings.of(model=settings.model, recipe=settings.recipe).batch_size
             yield (
                 f"RecBole's train_batch_size {settings.batch_size} counts prefixes with one target "
