@@ -146,7 +146,8 @@ def stages(trainer: Trainer, count: int) -> pd.DataFrame:
         (trainer, "trained", "forward"),
         (torch.Tensor, "backward", "backward"),
         (trainer.optimizers, "step", "optimizer"),
-        (trainer, "_average", "mean of weights"),
+        (trainer.averaging, "before_step", "mean of weights"),
+        (trainer.averaging, "after_step", "mean of weights"),
     ]
     originals = [getattr(owner, name) for owner, name, _ in timed]
     for (owner, name, stage), original in zip(timed, originals, strict=True):
