@@ -6,13 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import models.batches
 from datasets.sequences import Targets
-
-
-def within(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the members of groups: the group of each, and its place in it from 0, [sum] int64."""
-    group = np.repeat(np.arange(len(counts)), counts)
-    return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
+from models.batches import by_length, gather, within
 
 
 def window_counts(starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
@@ -29,21 +25,6 @@ def windows(starts: np.ndarray, ends: np.ndarray, length: int) -> tuple[np.ndarr
     sequence, back = within(window_counts(starts, ends, length))
     window_ends = ends[sequence] - back * length
     return np.maximum(window_ends - length, starts[sequence]), window_ends
-
-
-def gather(items: Tensor, starts: Tensor, ends: Tensor, length: int, pad: int) -> Tensor:
-    """The last ``length`` items of ``items[start:end]``, padded on the left: [batch, length]."""
-    index = ends[:, None] + torch.arange(-length, 0, device=items.device)  # [batch, length]
-    return torch.where(index >= starts[:, None], items[index.clamp(min=0)], pad)
-
-
-def by_length(lengths: np.ndarray, order: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches of neighbours in length, so that (almost) no work goes into padding.
-
-    ``order`` breaks ties between equal lengths; each returned array holds row numbers.
-    """
-    order = order[np.argsort(lengths[order], kind="stable")]
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
 class TrainingBatches:
@@ -107,8 +88,13 @@ def histories(
     items: Tensor, targets: Targets, *, max_length: int, batch_size: int, pad: int
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
     """Yield (rows of ``targets`` [batch], histories [batch, length], target items [batch])."""
-    lengths = np.minimum(targets.positions - targets.starts, max_length)
-    for rows in by_length(lengths, np.arange(len(lengths)), batch_size):
-        starts = torch.from_numpy(targets.starts[rows]).to(items.device)
-        ends = torch.from_numpy(targets.positions[rows]).to(items.device)
-        yield rows, gather(items, starts, ends, int(lengths[rows].max()), pad), items[ends]
+    batches = models.batches.histories(
+        items,
+        targets.starts,
+        targets.positions,
+        max_length=max_length,
+        batch_size=batch_size,
+        pad=pad,
+    )
+    for rows, past in batches:
+        yield rows, past, items[torch.from_numpy(targets.positions[rows]).to(items.device)]

@@ -8,8 +8,8 @@ users can be told apart without the data, ``history`` (interactions before the t
 import numpy as np
 import pandas as pd
 
-from benchmark.batches import within
 from datasets import Sequences, Split, Targets
+from models.batches import within
 
 
 def rank_table(

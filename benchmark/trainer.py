@@ -24,12 +24,13 @@ from torch.nn.parallel import DistributedDataParallel
 import models
 from benchmark import workers
 from benchmark.averaging import RunningMean
-from benchmark.batches import TrainingBatches, within
+from benchmark.batches import TrainingBatches
 from benchmark.errors import UserError
 from benchmark.evaluation import rank_targets
 from benchmark.memory import out_of_memory, return_free_memory
 from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.optimizer import Optimizers
+from models.batches import within
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings

@@ -58,10 +58,10 @@ class ItemToItem(Counted):
         return histories[:, -1]
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
-        """[batch] int64: the last items -> [batch, last - first] float."""
+        """[batch] int64: the last items -> [batch, last - first] float; padding has no entries."""
         scores = self.popularity[first:last].repeat(len(queries), 1)
         starts = self.offsets[queries]
-        counts = self.offsets[queries + 1] - starts
+        counts = self.offsets[(queries + 1).clamp(max=self.n_items)] - starts
         row = torch.repeat_interleave(torch.arange(len(queries), device=queries.device), counts)
         place = torch.arange(len(row), device=queries.device)
         entry = starts[row] + place - (counts.cumsum(0) - counts)[row]

@@ -11,6 +11,7 @@ from ir_measures import RR, P, R, Success, nDCG
 from benchmark import evaluation, metrics
 from benchmark.evaluation import rank
 from datasets import Targets
+from models import ranking
 
 K = 10
 THEIRS = {
@@ -75,7 +76,7 @@ matrices = st.integers(1, 12).flatmap(
 @given(matrices, st.integers(1, 13))
 def test_rank_is_the_number_of_items_not_below_the_target_in_any_chunks(rows, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "ITEMS_PER_CHUNK", chunk)
+        patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
         found = ranked([scores for scores, _ in rows], [target for _, target in rows])
     assert found == [sum(s >= scores[target] for s in scores) for scores, target in rows]
 
@@ -89,7 +90,7 @@ def test_items_of_a_masked_history_are_no_candidates_but_the_target_is(rows, chu
     scores = torch.tensor([scores for scores, _ in rows], dtype=torch.float32)
     targets = torch.tensor([target for _, target in rows])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "ITEMS_PER_CHUNK", chunk)
+        patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
         found = rank(
             Scorer(n_items), scores, targets, torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
         )

@@ -1,0 +1,133 @@
+"""Full ranking: every item of the catalogue is scored, in chunks that caches hold.
+
+``rank`` says where a known item stands, which is how models are evaluated; ``recommend`` gives the
+items that stand first, which is what a model is for. Both read the same scores.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.batches import histories, pairs
+
+USERS_PER_CHUNK = 512
+ITEMS_PER_CHUNK = 4096  # times USERS_PER_CHUNK: 8 MB of float32 scores, which caches hold
+
+
+def rank(model: nn.Module, queries: Any, targets: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Rank of each target among all items: the model's queries, [batch] int64 -> [batch] int64.
+
+    ``seen`` [2, n] int64 are (row, item) pairs that are no candidates (the target always is one).
+
+    The rank is n_items minus the number of items that score strictly below the target. So a
+    target that ties with others stands behind all of them, and a score that is not a number
+    never helps: a constant model, or a broken one, ranks every target last.
+
+    The target's score is read from the same matrix product as its rivals' (a product taken apart
+    would round differently and break ties by accident); a catalogue of several chunks is
+    therefore scored twice. Scoring all at once takes three times as long: memory is the limit.
+    """
+    chunks = list(_chunks(model.n_items))
+    target_scores = torch.empty(len(targets), 1, device=targets.device)
+    for first, last in chunks:
+        scores = model.scores(queries, first, last)  # [batch, last - first]
+        inside = ((targets >= first) & (targets < last))[:, None]
+        column = (targets - first).clamp(0, last - first - 1)[:, None]
+        target_scores = torch.where(inside, scores.gather(1, column), target_scores)
+    below = torch.zeros_like(targets)
+    for first, last in chunks:
+        if len(chunks) > 1:
+            scores = model.scores(queries, first, last)
+        if seen is not None:
+            row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
+            other = item != targets[row]
+            scores[row[other], item[other] - first] = -torch.inf
+        # Summing numbers instead of truth values is six times as fast, and exact below 2^24.
+        below += torch.lt(scores, target_scores, out=scores).sum(dim=1).long()
+    return model.n_items - below
+
+
+@torch.inference_mode()
+def recommend(
+    model: nn.Module,
+    items: Tensor,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    k: int,
+    exclude_seen: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best items after each history ``items[start:end]``, and their scores, best first.
+
+    ``items`` is [m] int64, ``starts`` and ``ends`` are [n] int64. Both results are [n, min(k,
+    n_items)], int64 and float32. With ``exclude_seen`` the items of a history (all of it, not only
+    what the model sees) are left out, and where too few are left the rows end in -1 and -inf.
+    Equal scores stand in the order of the items.
+
+    Whoever has a model in training mode gets it back in evaluation mode.
+    """
+    model.eval()
+    width = min(k, model.n_items)
+    best = np.empty((len(starts), width), dtype=np.int64)
+    scores = np.empty((len(starts), width), dtype=np.float32)
+    if not len(items):  # nothing to index, but padding
+        items = items.new_full((1,), model.n_items)
+    batches = histories(
+        items,
+        starts,
+        ends,
+        max_length=model.max_length,
+        batch_size=USERS_PER_CHUNK,
+        pad=model.n_items,
+    )
+    for rows, past in batches:
+        seen = pairs(items, starts[rows], ends[rows]) if exclude_seen else None
+        found, score = _first(model, model.queries(past), width, seen)
+        best[rows], scores[rows] = found.cpu().numpy(), score.cpu().numpy()
+    return best, scores
+
+
+def _first(model: nn.Module, queries: Any, k: int, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The k best items [batch, k] int64 and their scores; k <= n_items."""
+    best = score = None
+    for first, last in _chunks(model.n_items):
+        scores = model.scores(queries, first, last)  # [batch, last - first]
+        if seen is not None:
+            row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
+            scores[row, item - first] = -torch.inf
+        places, values = _largest(scores, k)
+        if best is None:
+            best, score = places, values
+        else:  # of equals those of earlier chunks come first, and so the order is that of items
+            best, score = torch.cat([best, places + first], 1), torch.cat([score, values], 1)
+            places, score = _largest(score, k)
+            best = best.gather(1, places)
+    return best.masked_fill(score == -torch.inf, -1), score
+
+
+def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Places [batch, min(k, n)] of the largest of [batch, n], and these; of equals the first.
+
+    ``topk`` takes any of several equals, and gives them in any order; a stable sort of everything
+    takes twenty times as long. So only those rows are sorted in which the last that is taken has an
+    equal that is not.
+    """
+    n = values.shape[1]
+    k = min(k, n)
+    largest, places = values.topk(min(k + 1, n))
+    split = largest[:, k - 1] == largest[:, -1] if k < n else torch.zeros_like(places[:, 0]) > 0
+    largest, places = largest[:, :k], places[:, :k]
+    places, order = places.sort(dim=1)
+    largest, order = largest.gather(1, order).sort(dim=1, descending=True, stable=True)
+    places = places.gather(1, order)
+    if split.any():
+        found = values[split].sort(dim=1, descending=True, stable=True)
+        largest[split], places[split] = found.values[:, :k], found.indices[:, :k]
+    return places, largest
+
+
+def _chunks(n_items: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, n_items, ITEMS_PER_CHUNK):
+        yield first, min(first + ITEMS_PER_CHUNK, n_items)

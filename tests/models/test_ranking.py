@@ -1,0 +1,97 @@
+"""The best items: against a plain sort, against the rank that a model is evaluated by."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import models
+from models import MODELS, ranking
+from models.ranking import rank, recommend
+from tests.models.test_models import N_ITEMS, build, counted
+
+
+class Table(torch.nn.Module):
+    """Reads the last item of a history, and has a row of scores for each."""
+
+    max_length = 2
+
+    def __init__(self, scores):
+        super().__init__()
+        self.table = torch.tensor(scores, dtype=torch.float32)
+        self.n_items = self.table.shape[1]
+
+    def queries(self, histories):
+        return histories[:, -1]
+
+    def scores(self, queries, first, last):
+        return self.table[queries][:, first:last].clone()
+
+
+# The row after the last item's is what follows an empty history.
+tables = st.integers(1, 9).flatmap(
+    lambda n: st.lists(
+        st.lists(st.integers(-2, 2), min_size=n, max_size=n), min_size=n + 1, max_size=n + 1
+    )
+)
+
+
+@given(tables, st.integers(1, 10), st.integers(1, 12), st.booleans(), st.data())
+def test_the_best_items_are_those_of_a_stable_sort_in_any_chunks(table, chunk, k, exclude, data):
+    n = len(table[0])
+    pasts = data.draw(st.lists(st.lists(st.integers(0, n - 1), max_size=4), max_size=6))
+    ends = np.cumsum([len(past) for past in pasts], dtype=np.int64)
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[: len(ends)]
+    items = torch.tensor([item for past in pasts for item in past], dtype=torch.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
+        patch.setattr(ranking, "USERS_PER_CHUNK", 2)
+        best, scores = recommend(Table(table), items, starts, ends, k, exclude)
+    assert best.shape == scores.shape == (len(pasts), min(k, n))
+    for past, found, theirs in zip(pasts, best.tolist(), scores.tolist(), strict=True):
+        row = table[past[-1] if past else n]
+        candidates = [item for item in range(n) if not (exclude and item in past)]
+        expected = sorted(candidates, key=lambda item: (-row[item], item))[:k]
+        missing = min(k, n) - len(expected)
+        assert found == expected + [-1] * missing
+        assert theirs == [row[item] for item in expected] + [-np.inf] * missing
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("exclude", [False, True])
+def test_an_item_stands_where_evaluation_ranks_it(name, exclude, monkeypatch):
+    monkeypatch.setattr(ranking, "ITEMS_PER_CHUNK", 16)
+    rng = np.random.default_rng(1)
+    pasts = [rng.integers(0, N_ITEMS, n) for n in rng.integers(1, 13, 30)]
+    model = build(name) if models.learns(name) else counted(name, pasts)
+    ends = np.cumsum([len(past) for past in pasts])
+    starts = ends - [len(past) for past in pasts]
+    items = torch.from_numpy(np.concatenate(pasts))
+    best, scores = recommend(model, items, starts, ends, N_ITEMS, exclude)
+    for past, found, score in zip(pasts, best, scores, strict=True):
+        found, score = found[found >= 0], score[found >= 0]
+        history = torch.from_numpy(past[None, -model.max_length :])
+        seen = torch.stack([torch.zeros(len(past), dtype=torch.int64), torch.from_numpy(past)])
+        with torch.inference_mode():
+            queries = model.queries(history)
+            ranks = [
+                int(rank(model, queries, torch.tensor([item]), seen if exclude else None))
+                for item in found
+            ]
+        # In evaluation a target stands behind all its equals, and what is left out below all.
+        assert ranks == [int((score >= s).sum()) for s in score]
+        assert not exclude or not set(found) & set(past)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_an_answer_to_no_history(name):
+    pasts = [[3, 5, 7], [5, 7, 3], [5, 8]]
+    model = build(name) if models.learns(name) else counted(name, pasts)
+    ends = np.array([0, 3, 3])
+    best, scores = recommend(model, torch.tensor([3, 5, 7]), np.array([0, 0, 3]), ends, 5)
+    alone, _ = recommend(model, torch.tensor([], dtype=torch.int64), ends[:1], ends[:1], 5)
+    assert np.isfinite(scores).all()
+    assert best[0].tolist() == best[2].tolist() == alone[0].tolist()
+    if name in ("Markov", "ItemKNN", "Popularity"):
+        assert best[0].tolist() == [5, 3, 7, 8, 0]
