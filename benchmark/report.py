@@ -30,6 +30,7 @@ from benchmark.tracking import Record, schema
 from datasets import DataError
 
 STDOUT = Path("-")
+CUT_OFFS = [1, 5, 10, 20, 50]
 COST = ("parameters", "MB", "sequences/s")
 FORMATS = {
     "markdown": (".md", markdown.render),
@@ -76,7 +77,13 @@ class CutOffs(click.ParamType):
     show_default=True,
     help="Validation metric to rank by, and test metric to compare by.",
 )
-@click.option("--k", type=CutOffs(), default="1,5,10,20,50", show_default=True, help="Cut-offs.")
+@click.option(
+    "--k",
+    type=CutOffs(),
+    default=",".join(map(str, CUT_OFFS)),
+    show_default=True,
+    help="Cut-offs.",
+)
 @click.option(
     "--test",
     type=click.Choice(list(statistics.TESTS)),
@@ -125,8 +132,8 @@ def report(
     drawn = form in ("markdown", "html") and output != STDOUT
     if layout == "full":
         Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
-    ranking = _ranking(client, experiments, sweep, with_published, metric)
-    title, card = _dataset(ranking, experiments[0])
+    ranking = ranked(client, experiments, sweep, with_published, metric)
+    title, card = dataset(ranking, experiments[0])
     suffix, render = FORMATS[form]
     name = output.stem if output and output != STDOUT else _file_name("-".join(experiments))
     beside = {}
@@ -140,12 +147,7 @@ def report(
     if layout == "page":
         files = {f"{name}.md": page.render(ranking.own, title, card)} | beside
     else:
-        places = leading(ranking)
-        leaders = [record for place in places for record in ranking.rows[place - 1].records]
-        comparison = _comparison(client, ranking, leaders, test)
-        found = _charts(client, ranking, places, leaders) if drawn else []
-        content = Content(title, card, ranking, comparison, sections(ranking, comparison, k), found)
-        files = render(content, name) | beside
+        files = render(content(client, ranking, title, card, k, test, drawn), name) | beside
     if output == STDOUT:
         click.echo(next(iter(files.values())), nl=False)
         return
@@ -169,7 +171,7 @@ def _load_meanwhile(images: bool) -> None:
         import_module("matplotlib.backends.backend_agg")
 
 
-def _ranking(
+def ranked(
     client, experiments: tuple[str, ...], sweep: str | None, with_published: bool, metric: str
 ) -> Ranking:
     """Of all trials of the experiments; each has to have one that can be compared."""
@@ -184,6 +186,23 @@ def _ranking(
             why = reasons[complete[0].run_id]
             raise click.ClickException(f"{name} cannot be compared with {others}: {why}")
     return replace(ranking, sweep=tracking.sweep_record(client, ranking.own.records, records))
+
+
+def content(
+    client,
+    ranking: Ranking,
+    title: str,
+    card: str | None,
+    k: list[int],
+    test: str,
+    drawn: bool,
+) -> Content:
+    """All that a report says of the ranking; with charts if they are to be ``drawn``."""
+    places = leading(ranking)
+    leaders = [record for place in places for record in ranking.rows[place - 1].records]
+    comparison = _comparison(client, ranking, leaders, test)
+    found = _charts(client, ranking, places, leaders) if drawn else []
+    return Content(title, card, ranking, comparison, sections(ranking, comparison, k), found)
 
 
 def _comparison(client, ranking: Ranking, leaders: list[Record], test: str) -> Comparison | None:
@@ -242,7 +261,7 @@ def _of_sweep(records: list[Record], name: str) -> list[Record]:
     return found
 
 
-def _dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
+def dataset(ranking: Ranking, experiment: str) -> tuple[str, str | None]:
     """Title and card as logged; of runs that others logged, as the data set of that name has."""
     tags = ranking.own.records[0].tags
     if schema.DATASET_TITLE in tags:
