@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import datasets
-from benchmark import cli, executors, options, recbole, search, space, tracking
+from benchmark import cli, executors, options, promote, recbole, search, space, tracking
 from benchmark.plan import Definition, Plan
 from benchmark.space import Choice
 
@@ -53,6 +53,7 @@ from benchmark.space import Choice
 )
 @click.option("--cpus-per-trial", type=click.FloatRange(0), default=1, help="With ray.")
 @click.option("--gpus-per-trial", type=click.FloatRange(0), default=0, help="With ray; 0.5: half.")
+@click.option("--promote", "promoted", is_flag=True, help="Its best, as benchmark.promote does.")
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
 @options.setting_options
 @click.pass_context
@@ -67,6 +68,7 @@ def sweep(
     executor: str,
     cpus_per_trial: float,
     gpus_per_trial: float,
+    promoted: bool,
     data_dir: str | None,
     **values,
 ) -> None:
@@ -109,6 +111,8 @@ def sweep(
     click.echo(f"best: {plan.describe(*best)}")
     where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
     click.echo(f"to report: python -m benchmark.report {where}")
+    if promoted:
+        promote.promote_best(client, run.experiment, run.name, force=False, data_dir=data_dir)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""A trial's best weights as a folder that MLflow can serve without this repository.
+
+    MLmodel  recommender.py  code/models/    what is run, with its signature and settings
+    artifacts/weights.safetensors            the trial's best checkpoint, as it is
+    artifacts/items.json                     raw item ids, in the order of their codes
+    requirements.txt  python_env.yaml        the few packages that this needs
+    report.md                                the ranking that the trial came out of
+
+Nothing in it is a pickle.
+"""
+
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow.pyfunc
+import pandas as pd
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array
+
+import models
+from benchmark import checkpoint
+from benchmark.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+# MLflow's smaller half runs a model; both have one version. numpy and pandas: its data.
+PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(Array("string"), "history")]),
+    outputs=Schema([ColSpec(Array("string"), "items"), ColSpec(Array("double"), "scores")]),
+    params=ParamSchema([ParamSpec("k", "long", 10), ParamSpec("exclude_seen", "boolean", False)]),
+)
+
+
+def export(
+    folder: Path, model: Model, settings: Settings, weights: Path, item_ids: list[str]
+) -> None:
+    """Write the model into a new folder; ``model`` says whose it is.
+
+    Raises CheckpointError if the weights are damaged, MlflowException if MLflow refuses.
+    """
+    checkpoint.load(weights)
+    given = settings.as_dict()
+    own = {name: given[name] for name in sorted(models.own_settings(settings.model))}
+    with tempfile.TemporaryDirectory() as temporary, _quiet():
+        code = Path(temporary, "models")
+        shutil.copytree(
+            Path(models.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        items = Path(temporary, "items.json")
+        items.write_text(json.dumps(item_ids, ensure_ascii=False, indent=0), encoding="utf-8")
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(Path(__file__).with_name("recommender.py")),
+            model_config={"model": settings.model, "settings": own},
+            artifacts={
+                "weights": str(shutil.copyfile(weights, Path(temporary, "weights.safetensors"))),
+                "items": str(items),
+            },
+            code_paths=[str(code)],
+            signature=SIGNATURE,
+            input_example=(pd.DataFrame({"history": [item_ids[:3]]}), {"k": 3}),
+            pip_requirements=_requirements(),
+            mlflow_model=model,
+        )
+
+
+def _requirements() -> list[str]:
+    """Pinned as requirements.txt has them."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    versions = dict(line.split("==") for line in lines if "==" in line)
+    return [f"{name}=={versions[name.removesuffix('-skinny')]}" for name in PACKAGES]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MLflow tells everybody of type hints, which make a server check rows one by one."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

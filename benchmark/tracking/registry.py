@@ -1,0 +1,112 @@
+"""The model registry: which trial's model is in use. A model is named after its experiment."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+from benchmark.settings import Settings
+from benchmark.tracking import schema
+from benchmark.tracking.delivery import reason
+from benchmark.tracking.export import export
+from benchmark.tracking.record import Record, record
+from benchmark.tracking.server import TrackingError
+from datasets import DataError, plain_yaml
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model version that has the alias."""
+
+    version: str
+    run_id: str
+    tags: dict[str, str]
+    """Data digest and protocol among them."""
+    trial: Record | None
+    """The run that it came from; None if that is gone."""
+
+
+def champion(client: MlflowClient, name: str) -> Champion | None:
+    """None if there is none yet. Raises TrackingError if the registry does not answer."""
+    try:
+        found = client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        # Of a registered model without that alias MLflow says that the parameter is invalid.
+        if error.get_http_status_code() in (400, 404):
+            return None
+        raise TrackingError(f"model {name!r} cannot be looked up: {reason(error)}") from None
+    try:
+        trial = record(client.get_run(found.run_id))
+    except MlflowException:
+        trial = None
+    return Champion(str(found.version), found.run_id, dict(found.tags), trial)
+
+
+def register(
+    client: MlflowClient, name: str, trial: Record, item_ids: list[str], report: str
+) -> str:
+    """A new version of the model, made of the trial's best weights, as champion; its number.
+
+    ``item_ids`` are the raw ids in the order of their codes, ``report`` is markdown. The alias
+    moves last: whatever fails before leaves the champion that there was. Raises TrackingError if
+    the trial has no weights, or the server does not take the model.
+    """
+    tags = {key: trial.tags[key] for key in _TAGS if key in trial.tags}
+    try:
+        _create_name(client, name)
+        with tempfile.TemporaryDirectory() as temporary:
+            weights, settings = _kept(client, trial, temporary)
+            where = client.get_run(trial.run_id).info.experiment_id
+            made = client.create_logged_model(where, "recommender", trial.run_id, tags)
+            folder = Path(temporary, "model")
+            model = Model(run_id=trial.run_id, model_uuid=made.model_id, model_id=made.model_id)
+            export(folder, model, settings, weights, item_ids)
+            (folder / "report.md").write_text(report, encoding="utf-8")
+            client.log_model_artifacts(made.model_id, str(folder))
+        client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+        client.log_outputs(trial.run_id, [LoggedModelOutput(made.model_id, step=0)])
+        version = client.create_model_version(
+            name,
+            source=f"models:/{made.model_id}",
+            run_id=trial.run_id,
+            tags=tags,
+            description=trial.name,
+            model_id=made.model_id,
+        ).version
+        client.set_registered_model_alias(name, CHAMPION, version)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"run {trial.run_id} cannot be registered as {name!r}: {reason(error)}"
+        ) from None
+    return str(version)
+
+
+_TAGS = (schema.DATA_DIGEST, schema.PROTOCOL, schema.DATASET_TITLE, schema.SYNTHETIC)
+
+
+def _kept(client: MlflowClient, trial: Record, folder: str) -> tuple[Path, Settings]:
+    """The trial's best weights, as a file in the folder, and its settings."""
+    try:
+        weights = Path(client.download_artifacts(trial.run_id, schema.BEST, folder))
+        config = client.download_artifacts(trial.run_id, schema.CONFIG, folder)
+        return weights, Settings(**plain_yaml.read(Path(config)))
+    except (MlflowException, OSError, TypeError, ValueError, DataError) as error:
+        raise TrackingError(
+            f"run {trial.run_id} has no {schema.BEST} and {schema.CONFIG} of this suite: "
+            f"{reason(error)}"
+        ) from None
+
+
+def _create_name(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise

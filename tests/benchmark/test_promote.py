@@ -1,0 +1,173 @@
+"""`python -m benchmark.promote` as a user runs it, and what it leaves in MLflow's registry."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow.exceptions import MlflowException
+
+from tests import published
+from tests.benchmark import test_comparison
+from tests.benchmark.test_sweep import words_for
+from tests.conftest import ROOT, TINY
+
+GOOD = [*TINY, "--learning-rate", "0.01", "--epochs", "4", "--warmup-steps", "50"]
+
+
+@pytest.fixture
+def promote(run_verb):
+    return lambda *options: run_verb("promote", "--experiment", *options)
+
+
+def refused(done, message):
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line, line
+
+
+def test_a_trial_becomes_champion_and_only_a_better_one_takes_its_place(
+    run_verb, promote, store, here
+):
+    assert run_verb("train", "--dataset", "demo", "--model", "Popularity").returncode == 0
+    done = promote("demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("demo: champion is version 1, Popularity seed=1 (run ")
+    assert "SYNTHETIC data" in done.stdout
+    first = store.get_model_version_by_alias("demo", "champion")
+    refused(promote("demo"), f"already champion: demo version 1 (run {first.run_id})")
+
+    assert run_verb("train", "--dataset", "demo", *GOOD).returncode == 0
+    done = promote("demo")
+    assert done.returncode == 0, done.stderr
+    version = store.get_model_version_by_alias("demo", "champion")
+    run = store.get_run(version.run_id)
+    assert (str(version.version), run.data.params["model"]) == ("2", "BERT4Rec")
+    for name in ("data_digest", "protocol", "synthetic"):
+        assert version.tags[name] == run.data.tags[name]
+    holds_what_is_needed_to_serve_it(version, run)
+
+    (here / "data").rename(here / "elsewhere")  # prepared anew, and the same
+    done = promote("demo", "--force")
+    assert done.returncode == 0, done.stderr
+    assert int(store.get_model_version_by_alias("demo", "champion").version) == 3
+    store.set_tag(version.run_id, "data_digest", "0123")
+    store.set_tag(first.run_id, "data_digest", "0123")
+    refused(promote("demo", "--force"), "was trained on data with digest 0123, these have ")
+
+
+def holds_what_is_needed_to_serve_it(version, run):
+    folder = Path(mlflow.artifacts.download_artifacts("models:/demo@champion"))
+    files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    code = {f"code/models/{path.name}" for path in (ROOT / "models").glob("*.py")}
+    assert files - code - {"registered_model_meta"} == {  # of the download
+        *("MLmodel", "recommender.py", "report.md", "conda.yaml", "python_env.yaml"),
+        *("requirements.txt", "input_example.json", "serving_input_example.json"),
+        *("artifacts/items.json", "artifacts/weights.safetensors"),
+    }
+    pinned = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = (folder / "requirements.txt").read_text().splitlines()
+    assert [line.split("==")[0] for line in wanted] == [
+        *("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
+    ]
+    assert {line.replace("-skinny", "") for line in wanted} <= set(pinned)
+    assert len(json.loads((folder / "artifacts/items.json").read_text())) == 200
+    assert f"`{run.data.tags['command']}`" in (folder / "report.md").read_text()
+    about = yaml.safe_load((folder / "MLmodel").read_text())
+    assert about["run_id"] == version.run_id
+    assert about["flavors"]["python_function"]["config"]["model"] == "BERT4Rec"
+    params = {p["name"]: p["default"] for p in json.loads(about["signature"]["params"])}
+    assert params == {"k": 10, "exclude_seen": False}
+
+
+def test_the_best_of_a_sweep_can_be_promoted_by_it(run_command, store, here):
+    words = words_for("learning_rate choice [0.001, 0.01]", "--epochs", "1", "--promote")
+    done = run_command("python", *words)
+    assert done.returncode == 0, done.stderr
+    assert "to serve: mlflow models serve -m models:/demo@champion" in done.stdout
+    version = store.get_model_version_by_alias("demo", "champion")
+    best = done.stdout.split("best: learning_rate=")[1].split(":")[0]
+    assert store.get_run(version.run_id).data.params["learning_rate"] == best
+    assert store.get_run(version.run_id).data.tags["sweep"] == "lr"
+
+
+@pytest.fixture
+def log(store):
+    """``log("A", ranks)``: a finished run whose ranks on validation and test these are; its id."""
+
+    def log(model, ranks, **tags):
+        run_id = test_comparison.log(store, model, ranks, **tags)
+        with tempfile.TemporaryDirectory() as folder:
+            test = store.download_artifacts(run_id, "ranks/test.parquet", folder)
+            path = Path(folder, "valid.parquet")
+            pd.read_parquet(test).to_parquet(path)
+            store.log_artifact(run_id, path, "ranks")
+        return run_id
+
+    return log
+
+
+def crown(store, run_id, **changes):
+    """Make that run's model champion, as if it had been promoted."""
+    tags = {k: store.get_run(run_id).data.tags[k] for k in ("data_digest", "protocol")} | changes
+    store.create_registered_model("e")
+    source = f"{store.get_run(run_id).info.artifact_uri}/ranks"
+    version = store.create_model_version("e", source, run_id, tags)
+    store.set_registered_model_alias("e", "champion", version.version)
+
+
+@pytest.fixture
+def ranks():
+    """Of a champion, of one that is hardly better, and of one that is."""
+    rng = np.random.default_rng(0)
+    worse = rng.integers(1, 60, 400)
+    little = worse.copy()
+    little[:2] = 1
+    return worse, little, np.maximum(1, worse // 2)
+
+
+def test_who_is_not_significantly_better_is_refused(promote, log, store, ranks):
+    worse, little, better = ranks
+    crown(store, log("A", worse))
+    run_id = log("B", little)
+    refused(promote("e"), f"run {run_id} is not significantly better than the champion, e version")
+    log("C", better)  # would be promoted; but what it was trained on is nowhere
+    refused(promote("e"), "no data set is called 'e'")
+
+
+@pytest.mark.parametrize("name", ["data_digest", "protocol"])
+def test_a_champion_on_other_data_is_not_compared_with(promote, log, store, ranks, name):
+    crown(store, log("A", ranks[0]), **{name: "another"})
+    log("B", ranks[2])
+    refused(promote("e"), f"the champion, e version 1 (run {best_run(store)[0]}): other {name}: ")
+
+
+def best_run(store):
+    return [run.info.run_id for run in store.search_runs(["1"], order_by=["start_time ASC"])]
+
+
+def test_ranks_that_are_missing_are_said_so(promote, log, store, ranks):
+    crown(store, log("A", ranks[0]))
+    test_comparison.log(store, "B", ranks[2])
+    refused(promote("e"), "one of them has no ranks of validation targets; --force promotes it")
+
+
+def test_a_published_trial_cannot_be_promoted(promote, run_verb, store):
+    done = run_verb("published", str(ROOT / "tests/published_page.md"))
+    assert done.returncode == 0, done.stderr
+    message = "was published elsewhere (published_page.md): there are no weights to promote"
+    refused(promote("amazon-books"), f"the best trial of amazon-books {message}")
+
+
+def test_what_is_not_there_is_one_line(promote, store):
+    refused(promote("nowhere"), "there is no experiment 'nowhere'")
+    published.log(store, "amazon-books")
+    done = promote("amazon-books", "--data-dir", "nowhere")
+    refused(done, "nowhere: the data folder does not exist")
+    with pytest.raises(MlflowException):
+        store.get_registered_model("amazon-books")
