@@ -92,10 +92,12 @@ def run_verb(here, capsys):
     """``run_verb("report", "--experiment", "e")``: what `python -m benchmark.report` would do, in
     this process, for tests of what a verb does: a process loads for longer than it works."""
 
-    def run(verb: str, *options: str) -> subprocess.CompletedProcess:
+    def run(verb: str, *options: str, **environment: str) -> subprocess.CompletedProcess:
         capsys.readouterr()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/mlflow.db")
+            own = {"MLFLOW_TRACKING_URI": f"sqlite:///{here}/mlflow.db"}
+            for name, value in (own | environment).items():
+                patch.setenv(name, value)
             patch.setattr(sys, "argv", [verb, *options])
             with pytest.raises(SystemExit) as end:
                 cli.run(getattr(import_module(f"benchmark.{verb}"), verb))

@@ -1,0 +1,290 @@
+"""A promoted model in use: `mlflow models serve` over real HTTP, and `benchmark.recommend`."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+from mlflow import MlflowClient
+
+import datasets
+from datasets.sequences import leave_one_out
+from tests.benchmark.test_promote import GOOD
+from tests.conftest import ROOT, command, free_port, serve
+
+URI = "models:/demo@champion"
+HISTORY = ["i5", "i17", "i3"]
+
+
+@contextmanager
+def scoring_server(folder, tracking_uri):
+    """Where a real `mlflow models serve` of the champion answers."""
+    where = f"http://127.0.0.1:{free_port()}"
+    words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI]
+    words += ["--env-manager", "local", "--port", where.rsplit(":", 1)[1]]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment |= {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
+    (folder / "empty").mkdir()  # not this repository, where there are other models
+    with open(folder / "scoring.log", "w") as log:
+        process = subprocess.Popen(
+            words,
+            env=environment,
+            cwd=folder / "empty",
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(900):
+            try:
+                if requests.get(f"{where}/ping", timeout=1).ok:
+                    break
+            except requests.RequestException:
+                time.sleep(0.1)
+        else:
+            pytest.fail((folder / "scoring.log").read_text())
+        yield where
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A model that was trained, promoted and served by a tracking server, and where each is."""
+    folder = tmp_path_factory.mktemp("served")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in list(os.environ):
+            if name.startswith(("MLFLOW_", "SEQREC_")):
+                patch.delenv(name)
+        with serve(folder, f"sqlite:///{folder}/server.db") as tracking_uri:
+            words = ["python", "-m", "benchmark.train", "--dataset", "demo", *GOOD]
+            done = command(*words, MLFLOW_TRACKING_URI=tracking_uri)
+            assert done.returncode == 0, done.stderr
+            words = ["python", "-m", "benchmark.promote", "--experiment", "demo"]
+            done = command(*words, MLFLOW_TRACKING_URI=tracking_uri)
+            assert done.returncode == 0, done.stderr
+            with scoring_server(folder, tracking_uri) as where:
+                yield SimpleNamespace(folder=folder, tracking_uri=tracking_uri, where=where)
+
+
+@pytest.fixture
+def post(served):
+    """``post(body)``: the server's answer, to an object or to bytes."""
+
+    def post(body, kind="application/json"):
+        data = body if isinstance(body, bytes) else json.dumps(body)
+        headers = {"content-type": kind}
+        return requests.post(f"{served.where}/invocations", data, headers=headers, timeout=60)
+
+    return post
+
+
+@pytest.fixture
+def ask(post):
+    """``ask([HISTORY], k=3)``: items and scores of each."""
+
+    def ask(histories, **params):
+        body = {"dataframe_records": [{"history": h} for h in histories], "params": params}
+        done = post(body)
+        assert done.status_code == 200, done.text
+        return [(row["items"], row["scores"]) for row in done.json()["predictions"]]
+
+    return ask
+
+
+@pytest.fixture
+def tested(served, monkeypatch):
+    """Histories of the test split, and the ranks of their targets as the trial logged them."""
+    monkeypatch.chdir(served.folder)
+    _, sequences = datasets.load("demo")
+    targets = leave_one_out(sequences).test
+    spans = zip(targets.starts, targets.positions, strict=True)
+    raw = sequences.item_ids[sequences.items]
+    histories = [raw[start:end].tolist() for start, end in spans]
+    client = MlflowClient(served.tracking_uri)
+    run_id = client.get_model_version_by_alias("demo", "champion").run_id
+    ranks = pd.read_parquet(client.download_artifacts(run_id, "ranks/test.parquet"))
+    return histories, ranks
+
+
+def test_what_is_served_is_the_ranking_of_the_evaluation(ask, tested):
+    histories, ranks = tested
+    exact = 0
+    for first in range(0, 1000, 500):
+        answers = ask(histories[first : first + 500], k=1000)  # the whole catalogue
+        for (items, scores), target in zip(
+            answers, ranks[first : first + 500].itertuples(), strict=True
+        ):
+            assert len(items) == len(set(items)) == 200
+            scores = np.array(scores)
+            assert (np.diff(scores) <= 0).all()
+            own = scores[items.index(target.item)]
+            # Batches of other users round the last digit differently.
+            above, not_below = (scores > own + 1e-5).sum(), (scores >= own - 1e-5).sum()
+            assert above < target.rank <= not_below
+            exact += items.index(target.item) + 1 == target.rank
+    assert exact > 990
+    assert (ranks["rank"] <= 10).mean() > 0.2  # it has learned something
+
+
+def test_histories_of_every_kind_have_an_answer(ask):
+    (alone,) = ask([HISTORY])
+    known, empty, unknown, mixed = ask([HISTORY, [], ["no such item"], ["?", *HISTORY, "?"]])
+    assert known[0] == mixed[0] == alone[0]
+    assert len(known[0]) == 10
+    assert empty == unknown
+    long = [f"i{n % 200}" for n in range(5000)]
+    ((items, _), (last, _)) = ask([long, long[-50:]])  # max_length
+    assert items == last
+
+
+def test_k_and_what_the_user_had(ask, post):
+    ((whole, _),) = ask([HISTORY], k=10**9)
+    assert len(whole) == 200
+    ((three, scores),) = ask([HISTORY], k=3)
+    assert three == whole[:3]
+    assert scores == sorted(scores, reverse=True)
+    ((others, _),) = ask([HISTORY], k=200, exclude_seen=True)
+    assert others == [item for item in whole if item not in HISTORY]
+    everything = [f"i{n}" for n in range(200)]
+    assert ask([everything], exclude_seen=True) == [([], [])]
+    done = post({"dataframe_split": {"columns": ["history"], "data": []}})
+    assert done.json() == {"predictions": []}
+
+
+ONE = {"dataframe_records": [{"history": HISTORY}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{bad", "Ensure that input is a valid JSON formatted string"),
+        (b"\xff\xfe", "Ensure that input is a valid JSON formatted string"),
+        (b"x" * 10_000_000, "Ensure that input is a valid JSON formatted string"),
+        ([HISTORY], "Received a list"),
+        ({"histories": [HISTORY]}, "exactly one of the input fields"),
+        ({"dataframe_records": [{"items": HISTORY}]}, "Model is missing inputs ['history']"),
+        ({"dataframe_records": [{"history": [1, 2]}]}, "Can not safely convert int64"),
+        ({"dataframe_records": [{"history": "i5"}]}, "Expected data to be list"),
+        ({"dataframe_records": [{"history": None}]}, "Expected data to be list"),
+        ({"dataframe_records": [{"history": [HISTORY]}]}, "Failed to convert column history"),
+        (ONE | {"params": {"k": 0}}, "k is 0: it has to be 1 or more"),
+        (ONE | {"params": {"k": -1}}, "k is -1: it has to be 1 or more"),
+        (ONE | {"params": {"k": None}}, "k is None: it has to be 1 or more"),
+        (ONE | {"params": {"k": "ten"}}, "Can not safely convert"),
+        (ONE | {"params": {"exclude_seen": 1}}, "Can not safely convert"),
+        (
+            {"dataframe_records": [{"history": []}] * 6000, "params": {"k": 200}},
+            "6,000 rows of 200 items are more than 1,000,000 items in one answer",
+        ),
+    ],
+)
+def test_a_clients_mistake_is_a_400_that_says_what_it_is(post, ask, body, message):
+    done = post(body)
+    assert done.status_code == 400, done.text[:500]
+    assert message in done.json()["message"]
+    assert ask([HISTORY], k=1)
+
+
+def test_ten_megabytes_of_history_are_answered(ask):
+    ((items, _),) = ask([["i5", "no such item"] * 450_000 + HISTORY])
+    assert len(items) == 10
+
+
+def test_a_hundred_clients_at_once_get_each_their_own_answer(ask, post, tested):
+    histories = tested[0][:100]
+    expected = [items[0] for items, _ in ask(histories)]
+    with ThreadPoolExecutor(100) as clients:
+        bad = clients.map(post, [b"{bad"] * 20)
+        answers = list(clients.map(lambda history: ask([history])[0], histories * 3))
+        assert {done.status_code for done in bad} == {400}
+    assert [items[0] for items, _ in answers] == expected * 3
+
+
+@pytest.fixture
+def recommend(served, here):
+    """The verb, in an empty folder, with the tracking server of ``served``."""
+
+    def recommend(*options, **environment):
+        words = ["python", "-m", "benchmark.recommend", "--model", URI, *options]
+        return command(*words, MLFLOW_TRACKING_URI=served.tracking_uri, **environment)
+
+    return recommend
+
+
+def test_a_file_of_histories_is_filled_by_the_code_of_the_model(recommend, ask, tested, here):
+    """Even where this repository's models have changed since."""
+    for name in ("benchmark", "datasets", "models"):
+        shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (here / "models/__init__.py").write_text("raise ImportError('another version')\n")
+    histories = [*tested[0], [], None]
+    users = np.arange(len(histories))
+    pd.DataFrame({"user": users, "history": histories}).to_parquet("h.parquet")
+    done = recommend("--histories", "h.parquet", "--output", "new/o.parquet", "--k", "5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3,002 users: new/o.parquet\n"
+    assert not done.stderr  # no progress bar where nobody watches
+    found = pd.read_parquet("new/o.parquet")
+    assert os.listdir("new") == ["o.parquet"]
+    assert list(found) == ["user", "items", "scores"]
+    assert (found["user"] == users).all()
+    served = ask([*tested[0][:500], []], k=5)
+    same = 0
+    for (items, scores), row in zip(served, [*range(500), -1], strict=True):
+        np.testing.assert_allclose(found["scores"].iloc[row], scores, atol=1e-5)
+        same += found["items"].iloc[row].tolist() == items
+    assert same > 495
+    assert found["items"].iloc[-2].tolist() == found["items"].iloc[-1].tolist()
+
+
+def test_all_users_of_a_data_set_are_served(recommend, here):
+    done = recommend("--dataset", "demo", "--output", "o.parquet", "--exclude-seen")
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet("o.parquet")
+    _, sequences = datasets.load("demo")
+    assert found["user"].tolist() == sequences.user_ids.tolist()
+    for user in range(0, 3000, 100):
+        past = sequences.items[sequences.offsets[user] : sequences.offsets[user + 1]]
+        assert not set(sequences.item_ids[past]) & set(found["items"].iloc[user])
+        assert len(found["items"].iloc[user]) == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "models:/demo@nobody"], "Registered model alias nobody not found"),
+        (["--histories", "no.parquet"], "no.parquet: no parquet file that can be read: "),
+        (["--histories", "text.parquet"], "text.parquet: no parquet file that can be read: "),
+        (["--histories", "other.parquet"], "other.parquet: no column history; there are: user"),
+        (["--histories", "numbers.parquet"], "history is list<element: int64>: it has to be"),
+        (["--output", "text.parquet/o"], "text.parquet/o: cannot be written: "),
+    ],
+)
+def test_a_mistake_is_one_line(run_verb, served, here, options, message):
+    Path("text.parquet").write_text("no parquet")
+    pd.DataFrame({"user": ["a"]}).to_parquet("other.parquet")
+    pd.DataFrame({"history": [[1, 2]]}).to_parquet("numbers.parquet")
+    pd.DataFrame({"history": [["i1"]]}).to_parquet("good.parquet")
+    given = {"--model": URI, "--histories": "good.parquet", "--output": "o.parquet"}
+    given |= dict([options])
+    words = [word for pair in given.items() for word in pair]
+    done = run_verb("recommend", *words, MLFLOW_TRACKING_URI=served.tracking_uri)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(here.glob("o.parquet*"))
