@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -50,9 +51,11 @@ def store(sequences: Sequences, cached: Path, part: Path) -> None:
     if sequences.timestamps is None:
         del arrays["timestamps"]  # numpy would have to pickle it
     try:
+        part.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as out:
             np.savez(out, **arrays, digest=np.array(sequences.digest))
         os.replace(part, cached)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise
