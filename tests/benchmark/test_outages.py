@@ -50,6 +50,7 @@ def assert_all_there_once(uri: str) -> None:
     ]
     assert sorted(files) == [
         "config.yaml",
+        "dataset.md",
         "model.safetensors",
         "state-0.safetensors",
         "state-1.safetensors",
