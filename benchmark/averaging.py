@@ -26,11 +26,11 @@ class RunningMean:
         self.model = copy.deepcopy(model)
         self.decay, self.clock = decay, torch.zeros((), dtype=torch.float64)
         tables = row_tables(model)
-        self.pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
-        self.dense = [(mean, weight) for mean, weight in self.pairs if weight not in tables]
+        pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
+        self.dense = [(mean, weight) for mean, weight in pairs if weight not in tables]
         self.rows = [
             (mean, weight, weight.new_zeros(len(weight), dtype=torch.float64))
-            for mean, weight in self.pairs
+            for mean, weight in pairs
             if weight in tables
         ]
 
