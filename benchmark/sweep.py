@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import datasets
-from benchmark import cli, executors, options, promote, recbole, search, space, tracking
+from benchmark import cli, executors, options, recbole, search, space, tracking
 from benchmark.plan import Definition, Plan
 from benchmark.space import Choice
 
@@ -53,7 +53,15 @@ from benchmark.space import Choice
 )
 @click.option("--cpus-per-trial", type=click.FloatRange(0), default=1, help="With ray.")
 @click.option("--gpus-per-trial", type=click.FloatRange(0), default=0, help="With ray; 0.5: half.")
-@click.option("--promote", "promoted", is_flag=True, help="Its best, as benchmark.promote does.")
+@click.option(
+    "--promote",
+    "promoted",
+    type=bool,
+    is_flag=False,
+    flag_value="true",  # alone; `mlflow run` gives every parameter a value
+    default=False,
+    help="After SPACE: its best becomes champion, as by benchmark.promote.",
+)
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
 @options.setting_options
 @click.pass_context
@@ -112,6 +120,8 @@ def sweep(
     where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
+        from benchmark import promote  # with it the whole report, for which few sweeps wait
+
         promote.promote_best(client, run.experiment, run.name, force=False, data_dir=data_dir)
 
 

@@ -21,7 +21,7 @@ def summary(spec: Spec, sequences: Sequences) -> str:
     trained = (split.train_ends - split.train_starts).sum()
     lines = [
         f"{spec.title}:{synthetic} {numbers['users']:,} users, {numbers['items']:,} items, "
-        f"{numbers['interactions']:,} interactions, sparsity {numbers['sparsity']:.2%}; "
+        f"{numbers['interactions']:,} interactions, sparsity {percent(numbers['sparsity'])}; "
         f"digest {sequences.digest}",
         f"{split.name}: {trained:,} interactions to train on, {len(split.valid.users):,} users to "
         f"validate on, {len(split.test.users):,} to test on",
@@ -53,13 +53,20 @@ def render(spec: Spec, sequences: Sequences) -> str:
         "## Dataset Information",
         "| Dataset | #Users | #Items | #Interactions | Sparsity |\n"
         "| --- | --- | --- | --- | --- |\n"
-        f"| {title} | {counts} | {numbers['sparsity']:.2%} |",
+        f"| {title} | {counts} | {percent(numbers['sparsity'])} |",
         f"**Configuration file ({spec.name}.yaml):**",
         f"```yaml\n{configuration}```",
     ]
     if spec.synthetic:
         lines.insert(1, "**Synthetic** data, generated: they say nothing about real users.")
     return "\n\n".join(lines) + "\n"
+
+
+def percent(sparsity: float) -> str:
+    """With two decimals, or as many more as keep what is not empty from being called 100%."""
+    density = 1 - sparsity
+    decimals = max(2, math.ceil(-math.log10(density)) - 2) if density > 0 else 2
+    return f"{sparsity:.{decimals}%}"
 
 
 def _filtering(filters: Filters) -> str:

@@ -228,9 +228,11 @@ def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store, run_v
 
 def test_with_an_experiment_name_the_launchers_run_is_the_sweep(project, store, run_verb):
     Path("two.yaml").write_text("learning_rate: [0.01, 0.02]\n")
-    for _ in range(2):
-        done = run_sweep("--experiment-name", "mine", "-P", "space=two.yaml")
+    for promote in ("false", "true"):
+        words = ["-P", "space=two.yaml", "-P", f"promote={promote}"]
+        done = run_sweep("--experiment-name", "mine", *words)
         assert done.returncode == 0, done.stderr
+        assert ("mine: champion is version 1, " in done.stdout) == (promote == "true")
     experiment = store.get_experiment_by_name("mine")
     runs = store.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
     assert len(runs) == 4

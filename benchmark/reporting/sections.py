@@ -8,6 +8,7 @@ from benchmark.reporting.cautions import cautions
 from benchmark.reporting.comparison import Comparison, label
 from benchmark.reporting.ranking import Ranking, Row, value
 from benchmark.tracking import Record, schema
+from datasets.card import percent
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit is recall, and precision a tenth of it
 CUT_OFF_METRICS = ("recall", "mrr", "ndcg")
@@ -211,7 +212,7 @@ def _data(ranking: Ranking) -> list[dict]:
         "interactions": f"{numbers['interactions']:,}",
         "per user": f"{numbers['interactions_per_user']:.1f}",
         "per item": f"{numbers['interactions_per_item']:.1f}",
-        "sparsity": f"{numbers['sparsity']:.2%}",
+        "sparsity": percent(numbers["sparsity"]),
         "users not evaluated": f"{numbers['users_not_evaluated']:,}",
         "digest": tags.get(schema.DATA_DIGEST, ""),
     }

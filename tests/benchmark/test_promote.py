@@ -11,6 +11,7 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
+import datasets
 from tests import published
 from tests.benchmark import test_comparison
 from tests.benchmark.test_sweep import words_for
@@ -94,6 +95,23 @@ def test_the_best_of_a_sweep_can_be_promoted_by_it(run_command, store, here):
     best = done.stdout.split("best: learning_rate=")[1].split(":")[0]
     assert store.get_run(version.run_id).data.params["learning_rate"] == best
     assert store.get_run(version.run_id).data.tags["sweep"] == "lr"
+
+
+def test_ids_come_from_the_data_that_a_recbole_configuration_describes(
+    run_verb, promote, store, here
+):
+    Path("few.yaml").write_text('item_inter_num_interval: "[150,inf)"\n')
+    words = ["--recbole-config", "few.yaml", "--model", "Popularity"]
+    done = run_verb("train", "--dataset", "demo", *words)
+    assert done.returncode == 0, done.stderr
+    done = promote("demo")
+    assert done.returncode == 0, done.stderr
+    version = store.get_model_version_by_alias("demo", "champion")
+    folder = Path(mlflow.artifacts.download_artifacts(version.source))
+    ids = json.loads((folder / "artifacts/items.json").read_text())
+    _, sequences = datasets.load("demo", recbole_config="few.yaml")
+    assert ids == sequences.item_ids.tolist()
+    assert 0 < len(ids) < 200
 
 
 @pytest.fixture

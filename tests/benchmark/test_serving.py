@@ -215,6 +215,29 @@ def test_a_hundred_clients_at_once_get_each_their_own_answer(ask, post, tested):
     assert [items[0] for items, _ in answers] == expected * 3
 
 
+def test_it_answers_alike_in_an_environment_built_from_what_it_recorded(served, ask, here):
+    """By MLflow, with uv, and without anything of this repository or of its environment."""
+    (here / "in.json").write_text(json.dumps(ONE | {"params": {"k": 3}}))
+    words = [sys.executable, "-m", "mlflow", "models", "predict", "-m", URI]
+    words += ["-i", "in.json", "-o", "out.json", "--env-manager", "uv"]
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = kept | {
+        "PATH": path,
+        "MLFLOW_TRACKING_URI": served.tracking_uri,
+        "MLFLOW_ENV_ROOT": str(here / "environments"),
+        # As pip finds them on this machine, if anything is said of it.
+        "UV_FIND_LINKS": ",".join(os.environ.get("PIP_FIND_LINKS", "").split()),
+    }
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((here / "environments").glob("*/bin/python"))) == 1
+    ((items, scores),) = ask([HISTORY], k=3)
+    (row,) = json.loads(Path("out.json").read_text())["predictions"]
+    assert row["items"] == items
+    np.testing.assert_allclose(row["scores"], scores, atol=1e-5)
+
+
 @pytest.fixture
 def recommend(served, here):
     """The verb, in an empty folder, with the tracking server of ``served``."""

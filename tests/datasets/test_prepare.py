@@ -95,6 +95,22 @@ def test_the_configuration_on_a_card_describes_the_same_data_set(here, name):
     assert page.count("Synthetic") == (name == "demo")
 
 
+@pytest.mark.parametrize(
+    ("sparsity", "text"),
+    [
+        (0.9990630, "99.91%"),
+        (0.9557, "95.57%"),
+        (0.9999, "99.99%"),
+        (0.99995, "99.995%"),
+        (1 - 4.2e-6, "99.9996%"),
+        (0.0, "0.00%"),
+        (1.0, "100.00%"),
+    ],
+)
+def test_a_large_data_set_is_not_called_empty(sparsity, text):
+    assert card.percent(sparsity) == text
+
+
 def test_a_mistake_is_one_line_and_no_traceback(here, run_command):
     done = run_command("python", "-m", "datasets.prepare", "ml-2m")
     assert (done.returncode, done.stdout) == (1, "")
