@@ -64,8 +64,9 @@ def render(spec: Spec, sequences: Sequences) -> str:
 
 def percent(sparsity: float) -> str:
     """With two decimals, or as many more as keep what is not empty from being called 100%."""
-    density = 1 - sparsity
-    decimals = max(2, math.ceil(-math.log10(density)) - 2) if density > 0 else 2
+    decimals = 2
+    while sparsity < 1 and f"{sparsity:.{decimals}%}".startswith("100"):
+        decimals += 1
     return f"{sparsity:.{decimals}%}"
 
 

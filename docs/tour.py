@@ -1,20 +1,117 @@
-"""Takes the pictures of docs/tour.md again, of MLflow's own pages in headless Chromium.
+"""Takes the pictures of docs/tour.md again: of MLflow's own pages, in headless Chromium.
 
-    mlflow ui &                                    # or a team's server
-    python docs/tour.py --experiment demo          # pictures go to docs/tour/
+    mlflow server &
+    python docs/tour.py --experiment demo          # --server: another one, a team's
 
 It needs requirements-dev.txt and Chromium (Debian: apt-get install chromium). The experiment has to
-have a sweep, a champion and a report in HTML; which commands make them is in docs/tour.md.
+have trials, a report in HTML and a champion: docs/tour.md says which commands make them.
 """
 
+import json
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import click
 from mlflow import MlflowClient
-from playwright.sync_api import Page, sync_playwright
+from mlflow.exceptions import MlflowException
+from playwright.sync_api import Error, Page, sync_playwright
 
+PARAMETER = "learning_rate"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 SIZE = {"width": 1280, "height": 800}
+SETTLED = 1500  # milliseconds: plots move into their place
+
+
+@click.command()
+@click.option("--experiment", required=True, help="With trials, an HTML report and a champion.")
+@click.option("--server", default="http://127.0.0.1:5000", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path(__file__).with_suffix(""))
+def tour(experiment: str, server: str, output: Path) -> None:
+    """Write compared.png, curves.png, report.png and model.png."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        raise click.ClickException("no Chromium on this machine: apt-get install chromium")
+    try:
+        addresses = _addresses(MlflowClient(server), experiment)
+    except MlflowException as error:
+        raise click.ClickException(f"{server}: {error.message}") from None
+    output.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        page = browser.new_page(viewport=SIZE)
+        try:
+            page.goto(server)
+            page.get_by_text("Model training").click()  # not the menu for language models
+            page.get_by_role("button", name="Close", exact=True).click()  # the assistant
+            for name, ready in PICTURES.items():
+                page.goto(f"{server}/#{addresses[name]}")
+                ready(page)
+                page.wait_for_timeout(SETTLED)
+                page.screenshot(path=output / f"{name}.png")
+                click.echo(output / f"{name}.png")
+        except Error as error:
+            reason = error.message.splitlines()[0]
+            raise click.ClickException(f"{page.url}: not as expected: {reason}") from None
+
+
+def _addresses(client: MlflowClient, name: str) -> dict[str, str]:
+    """Of each picture's page. Raises MlflowException, ClickException if something is not there."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        raise click.ClickException(f"there is no experiment {name!r}")
+    where = experiment.experiment_id
+    trials = client.search_runs([where], f"params.{PARAMETER} LIKE '%'", order_by=["start_time"])
+    reports = client.search_runs([where], "tags.report LIKE '%'")
+    files = [file.path for run in reports for file in client.list_artifacts(run.info.run_id)]
+    pages = [file for file in files if file.endswith(".html")]
+    if not trials or not pages:
+        missing = "report in HTML" if trials else f"trial with a {PARAMETER}"
+        raise click.ClickException(f"experiment {name!r} has no {missing}")
+    champion = client.get_model_version_by_alias(name, "champion")
+    runs = {"runs": [run.info.run_id for run in trials], "experiments": [where]}
+    curve = {"metric": "valid/ndcg_at_10", "plot_metric_keys": ["valid/ndcg_at_10"]}
+    return {
+        "compared": f"/compare-runs?{_query(runs)}",
+        "curves": f"/metric?{_query(runs | curve)}",
+        "report": f"/experiments/{where}/runs/{reports[0].info.run_id}/artifacts/{pages[0]}",
+        "model": f"/models/{name}/versions/{champion.version}",
+    }
+
+
+def _query(values: dict) -> str:
+    return urlencode({key: json.dumps(value) for key, value in values.items()})
+
+
+def _compared(page: Page) -> None:
+    page.get_by_text("Scatter Plot").click()
+    for axis, wanted in {"x": PARAMETER, "y": "best_valid/ndcg_at_10"}.items():
+        page.locator(f"#{axis}-axis-selector").click()
+        page.get_by_role("option", name=wanted, exact=True).click()
+
+
+def _curves(page: Page) -> None:
+    page.get_by_text("Step", exact=True).first.click()  # of an epoch, instead of the time
+    page.locator(".js-line").first.wait_for()
+
+
+def _report(page: Page) -> None:
+    page.frame_locator("iframe").locator("#plot-0 .main-svg").first.wait_for()
+
+
+def _model(page: Page) -> None:
+    page.get_by_text("champion").wait_for()
+
+
+PICTURES: dict[str, Callable[[Page], None]] = {
+    "compared": _compared,
+    "curves": _curves,
+    "report": _report,
+    "model": _model,
+}
+"""Of each, what to click and to wait for before it is taken."""
+
+
+if __name__ == "__main__":
+    tour()

@@ -100,7 +100,8 @@ def test_the_best_of_a_sweep_can_be_promoted_by_it(run_command, store, here):
 def test_ids_come_from_the_data_that_a_recbole_configuration_describes(
     run_verb, promote, store, here
 ):
-    Path("few.yaml").write_text('item_inter_num_interval: "[150,inf)"\n')
+    core = {f"{who}_inter_num_interval": "[15,inf)" for who in ("user", "item")}
+    Path("few.yaml").write_text(yaml.safe_dump(core))
     words = ["--recbole-config", "few.yaml", "--model", "Popularity"]
     done = run_verb("train", "--dataset", "demo", *words)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,51 @@
+"""docs/tour.py on a real server and in a real browser: each page has to show what it is for."""
+
+import shutil
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tests.benchmark.test_sweep import words_for
+from tests.conftest import ROOT
+
+NAMES = ["compared", "curves", "report", "model"]
+
+
+@pytest.fixture(autouse=True)
+def chromium():
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+
+
+@pytest.fixture
+def take(run_command, here, server):
+    """The script, with the pictures going to ./pictures; its words are options."""
+    words = ["python", str(ROOT / "docs/tour.py"), "--server", server, "--output", "pictures"]
+    return lambda *options: run_command(*words, *options)
+
+
+def test_each_picture_shows_a_page_of_its_own(take, run_command, here, server):
+    sweep = words_for("learning_rate choice [0.001, 0.01]", "--epochs", "2", "--promote")
+    report = ["-m", "benchmark.report", "--experiment", "demo", "--format", "html"]
+    for words in (sweep, report):
+        done = run_command("python", *words, MLFLOW_TRACKING_URI=server)
+        assert done.returncode == 0, done.stderr
+    done = take("--experiment", "demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [f"pictures/{name}.png" for name in NAMES]
+    taken = [matplotlib.image.imread(f"pictures/{name}.png")[..., :3] for name in NAMES]
+    for picture in taken:
+        assert picture.shape == (800, 1280, 3)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+    for number, picture in enumerate(taken):
+        for other in taken[:number]:
+            assert (picture != other).any(axis=2).mean() > 0.01
+
+
+def test_what_is_missing_is_one_line(take, server):
+    done = take("--experiment", "demo")
+    assert (done.returncode, done.stderr) == (1, "Error: there is no experiment 'demo'\n")
+    done = take("--experiment", "Default")
+    message = "Error: experiment 'Default' has no trial with a learning_rate\n"
+    assert (done.returncode, done.stderr) == (1, message)
