@@ -22,31 +22,33 @@ def cross_entropy(
     negatives: int = 0,
     by_rows: bool = False,
 ) -> Tensor:
-    """Mean cross-entropy, in nats, of ``queries @ weight.T + bias``.
+    """Mean cross-entropy, in nats, of ``queries @ weight.T + bias.T``.
 
-    queries [n, hidden], weight [n_items or more, hidden] and bias [n_items], float (of weight the
-    first n_items rows are items); targets [n] int64, negative where there is nothing to predict.
-    Each row's ``seen`` items, [n, m] int64, negative
-    where there is none and no item twice, have logits higher by ``gain``, a scalar, if given.
+    queries [n, hidden], weight [n_items or more, hidden] and bias [n_items, 1], float (of weight
+    the first n_items rows are items); targets [n] int64, negative where there is nothing to
+    predict. Each row's ``seen`` items, [n, m] int64, negative where there is none and no item
+    twice, have logits higher by ``gain``, a scalar, if given.
 
     A target is compared with the whole catalogue, or with so many ``negatives`` if it has more.
-    The logits, [n, n_items or negatives], are never built as a whole. With ``by_rows`` the gradient
-    of weight is sparse and holds the rows that were used (without negatives that is all).
+    The logits, [n, n_items or negatives], are never built as a whole. With ``by_rows`` the
+    gradients of weight and bias are sparse and hold the rows that were used (without negatives that
+    is all).
     """
     if gain is None:
         seen, gain = targets.new_empty(len(targets), 0), bias.new_zeros(())
     if not queries.is_cuda:  # where to know how many are wanted would make the host wait
         wanted = targets >= 0
         queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
-    own = F.embedding(targets.clamp(min=0), weight, sparse=by_rows)  # [n, hidden]
+    columns, known = targets, targets.clamp(min=0)
+    own = F.embedding(known, weight, sparse=by_rows)  # [n, hidden]
     again = (seen == targets[:, None]).any(1)
-    own_bias = bias[targets.clamp(min=0)] + gain * again
-    columns = targets
+    own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0] + gain * again
     if 0 < negatives < len(bias):
         drawn, sizes, columns, seen = _sample(len(bias), targets, seen, negatives)
-        weight, bias = F.embedding(drawn, weight, sparse=by_rows), bias[drawn] + sizes.log()
+        weight = F.embedding(drawn, weight, sparse=by_rows)
+        bias = F.embedding(drawn, bias, sparse=by_rows)[:, 0] + sizes.log()
     else:
-        weight = weight[: len(bias)]
+        weight, bias = weight[: len(bias)], bias[:, 0]
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     columns = columns.clamp(min=0)[:, None]

@@ -69,11 +69,12 @@ class gSASRec(SASRec):
         """
         batch = len(targets)
         wanted = targets >= 0
-        bias = self.item_bias
         drawn = torch.randint(self.n_items, (batch, self.negatives), device=targets.device)
-        wrong = torch.baddbmm(bias[drawn][:, None], vectors, self.item_embedding(drawn).mT)
+        biases = self.item_bias(drawn).mT  # [batch, 1, negatives]
+        wrong = torch.baddbmm(biases, vectors, self.item_embedding(drawn).mT)
         hit = drawn[:, None] == targets[..., None]  # [batch, k, negatives]: no negative here
         positive = targets.clamp(min=0)
-        right = (vectors * self.item_embedding(positive)).sum(-1) + bias[positive]  # [batch, k]
+        right = (vectors * self.item_embedding(positive)).sum(-1)  # [batch, k]
+        right = right + self.item_bias(positive)[..., 0]
         loss = F.softplus(wrong).masked_fill(hit, 0.0).sum(-1) - self.power * F.logsigmoid(right)
         return (loss * wanted).sum() / wanted.sum().clamp(min=1)

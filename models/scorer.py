@@ -40,7 +40,8 @@ class Scorer(nn.Module):
         self.n_items, self.negatives = n_items, negatives
         by_rows = n_items > BY_ROWS_ABOVE and 0 < negatives < n_items
         self.item_embedding = nn.Embedding(n_items + rows, hidden_size, sparse=by_rows)
-        self.item_bias = nn.Parameter(torch.zeros(n_items))
+        biases = torch.zeros(n_items, 1)
+        self.item_bias = nn.Embedding.from_pretrained(biases, freeze=False, sparse=by_rows)
         self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
 
     def initialise(self, linear: str) -> None:
@@ -51,7 +52,7 @@ class Scorer(nn.Module):
         2010 does not.
         """
         for module in self.modules():
-            if isinstance(module, nn.Embedding):
+            if isinstance(module, nn.Embedding) and module is not self.item_bias:
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear):
                 if linear == "normal":
@@ -65,7 +66,7 @@ class Scorer(nn.Module):
         return cross_entropy(
             vectors.flatten(0, 1),
             self.item_embedding.weight,
-            self.item_bias,
+            self.item_bias.weight,
             targets.flatten(),
             seen.flatten(0, 1),
             self.repeat_bias,
@@ -88,7 +89,8 @@ class Scorer(nn.Module):
         """[batch, last - first] float: scores of the items first .. last - 1."""
         vectors, seen = queries
         items = slice(first, last)
-        scores = F.linear(vectors, self.item_embedding.weight[items], self.item_bias[items])
+        biases = self.item_bias.weight[items, 0]
+        scores = F.linear(vectors, self.item_embedding.weight[items], biases)
         if self.repeat_bias is not None:
             inside = (seen >= first) & (seen < last)
             places = (seen - first).clamp(0, last - first - 1)

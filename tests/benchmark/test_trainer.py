@@ -102,17 +102,17 @@ def test_the_weights_that_are_evaluated_are_a_running_mean_of_the_models(trainer
     step = done.optimizers.step
     done.optimizers.step = lambda number: (
         step(number),
-        seen.append(done.model.item_bias.detach().clone()),
+        seen.append(done.model.item_bias.weight.detach().clone()),
     )
-    mean = done.averaged.item_bias.detach().clone()
+    mean = done.averaged.item_bias.weight.detach().clone()
     list(done.epochs())
     for count, weights in enumerate(seen, start=1):
         keep = min(decay, (1 + count) / (10 + count))
         mean = keep * mean + (1 - keep) * weights
-    torch.testing.assert_close(done.averaged.item_bias.detach(), mean)
+    torch.testing.assert_close(done.averaged.item_bias.weight.detach(), mean)
     plain = trainer(epochs=1, ema_decay=0.0)
     list(plain.epochs())
-    assert torch.equal(plain.averaged.item_bias, plain.model.item_bias)
+    assert torch.equal(plain.averaged.item_bias.weight, plain.model.item_bias.weight)
 
 
 def test_the_best_weights_are_the_ones_that_are_tested(trainer):

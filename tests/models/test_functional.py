@@ -23,7 +23,7 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
     generator = torch.Generator().manual_seed(seed)
     queries, weight, bias, gain = (
         (scale * torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_()
-        for shape in ((n, 8), (n_items, 8), (n_items,), ())
+        for shape in ((n, 8), (n_items, 8), (n_items, 1), ())
     )
     seen = torch.rand(n, n_items, generator=generator).topk(n_seen).indices  # no item twice
     seen[torch.rand(n, n_seen, generator=generator) < 0.3] = -1
@@ -31,7 +31,7 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
     targets[0] = 0  # at least one is wanted
     raised = torch.zeros(n, n_items + 1, dtype=torch.float64)
     raised[torch.arange(n)[:, None], seen] = 1  # the last column takes what is none
-    logits = queries @ weight.t() + bias + gain * raised[:, :-1]
+    logits = queries @ weight.t() + bias[:, 0] + gain * raised[:, :-1]
     expected = F.cross_entropy(logits, targets, ignore_index=-1)
     slopes = torch.autograd.grad(expected, (queries, weight, bias, gain))
 
@@ -53,14 +53,14 @@ PART = torch.repeat_interleave(torch.arange(NEGATIVES), PARTS)
 def sampled():
     """(inputs that have gradients, targets, seen, [n, N_ITEMS] logits written out)"""
     torch.manual_seed(0)
-    queries, weight, bias, gain = (torch.randn(s) for s in ((5, 4), (N_ITEMS, 4), (N_ITEMS,), ()))
+    queries, weight, bias, gain = (torch.randn(s) for s in ((5, 4), (N_ITEMS, 4), (N_ITEMS, 1), ()))
     inputs = [x.requires_grad_() for x in (queries, weight, bias, gain)]
     targets = torch.tensor([0, 44, 17, 18, 30])
     seen = torch.rand(5, N_ITEMS).topk(9).indices
     seen[0, 0], seen[1, :5] = 0, -1  # one has its target among them, one has fewer
     raised = torch.zeros(5, N_ITEMS + 1)
     raised[torch.arange(5)[:, None], seen] = 1
-    return inputs, targets, seen, queries @ weight.t() + bias + gain * raised[:, :-1]
+    return inputs, targets, seen, queries @ weight.t() + bias[:, 0] + gain * raised[:, :-1]
 
 
 def test_a_few_negatives_are_a_softmax_over_one_item_of_each_part(sampled):

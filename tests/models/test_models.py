@@ -119,7 +119,7 @@ def test_gbce_is_the_papers():
     drawn = torch.randint(N_ITEMS, (2, 4))
     alpha, t = 4 / (N_ITEMS - 1), 0.75
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
-    items, bias, total = model.item_embedding.weight, model.item_bias, 0.0
+    items, bias, total = model.item_embedding.weight, model.item_bias.weight[:, 0], 0.0
     for row, place in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]:
         vector, target = vectors[row, place], targets[row, place]
         total -= beta * torch.sigmoid(vector @ items[target] + bias[target]).log()
