@@ -92,16 +92,19 @@ def _read(
     kept, bar = [], f"reading {path.name}"
     for batch in readers.read(path, origin.layout(), origin.member, bar):
         counts["rows read"] += len(batch)
+        inside, left = None, len(batch)
         for column in ("rating", "timestamp"):
             interval = getattr(wanted, column)
             if interval is None:
                 continue
             if column not in batch.schema.names:
                 raise DataError(f"{path}: to filter by {column}, the file needs that column")
-            inside = _within(batch[column], *interval)
-            counts[f"with {column} outside {list(interval)}"] += len(batch) - inside.true_count
-            batch = batch.filter(inside)
-        kept.append(batch.select([name for name in batch.schema.names if name != "rating"]))
+            fits = _within(batch[column], *interval)
+            inside = fits if inside is None else pc.and_(inside, fits)
+            counts[f"with {column} outside {list(interval)}"] += left - inside.true_count
+            left = inside.true_count
+        rows = batch.select([name for name in batch.schema.names if name != "rating"])
+        kept.append(rows if inside is None else rows.filter(inside))
     if not counts["rows read"]:
         raise DataError(f"{path}: the file holds no interactions")
     return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
