@@ -43,11 +43,19 @@ def export(
 ) -> None:
     """Write the model into a new folder; ``model`` says whose it is.
 
-    Raises CheckpointError if the weights are damaged, MlflowException if MLflow refuses.
+    Raises CheckpointError if the weights are damaged, or those of another version of this suite
+    (their code would be this one's); MlflowException if MLflow refuses.
     """
-    checkpoint.load(weights)
     given = settings.as_dict()
     own = {name: given[name] for name in sorted(models.own_settings(settings.model))}
+    tensors, _ = checkpoint.load(weights)
+    try:
+        models.build(settings.model, len(item_ids), own).load_state_dict(tensors)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise checkpoint.CheckpointError(
+            f"its weights do not fit {settings.model} in this version of the suite: {reason}"
+        ) from None
     with tempfile.TemporaryDirectory() as temporary, _quiet():
         code = Path(temporary, "models")
         shutil.copytree(

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
+from benchmark.checkpoint import CheckpointError
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.delivery import reason
@@ -81,7 +82,7 @@ def register(
             model_id=made.model_id,
         ).version
         client.set_registered_model_alias(name, CHAMPION, version)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, CheckpointError, OSError) as error:
         raise TrackingError(
             f"run {trial.run_id} cannot be registered as {name!r}: {reason(error)}"
         ) from None

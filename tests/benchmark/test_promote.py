@@ -12,6 +12,8 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 import datasets
+from benchmark import checkpoint
+from benchmark.tracking import schema
 from tests import published
 from tests.benchmark import test_comparison
 from tests.benchmark.test_sweep import words_for
@@ -113,6 +115,22 @@ def test_ids_come_from_the_data_that_a_recbole_configuration_describes(
     _, sequences = datasets.load("demo", recbole_config="few.yaml")
     assert ids == sequences.item_ids.tolist()
     assert 0 < len(ids) < 200
+
+
+def test_weights_of_another_version_are_refused_and_leave_no_champion(
+    run_verb, promote, store, here
+):
+    assert run_verb("train", "--dataset", "demo", *TINY, "--epochs", "1").returncode == 0
+    (run,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
+    path = Path(store.download_artifacts(run.info.run_id, schema.BEST, here))
+    tensors, values = checkpoint.load(path)
+    tensors["former"] = tensors.pop("item_bias.weight")
+    checkpoint.save(path, tensors, values)
+    store.log_artifact(run.info.run_id, path, str(Path(schema.BEST).parent))
+    message = "its weights do not fit BERT4Rec in this version of the suite: Error(s) in loading"
+    refused(promote("demo"), f"run {run.info.run_id} cannot be registered as 'demo': {message}")
+    with pytest.raises(MlflowException):
+        store.get_model_version_by_alias("demo", "champion")
 
 
 @pytest.fixture
