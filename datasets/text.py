@@ -1,19 +1,21 @@
 """Interactions in text files: one a line, fields between separators."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from datasets.errors import DataError, quoted
 from datasets.formats import NUMBERS, Format
 from datasets.malformed import malformed
 from datasets.streams import opened
 
-BLOCK_BYTES = 1 << 20  # parsed at once; more than the longest line that streams.py lets through
+BLOCK_BYTES = 1 << 23  # parsed at once
+PIECE_BYTES = 1 << 20  # by one thread; more than the longest line that streams.py lets through
 
 
 def batches(
@@ -23,40 +25,59 @@ def batches(
     none, and text that is not UTF-8."""
     names, used = _columns(path, layout, member)
     types = {name: pa.float64() if name in NUMBERS else pa.string() for name in used}
+    reading = ReadOptions(column_names=names, block_size=PIECE_BYTES)
+    parsing = ParseOptions(
+        delimiter=layout.separator,
+        quote_char='"' if layout.quotes else False,
+        ignore_empty_lines=False,
+    )
+    converting = ConvertOptions(
+        include_columns=used,
+        column_types=types,
+        null_values=[],  # NA is an id, and no number
+        strings_can_be_null=False,
+    )
     try:
         with opened(path, member, bar) as stream:
-            yield from _in_seconds(
-                open_csv(
-                    stream,
-                    ReadOptions(
-                        column_names=names,
-                        skip_rows=1 if layout.header else 0,
-                        block_size=BLOCK_BYTES,
-                    ),
-                    ParseOptions(
-                        delimiter=layout.separator,
-                        quote_char='"' if layout.quotes else False,
-                        ignore_empty_lines=False,
-                    ),
-                    ConvertOptions(
-                        include_columns=used,
-                        column_types=types,
-                        null_values=[],  # NA is an id, and no number
-                        strings_can_be_null=False,
-                    ),
-                ),
-                layout,
-            )
+            if layout.header:
+                stream.readline()
+            for lines in _blocks(stream):
+                rows = read_csv(pa.BufferReader(lines), reading, parsing, converting)
+                yield from _in_seconds(rows.to_batches(), layout)
     except pa.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):  # nothing but a header
-            raise malformed(path, member, layout, names, used, str(error)) from None
+        raise malformed(path, member, layout, names, used, str(error)) from None
+
+
+def _blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
+    """Whole lines, some megabytes at a time, in memory of Arrow's.
+
+    Arrow could read the stream itself. It does so ahead, in a thread, and a process that ends
+    meanwhile, as after a line that does not fit, is aborted.
+    """
+    rest = b""
+    while block := stream.read(BLOCK_BYTES):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield _buffer(rest, memoryview(block)[:end])
+            rest = block[end:]
+        else:
+            rest += block
+    if rest:
+        yield _buffer(rest)
+
+
+def _buffer(*parts: bytes | memoryview) -> pa.Buffer:
+    whole = pa.BufferOutputStream()
+    for part in parts:
+        whole.write(part)
+    return whole.getvalue()
 
 
 def refused(path: Path, layout: Format, member: str | None, row: int, why: str) -> DataError:
     return malformed(path, member, layout, *_columns(path, layout, member), why)
 
 
-def _in_seconds(rows: Iterator[pa.RecordBatch], layout: Format) -> Iterator[pa.RecordBatch]:
+def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Format) -> Iterator[pa.RecordBatch]:
     for batch in rows:
         place = batch.schema.get_field_index("timestamp")
         if layout.ticks_per_second > 1 and place >= 0:

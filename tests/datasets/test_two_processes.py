@@ -118,3 +118,21 @@ def test_without_locks_both_download_and_nothing_is_mixed_up(slow, here):
     assert ended(both[0])[-1] == ended(both[1])[-1]
     assert (here / "data/mine.csv").read_text() == ROWS
     assert not list((here / "data").glob("*.part"))
+
+
+def test_a_process_that_ends_while_it_reads_ends_as_it_wants(here, run_command):
+    """No thread may read on: it would abort the process instead of letting it say what is wrong."""
+    Path("m.csv").write_text("i1,u1,5,1\n" * 1_000_000)
+    done = run_command(
+        *("python", "-c"),
+        "import time\nfrom pathlib import Path\n"
+        "from datasets import formats, readers, streams, text\n"
+        "text.BLOCK_BYTES = 1 << 20\n"
+        "read, seen = streams._Text.readinto, []\n"
+        "def slow_later(*what):\n"
+        "    seen.append(1)\n    time.sleep(0.3 if len(seen) > 20 else 0)\n    return read(*what)\n"
+        "streams._Text.readinto = slow_later\n"
+        "next(readers.read(Path('m.csv'), formats.FORMATS['amazon-2018']))\n"
+        "raise SystemExit('enough')",
+    )
+    assert (done.returncode, done.stderr) == (1, "enough\n")
