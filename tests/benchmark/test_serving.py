@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -215,6 +216,14 @@ def test_a_hundred_clients_at_once_get_each_their_own_answer(ask, post, tested):
     assert [items[0] for items, _ in answers] == expected * 3
 
 
+def places_of_packages() -> list[str]:
+    """Folders where pip looks on this machine, if any; uv does not know of them."""
+    words = [sys.executable, "-m", "pip", "config", "list"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    lines = re.findall("find-links='(.*)'", said)
+    return sorted({place for line in lines for place in line.split()})
+
+
 def test_it_answers_alike_in_an_environment_built_from_what_it_recorded(served, ask, here):
     """By MLflow, with uv, and without anything of this repository or of its environment."""
     (here / "in.json").write_text(json.dumps(ONE | {"params": {"k": 3}}))
@@ -225,8 +234,7 @@ def test_it_answers_alike_in_an_environment_built_from_what_it_recorded(served, 
     environment = kept | {
         "PATH": path,
         "MLFLOW_TRACKING_URI": served.tracking_uri,
-        # As pip finds them on this machine, if anything is said of it.
-        "UV_FIND_LINKS": ",".join(os.environ.get("PIP_FIND_LINKS", "").split()),
+        "UV_FIND_LINKS": ",".join(places_of_packages()),
     }
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
