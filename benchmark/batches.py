@@ -68,13 +68,7 @@ class TrainingBatches:
         batches = by_length(ends - starts, shuffle, self.batch_size)
         for i in torch.randperm(len(batches), generator=generator).tolist():
             first, last = starts[batches[i]], ends[batches[i]]
-            yield gather(
-                self.items,
-                torch.from_numpy(first).to(self.items.device),
-                torch.from_numpy(last).to(self.items.device),
-                int((last - first).max()),
-                self.pad,
-            )
+            yield gather(self.items, first, last, int((last - first).max()), self.pad)
 
     def _sample(self, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         draw = torch.rand(self.n_windows, generator=generator, dtype=torch.float64).numpy()

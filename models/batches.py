@@ -13,8 +13,9 @@ def within(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def gather(items: Tensor, starts: Tensor, ends: Tensor, length: int, pad: int) -> Tensor:
+def gather(items: Tensor, starts: np.ndarray, ends: np.ndarray, length: int, pad: int) -> Tensor:
     """The last ``length`` items of ``items[start:end]``, padded on the left: [batch, length]."""
+    starts, ends = (torch.from_numpy(edges).to(items.device) for edges in (starts, ends))
     index = ends[:, None] + torch.arange(-length, 0, device=items.device)  # [batch, length]
     return torch.where(index >= starts[:, None], items[index.clamp(min=0)], pad)
 
@@ -43,9 +44,8 @@ def histories(
     """
     lengths = np.minimum(ends - starts, max_length)
     for rows in by_length(lengths, np.arange(len(lengths)), batch_size):
-        first = torch.from_numpy(starts[rows]).to(items.device)
-        last = torch.from_numpy(ends[rows]).to(items.device)
-        yield rows, gather(items, first, last, max(1, int(lengths[rows].max())), pad)
+        length = max(1, int(lengths[rows].max()))
+        yield rows, gather(items, starts[rows], ends[rows], length, pad)
 
 
 def pairs(items: Tensor, starts: np.ndarray, ends: np.ndarray) -> Tensor:

@@ -39,21 +39,20 @@ def cross_entropy(
     if not queries.is_cuda:  # where to know how many are wanted would make the host wait
         wanted = targets >= 0
         queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
-    columns, known = targets, targets.clamp(min=0)
+    known = columns = targets.clamp(min=0)
     own = F.embedding(known, weight, sparse=by_rows)  # [n, hidden]
     again = (seen == targets[:, None]).any(1)
     own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0] + gain * again
     if 0 < negatives < len(bias):
-        drawn, sizes, columns, seen = _sample(len(bias), targets, seen, negatives)
+        drawn, sizes, columns, seen = _sample(len(bias), known, seen, negatives)
         weight = F.embedding(drawn, weight, sparse=by_rows)
         bias = F.embedding(drawn, bias, sparse=by_rows)[:, 0] + sizes.log()
     else:
         weight, bias = weight[: len(bias)], bias[:, 0]
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-    columns = columns.clamp(min=0)[:, None]
     return _CrossEntropy.apply(
-        queries, weight, bias, own, own_bias, gain, targets >= 0, columns, seen, dtype
+        queries, weight, bias, own, own_bias, gain, targets >= 0, columns[:, None], seen, dtype
     )
 
 

@@ -159,10 +159,29 @@ def until(process: subprocess.Popen, beginning: str) -> str:
     pytest.fail(process.stderr.read())
 
 
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    return path
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_for(address: str, log: Path, tries: int) -> None:
+    """Until a server answers there; ``log`` is what it has to say if it does not."""
+    for _ in range(tries):
+        try:
+            if requests.get(address, timeout=1).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.1)
+    pytest.fail(log.read_text())
 
 
 @contextmanager
@@ -178,14 +197,7 @@ def serve(folder: Path, database: str, port: int = 0) -> Iterator[str]:
         lean = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         process = subprocess.Popen(words, stdout=log, stderr=log, env=lean)
     try:
-        for _ in range(600):
-            try:
-                if requests.get(f"{uri}/health", timeout=1).ok:
-                    break
-            except requests.RequestException:
-                time.sleep(0.1)
-        else:
-            pytest.fail((folder / "server.log").read_text())
+        wait_for(f"{uri}/health", folder / "server.log", tries=600)
         yield uri
     finally:
         process.terminate()

@@ -1,7 +1,5 @@
 """docs/tour.py on a real server and in a real browser: each page has to show what it is for."""
 
-import shutil
-
 import matplotlib.image
 import numpy as np
 import pytest
@@ -12,14 +10,8 @@ from tests.conftest import ROOT
 NAMES = ["compared", "curves", "report", "model"]
 
 
-@pytest.fixture(autouse=True)
-def chromium():
-    if not (shutil.which("chromium") or shutil.which("google-chrome")):
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-
-
 @pytest.fixture
-def take(run_command, here, server):
+def take(chromium_path, run_command, here, server):
     """The script, with the pictures going to ./pictures; its words are options."""
     words = ["python", str(ROOT / "docs/tour.py"), "--server", server, "--output", "pictures"]
     return lambda *options: run_command(*words, *options)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +21,17 @@ from mlflow import MlflowClient
 import datasets
 from datasets.sequences import leave_one_out
 from tests.benchmark.test_promote import GOOD
-from tests.conftest import ROOT, command, free_port, serve
+from tests.conftest import ROOT, command, free_port, serve, wait_for
 
 URI = "models:/demo@champion"
 HISTORY = ["i5", "i17", "i3"]
+
+
+def without_this_repository(tracking_uri) -> dict[str, str]:
+    """The environment of a process that MLflow starts with the model alone."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return kept | {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
 
 
 @contextmanager
@@ -34,28 +40,18 @@ def scoring_server(folder, tracking_uri):
     where = f"http://127.0.0.1:{free_port()}"
     words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI]
     words += ["--env-manager", "local", "--port", where.rsplit(":", 1)[1]]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
     (folder / "empty").mkdir()  # not this repository, where there are other models
     with open(folder / "scoring.log", "w") as log:
         process = subprocess.Popen(
             words,
-            env=environment,
+            env=without_this_repository(tracking_uri),
             cwd=folder / "empty",
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        for _ in range(900):
-            try:
-                if requests.get(f"{where}/ping", timeout=1).ok:
-                    break
-            except requests.RequestException:
-                time.sleep(0.1)
-        else:
-            pytest.fail((folder / "scoring.log").read_text())
+        wait_for(f"{where}/ping", folder / "scoring.log", tries=900)
         yield where
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -229,13 +225,8 @@ def test_it_answers_alike_in_an_environment_built_from_what_it_recorded(served, 
     (here / "in.json").write_text(json.dumps(ONE | {"params": {"k": 3}}))
     words = [sys.executable, "-m", "mlflow", "models", "predict", "-m", URI]
     words += ["-i", "in.json", "-o", "out.json", "--env-manager", "uv"]
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = kept | {
-        "PATH": path,
-        "MLFLOW_TRACKING_URI": served.tracking_uri,
-        "UV_FIND_LINKS": ",".join(places_of_packages()),
-    }
+    environment = without_this_repository(served.tracking_uri)
+    environment["UV_FIND_LINKS"] = ",".join(places_of_packages())
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Creating a new environment in " in done.stderr
