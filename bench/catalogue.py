@@ -18,7 +18,7 @@ import yaml
 from mlflow import MlflowClient
 from tabulate import tabulate
 
-from benchmark.evaluation import USERS_PER_CHUNK
+from benchmark.training.evaluation import USERS_PER_CHUNK
 
 ROOT = Path(__file__).parents[1]
 USERS, INTERACTIONS = 4_096, 6_144_000

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import atheris
 
+from benchmark.recbole import page
+
 with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfile"]):
-    from benchmark import contradictions, read_page, space
+    from benchmark.recbole import contradictions
+    from benchmark.sweeps import space
     from datasets import DataError, cache, formats, readers, spec
 
 FOLDER = Path(tempfile.mkdtemp())
@@ -39,7 +42,7 @@ def read_spec(content: bytes) -> None:
 
 
 def read_page_(content: bytes) -> None:
-    contradictions.contradictions(read_page.read(file("f.md", content)))
+    contradictions.contradictions(page.read(file("f.md", content)))
 
 
 TARGETS = {
@@ -57,7 +60,7 @@ def main() -> None:
     def once(content: bytes) -> None:
         try:
             target(content or b"\0\0") if len(content) != 1 else None
-        except (DataError, space.SpaceError, read_page.PageError) as error:
+        except (DataError, space.SpaceError, page.PageError) as error:
             message = getattr(error, "message", str(error))
             assert len(message.splitlines()) == 1, message
             assert len(message) < 2000, message

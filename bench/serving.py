@@ -28,8 +28,8 @@ import torch
 from tabulate import tabulate
 
 import models
-from benchmark import checkpoint
 from benchmark.settings import Settings
+from benchmark.training import checkpoint
 from models.ranking import rank
 
 K = 10
@@ -68,7 +68,7 @@ def make_model(n_items: int) -> tuple[torch.nn.Module, list[str]]:
     """The default BERT4Rec, exported to ./model."""
     from mlflow.models import Model
 
-    from benchmark.tracking.export import export
+    from benchmark.tracking.registry.export import export
 
     settings, ids = Settings(), [f"{n:010}" for n in range(n_items)]
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ from bench.peer_gate import Gate, arguments
 from benchmark.metrics import means
 from benchmark.settings import Settings
 from benchmark.speed import read
-from benchmark.trainer import Trainer
+from benchmark.training.trainer import Trainer
 
 
 def main() -> None:

@@ -6,10 +6,14 @@ from contextlib import contextmanager
 import click
 from tqdm import tqdm
 
-from benchmark import interruption, tracking, workers
+from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.trainer import Epoch, Trainer
+from benchmark.tracking import server
+from benchmark.tracking.writing import status
+from benchmark.tracking.writing import trial as tracked_trial
+from benchmark.training import workers
+from benchmark.training.trainer import Epoch, Trainer
 from datasets import Sequences, Spec
 
 Prune = Callable[[int, float], bool]
@@ -21,10 +25,10 @@ def attempt(
 ) -> None:
     """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
     no Exception leaves here unless the tracking server or the machine is at fault."""
-    client = tracking.reconnect(tracking_uri)
-    if tracking.has_ended(client, run_id):  # but its worker was lost before it could say so
+    client = server.reconnect(tracking_uri)
+    if status.has_ended(client, run_id):  # but its worker was lost before it could say so
         return
-    trial, settings = tracking.resume(client, run_id)
+    trial, settings = tracked_trial.resume(client, run_id)
     try:
         with trial.ends():
             trial.check_data(spec, sequences)
@@ -38,14 +42,14 @@ def attempt(
                 trial.log_pruned(trainer, f"after epoch {trainer.epoch}")
             else:
                 train(trial, trainer, sequences, prune)
-    except (MachineError, tracking.TrackingError):  # which the next trial would meet, too
+    except (MachineError, server.TrackingError):  # which the next trial would meet, too
         raise
     except Exception:  # which trial.ends() has recorded, with its traceback
         pass
 
 
 def train(
-    trial: tracking.Trial, trainer: Trainer, sequences: Sequences, prune: Prune | None = None
+    trial: tracked_trial.Trial, trainer: Trainer, sequences: Sequences, prune: Prune | None = None
 ) -> dict[str, dict[str, float]] | None:
     """To the end, with all that is logged; the metrics of its best epoch, or None if pruned."""
     trial.log_machine(trainer.device)
@@ -68,7 +72,7 @@ def train(
 
 
 @contextmanager
-def _leaving_a_state(trial: tracking.Trial, trainer: Trainer) -> Iterator[None]:
+def _leaving_a_state(trial: tracked_trial.Trial, trainer: Trainer) -> Iterator[None]:
     """A signal is heeded between two steps, and the state there is kept."""
     try:
         with interruption.between_steps():

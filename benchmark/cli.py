@@ -6,7 +6,7 @@ import click
 
 from benchmark.errors import UserError
 from benchmark.interruption import Terminated
-from benchmark.tracking import TakenOver
+from benchmark.tracking.writing.status import TakenOver
 from datasets import DataError
 
 # The user's to mend, and said in one line; anything else is a defect of ours and keeps its trace.

@@ -10,12 +10,16 @@ import shlex
 import click
 
 import datasets
-from benchmark import cli, report, tracking
+from benchmark import cli, report
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.formats import markdown
 from benchmark.reporting.ranking import Ranking, Row
-from benchmark.tracking import Record, TrackingError, schema
+from benchmark.tracking import schema, server
+from benchmark.tracking.reading import trials as stored_trials
+from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.registry import registry
+from benchmark.tracking.server import TrackingError
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -29,7 +33,7 @@ def promote(experiment: str, sweep: str | None, force: bool, data_dir: str | Non
     One that is not significantly better on validation than the present champion, user by user, is
     refused.
     """
-    promote_best(tracking.connect(), experiment, sweep, force, data_dir)
+    promote_best(server.connect(), experiment, sweep, force, data_dir)
 
 
 def promote_best(
@@ -49,7 +53,7 @@ def promote_best(
     title, card = report.dataset(ranking, experiment)
     content = report.content(client, ranking, title, card, report.CUT_OFFS, "t", drawn=False)
     text = markdown.render(content, "report")["report.md"]
-    version = tracking.register(client, experiment, trial, item_ids, text)
+    version = registry.register(client, experiment, trial, item_ids, text)
     synthetic = ", SYNTHETIC data" if trial.tags.get(schema.SYNTHETIC) == "true" else ""
     click.echo(
         f"{experiment}: champion is version {version}, {trial.name} (run {trial.run_id}): "
@@ -61,7 +65,7 @@ def promote_best(
 
 def _check_better(client, experiment: str, trial: Record) -> None:
     """Raises TrackingError unless there is no champion, or the trial is significantly better."""
-    present = tracking.champion(client, experiment)
+    present = registry.champion(client, experiment)
     if present is None:
         return
     its = f"{experiment} version {present.version} (run {present.run_id})"
@@ -75,7 +79,7 @@ def _check_better(client, experiment: str, trial: Record) -> None:
                 f"{ours} instead of {theirs}; --force promotes it all the same"
             )
     rows = [Row([trial]), Row([present.trial])] if present.trial else []
-    tables = tracking.ranks(client, [row.records[0] for row in rows], "valid")
+    tables = stored_trials.ranks(client, [row.records[0] for row in rows], "valid")
     if len(tables) < 2:
         raise TrackingError(
             f"run {trial.run_id} cannot be compared with the champion, {its}: one of them has no "

@@ -11,8 +11,11 @@ from pathlib import Path
 import click
 
 import datasets.spec
-from benchmark import cli, read_page, tracking
-from benchmark.contradictions import contradictions
+from benchmark import cli
+from benchmark.recbole import page as result_page
+from benchmark.recbole.contradictions import contradictions
+from benchmark.tracking import server
+from benchmark.tracking.writing import published as published_page
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -33,15 +36,15 @@ def published(
     if name and len(files) > 1:
         raise click.UsageError("--name is for one FILE")
     pages = {}
-    for page in map(read_page.read, files):
+    for page in map(result_page.read, files):
         key = experiment or _experiment(page.dataset), name or page.path.stem
         if pages.setdefault(key, page).digest != page.digest:
             raise click.UsageError(
                 f"{pages[key].path} and {page.path} are both called {key[1]!r}: read one of them "
                 "alone, with another --name"
             )
-    client = tracking.connect(tracking_uri)
-    found = {key: tracking.find_page(client, *key, page) for key, page in pages.items()}
+    client = server.connect(tracking_uri)
+    found = {key: published_page.find_page(client, *key, page) for key, page in pages.items()}
     for (where, called), page in pages.items():
         if found[where, called]:
             called, run_id = found[where, called]
@@ -50,7 +53,7 @@ def published(
         wrong = contradictions(page)
         for line in wrong:
             click.echo(line, err=True)
-        run_id = tracking.log_page(client, where, called, page, wrong)
+        run_id = published_page.log_page(client, where, called, page, wrong)
         click.echo(
             f"{page.path}: {len(page.trials)} trials of {page.model} on {page.dataset}: "
             f"run {run_id} in experiment {where}"

@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import datasets
-from benchmark import cli, tracking
+from benchmark import cli
 from benchmark.errors import UserError
+from benchmark.tracking import server
+from benchmark.tracking.registry import loading
 
 USERS_PER_BATCH = 16_384
 ANSWER = [pa.field("items", pa.list_(pa.string())), pa.field("scores", pa.list_(pa.float32()))]
@@ -53,8 +55,8 @@ def recommend(
     """Write the best items for each user of a file or a data set, batch after batch."""
     if (histories is None) == (dataset is None):
         raise click.UsageError("give either --histories or --dataset")
-    tracking.connect()
-    recommender = tracking.load_recommender(model)
+    server.connect()
+    recommender = loading.load_recommender(model)
     source = _of_file(histories) if histories else _of_dataset(dataset, data_dir)
     total, fields = next(source)
     with (

@@ -17,16 +17,20 @@ from threading import Thread
 import click
 
 import datasets.spec
-from benchmark import cli, tracking
+from benchmark import cli
 from benchmark.metrics import NAMES
-from benchmark.reporting import page, statistics
+from benchmark.reporting import statistics
 from benchmark.reporting.charts import Chart, charts
 from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.content import Content
-from benchmark.reporting.formats import html, latex, markdown, numbers
+from benchmark.reporting.formats import html, latex, markdown, numbers, page
 from benchmark.reporting.ranking import Ranking, rank
 from benchmark.reporting.sections import sections, trials
-from benchmark.tracking import Record, schema
+from benchmark.tracking import schema, server
+from benchmark.tracking.reading import sweeps as stored_sweeps
+from benchmark.tracking.reading import trials as stored_trials
+from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.writing import report as report_run
 from datasets import DataError
 
 STDOUT = Path("-")
@@ -128,7 +132,7 @@ def report(
     """Rank trials by validation, compare the best on test, and write a report."""
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page is markdown, and no other --format")
-    client = tracking.connect(tracking_uri)
+    client = server.connect(tracking_uri)
     drawn = form in ("markdown", "html") and output != STDOUT
     if layout == "full":
         Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
@@ -140,7 +144,7 @@ def report(
     if (
         form == "markdown"
         and output != STDOUT
-        and (text := tracking.card(client, ranking.own.records[0]))
+        and (text := stored_trials.card(client, ranking.own.records[0]))
     ):
         card = f"{name}-dataset.md"
         beside = {card: text}
@@ -159,7 +163,7 @@ def report(
     click.echo(f"report written to {output}")
     if log:
         for experiment in experiments:
-            run_id = tracking.log_report(client, experiment, files)
+            run_id = report_run.log_report(client, experiment, files)
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
 
 
@@ -175,7 +179,7 @@ def ranked(
     client, experiments: tuple[str, ...], sweep: str | None, with_published: bool, metric: str
 ) -> Ranking:
     """Of all trials of the experiments; each has to have one that can be compared."""
-    by_experiment = {name: tracking.records(client, name) for name in experiments}
+    by_experiment = {name: stored_trials.records(client, name) for name in experiments}
     records = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
     ranking = rank(_chosen(records, sweep, with_published), metric)
     reasons = {record.run_id: why for record, why in ranking.not_ranked if record.complete}
@@ -185,7 +189,7 @@ def ranked(
             others = ", ".join(other for other in experiments if other != name)
             why = reasons[complete[0].run_id]
             raise click.ClickException(f"{name} cannot be compared with {others}: {why}")
-    return replace(ranking, sweep=tracking.sweep_record(client, ranking.own.records, records))
+    return replace(ranking, sweep=stored_sweeps.sweep_record(client, ranking.own.records, records))
 
 
 def content(
@@ -206,7 +210,7 @@ def content(
 
 
 def _comparison(client, ranking: Ranking, leaders: list[Record], test: str) -> Comparison | None:
-    tables = tracking.ranks(client, leaders, "test")
+    tables = stored_trials.ranks(client, leaders, "test")
     try:
         return compare(ranking, tables, ranking.metric, test)
     except ValueError as error:
@@ -215,7 +219,7 @@ def _comparison(client, ranking: Ranking, leaders: list[Record], test: str) -> C
 
 def _charts(client, ranking: Ranking, places: list[int], leaders: list[Record]) -> list[Chart]:
     key = schema.metric_key("valid", ranking.metric)
-    curves = tracking.curves(client, [record.run_id for record in leaders], key)
+    curves = stored_trials.curves(client, [record.run_id for record in leaders], key)
     return charts(ranking, places, curves)
 
 

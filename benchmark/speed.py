@@ -23,9 +23,9 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from benchmark.memory import peak_memory
 from benchmark.settings import Settings
-from benchmark.trainer import Trainer
+from benchmark.training.memory import peak_memory
+from benchmark.training.trainer import Trainer
 from datasets.errors import DataError
 from datasets.sequences import Sequences, leave_one_out
 
@@ -189,9 +189,10 @@ def settings_of(given: dict) -> Settings:
     """Raises ValueError if they do not go together, DataError for a wrong configuration file."""
     if "recbole_config" not in given:
         return Settings.of(**given)
-    from benchmark import recbole
 
-    return recbole.read(given).settings(**given)
+    from benchmark.recbole import config
+
+    return config.read(given).settings(**given)
 
 
 def read(dataset: str, data_dir: str | None = None, recbole_config: str = ""):

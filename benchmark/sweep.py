@@ -14,9 +14,13 @@ from pathlib import Path
 import click
 
 import datasets
-from benchmark import cli, executors, options, recbole, search, space, tracking
-from benchmark.plan import Definition, Plan
-from benchmark.space import Choice
+from benchmark import cli, options
+from benchmark.recbole import config as recbole
+from benchmark.sweeps import executors, space, suggest
+from benchmark.sweeps.plan import Definition, Plan
+from benchmark.sweeps.space import Choice
+from benchmark.tracking import server
+from benchmark.tracking.writing import sweep as tracked_sweep
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -26,7 +30,7 @@ from benchmark.space import Choice
 @click.option("--name", help="Of the sweep.  [default: the name of SPACE, without its ending]")
 @click.option(
     "--method",
-    type=click.Choice(search.METHODS),
+    type=click.Choice(suggest.METHODS),
     help="Of search.  [default: grid if all dimensions are choices, else tpe]",
 )
 @click.option("--trials", type=click.IntRange(1), help="Points to try; grid: all.  [default: 20]")
@@ -39,7 +43,7 @@ from benchmark.space import Choice
 )
 @click.option(
     "--pruner",
-    type=click.Choice(list(search.PRUNERS)),
+    type=click.Choice(list(suggest.PRUNERS)),
     default="none",
     show_default=True,
     help="Stops a point whose first seed is worse than others were at the same epoch.",
@@ -98,7 +102,7 @@ def sweep(
             raise click.UsageError(f"--{option} is for --executor ray")
     definition = Definition(searched, method, pruner, given, config.settings)
     definition.check()
-    client = tracking.reconnect(tracking.connect().tracking_uri)
+    client = server.reconnect(server.connect().tracking_uri)
     data = spec, sequences = datasets.load(settings.dataset, data_dir, settings.recbole_config)
     click.echo(datasets.summary(spec, sequences))
     click.echo("\n".join(space.lines(searched)))
@@ -106,7 +110,7 @@ def sweep(
         workplace = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
     else:
         workplace = executors.Here(client.tracking_uri, *data)
-    run, again = tracking.open_sweep(
+    run, again = tracked_sweep.open_sweep(
         client, name or space_file.stem, definition.as_dict(sequences), spec
     )
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")

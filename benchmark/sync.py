@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from benchmark import cli, tracking
+from benchmark import cli
 from benchmark.errors import UserError
+from benchmark.tracking import server
+from benchmark.tracking.outbox import recovery
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -18,13 +20,13 @@ def sync(folder: Path) -> None:
 
     Nothing is delivered twice; runs that are still at work here deliver for themselves.
     """
-    left = tracking.left_behind(folder)
+    left = recovery.left_behind(folder)
     if not left:
         click.echo(f"{folder}: nothing waits to be delivered")
     problems = []
     for run_id, tracking_uri in left:
         try:
-            tracking.reopen(tracking.connect(tracking_uri), run_id, folder).close(0)
+            recovery.reopen(server.connect(tracking_uri), run_id, folder).close(0)
         except UserError as error:
             problems.append(str(error))
             click.echo(f"Error: {error}", err=True)

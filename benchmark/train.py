@@ -13,9 +13,13 @@ from dataclasses import replace
 import click
 
 import datasets
-from benchmark import attempt, cli, options, recbole, tracking, workers
+from benchmark import attempt, cli, options
+from benchmark.recbole import config as recbole
 from benchmark.settings import Settings
-from benchmark.trainer import Trainer
+from benchmark.tracking import launcher, server
+from benchmark.tracking.writing import trial as tracked_trial
+from benchmark.training import workers
+from benchmark.training.trainer import Trainer
 from datasets import Sequences, Spec
 
 
@@ -31,10 +35,10 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     `mlflow run --experiment-name` names another.
     """
     given = options.given(context, values)
-    client, first, trial = tracking.connect(), workers.rank() == 0, None
+    client, first, trial = server.connect(), workers.rank() == 0, None
     workers.join()
     if resume and first:
-        trial, settings = tracking.resume(client, resume)
+        trial, settings = tracked_trial.resume(client, resume)
         context.call_on_close(trial.release)
     settings = workers.from_first(
         lambda: _resumed_settings(settings, given) if resume else recbole.read(given).resolve(given)
@@ -48,9 +52,9 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
         return trainer.finish()
     click.echo(datasets.summary(spec, sequences))
     if resume:
-        tracking.leave_note(client, "trial", trial.run)
+        launcher.leave_note(client, "trial", trial.run)
     else:
-        trial = tracking.start(client, settings, spec)
+        trial = tracked_trial.start(client, settings, spec)
     with trial.ends():
         if not resume:
             trial.log_start(settings, spec, sequences)
@@ -63,7 +67,7 @@ def train(context: click.Context, data_dir: str | None, resume: str | None, **va
     )
 
 
-def _state(trial: tracking.Trial, spec: Spec, sequences: Sequences) -> tuple | None:
+def _state(trial: tracked_trial.Trial, spec: Spec, sequences: Sequences) -> tuple | None:
     """From where the trial goes on; None if it was cut off in its first epoch, and starts anew."""
     trial.check_data(spec, sequences)
     return trial.last_state()

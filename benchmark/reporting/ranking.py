@@ -4,7 +4,10 @@ import statistics
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from benchmark.tracking import Record, SweepRecord, TrackingError, schema
+from benchmark.tracking import schema
+from benchmark.tracking.reading.sweeps import SweepRecord
+from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.server import TrackingError
 
 # Where a trial ran is no part of what was tried.
 NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume")

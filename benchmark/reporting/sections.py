@@ -7,7 +7,8 @@ import numpy as np
 from benchmark.reporting.cautions import cautions
 from benchmark.reporting.comparison import Comparison, label
 from benchmark.reporting.ranking import Ranking, Row, value
-from benchmark.tracking import Record, schema
+from benchmark.tracking import schema
+from benchmark.tracking.reading.trials import Record
 from datasets.card import percent
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit is recall, and precision a tenth of it

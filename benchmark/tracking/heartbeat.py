@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from benchmark.tracking import schema, status
+from benchmark.tracking import schema
+from benchmark.tracking.writing import status
 
 BEAT = 2.0  # seconds
 DEAD_AFTER = 5 * BEAT  # without one

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from benchmark.evaluation import protocol
 from benchmark.settings import Settings
 from benchmark.tracking import schema
+from benchmark.training.evaluation import protocol
 from datasets import Sequences, Spec
 from models import MODELS
 

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from benchmark.errors import UserError
-from benchmark.tracking.delivery import may_pass, reason
+from benchmark.tracking.outbox.messages import may_pass, reason
 from datasets import locks
 
 PATIENCE = 600.0  # seconds that whoever has begun waits for a server that does not answer

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.batches import TrainingBatches, histories, windows
+from benchmark.training.batches import TrainingBatches, histories, windows
 from datasets.sequences import Targets
 
 PAD = 999

@@ -9,9 +9,9 @@ import sys
 import pytest
 import torch
 
-from benchmark import checkpoint, evaluation
 from benchmark.settings import Settings
-from benchmark.trainer import Trainer
+from benchmark.training import checkpoint, evaluation
+from benchmark.training.trainer import Trainer
 from datasets import load
 from tests.conftest import ROOT, TINY
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmark import read_page, space
-from benchmark.contradictions import contradictions
-from benchmark.read_page import PageError
-from benchmark.space import SpaceError
+from benchmark.recbole import page
+from benchmark.recbole.contradictions import contradictions
+from benchmark.recbole.page import PageError
+from benchmark.sweeps import space
+from benchmark.sweeps.space import SpaceError
 from tests.benchmark.test_published import BEST_RESULT, PAGE, VALID
 
 SPACE = b"learning_rate choice [1e-3, 0.01]\ndropout uniform 0.1, 0.5\nnorm choice ['pre', post]\n"
@@ -77,7 +78,7 @@ def test_a_hostile_space_in_yaml_is_one_line(here, content, message):
 )  # fmt: skip
 def test_a_hostile_page_is_one_line_and_takes_no_quadratic_time(here, old, new, message):
     assert old in PAGE
-    said = refused(read_page.read, PageError, here / "page.md", PAGE.replace(old, new, 1))
+    said = refused(page.read, PageError, here / "page.md", PAGE.replace(old, new, 1))
     assert said.startswith(f"{here / 'page.md'}{message}")
 
 
@@ -103,7 +104,7 @@ def test_a_hostile_page_is_one_line_and_takes_no_quadratic_time(here, old, new, 
 def test_a_hostile_block_of_results_is_not_compared_and_takes_no_quadratic_time(here, old, new):
     assert old in PAGE
     (here / "page.md").write_text(PAGE.replace(old, new), encoding="utf-8")
-    found = read_page.read(here / "page.md")
+    found = page.read(here / "page.md")
     assert len(found.trials) == 2
     for line in contradictions(found):
         assert len(line.splitlines()) == 1
@@ -150,4 +151,4 @@ def test_any_bytes_are_a_space_in_yaml_or_an_error(tmp_path_factory, content):
 @given(st.binary() | damaged(PAGE.encode()))
 def test_any_bytes_are_a_page_or_an_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "hostile.md"
-    once(lambda path: contradictions(read_page.read(path)), PageError, path, content)
+    once(lambda path: contradictions(page.read(path)), PageError, path, content)

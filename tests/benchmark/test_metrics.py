@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, P, R, Success, nDCG
 
-from benchmark import evaluation, metrics
-from benchmark.evaluation import rank
+from benchmark import metrics
+from benchmark.training import evaluation
+from benchmark.training.evaluation import rank
 from datasets import Targets
 from models import ranking
 

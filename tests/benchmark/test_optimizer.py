@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.averaging import RunningMean
-from benchmark.optimizer import Muon, Optimizers
 from benchmark.settings import Settings
+from benchmark.training.averaging import RunningMean
+from benchmark.training.optimizer import Muon, Optimizers
 
 
 class Model(nn.Module):

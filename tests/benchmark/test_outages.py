@@ -14,7 +14,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from benchmark.tracking.outbox import Outbox
+from benchmark.tracking.outbox.outbox import Outbox
 from tests.conftest import ROOT, TINY, free_port, serve, until
 
 EPOCHS = 30

@@ -12,8 +12,8 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 import datasets
-from benchmark import checkpoint
 from benchmark.tracking import schema
+from benchmark.training import checkpoint
 from tests import published
 from tests.benchmark import test_comparison
 from tests.benchmark.test_sweep import words_for

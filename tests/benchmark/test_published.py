@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import read_page
-from benchmark.contradictions import contradictions
 from benchmark.metrics import NAMES
-from benchmark.read_page import PageError
-from benchmark.reporting import page
+from benchmark.recbole import page as result_page
+from benchmark.recbole.contradictions import contradictions
+from benchmark.recbole.page import PageError
+from benchmark.reporting.formats import page
 from benchmark.reporting.ranking import rank
-from benchmark.tracking import Record, SweepRecord
+from benchmark.tracking.reading.sweeps import SweepRecord
+from benchmark.tracking.reading.trials import Record
 from tests import published
 from tests.conftest import ROOT
 
@@ -96,7 +97,7 @@ def as_page(report, experiment, *options):
 
 def parsed(here, text):
     (here / "page.md").write_text(text, encoding="utf-8")
-    return read_page.read(here / "page.md")
+    return result_page.read(here / "page.md")
 
 
 def runs(store, experiment):
@@ -315,7 +316,7 @@ def test_what_is_rendered_is_read(tmp_path_factory, trials, seconds):
     ranking = replace(ranking, sweep=SweepRecord("s", space, len(records), total, []))
     path = tmp_path_factory.mktemp("page") / "page.md"
     path.write_text(page.render(ranking, "Title", "card"), encoding="utf-8")
-    found = read_page.read(path)
+    found = result_page.read(path)
     assert (found.dataset, found.card, found.model, found.space) == ("Title", "card", "M", space)
     assert [(trial.valid, trial.test) for trial in found.trials] == [(v, t) for _, v, t in trials]
     assert (found.bar is None) == (seconds is None)

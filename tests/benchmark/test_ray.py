@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import datasets
-from benchmark import tracking
 from benchmark.attempt import attempt
+from benchmark.tracking import server
 from tests.benchmark.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
 
@@ -140,8 +140,8 @@ def test_without_a_cluster_it_is_one_line(store, here, run_command):
 def test_workers_find_a_database_that_is_named_by_a_relative_path(here, monkeypatch):
     """They work in folders of their own."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my.db")
-    assert tracking.connect().tracking_uri == f"sqlite:///{here}/my.db"
-    assert tracking.connect(f"sqlite:///{here}/a.db").tracking_uri == f"sqlite:///{here}/a.db"
+    assert server.connect().tracking_uri == f"sqlite:///{here}/my.db"
+    assert server.connect(f"sqlite:///{here}/a.db").tracking_uri == f"sqlite:///{here}/a.db"
 
 
 def test_a_trial_that_fits_on_no_machine_is_one_line(ray_folder, store, here, run_command):

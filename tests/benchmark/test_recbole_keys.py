@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import datasets
-from benchmark import recbole
+from benchmark.recbole import config as recbole
 from benchmark.settings import Settings
 from datasets import DataError
 from tests.benchmark.test_recbole import CARD, config

@@ -14,7 +14,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from benchmark import checkpoint
+from benchmark.training import checkpoint
 from tests.conftest import ROOT, TINY, place, until
 
 pytestmark = pytest.mark.usefixtures("store")  # which each trial would take seconds to make

@@ -3,8 +3,8 @@
 import pytest
 from optuna.trial import TrialState
 
-from benchmark.search import Point, Pruner, n_points, suggest
-from benchmark.space import Choice, Interval
+from benchmark.sweeps.space import Choice, Interval
+from benchmark.sweeps.suggest import Point, Pruner, n_points, suggest
 
 GRID = {"learning_rate": Choice((0.1, 0.2)), "norm": Choice(("pre", "post"))}
 SPACE = {

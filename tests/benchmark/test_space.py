@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import space
-from benchmark.space import Choice, Interval, SpaceError
+from benchmark.sweeps import space
+from benchmark.sweeps.space import Choice, Interval, SpaceError
 
 
 @pytest.fixture

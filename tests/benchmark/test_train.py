@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 import models
-from benchmark import checkpoint
 from benchmark.metrics import NAMES, means
-from benchmark.ranks import rank_table
 from benchmark.settings import Settings
+from benchmark.training import checkpoint
+from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions, leave_one_out
 from tests.conftest import ROOT, TINY
 

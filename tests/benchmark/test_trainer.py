@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import datasets
-from benchmark.evaluation import rank_targets
 from benchmark.metrics import means
 from benchmark.settings import Settings
-from benchmark.trainer import Trainer, TrainingError, resolve_device
+from benchmark.training.evaluation import rank_targets
+from benchmark.training.trainer import Trainer, TrainingError, resolve_device
 from models import scorer
 from tests.conftest import ROOT
 

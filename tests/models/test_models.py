@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import models
-from benchmark.evaluation import rank
 from benchmark.settings import Settings
+from benchmark.training.evaluation import rank
 from models import MODELS
 
 N_ITEMS = 40

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from benchmark.reporting import page
 from benchmark.reporting.charts import Chart
 from benchmark.reporting.content import Content
+from benchmark.reporting.formats import page
 
 TEMPLATE = "report.html.j2"
 

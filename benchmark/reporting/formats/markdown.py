@@ -4,9 +4,9 @@ import io
 
 from tabulate import tabulate
 
-from benchmark.reporting import page
 from benchmark.reporting.charts import Chart
 from benchmark.reporting.content import Content
+from benchmark.reporting.formats import page
 from benchmark.reporting.sections import Section
 
 

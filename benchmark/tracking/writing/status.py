@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.tracking import schema
-from benchmark.tracking.outbox import SHORT_PATIENCE, Outbox
+from benchmark.tracking.outbox.outbox import SHORT_PATIENCE, Outbox
 from benchmark.tracking.server import PATIENCE, TrackingError
 
 ENDED = ("FINISHED", "FAILED")  # for good; a KILLED run can be gone on with

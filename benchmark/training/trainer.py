@@ -22,14 +22,14 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 import models
-from benchmark import workers
-from benchmark.averaging import RunningMean
-from benchmark.batches import TrainingBatches
 from benchmark.errors import UserError
-from benchmark.evaluation import rank_targets
-from benchmark.memory import out_of_memory, return_free_memory
 from benchmark.metrics import SELECTION_METRIC, means
-from benchmark.optimizer import Optimizers
+from benchmark.training import workers
+from benchmark.training.averaging import RunningMean
+from benchmark.training.batches import TrainingBatches
+from benchmark.training.evaluation import rank_targets
+from benchmark.training.memory import out_of_memory, return_free_memory
+from benchmark.training.optimizer import Optimizers
 from models.batches import within
 
 if TYPE_CHECKING:

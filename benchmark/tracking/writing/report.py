@@ -6,7 +6,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from benchmark.tracking import record, schema
+from benchmark.tracking import schema
+from benchmark.tracking.reading import trials
 from benchmark.tracking.server import TrackingError
 
 
@@ -17,7 +18,7 @@ def log_report(client: MlflowClient, experiment: str, files: dict[str, str | byt
     """
     try:
         where = client.get_experiment_by_name(experiment).experiment_id
-        found = record.search(client, where, f"tags.{schema.REPORT} LIKE '%'")
+        found = trials.search(client, where, f"tags.{schema.REPORT} LIKE '%'")
         if found:
             run_id = found[0].info.run_id
         else:

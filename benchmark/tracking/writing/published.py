@@ -9,10 +9,10 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
-from benchmark.read_page import PublishedPage, PublishedTrial
+from benchmark.recbole.page import PublishedPage, PublishedTrial
 from benchmark.tracking import schema
+from benchmark.tracking.reading.sweeps import children, dump, sweep_runs
 from benchmark.tracking.server import TrackingError, experiment_id
-from benchmark.tracking.sweep_reading import children, dump, sweep_runs
 
 LONGEST = 5000  # characters that every store takes as a tag
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import click
 
 from benchmark.attempt import attempt
-from benchmark.search import Pruner
+from benchmark.sweeps.suggest import Pruner
 from datasets import Sequences, Spec
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
@@ -68,7 +68,7 @@ class Ray:
             ) from None
         self.ray, self.cpus, self.gpus = ray, cpus, gpus
         _check_address(os.environ.get("RAY_ADDRESS", ""))
-        root = Path(__file__).parents[1]
+        root = Path(__file__).parents[2]
         packages = [str(root / name) for name in ("benchmark", "datasets", "models")]
         try:
             ray.init(

@@ -9,8 +9,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from benchmark.tracking import schema, status
-from benchmark.tracking.record import Record, search
+from benchmark.tracking import schema
+from benchmark.tracking.reading.trials import Record, search
+from benchmark.tracking.writing import status
 from datasets import plain_yaml
 
 

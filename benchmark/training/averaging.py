@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from benchmark.optimizer import row_tables
+from benchmark.training.optimizer import row_tables
 
 ROWS_AT_ONCE = 1 << 18  # when the whole of a table is brought up to date
 

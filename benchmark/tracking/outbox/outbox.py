@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from benchmark import interruption
 from benchmark.errors import MachineError
-from benchmark.tracking.delivery import DELIVER, may_pass, reason
+from benchmark.tracking.outbox.messages import DELIVER, may_pass, reason
 from benchmark.tracking.server import TrackingError
 
 FOLDER = Path("undelivered")

@@ -20,7 +20,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from benchmark.space import SETTINGS, Choice, Interval, Space, Value
+from benchmark.sweeps.space import SETTINGS, Choice, Interval, Space, Value
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark import workers
-from benchmark.batches import histories
-from benchmark.memory import out_of_memory
+from benchmark.training import workers
+from benchmark.training.batches import histories
+from benchmark.training.memory import out_of_memory
 from datasets.sequences import Targets
 from models.batches import pairs
 from models.ranking import USERS_PER_CHUNK, rank

@@ -16,12 +16,14 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings
-from benchmark.tracking import heartbeat, launcher, record, schema, status
+from benchmark.tracking import heartbeat, launcher, schema
 from benchmark.tracking.heartbeat import Heart
-from benchmark.tracking.recovery import reopen
+from benchmark.tracking.outbox.recovery import reopen
+from benchmark.tracking.reading import trials
+from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
 from benchmark.tracking.server import PATIENCE, TrackingError, experiment_id, patiently
-from benchmark.tracking.sweep_reading import children, dump, stored_definition, sweep_runs
-from benchmark.tracking.trial import Trial
+from benchmark.tracking.writing import status
+from benchmark.tracking.writing.trial import Trial
 from datasets import Sequences, Spec
 
 
@@ -34,7 +36,7 @@ class SweptTrial:
     values: dict[str, str | int | float]
     """What was searched."""
     seed: int
-    record: record.Record
+    record: trials.Record
 
     @property
     def cut_off(self) -> bool:
@@ -101,7 +103,7 @@ class Sweep:
             schema.POINT: json.dumps(values | {"seed": settings.seed}),
         }
         same = (f"tags.`{key}` = '{tags[key]}'" for key in (MLFLOW_PARENT_RUN_ID, schema.NUMBER))
-        made = record.search(self.client, self.experiment_id, " and ".join(same))
+        made = trials.search(self.client, self.experiment_id, " and ".join(same))
         run = next((r for r in made if r.data.tags[schema.POINT] == tags[schema.POINT]), None)
         run = run or self.client.create_run(
             self.experiment_id,
@@ -130,7 +132,7 @@ class Sweep:
 
     def curve(self, run_id: str) -> list[float]:
         """The validation metric after each epoch."""
-        return record.curve(self.client, run_id)
+        return trials.curve(self.client, run_id)
 
     def log_seconds(self) -> None:
         """In which somebody worked on it, over all sessions, each until its last trial ended."""
@@ -210,4 +212,4 @@ def _swept(run: Run) -> SweptTrial:
     values = json.loads(run.data.tags[schema.POINT])
     seed = values.pop("seed")
     number = int(run.data.tags[schema.NUMBER])
-    return SweptTrial(number, values, seed, record.record(run))
+    return SweptTrial(number, values, seed, trials.record(run))

@@ -9,7 +9,7 @@ import logging
 import mlflow.pyfunc
 from mlflow.exceptions import MlflowException
 
-from benchmark.tracking.delivery import reason
+from benchmark.tracking.outbox.messages import reason
 from benchmark.tracking.server import TrackingError
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmark.read_page import BEST, LOGGING, NUMBER, TIME, PublishedPage, PublishedTrial
+from benchmark.recbole.page import BEST, LOGGING, NUMBER, TIME, PublishedPage, PublishedTrial
 
 LONGEST = 3_000  # characters of best params: within the digits that Python writes of a number
 DEFAULT_METRIC = "ndcg@10"

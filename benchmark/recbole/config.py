@@ -8,7 +8,7 @@ import click
 
 from benchmark.metrics import METRICS, SELECTION_METRIC, K
 from benchmark.settings import Settings
-from benchmark.space import RECBOLE_NAMES, checked, shown
+from benchmark.sweeps.space import RECBOLE_NAMES, checked, shown
 from datasets import recbole
 from datasets.recbole import refused
 

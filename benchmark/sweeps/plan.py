@@ -9,13 +9,14 @@ import numpy as np
 from optuna.trial import TrialState
 from tqdm import tqdm
 
-from benchmark import search, space
-from benchmark.executors import Executor, Task
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.search import Point, Pruner
 from benchmark.settings import Settings
-from benchmark.space import Choice, Space, SpaceError, Value
-from benchmark.tracking import Sweep, SweptTrial, TrackingError
+from benchmark.sweeps import space, suggest
+from benchmark.sweeps.executors import Executor, Task
+from benchmark.sweeps.space import Choice, Space, SpaceError, Value
+from benchmark.sweeps.suggest import Point, Pruner
+from benchmark.tracking.server import TrackingError
+from benchmark.tracking.writing.sweep import Sweep, SweptTrial
 from datasets import Sequences, Spec
 
 LARGEST_GRID = 10_000  # points
@@ -55,7 +56,7 @@ class Definition:
         if self.method == "grid" and not all(isinstance(d, Choice) for d in self.space.values()):
             names = [name for name, d in self.space.items() if not isinstance(d, Choice)]
             raise SpaceError(f"{', '.join(names)}: a grid needs choices; --method random or tpe")
-        if self.method == "grid" and (n := search.n_points(self.space, "grid", 0)) > LARGEST_GRID:
+        if self.method == "grid" and (n := suggest.n_points(self.space, "grid", 0)) > LARGEST_GRID:
             raise SpaceError(f"a grid of {n:,} points: --method random or tpe")
         ends = [d.values if isinstance(d, Choice) else (d.low, d.high) for d in self.space.values()]
         reasons = []
@@ -100,7 +101,7 @@ class Plan:
         self.sweep, self.definition, self.data = sweep, definition, data
         first = definition.base.seed
         self.seeds = range(first, first + seeds)
-        self.n_points = search.n_points(definition.space, definition.method, trials)
+        self.n_points = suggest.n_points(definition.space, definition.method, trials)
         # By number of the point, and seed.
         self.trials: dict[tuple[int, int], SweptTrial] = {
             (trial.number, trial.seed): trial for trial in sweep.trials()
@@ -170,7 +171,7 @@ class Plan:
     def _suggest(self, number: int) -> dict[str, Value] | None:
         past = [self._point(earlier) for earlier in range(number)]
         definition = self.definition
-        return search.suggest(
+        return suggest.suggest(
             definition.space, definition.method, definition.base.seed, past, definition.fits
         )
 

@@ -10,13 +10,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from benchmark.checkpoint import CheckpointError
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from benchmark.tracking.delivery import reason
-from benchmark.tracking.export import export
-from benchmark.tracking.record import Record, record
+from benchmark.tracking.outbox.messages import reason
+from benchmark.tracking.reading.trials import Record, record
+from benchmark.tracking.registry.export import export
 from benchmark.tracking.server import TrackingError
+from benchmark.training.checkpoint import CheckpointError
 from datasets import DataError, plain_yaml
 
 CHAMPION = "champion"

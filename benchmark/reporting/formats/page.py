@@ -4,7 +4,8 @@ from tqdm import tqdm
 
 from benchmark.metrics import NAMES
 from benchmark.reporting.ranking import Ranking, Row, value
-from benchmark.tracking import Record, schema
+from benchmark.tracking import schema
+from benchmark.tracking.reading.trials import Record
 
 
 def render(ranking: Ranking, title: str, card: str | None) -> str:

@@ -7,9 +7,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
-from benchmark.tracking.delivery import reason
-from benchmark.tracking.outbox import FOLDER, SHORT_PATIENCE, Message, Outbox
-from benchmark.tracking.record import last_step
+from benchmark.tracking.outbox.messages import reason
+from benchmark.tracking.outbox.outbox import FOLDER, SHORT_PATIENCE, Message, Outbox
+from benchmark.tracking.reading.trials import last_step
 from benchmark.tracking.server import TrackingError
 
 

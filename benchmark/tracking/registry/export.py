@@ -25,10 +25,10 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array
 
 import models
-from benchmark import checkpoint
 from benchmark.settings import Settings
+from benchmark.training import checkpoint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # MLflow's smaller half runs a model; both have one version. numpy and pandas: its data.
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
 SIGNATURE = ModelSignature(

@@ -14,19 +14,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
 
-from benchmark import checkpoint
-from benchmark.checkpoint import CheckpointError
-from benchmark.memory import peak_memory
 from benchmark.metrics import means
-from benchmark.ranks import rank_table
 from benchmark.settings import Settings
-from benchmark.tracking import launcher, provenance, schema, status
-from benchmark.tracking.delivery import reason
-from benchmark.tracking.outbox import Outbox, check_room
-from benchmark.tracking.record import curve
-from benchmark.tracking.recovery import reopen
+from benchmark.tracking import launcher, provenance, schema
+from benchmark.tracking.outbox.messages import reason
+from benchmark.tracking.outbox.outbox import Outbox, check_room
+from benchmark.tracking.outbox.recovery import reopen
+from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError, experiment_id
-from benchmark.trainer import Epoch, Trainer
+from benchmark.tracking.writing import status
+from benchmark.training import checkpoint
+from benchmark.training.checkpoint import CheckpointError
+from benchmark.training.memory import peak_memory
+from benchmark.training.ranks import rank_table
+from benchmark.training.trainer import Epoch, Trainer
 from datasets import DataError, Sequences, Spec, card, plain_yaml
 
 
