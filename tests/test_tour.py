@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from tests.benchmark.test_sweep import words_for
+from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import ROOT
 
 NAMES = ["compared", "curves", "report", "model"]

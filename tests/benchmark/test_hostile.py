@@ -9,7 +9,7 @@ from benchmark.recbole.contradictions import contradictions
 from benchmark.recbole.page import PageError
 from benchmark.sweeps import space
 from benchmark.sweeps.space import SpaceError
-from tests.benchmark.test_published import BEST_RESULT, PAGE, VALID
+from tests.benchmark.recbole.test_published import BEST_RESULT, PAGE, VALID
 
 SPACE = b"learning_rate choice [1e-3, 0.01]\ndropout uniform 0.1, 0.5\nnorm choice ['pre', post]\n"
 SPACE_YAML = b"learning_rate: {loguniform: [1e-4, 1.0e-2]}\nnorm: [pre, post]\nlayers: [1, 2]\n"

@@ -11,7 +11,7 @@ import datasets
 from benchmark.recbole import config as recbole
 from benchmark.settings import Settings
 from datasets import DataError
-from tests.benchmark.test_recbole import CARD, config
+from tests.benchmark.recbole.test_config import CARD, config
 from tests.benchmark.test_train import trials
 
 

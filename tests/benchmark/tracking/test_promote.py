@@ -15,8 +15,8 @@ import datasets
 from benchmark.tracking import schema
 from benchmark.training import checkpoint
 from tests import published
-from tests.benchmark import test_comparison
-from tests.benchmark.test_sweep import words_for
+from tests.benchmark.reporting import test_comparison
+from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import ROOT, TINY
 
 GOOD = [*TINY, "--learning-rate", "0.01", "--epochs", "4", "--warmup-steps", "50"]

@@ -5,7 +5,7 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
-from tests.benchmark.test_comparison import log
+from tests.benchmark.reporting.test_comparison import log
 from tests.conftest import command, place
 
 NASTY = "<script>document.title='broken'</script>|</script><img src=x onerror=alert(1)>"

@@ -11,7 +11,7 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 
 from benchmark.metrics import NAMES, means, per_user
-from tests.benchmark.test_report import rows
+from tests.benchmark.reporting.test_report import rows
 
 USERS = 400
 

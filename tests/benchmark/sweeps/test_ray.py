@@ -16,7 +16,7 @@ import pytest
 import datasets
 from benchmark.attempt import attempt
 from benchmark.tracking import server
-from tests.benchmark.test_sweep import runs, wait_for, words_for
+from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
 
 pytest.importorskip("ray")

@@ -11,7 +11,7 @@ import pytest
 
 from bench import amazon_shape
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_amazon_shape_has_the_published_counts():

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmark.metrics import NAMES
-from tests.benchmark.test_sweep import words_for
+from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import ROOT, TINY, free_port, serve
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

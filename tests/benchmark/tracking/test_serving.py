@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 import datasets
 from datasets.sequences import leave_one_out
-from tests.benchmark.test_promote import GOOD
+from tests.benchmark.tracking.test_promote import GOOD
 from tests.conftest import ROOT, command, free_port, serve, wait_for
 
 URI = "models:/demo@champion"
