@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# What each choice of the recipe buys: one trial without it, all else the same, five epochs each.
-# The trials are runs of the experiment DATASET-ablation; JOBS (2) at a time, with one thread each.
+# Ablation of the recipe: one trial for each change of a setting, five epochs each. All other
+# settings keep their defaults. The trials are runs of the experiment DATASET-ablation.
+# Arguments after the data set are passed to `mlflow run`. JOBS is the number of trials that run at
+# the same time, with one thread each (default: 2).
 #
 #   bench/ablation.sh ml-1m -P data_dir=../shared/data
 #   python -m benchmark.report --experiment ml-1m-ablation
@@ -11,7 +13,7 @@ shift
 export options="$*"
 
 changes=(
-  recipe=fast  # as it is
+  recipe=fast  # the default: this trial is the one to compare with
   repeats=alike
   causal_share=0
   positions=learned
@@ -35,5 +37,7 @@ trial() {
     -P dataset="$dataset" -P epochs=5 -P "$1" $options
 }
 export -f trial
-mlflow experiments create --experiment-name "$dataset-ablation" || true  # before two trials do
+# Trials that start together would each try to create the experiment, and all but one would fail.
+# The command fails if the experiment exists from an earlier run, which does no harm.
+mlflow experiments create --experiment-name "$dataset-ablation" || true
 printf '%s\n' "${changes[@]}" | xargs -P "${JOBS:-2}" -I CHANGE bash -c 'trial CHANGE'

@@ -1,12 +1,13 @@
-"""Synthetic sequences of the published shape of Amazon-Books, for timing without the real file.
+"""Synthetic sequences of the size of Amazon-Books, for timing without the real file.
 
-40,550 users, 31,094 items, 1,181,294 interactions, a 10-core like the original: every user and
-every item has at least 10. Users' lengths and items' popularity are skewed, and each item has a few
-likely successors, so that a sequential model has something to learn. What a step costs depends on
-these alone; quality on them says nothing about real users.
+The published counts: 40,550 users, 31,094 items and 1,181,294 interactions, a 10-core as the
+original is: every user and every item has at least 10 interactions. Sequence lengths and item
+popularity are skewed. Every item has a few likely successors, so that a sequential model can learn
+something. The time of a training step depends on these properties alone; metrics on these data say
+nothing about real users.
 
-(datasets/synthetic.py cannot give this shape: its lengths are uniform, and neither the number of
-interactions nor that of the items that occur can be set.)
+datasets/synthetic.py cannot produce these data: its sequence lengths are uniform, and it sets
+neither the number of interactions nor the number of items that occur.
 """
 
 import numpy as np
@@ -14,14 +15,18 @@ import numpy as np
 USERS = 40_550
 ITEMS = 31_094
 INTERACTIONS = 1_181_294
-CORE = 10
-SPREAD = 1.2  # standard deviation of the logarithm of a user's interactions beyond the core
-FOLLOW = 0.4  # probability that the next item is a successor of the last one
-SUCCESSORS = np.array([0.5, 0.25, 0.15, 0.1])  # probabilities of an item's successors
+CORE = 10  # fewest interactions of a user or an item
+SPREAD = 1.2  # standard deviation of log(length - CORE) over the users, before rounding
+FOLLOW = 0.4  # probability that the next item is a successor of the last item
+SUCCESSORS = np.array([0.5, 0.25, 0.15, 0.1])  # probability of each successor of an item
 
 
 def amazon_shape(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(items [INTERACTIONS] int64, oldest first, user after user; offsets [USERS + 1] int64)."""
+    """Items and offsets of all sequences; the same seed gives the same sequences.
+
+    Returns (items [INTERACTIONS] int64, offsets [USERS + 1] int64). User u has the items
+    ``items[offsets[u]:offsets[u + 1]]``, oldest first.
+    """
     rng = np.random.default_rng(seed)
     lengths = _lengths(rng)
     items = _walks(lengths, rng)
@@ -30,30 +35,38 @@ def amazon_shape(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lengths(rng: np.random.Generator) -> np.ndarray:
-    """[USERS] int64: the core plus a log-normal share of what is left, to the exact total."""
+    """[USERS] int64: CORE plus a log-normal number each; the sum is INTERACTIONS."""
     beyond = np.exp(SPREAD * rng.standard_normal(USERS))
     beyond *= (INTERACTIONS - CORE * USERS) / beyond.sum()
     lengths = CORE + beyond.astype(np.int64)
-    short = INTERACTIONS - lengths.sum()  # lost by rounding down: fewer than USERS
+    # Rounding down lost fewer than USERS interactions: those who lost most get one more.
+    short = INTERACTIONS - lengths.sum()
     lengths[np.argsort(lengths - CORE - beyond)[:short]] += 1
     return lengths
 
 
 def _walks(lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[INTERACTIONS] int64: to a successor of the last item, else anywhere by popularity."""
+    """[INTERACTIONS] int64: the items of all users, each user a random walk over the items.
+
+    A step leads to a successor of the last item with probability FOLLOW, otherwise to an item drawn
+    by popularity.
+    """
     popularity = 1 / (np.arange(ITEMS) + 100) ** 0.8
     cumulative = np.cumsum(rng.permutation(popularity / popularity.sum()))
 
     def by_popularity(*shape: int) -> np.ndarray:
         return np.searchsorted(cumulative, rng.random(shape)).clip(max=ITEMS - 1)
 
-    successors = by_popularity(ITEMS, len(SUCCESSORS))  # popular ones: their skew is kept
+    # Successors are drawn by popularity, too: otherwise they would flatten the popularity of items.
+    successors = by_popularity(ITEMS, len(SUCCESSORS))
     longest_first = np.argsort(-lengths, kind="stable")
     starts = (np.cumsum(lengths) - lengths)[longest_first]
     ascending = lengths[longest_first[::-1]]
     items = np.empty(lengths.sum(), dtype=np.int64)
     last = by_popularity(USERS)
-    for step in range(lengths.max()):  # all users at once whose walk is this long
+    # One step of all users at a time. The users with the longest sequences come first, so that
+    # those who take this step are a prefix.
+    for step in range(lengths.max()):
         walking = USERS - np.searchsorted(ascending, step, side="right")
         if step:
             which = rng.choice(len(SUCCESSORS), size=walking, p=SUCCESSORS)
@@ -64,8 +77,12 @@ def _walks(lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _fill_core(items: np.ndarray, rng: np.random.Generator) -> None:
-    """Put items that occur too rarely in the place of some that occur often."""
-    while (missing := CORE - (counts := np.bincount(items, minlength=ITEMS))).max() > 0:
+    """Replace occurrences of frequent items with rare items until every item occurs CORE times."""
+    while True:
+        counts = np.bincount(items, minlength=ITEMS)
+        missing = CORE - counts
+        if missing.max() <= 0:
+            return
         rare = np.repeat(np.arange(ITEMS), missing.clip(min=0))
-        often = np.flatnonzero(counts[items] > 4 * CORE)
-        items[rng.choice(often, size=len(rare), replace=False)] = rare
+        frequent = np.flatnonzero(counts[items] > 4 * CORE)
+        items[rng.choice(frequent, size=len(rare), replace=False)] = rare

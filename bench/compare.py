@@ -1,12 +1,13 @@
-"""This suite beside RecBole and RecTools: the same data, one machine, turn by turn.
+"""Compare BERT4Rec of this suite, RecBole and RecTools: training time, memory, metrics.
 
     bench/peers.sh
     python -m bench.peer_data ml-1m ml-1m.npz --data-dir ../shared/data
     python -m bench.compare ml-1m.npz --minutes 10 --json ml-1m.json
 
-All processes live at once, and one of them trains at a time, for a slice of some seconds: whatever
-else happens on the machine happens to all. Evaluations are not counted as training. Every library
-runs with its own batch size and what belongs to it; the model's size is the same.
+All libraries train on the same data and on this machine, each in its own process. The processes
+take turns: one of them trains for some seconds while the others wait. Other load on the machine
+therefore slows all of them alike. Evaluation does not count as training time. The size of the model
+is the same for all; batch size and other settings are the defaults of each library.
 """
 
 import argparse
@@ -30,53 +31,65 @@ COMMANDS = {
 
 @dataclass
 class Runner:
-    """One library's process, and what it has answered so far."""
+    """The process of one library, and its answers so far. peer_gate.py describes the answers."""
 
     name: str
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
     ready: dict = field(default_factory=dict)
+    """The first answer: the size of an epoch and of the model."""
     seconds: float = 0.0
-    """Of training."""
+    """Training time so far."""
     per_step: list[float] = field(default_factory=list)
-    """Seconds, one for each slice."""
+    """Mean seconds per step of each turn."""
     quality: list[dict] = field(default_factory=list)
-    """Evaluations, each with the seconds of training before it."""
+    """Answers to "evaluate"; ``after`` is the training time before the evaluation, in seconds."""
     last: dict = field(default_factory=dict)
+    """The last answer to "steps"."""
 
     def ask(self, line: str) -> dict:
+        """Send one line to the process; its answer."""
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return self.answer()
 
     def answer(self) -> dict:
+        """Wait for the next answer. Ends this program if the process has exited."""
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"Error: {self.name}'s process has ended; its messages are above")
+            sys.exit(f"Error: the process of {self.name} has exited; its messages are above")
         return json.loads(line)
 
     def train(self, slice_seconds: float) -> None:
+        """Train for about ``slice_seconds``, for one step if the duration of a step is unknown."""
         steps = max(1, round(slice_seconds / self.per_step[-1])) if self.per_step else 1
         self.last = self.ask(f"steps {steps}")
         self.seconds += self.last["train_seconds"]
         self.per_step.append(self.last["train_seconds"] / steps)
 
     def evaluate(self) -> None:
+        """Evaluate on validation and test, and print the result."""
         result = self.ask("evaluate")
         self.quality.append(result | {"after": self.seconds})
-        test, valid = result["test"]["ndcg@10"], result["valid"]["ndcg@10"]
+        valid = result["valid"]["ndcg@10"]
+        test = result["test"]["ndcg@10"]
         print(
-            f"{self.name}: {self.seconds:.0f} s, {self.last['epochs']:.2f} epochs, "
-            f"valid ndcg@10 {valid:.4f}, test {test:.4f} ({result['seconds']:.1f} s)",
+            f"{self.name}: {self.seconds:.0f} s of training, {self.last['epochs']:.2f} epochs, "
+            f"valid ndcg@10 {valid:.4f}, test ndcg@10 {test:.4f} "
+            f"(evaluation: {result['seconds']:.1f} s)",
             flush=True,
         )
 
     @property
     def usual_step(self) -> float:
-        """Seconds; the first slice, which warms up, is left out where there are others."""
+        """Median seconds per step, without the first turn (if there are more): it is slower."""
         return median(self.per_step[1:] or self.per_step)
 
 
 def start(name: str, data: str, threads: int) -> Runner:
+    """Start the process of a library and wait until it is ready to train.
+
+    Processes start one after the other, so that preparing one does not slow another.
+    """
     command = [*COMMANDS[name], data, "--threads", str(threads)]
     process = subprocess.Popen(
         [str(part) for part in command],
@@ -86,19 +99,20 @@ def start(name: str, data: str, threads: int) -> Runner:
         cwd=ROOT,
     )
     runner = Runner(name, process)
-    runner.ready = runner.answer()  # one after the other, so that preparing is not disturbed
+    runner.ready = runner.answer()
     return runner
 
 
-def row(runner: Runner, first: Runner) -> dict:
-    """A line of the table; ratios are to ``first``, this suite."""
+def row(runner: Runner, first: Runner) -> dict[str, str]:
+    """Row of the printed table. Ratios compare with ``first``, which is this suite by default."""
     epoch = runner.usual_step * runner.ready["batches_per_epoch"]
-    whole = runner.seconds >= epoch
+    first_epoch = first.usual_step * first.ready["batches_per_epoch"]
+    complete = runner.seconds >= epoch
     line = {
         "library": runner.name,
         "samples per epoch": f"{runner.ready['samples_per_epoch']:,}",
-        "s per epoch": f"{epoch:,.1f}" + ("" if whole else " (extrapolated)"),
-        "ratio": f"{epoch / (first.usual_step * first.ready['batches_per_epoch']):,.1f}",
+        "s per epoch": f"{epoch:,.1f}" + ("" if complete else " (extrapolated)"),
+        "ratio": f"{epoch / first_epoch:,.1f}",
         "peak MB": f"{runner.last['peak_memory_mb']:,.0f}",
         "memory ratio": f"{runner.last['peak_memory_mb'] / first.last['peak_memory_mb']:.1f}",
         "trained s": f"{runner.seconds:,.0f}",
@@ -111,11 +125,9 @@ def row(runner: Runner, first: Runner) -> dict:
             "evaluation s": f"{median(q['seconds'] for q in runner.quality):.1f}",
         }
         reached = [
-            q["after"]
-            for q in first.quality
-            if q["valid"]["ndcg@10"] >= final["valid"]["ndcg@10"] and runner is not first
+            q["after"] for q in first.quality if q["valid"]["ndcg@10"] >= final["valid"]["ndcg@10"]
         ]
-        if reached:
+        if reached and runner is not first:
             line["suite reached that after s"] = f"{reached[0]:,.0f}"
             line["times as fast"] = f"{runner.seconds / reached[0]:,.0f}"
     return line
@@ -125,13 +137,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", help="an .npz of bench/peer_data.py")
-    parser.add_argument("--libraries", default=",".join(COMMANDS), help="default: %(default)s")
-    parser.add_argument("--minutes", type=float, default=5, help="of training for each")
-    parser.add_argument("--slice", type=float, default=20, help="seconds of training in one turn")
-    parser.add_argument("--evaluate-every", type=int, default=1, help="turns; 0: never")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("data", help=".npz file written by bench/peer_data.py")
+    parser.add_argument(
+        "--libraries",
+        default=",".join(COMMANDS),
+        help="libraries, separated by commas; the first is the base of the ratios; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=5,
+        help="training time of each library, in minutes; default: %(default)s",
+    )
+    parser.add_argument(
+        "--slice",
+        type=float,
+        default=20,
+        help="training time in one turn, in seconds; default: %(default)s",
+    )
+    parser.add_argument(
+        "--evaluate-every",
+        type=int,
+        default=1,
+        help="number of turns between evaluations; 0: no evaluation; default: %(default)s",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=2, help="threads of each process; default: %(default)s"
+    )
+    parser.add_argument("--json", metavar="FILE", help="file for all measurements, as JSON")
     args = parser.parse_args()
     data = str(Path(args.data).resolve())
     runners = [start(name, data, args.threads) for name in args.libraries.split(",")]

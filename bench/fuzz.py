@@ -1,9 +1,11 @@
-"""Coverage-guided fuzzing of all that reads what others wrote.
+"""Coverage-guided fuzzing of the functions that read files from other people.
 
-python -m bench.fuzz reader folder-of-examples -max_total_time=600
+    python -m bench.fuzz reader folder-of-examples -max_total_time=600
 
-Needs atheris, in an environment of its own. Whatever the bytes, there is a result or the one error
-that is documented, on one line; anything else ends the run and leaves the bytes in a file crash-*.
+The first argument is a key of TARGETS; the others are libFuzzer's. Requires the package atheris, in
+a separate environment. For any content of the file, the function returns, or raises its documented
+error with a message of one line. Anything else stops the fuzzer, which writes the content to a file
+crash-*.
 """
 
 import sys
@@ -12,12 +14,11 @@ from pathlib import Path
 
 import atheris
 
-from benchmark.recbole import page
-
+# Only modules that are imported here for the first time are instrumented.
 with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfile"]):
-    from benchmark.recbole import contradictions
+    from benchmark.recbole import contradictions, page
     from benchmark.sweeps import space
-    from datasets import DataError, cache, formats, readers, spec
+    from datasets import DataError, cache, layouts, readers, spec
 
 FOLDER = Path(tempfile.mkdtemp())
 
@@ -28,20 +29,22 @@ def file(name: str, content: bytes) -> Path:
 
 
 def read_data(content: bytes) -> None:
-    """The first two bytes say which format it is, and how it is packed."""
-    reader = formats.READERS[content[0] % len(formats.READERS)]
-    layout = formats.FORMATS.get(reader) or formats.layout(reader, {"user": "u", "item": "i"})
+    """Read an interaction file. The first byte chooses the layout, the second the compression."""
+    reader = layouts.READERS[content[0] % len(layouts.READERS)]
+    layout = layouts.LAYOUTS.get(reader) or layouts.layout_of(reader, {"user": "u", "item": "i"})
     path = file("f" + ("", ".gz", ".zip")[content[1] % 3], content[2:])
     for batch in readers.read(path, layout):
-        assert all(1 <= len(user) <= formats.LONGEST_ID for user in batch["user"].to_pylist())
+        assert all(1 <= len(user) <= layouts.LONGEST_ID for user in batch["user"].to_pylist())
 
 
 def read_spec(content: bytes) -> None:
+    """Read the YAML file of a data set, and compute the path of its cache."""
     described = spec.read(str(file("f.yaml", content)))
-    cache.place(described, None, None)
+    cache.path_of(described, None)
 
 
-def read_page_(content: bytes) -> None:
+def read_page(content: bytes) -> None:
+    """Read a published page, and search it for contradictions."""
     contradictions.contradictions(page.read(file("f.md", content)))
 
 
@@ -50,7 +53,7 @@ TARGETS = {
     "spec": read_spec,
     "space": lambda content: space.lines(space.read(file("f.test", content))),
     "space-yaml": lambda content: space.lines(space.read(file("f.yaml", content))),
-    "page": read_page_,
+    "page": read_page,
 }
 
 
@@ -58,10 +61,12 @@ def main() -> None:
     target = TARGETS[sys.argv.pop(1)]
 
     def once(content: bytes) -> None:
+        if len(content) == 1:  # read_data needs two bytes
+            return
         try:
-            target(content or b"\0\0") if len(content) != 1 else None
+            target(content or b"\0\0")
         except (DataError, space.SpaceError, page.PageError) as error:
-            message = getattr(error, "message", str(error))
+            message = str(error)
             assert len(message.splitlines()) == 1, message
             assert len(message) < 2000, message
 

@@ -1,10 +1,10 @@
-"""A tracking server full of trials, to time a report on: their figures are SYNTHETIC.
+"""Log many SYNTHETIC trials to a tracking server, to time a report on them.
 
-python bench/many_runs.py sqlite:////tmp/many/mlflow.db
-time python -m benchmark.report --experiment many --tracking-uri sqlite:////tmp/many/mlflow.db
+    python -m bench.many_runs sqlite:////tmp/many/mlflow.db
+    time python -m benchmark.report --experiment many --tracking-uri sqlite:////tmp/many/mlflow.db
 
-A thousand trials of a hundred epochs, 333 points with three seeds and one more: each with all that
-a trial logs, and with ranks of 6,000 users.
+By default, 1,000 trials of 100 epochs: 333 combinations of settings with three seeds each, and one
+with a single seed. Every run has all that a trial logs, including the ranks of 6,000 users.
 """
 
 import argparse
@@ -26,14 +26,23 @@ MODELS = ("BERT4Rec", "SASRec", "GRU4Rec")
 
 
 def ranks(rng: np.random.Generator) -> pd.DataFrame:
+    """A ranks table with random ranks."""
     users = np.arange(USERS)
-    found = {"user": users.astype(str), "item": users.astype(str)}
-    found |= {"rank": (1 + rng.exponential(60, USERS)).astype(np.int64)}
-    found |= {"history": users % 300, "popularity": users % 1000, "repeated": users % 9 == 0}
-    return pd.DataFrame(found)
+    columns = {
+        "user": users.astype(str),
+        "item": users.astype(str),
+        "rank": (1 + rng.exponential(60, USERS)).astype(np.int64),
+        "history": users % 300,
+        "popularity": users % 1000,
+        "repeated": users % 9 == 0,
+    }
+    return pd.DataFrame(columns)
 
 
-def log(client: MlflowClient, where: str, settings: Settings, table: Path, epochs: int) -> None:
+def log(
+    client: MlflowClient, experiment_id: str, settings: Settings, table: Path, epochs: int
+) -> None:
+    """Log one trial. ``table`` is the Parquet file of its ranks; its metrics follow from them."""
     result = means(pd.read_parquet(table)["rank"].to_numpy())
     tags = {
         schema.DATA_DIGEST: "0" * 16,
@@ -46,23 +55,25 @@ def log(client: MlflowClient, where: str, settings: Settings, table: Path, epoch
         schema.SYNTHETIC: "true",
         schema.MODEL_LINK: "https://example.org",
     }
-    run = client.create_run(where, run_name=f"{settings.model} seed={settings.seed}").info.run_id
-    figures = {schema.metric_key("valid", name): value for name, value in result.items()}
-    figures |= {"train/loss": 5.0, "train_seconds": 30.0, "valid_seconds": 1.0}
-    figures |= {"sequences_per_second": 700.0}
+    run_name = f"{settings.model} seed={settings.seed}"
+    run = client.create_run(experiment_id, run_name=run_name).info.run_id
+    of_epoch = {schema.metric_key("valid", name): value for name, value in result.items()}
+    of_epoch |= {"train/loss": 5.0, "train_seconds": 30.0, "valid_seconds": 1.0}
+    of_epoch |= {"sequences_per_second": 700.0}
     curve = [
         Metric(name, value * epoch / epochs, epoch, epoch)
         for epoch in range(1, epochs + 1)
-        for name, value in figures.items()
+        for name, value in of_epoch.items()
     ]
-    for first in range(0, len(curve), 900):  # the store takes a thousand at a time
+    for first in range(0, len(curve), 900):  # MLflow accepts 1,000 metrics per call
         client.log_batch(run, metrics=curve[first : first + 900])
-    end = {"best_epoch": epochs - 1, "last_epoch": epochs, "trial_seconds": 3100.0}
-    end |= {"parameters": 312_000, "peak_memory_mb": 600}
-    end |= {schema.metric_key(p, n): v for p in ("best_valid", "test") for n, v in result.items()}
+    final = {"best_epoch": epochs - 1, "last_epoch": epochs, "trial_seconds": 3100.0}
+    final |= {"parameters": 312_000, "peak_memory_mb": 600}
+    for part in ("best_valid", "test"):
+        final |= {schema.metric_key(part, name): value for name, value in result.items()}
     client.log_batch(
         run,
-        metrics=[Metric(name, value, epochs, epochs) for name, value in end.items()],
+        metrics=[Metric(name, value, epochs, epochs) for name, value in final.items()],
         params=[Param(name, str(value)) for name, value in settings.as_dict().items()],
         tags=[RunTag(name, value) for name, value in tags.items()],
     )
@@ -74,28 +85,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tracking_uri")
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument(
+        "tracking_uri", help="tracking server; it must not have an experiment called many"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=1000, help="number of trials; default: %(default)s"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=100, help="epochs of each trial; default: %(default)s"
+    )
     args = parser.parse_args()
-    client, rng = MlflowClient(args.tracking_uri), np.random.default_rng(0)
-    where = client.create_experiment("many")
+    client = MlflowClient(args.tracking_uri)
+    rng = np.random.default_rng(0)
+    experiment_id = client.create_experiment("many")
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "test.parquet")
         for number in tqdm(range(args.runs)):
-            if number % 3 == 0:
+            if number % 3 == 0:  # three trials differ only in the seed
                 model = MODELS[rng.integers(3)]
-                rate, dropout = 10 ** rng.uniform(-4, -2), rng.uniform(0, 0.5)
+                learning_rate = 10 ** rng.uniform(-4, -2)
+                dropout = rng.uniform(0, 0.5)
             ranks(rng).to_parquet(table)
             settings = Settings.of(
                 dataset="many",
                 model=model,
-                learning_rate=float(rate),
+                learning_rate=float(learning_rate),
                 dropout=float(dropout),
                 seed=number % 3,
                 epochs=args.epochs,
             )
-            log(client, where, settings, table, args.epochs)
+            log(client, experiment_id, settings, table, args.epochs)
 
 
 if __name__ == "__main__":

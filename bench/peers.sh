@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# Makes the environments of the libraries that this suite is compared with, one each, because their
-# versions exclude one another (and ours): .peers/recbole and .peers/rectools. Safe to repeat: an
-# environment that was completed from the same requirements is left alone.
+# Creates one Python environment for each library that bench/compare.py compares with this suite:
+# .peers/recbole and .peers/rectools. The libraries require versions that exclude each other, and
+# those of this suite. The script can be repeated: an environment that was completed with the same
+# requirements is kept.
 #
-#   bench/peers.sh                      # on Linux without a GPU, torch's CPU build is enough
+#   bench/peers.sh                      # on Linux without a GPU, the CPU build of torch is enough
 #   PYTHON=python3.11 bench/peers.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# environment NAME [PACKAGE]...: from bench/requirements-NAME.txt, then PACKAGEs without dependencies
+# environment NAME [PACKAGE]...
+# Installs bench/requirements-NAME.txt, then every PACKAGE without its dependencies.
 environment() {
   local name=$1 folder=.peers/$1 wanted
   shift
   wanted="$(cat "bench/requirements-$name.txt"; printf '%s\n' "$@")"
   if [ "$(cat "$folder/complete" 2>/dev/null)" = "$wanted" ]; then
-    echo "$folder is complete"
+    echo "$folder is up to date"
     return
   fi
   "${PYTHON:-python3}" -m venv --clear "$folder"
@@ -22,8 +24,9 @@ environment() {
   for package in "$@"; do
     "$folder/bin/pip" install -q --no-deps "$package"
   done
-  printf '%s\n' "$wanted" > "$folder/complete"  # last: a build that broke off is not complete
-  echo "$folder is made"
+  # Written last: an interrupted installation has no such file, and is repeated.
+  printf '%s\n' "$wanted" > "$folder/complete"
+  echo "$folder was created"
 }
 
 environment recbole recbole==1.2.1

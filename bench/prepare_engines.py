@@ -1,17 +1,18 @@
-"""What it takes to prepare a raw file of Amazon-Books' size, engine by engine.
+"""Compare engines for preparing a raw file of ratings: time and memory. Linux only.
 
     python -m bench.raw_ratings Books.csv
     python -m bench.prepare_engines Books.csv --engines pandas,suite --rounds 3
 
-For recbole the file must be an atomic one (``python -m bench.raw_ratings Books.inter``), and
-bench/peers.sh must have made its environment. Polars and DuckDB are no requirements of the suite:
-install them where they should be measured. Each run is a fresh process; the engines take turns, and
-every figure is a median over the rounds. A run that needs more than --gigabytes or --minutes is
-stopped. Linux only.
+Each run is a new process. The engines take turns, and every figure is a median over the rounds. A
+run that exceeds --gigabytes or --minutes is stopped.
 
-This file imports nothing large: a process' peak includes that of the process that started it.
+The engine recbole needs an atomic file (python -m bench.raw_ratings Books.inter) and the
+environment that bench/peers.sh creates. Polars and DuckDB are not among the requirements of this
+suite: install them to measure them.
 """
 
+# No large imports here: Linux reports a peak memory for a child process that is at least the memory
+# of its parent when it started the child.
 import argparse
 import json
 import os
@@ -23,29 +24,32 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[1]
-OURS = ("suite", "pandas", "polars", "duckdb")
+OURS = ("suite", "pandas", "polars", "duckdb")  # run by bench/raw_engines.py
+ENGINES = (*OURS, "recbole")
 RECBOLE = [ROOT / ".peers/recbole/bin/python", "-W", "ignore", ROOT / "bench/recbole_loader.py"]
-POLL = 0.2  # seconds
+POLL = 0.2  # seconds between two looks at the memory of a run
 HEADER = ("engine", "runs", "wall s", "reading s", "CPU s", "CPU ratio", "peak MB", "digest")
 
 
 @dataclass
 class Run:
-    """One process, from its start to its end."""
+    """Measurements of one process."""
 
-    wall: float  # seconds
+    wall: float  # seconds from start to end
     cpu: float  # seconds, user and system
-    peak: float  # MB, resident
+    peak: float  # resident memory, MB
     answer: dict
-    """What it printed; without a digest if it was stopped or failed."""
+    """The JSON object that the process printed. If it was stopped or failed, ``digest`` says so."""
 
 
 def command(engine: str, path: Path) -> list[str]:
+    """Command line that prepares the file with this engine and prints a JSON object."""
     parts = [sys.executable, "-m", "bench.raw_engines", engine] if engine in OURS else RECBOLE
     return [str(part) for part in (*parts, path)]
 
 
 def measure(engine: str, path: Path, gigabytes: float, minutes: float) -> Run:
+    """Prepare the file in a new process, within the limits of memory and time."""
     start = time.perf_counter()
     process = subprocess.Popen(command(engine, path), stdout=subprocess.PIPE, text=True, cwd=ROOT)
     stopped = None
@@ -58,7 +62,7 @@ def measure(engine: str, path: Path, gigabytes: float, minutes: float) -> Run:
             process.kill()
         time.sleep(POLL)
     _, status, usage = ended
-    process.returncode = os.waitstatus_to_exitcode(status)  # reaped here, not by subprocess
+    process.returncode = os.waitstatus_to_exitcode(status)  # wait4 took it from subprocess
     output = process.stdout.read()
     answer = {"digest": stopped or "failed"} if process.returncode else json.loads(output)
     cpu = usage.ru_utime + usage.ru_stime
@@ -66,16 +70,18 @@ def measure(engine: str, path: Path, gigabytes: float, minutes: float) -> Run:
 
 
 def _resident(pid: int) -> int:
-    """Bytes; 0 once the process has ended."""
+    """Resident memory in bytes; 0 if the process has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
 
 
-def row(engine: str, runs: list[Run], first: list[Run]) -> tuple:
-    """A line of the table; the ratio of CPU seconds is to ``first``."""
-    wall, cpu, peak = (median(getattr(r, name) for r in runs) for name in ("wall", "cpu", "peak"))
+def row(engine: str, runs: list[Run], first: list[Run]) -> tuple[object, ...]:
+    """Row of the printed table, in the order of HEADER. The CPU ratio compares with ``first``."""
+    wall = median(r.wall for r in runs)
+    cpu = median(r.cpu for r in runs)
+    peak = median(r.peak for r in runs)
     reading = [r.answer["read_seconds"] for r in runs if "read_seconds" in r.answer]
     return (
         engine,
@@ -93,16 +99,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--engines", default=",".join(OURS), help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--gigabytes", type=float, default=20)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--json", metavar="FILE", help="keep every run there")
+    parser.add_argument("file", type=Path, help="raw file written by bench/raw_ratings.py")
+    parser.add_argument(
+        "--engines",
+        default=",".join(OURS),
+        help=f"engines among {', '.join(ENGINES)}, separated by commas; the first is the base of "
+        "the CPU ratio; default: %(default)s",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="runs of each engine; default: %(default)s"
+    )
+    parser.add_argument(
+        "--gigabytes",
+        type=float,
+        default=20,
+        help="resident memory at which a run is stopped, in GB; default: %(default)s",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=20,
+        help="time after which a run is stopped, in minutes; default: %(default)s",
+    )
+    parser.add_argument("--json", metavar="FILE", help="file for the measurements of all runs")
     args = parser.parse_args()
     engines = args.engines.split(",")
-    if unknown := set(engines) - {*OURS, "recbole"}:
-        parser.error(f"no engine is called {', '.join(unknown)}")
+    if unknown := set(engines) - set(ENGINES):
+        parser.error(
+            f"unknown engine {', '.join(sorted(unknown))}: choose from {', '.join(ENGINES)}"
+        )
     runs: dict[str, list[Run]] = {engine: [] for engine in engines}
     for _ in range(args.rounds):
         for engine in engines:

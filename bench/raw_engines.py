@@ -1,11 +1,13 @@
-"""Ways to read a raw file and keep what the filters of datasets/amazon-books.yaml keep of it.
+"""Read and filter a raw file of ratings with one of several engines.
 
-    python -m bench.raw_engines suite Books.csv        # prints one line of JSON
+    python -m bench.raw_engines suite Books.csv        # prints one JSON object
 
-Every engine applies the value filters while it reads; the k-core and the sequences are the suite's
-own (datasets.filters, datasets.sequences), so that all have to give the same digest. A *.inter file
-is read as RecBole's atomic file, any other as Books.csv; a .zip holds one of these.
-See prepare_engines.py, which measures them.
+The filters are those of datasets/amazon-books.yaml. Every engine applies the filters of ratings and
+times while it reads. The k-core and the sequences are computed by this suite for all engines
+(datasets.filters, datasets.sequences), so that all must give the same digest.
+
+A file called *.inter is read as an atomic file of RecBole, any other file as Books.csv. A .zip file
+contains one of these. prepare_engines.py measures the engines.
 """
 
 import argparse
@@ -17,39 +19,44 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets import filters, formats, prepare, sequences, spec
+from datasets import filters, layouts, prepare, sequences, source, spec
 
 BOOKS = spec.read("amazon-books")
-RATING, SINCE = BOOKS.filters.rating[0], BOOKS.filters.timestamp[0]
-KEPT = ["user", "item", "timestamp"]
+RATING = BOOKS.filters.rating[0]  # lowest rating to keep
+SINCE = BOOKS.filters.timestamp[0]  # earliest time to keep, seconds since 1970
+KEPT = ["user", "item", "timestamp"]  # columns
 
 
 def reader(path: Path) -> str:
-    """A key of formats.FORMATS."""
+    """Key in layouts.LAYOUTS of the layout that the file's name implies."""
     return "recbole" if ".inter" in path.name else "amazon-2018"
 
 
 def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
-    """(all columns in order, and whether they hold numbers; separator; whether there is a header)
-    for engines that do not go through readers.py."""
-    described = formats.FORMATS[reader(path)]
-    names = described.columns or formats.FIELDS
-    types = {name: name in formats.NUMBERS for name in names}
-    return types, described.separator, bool(described.header)
+    """Layout of the file, for the engines that do not use datasets.readers.
+
+    Returns (columns, separator, header). ``columns`` maps the name of each column, in order, to
+    whether it is numeric; ``header`` is True if the file begins with a header line.
+    """
+    described = layouts.LAYOUTS[reader(path)]
+    names = described.columns or layouts.FIELDS
+    columns = {name: name in layouts.NUMBERS for name in names}
+    return columns, described.separator, bool(described.header)
 
 
 def read_suite(path: Path) -> pd.DataFrame:
-    """As datasets/prepare.py does: pyarrow, with every row checked."""
-    return prepare._read(BOOKS.filters, spec.Source(path.name, reader(path)), path, Counter())
+    """Read with the reader of this suite: pyarrow, and a check of every row."""
+    raw = source.RawFile(spec.Source(path.name, reader(path)), path)
+    return prepare.read_interactions(raw, BOOKS.filters, Counter())
 
 
 def read_pandas(path: Path) -> pd.DataFrame:
-    types, separator, header = layout(path)
+    columns, separator, header = layout(path)
     chunks = pd.read_csv(
         path,
         sep=separator,
-        names=list(types),
-        dtype={name: "float64" if number else "str" for name, number in types.items()},
+        names=list(columns),
+        dtype={name: "float64" if numeric else "str" for name, numeric in columns.items()},
         skiprows=int(header),
         quoting=csv.QUOTE_NONE,
         keep_default_na=False,
@@ -60,15 +67,15 @@ def read_pandas(path: Path) -> pd.DataFrame:
 
 
 def read_polars(path: Path) -> pd.DataFrame:
-    import polars as pl
+    import polars as pl  # only this engine needs it
 
-    types, separator, header = layout(path)
+    columns, separator, header = layout(path)
     rows = pl.scan_csv(
         path,
         has_header=False,
-        skip_lines=int(header),  # its names are not ours
+        skip_lines=int(header),  # skipped, because the schema has our names of the columns
         separator=separator,
-        schema={name: pl.Float64 if number else pl.String for name, number in types.items()},
+        schema={name: pl.Float64 if numeric else pl.String for name, numeric in columns.items()},
         quote_char=None,
         empty_string_is_null=False,
         extra_columns="raise",
@@ -79,14 +86,14 @@ def read_polars(path: Path) -> pd.DataFrame:
 
 
 def read_duckdb(path: Path) -> pd.DataFrame:
-    import duckdb
+    import duckdb  # only this engine needs it
 
-    types, separator, header = layout(path)
+    columns, separator, header = layout(path)
     rows = duckdb.read_csv(
         str(path),
         header=header,
         delimiter=separator,
-        columns={name: "DOUBLE" if number else "VARCHAR" for name, number in types.items()},
+        columns={name: "DOUBLE" if numeric else "VARCHAR" for name, numeric in columns.items()},
         auto_detect=False,
         quotechar="",
         escapechar="",
@@ -106,15 +113,15 @@ ENGINES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("engine", choices=ENGINES)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("engine", choices=ENGINES, help="engine that reads the file")
+    parser.add_argument("file", type=Path, help="raw file written by bench/raw_ratings.py")
     args = parser.parse_args()
     start = time.perf_counter()
     interactions = ENGINES[args.engine](args.file)
     read = time.perf_counter()
-    found = sequences.from_interactions(filters.k_core(interactions, BOOKS.filters.k_core))
+    prepared = sequences.from_interactions(filters.k_core(interactions, BOOKS.filters.k_core))
     result = {
-        "digest": found.digest,
+        "digest": prepared.digest,
         "survivors": len(interactions),
         "read_seconds": read - start,
         "core_seconds": time.perf_counter() - read,

@@ -1,9 +1,10 @@
-"""RecBole's own reading, filtering and k-core of an atomic file (see prepare_engines.py).
+"""Prepare an atomic file with RecBole's own reader, filters and k-core, for prepare_engines.py.
 
-    .peers/recbole/bin/python bench/recbole_loader.py Books.inter      # prints one line of JSON
+    .peers/recbole/bin/python bench/recbole_loader.py Books.inter      # prints one JSON object
 
-Its Dataset is made by RecBole, with the filters of the published Amazon-Books page; what it keeps
-is then put in order and named by the suite's digest, outside of the seconds reported.
+The filters are those of RecBole's published page for Amazon-Books. The time is that of creating
+RecBole's Dataset. The sequences and their digest are then computed by this suite, and their time is
+not counted.
 """
 
 import json
@@ -21,7 +22,7 @@ from recbole.data.dataset import SequentialDataset
 sys.path.insert(1, str(Path(__file__).parents[1]))
 from datasets.sequences import from_interactions
 
-NAME = "peer"  # of the data set, as RecBole looks for it: NAME/NAME.inter
+NAME = "peer"  # RecBole searches for the data set in data/NAME/NAME.inter
 
 FILTERS = {
     "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
@@ -32,14 +33,14 @@ FILTERS = {
 }
 
 
-def kept(dataset) -> pd.DataFrame:
-    """The rows that RecBole kept, in file order, with the ids of the file."""
+def kept(dataset: SequentialDataset) -> pd.DataFrame:
+    """The interactions that RecBole kept, in the order of the file, with the file's ids."""
     rows = dataset.inter_feat
     return pd.DataFrame(
         {
             "user": dataset.id2token("user_id", np.asarray(rows["user_id"])),
             "item": dataset.id2token("item_id", np.asarray(rows["item_id"])),
-            # float32 by then, which is exact for whole days
+            # RecBole stores times as float32, which is exact for whole days.
             "timestamp": np.asarray(rows["timestamp"], np.float64),
         }
     )
@@ -47,9 +48,9 @@ def kept(dataset) -> pd.DataFrame:
 
 def main() -> None:
     path = Path(sys.argv[1]).resolve()
-    sys.argv[1:] = []  # RecBole reads them too
+    sys.argv[1:] = []  # RecBole would parse the arguments as its own
     with tempfile.TemporaryDirectory() as scratch:
-        os.chdir(scratch)  # RecBole leaves folders wherever it runs
+        os.chdir(scratch)  # RecBole creates folders in the working directory
         folder = Path("data", NAME)
         folder.mkdir(parents=True)
         (folder / f"{NAME}.inter").symlink_to(path)

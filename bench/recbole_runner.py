@@ -1,9 +1,10 @@
-"""RecBole's BERT4Rec, trained and evaluated by RecBole, on command (see peer_gate.py).
+"""Runner of RecBole's BERT4Rec for bench/compare.py; peer_gate.py describes the protocol.
 
     .peers/recbole/bin/python bench/recbole_runner.py data.npz --seed 1 --threads 2
 
-Configured as its published page was; what is not set here is RecBole's default, which has the same
-values (hidden 64, 2 layers, 2 heads, inner 256, dropout .2, mask_ratio .2, ft_ratio .5).
+The configuration is that of RecBole's published page. Settings that are absent here have RecBole's
+defaults, which equal the published values: hidden size 64, 2 layers, 2 attention heads, inner size
+256, dropout 0.2, mask_ratio 0.2, ft_ratio 0.5.
 """
 
 import os
@@ -15,20 +16,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from peer_gate import Gate, arguments, sequences
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
+from recbole.data.dataloader.general_dataloader import TrainDataLoader
+from recbole.data.interaction import Interaction
 from recbole.model.sequential_recommender import BERT4Rec
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
-NAME = "peer"  # of the data set, as RecBole looks for it: NAME/NAME.inter
+NAME = "peer"  # RecBole searches for the data set in data/NAME/NAME.inter
 
 PUBLISHED = {
     "loss_type": "CE",
-    "train_neg_sample_args": None,  # as CE demands
+    "train_neg_sample_args": None,  # RecBole requires this for the loss CE
     "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"},
-    "repeatable": True,  # the history is not masked
+    "repeatable": True,  # items of the history stay candidates
     "metrics": ["Recall", "NDCG"],
     "topk": 10,
     "valid_metric": "NDCG@10",
@@ -37,20 +41,24 @@ PUBLISHED = {
 
 
 class GatedLoader:
-    """RecBole's own batches; each is made and handed out when the gate opens."""
+    """RecBole's batches. Each is created after the gate has opened for its step."""
 
-    def __init__(self, loader, gate: Gate):
-        self.loader, self.gate = loader, gate
+    def __init__(self, loader: TrainDataLoader, gate: Gate):
+        self.loader = loader
+        self.gate = gate
 
-    def __iter__(self) -> Iterator:
-        batches = iter(self.loader)  # shuffles
+    def __iter__(self) -> Iterator[Interaction]:
+        batches = iter(self.loader)  # shuffles the samples
         for _ in range(len(self.loader)):
             self.gate.before_step()
             yield next(batches)
 
 
 def write_atomic_file(path: Path, items: np.ndarray, offsets: np.ndarray) -> None:
-    """Positions serve as times: RecBole keeps times as float32, which these numbers fit."""
+    """Write the sequences as an atomic file, with positions in the sequence as times.
+
+    RecBole stores times as float32, in which these small numbers are exact.
+    """
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     pd.DataFrame(
         {
@@ -61,10 +69,12 @@ def write_atomic_file(path: Path, items: np.ndarray, offsets: np.ndarray) -> Non
     ).to_csv(path, sep="\t", index=False)
 
 
-def prepare(data: str, seed: int, **settings):
-    """(trainer, training, validation and test loaders), as RecBole's own run_recbole makes them.
+def prepare(data: str, seed: int, **settings: int | float) -> tuple:
+    """RecBole's trainer and its loaders of training, validation and test data.
 
-    RecBole writes into the working directory, and reads the command line, which should be empty.
+    The steps and their order are those of RecBole's run_recbole. ``settings`` are keys of RecBole's
+    configuration. RecBole writes into the working directory and parses ``sys.argv``, which should
+    have no arguments.
     """
     folder = Path("data", NAME)
     folder.mkdir(parents=True)
@@ -78,7 +88,8 @@ def prepare(data: str, seed: int, **settings):
             "data_path": "data",
             "seed": seed,
             "use_gpu": False,
-            "metric_decimal_place": 6,  # only the rounding: 4 hide what 1,000 users can show
+            # More decimals than the default of 4, which would hide differences among few users.
+            "metric_decimal_place": 6,
         },
     )
     init_seed(config["seed"], config["reproducibility"])
@@ -92,10 +103,10 @@ def prepare(data: str, seed: int, **settings):
 def main() -> None:
     args = arguments(__doc__, batch_size=2048)
     args.data = os.path.abspath(args.data)
-    sys.argv[1:] = []
+    sys.argv[1:] = []  # RecBole would parse the arguments as its own
     gate = Gate(args.threads)
     with tempfile.TemporaryDirectory() as scratch:
-        os.chdir(scratch)  # RecBole leaves folders wherever it runs
+        os.chdir(scratch)  # RecBole creates folders in the working directory
         trainer, training, valid, test = prepare(
             args.data,
             args.seed,
@@ -109,10 +120,11 @@ def main() -> None:
                 name: dict(trainer.evaluate(loader, load_best_model=False))
                 for name, loader in (("valid", valid), ("test", test))
             }
-            trainer.model.train()  # _train_epoch calls it at its start only
+            # Evaluation sets evaluation mode; _train_epoch sets training mode only at its start.
+            trainer.model.train()
             return results | {"users": len(test.dataset)}
 
-        def loss_of(interaction):
+        def loss_of(interaction: Interaction) -> torch.Tensor:
             loss = trainer.model.calculate_loss(interaction)
             gate.add_loss(loss.item())
             return loss
@@ -123,8 +135,9 @@ def main() -> None:
             batches_per_epoch=len(training),
             parameters=sum(p.numel() for p in trainer.model.parameters()),
         )
-        # Before the first epoch, fit() does this; after each, it logs, evaluates and saves, which
-        # here the driver decides. What makes the steps is RecBole's own _train_epoch.
+        # In place of RecBole's fit(), which evaluates and saves after each epoch: here the driver
+        # decides when to evaluate. fit() also collects these data before the first epoch. The
+        # training steps are those of RecBole's _train_epoch.
         trainer.eval_collector.data_collect(training)
         for epoch in count():
             trainer._train_epoch(GatedLoader(training, gate), epoch, loss_of)

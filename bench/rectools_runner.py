@@ -1,10 +1,13 @@
-"""RecTools' BERT4Rec, trained by pytorch-lightning's loop, on command (see peer_gate.py).
+"""Runner of RecTools' BERT4Rec for bench/compare.py; peer_gate.py describes the protocol.
 
     .peers/rectools/bin/python bench/rectools_runner.py data.npz --seed 1 --threads 2
 
-The size is that of the other runners (width 64, 2 blocks, 2 heads, dropout .2, masks .2); the rest
-is RecTools' default, softmax over the whole catalogue included.
+The model has the size of the other runners' models: width 64, 2 blocks, 2 attention heads, dropout
+0.2, mask ratio 0.2. All other settings are RecTools' defaults, including the softmax over all
+items. The training loop is that of pytorch-lightning.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -14,17 +17,20 @@ from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import BERT4RecModel
 
-K = 10
+K = 10  # cut-off of the metrics
 
 
 class GateCallback(Callback):
-    """Holds lightning's loop before each batch, and tells where it stands."""
+    """Makes lightning's training loop wait at the gate before each step."""
 
-    def __init__(self, gate: Gate, evaluate):
-        self.gate, self.evaluate = gate, evaluate
+    def __init__(self, gate: Gate, evaluate: Callable[[], dict]):
+        self.gate = gate
+        self.evaluate = evaluate
 
-    def __deepcopy__(self, memo):
-        return self  # RecTools copies its trainer, callbacks included, before it fits
+    def __deepcopy__(self, memo: dict) -> "GateCallback":
+        # RecTools copies its trainer before training, with its callbacks. The copy must have the
+        # same gate.
+        return self
 
     def on_train_start(self, trainer, module) -> None:
         self.gate.open_for(
@@ -35,7 +41,8 @@ class GateCallback(Callback):
         )
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
-        # Batches are fetched one ahead of the gate: N steps still cost N fetches.
+        # Lightning loads the next batch before it calls this hook. The measured time of N steps
+        # still includes loading N batches.
         self.gate.before_step()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
@@ -43,13 +50,13 @@ class GateCallback(Callback):
 
 
 class Split:
-    """Leave one out; users with fewer than three items are trained on whole."""
+    """Leave-one-out split. All items of a user with fewer than three are for training."""
 
     def __init__(self, items: np.ndarray, offsets: np.ndarray):
         lengths = np.diff(offsets)
         users = np.repeat(np.arange(len(lengths)), lengths)
         position = np.arange(len(items)) - offsets[users]
-        from_end = lengths[users] - position  # 1 is the last item
+        from_end = lengths[users] - position  # 1 for the last item of a user
         evaluated = lengths[users] >= 3
         self.interactions = pd.DataFrame(
             {
@@ -63,7 +70,7 @@ class Split:
         with_valid = Dataset.construct(self.interactions[~evaluated | (from_end > 1)])
         ends = offsets[1:][lengths >= 3]
         self.users = np.flatnonzero(lengths >= 3)
-        # name -> (histories, the item to predict for each of ``users``)
+        # Name of the part -> (histories, targets of ``users``)
         self.parts = {
             "valid": (self.train, items[ends - 2]),
             "test": (with_valid, items[ends - 1]),
@@ -71,23 +78,26 @@ class Split:
 
 
 def evaluate(model: BERT4RecModel, split: Split) -> dict:
-    """Quality at 10 among all items that RecTools knows (those of training), history included.
+    """Recall and ndcg at K on validation and test.
 
-    A target that it does not know, or a user of whom it knows nothing, is a miss.
+    Candidates are all items of the training data, those of the user's history included. A target or
+    a user that does not occur in the training data counts as a miss.
     """
-    model.is_fitted = True  # its loop has not ended, but recommend() should not mind
+    # recommend() requires this flag, which RecTools sets at the end of the training.
+    model.is_fitted = True
     results = {}
     for name, (histories, targets) in split.parts.items():
         top = model.recommend(
             split.users, histories, K, filter_viewed=False, on_unsupported_targets="ignore"
         )
-        wanted = pd.Series(targets, index=split.users)
-        ranks = top.loc[top[Columns.Item] == top[Columns.User].map(wanted), Columns.Rank]
+        target_of = pd.Series(targets, index=split.users)
+        hits = top[Columns.Item] == top[Columns.User].map(target_of)
+        ranks = top.loc[hits, Columns.Rank]
         results[name] = {
             f"recall@{K}": len(ranks) / len(targets),
             f"ndcg@{K}": float((1 / np.log2(ranks + 1)).sum() / len(targets)),
         }
-    model.torch_model.train()  # recommend() leaves it in evaluation mode
+    model.torch_model.train()  # recommend() sets evaluation mode
     return results | {"users": len(split.users)}
 
 
@@ -108,7 +118,7 @@ def main() -> None:
         batch_size=args.batch_size,
         recommend_torch_device="cpu",
     )
-    # RecTools' own trainer, but without an end and with the gate.
+    # RecTools' default trainer, except that this one has no last epoch, and waits at the gate.
     model._trainer = Trainer(
         max_epochs=-1,
         accelerator="cpu",

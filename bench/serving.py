@@ -1,12 +1,12 @@
-"""How fast a served model answers, beside a plain torch loop over the same model.
+"""Measure how fast a model recommends: a plain torch loop, benchmark.recommend, and HTTP.
 
-python -m bench.serving                          # a synthetic catalogue of Amazon-Books' size
-python -m bench.serving --items 200 --users 3000 --requests 200
+    python -m bench.serving                          # as many items as Amazon-Books
+    python -m bench.serving --items 200 --users 3000 --requests 200
 
-A model of the default size with random weights, on SYNTHETIC histories: speed does not depend on
-what was learned. It is exported as benchmark.promote does, served by `mlflow models serve`, asked
-over HTTP, and fills a parquet file by benchmark.recommend. What it answers has to be the top 10 of
-the evaluation's ranking.
+The model is the default BERT4Rec with random weights, and the histories are SYNTHETIC: the speed
+does not depend on the values of the weights. The script exports the model as benchmark.promote
+does. It then runs benchmark.recommend on a Parquet file of histories, and sends requests to
+`mlflow models serve`. It checks that the answers are the top 10 items of the evaluation's ranking.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,22 +31,56 @@ from tabulate import tabulate
 import models
 from benchmark.settings import Settings
 from benchmark.training import checkpoint
+from models.bert4rec import BERT4Rec
 from models.ranking import rank
 
-K = 10
-BATCH = 512
-LOOP = 10_000  # users: it is slow
+K = 10  # items per answer
+BATCH = 512  # users per batch of the plain loop
+LOOP = 10_000  # users that the plain loop is timed on: it is slow
+
+
+@dataclass
+class Timing:
+    """Time to recommend for a number of users."""
+
+    users: int
+    seconds: float  # in all
+    latencies: list[float] = field(default_factory=list)
+    """Seconds of each batch or request; empty if unknown."""
+
+    @property
+    def seconds_per_user(self) -> float:
+        return self.seconds / self.users
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--items", type=int, default=31_094, help="default: %(default)s")
-    parser.add_argument("--users", type=int, default=100_000, help="default: %(default)s")
-    parser.add_argument("--requests", type=int, default=500, help="default: %(default)s")
-    parser.add_argument("--clients", type=int, default=16, help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=5098)
+    parser.add_argument(
+        "--items", type=int, default=31_094, help="number of items; default: %(default)s"
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        default=100_000,
+        help="users for benchmark.recommend; default: %(default)s",
+    )
+    parser.add_argument(
+        "--requests",
+        type=int,
+        default=500,
+        help="HTTP requests, with one user each; default: %(default)s",
+    )
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=16,
+        help="clients that send requests at the same time; default: %(default)s",
+    )
+    parser.add_argument(
+        "--port", type=int, default=5098, help="port of the server; default: %(default)s"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -56,23 +91,26 @@ def main() -> None:
         rows.append(row("benchmark.recommend", recommend(ids, offsets, items), loop))
         one = plain_loop(model, offsets[: args.requests + 1], items, batch=1)
         rows.append(row("plain torch loop, one user at a time", one, one))
-        with Server(args.port) as where:
-            check(where, model, ids, offsets, items)
+        with Server(args.port) as url:
+            check(url, model, ids, offsets, items)
             for clients in (1, args.clients):
-                found = over_http(where, ids, offsets, items, args.requests, clients)
-                rows.append(row(f"HTTP, {clients} clients", found, one))
+                timing = over_http(url, ids, offsets, items, args.requests, clients)
+                rows.append(row(f"HTTP, {clients} clients", timing, one))
     print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
 
 
-def make_model(n_items: int) -> tuple[torch.nn.Module, list[str]]:
-    """The default BERT4Rec, exported to ./model."""
+def make_model(n_items: int) -> tuple[BERT4Rec, list[str]]:
+    """Export the default BERT4Rec, with random weights, to ./model. Returns it and the item ids."""
+    # Imported here, because MLflow loads slowly and `--help` does not need it.
     from mlflow.models import Model
 
     from benchmark.tracking.registry.export import export
 
-    settings, ids = Settings(), [f"{n:010}" for n in range(n_items)]
+    settings = Settings()
+    ids = [f"{n:010}" for n in range(n_items)]
     torch.manual_seed(0)
     model = models.build(settings.model, n_items, vars(settings)).eval()
+    assert isinstance(model, BERT4Rec)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     checkpoint.save(Path("weights.safetensors"), model.state_dict(), {})
@@ -81,32 +119,41 @@ def make_model(n_items: int) -> tuple[torch.nn.Module, list[str]]:
 
 
 def make_histories(users: int, n_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """As long as Amazon-Books', 30 on average; user u has ``items[offsets[u]:offsets[u + 1]]``."""
-    chance = np.random.default_rng(0)
-    lengths = 10 + chance.geometric(1 / 20, users)
-    return np.concatenate([[0], lengths.cumsum()]), chance.integers(0, n_items, lengths.sum())
+    """(offsets, items) of random histories, with 30 items on average as in Amazon-Books.
+
+    User u has the items ``items[offsets[u]:offsets[u + 1]]``.
+    """
+    rng = np.random.default_rng(0)
+    lengths = 10 + rng.geometric(1 / 20, users)
+    return np.concatenate([[0], lengths.cumsum()]), rng.integers(0, n_items, lengths.sum())
 
 
-def plain_loop(model, offsets: np.ndarray, items: np.ndarray, batch: int = BATCH) -> dict:
-    """What anybody would write: pad, score the catalogue, topk."""
-    taken = []
+def plain_loop(
+    model: BERT4Rec, offsets: np.ndarray, items: np.ndarray, batch: int = BATCH
+) -> Timing:
+    """Time the obvious implementation: pad the histories, score all items, take the top K."""
+    latencies = []
     with torch.inference_mode():
         for first in range(0, len(offsets) - 1, batch):
             started = time.perf_counter()
             edges = offsets[first : first + batch + 1]
+            # [batch, length], padded on the left with the code n_items
             padded = torch.full((len(edges) - 1, model.max_length), model.n_items)
             for row, (start, end) in enumerate(pairwise(edges)):
                 past = torch.from_numpy(items[max(start, end - model.max_length) : end])
                 padded[row, model.max_length - len(past) :] = past
             scores = model.scores(model.queries(padded), 0, model.n_items)
             scores.topk(K)
-            taken.append(time.perf_counter() - started)
-    usual = len(taken) * float(np.median(taken))  # other processes disturb a few
-    return {"users": len(offsets) - 1, "seconds": usual, "latencies": taken}
+            latencies.append(time.perf_counter() - started)
+    # The median, because other processes slow some of the batches.
+    return Timing(len(offsets) - 1, len(latencies) * float(np.median(latencies)), latencies)
 
 
-def recommend(ids: list[str], offsets: np.ndarray, items: np.ndarray) -> dict:
-    """The real command, by its own clock from the first batch on; and its memory."""
+def recommend(ids: list[str], offsets: np.ndarray, items: np.ndarray) -> Timing:
+    """Time benchmark.recommend, without its start, and print its memory.
+
+    The command runs twice: for one user, which measures the start, and for all users.
+    """
     values = pa.array(ids).take(pa.array(items))
     table = pa.table({"history": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)})
     pq.write_table(table, "h.parquet", row_group_size=16_384)
@@ -115,21 +162,21 @@ def recommend(ids: list[str], offsets: np.ndarray, items: np.ndarray) -> dict:
     root = Path(__file__).parents[1]
     pq.write_table(table[:1], "one.parquet")
     seconds = []
-    for file in ("one.parquet", "h.parquet"):  # the first one loads, and does nothing else
+    for file in ("one.parquet", "h.parquet"):
         words[words.index("--histories") + 1] = file
         started = time.perf_counter()
         subprocess.run(words, check=True, env=os.environ | {"PYTHONPATH": str(root)})
         seconds.append(time.perf_counter() - started)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(f"{file}: {seconds[-1]:.1f} s, peak memory of all so far {peak:.0f} MB", flush=True)
-    return {"users": len(offsets) - 1, "seconds": seconds[1] - seconds[0]}
+        print(f"{file}: {seconds[-1]:.1f} s, peak memory so far {peak:.0f} MB", flush=True)
+    return Timing(len(offsets) - 1, seconds[1] - seconds[0])
 
 
 class Server:
-    """`mlflow models serve` on ./model."""
+    """`mlflow models serve` for ./model. The context manager gives the URL of the server."""
 
     def __init__(self, port: int):
-        self.where = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}"
         words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "model"]
         words += ["--env-manager", "local", "--port", str(port)]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -143,66 +190,92 @@ class Server:
     def __enter__(self) -> str:
         while True:
             try:
-                requests.get(f"{self.where}/ping", timeout=1)
-                return self.where
+                requests.get(f"{self.url}/ping", timeout=1)
+                return self.url
             except requests.RequestException:
                 if self.process.poll() is not None:
-                    sys.exit("Error: the server has ended")
+                    sys.exit(
+                        f"Error: mlflow models serve exited with status {self.process.returncode} "
+                        f"before it answered at {self.url}: choose another port with --port"
+                    )
                 time.sleep(0.2)
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(30)
 
 
-def ask(session, where: str, histories: list[list[str]]) -> tuple[list[list[str]], float]:
-    """The answer, and its seconds."""
+def ask(
+    session: requests.Session, url: str, histories: list[list[str]]
+) -> tuple[list[list[str]], float]:
+    """Send one request; the recommended items of each history, and the latency in seconds."""
     started = time.perf_counter()
     body = {"dataframe_records": [{"history": history} for history in histories]}
-    done = session.post(f"{where}/invocations", json=body, timeout=120)
-    done.raise_for_status()
-    answer = [row["items"] for row in done.json()["predictions"]]
+    response = session.post(f"{url}/invocations", json=body, timeout=120)
+    response.raise_for_status()
+    answer = [row["items"] for row in response.json()["predictions"]]
     return answer, time.perf_counter() - started
 
 
-def raw(ids: list[str], offsets: np.ndarray, items: np.ndarray, users: range) -> list[list[str]]:
+def histories_of(
+    users: range, ids: list[str], offsets: np.ndarray, items: np.ndarray
+) -> list[list[str]]:
+    """The histories of these users, as item ids."""
     return [[ids[i] for i in items[offsets[u] : offsets[u + 1]]] for u in users]
 
 
-def check(where: str, model, ids: list[str], offsets: np.ndarray, items: np.ndarray) -> None:
-    """Each of the ten has to have the rank, in the evaluation, of its place: but for neighbours
-    whose scores differ by less than a rounding."""
-    answers, _ = ask(requests, where, raw(ids, offsets, items, range(100)))
-    codes, differ = {item: code for code, item in enumerate(ids)}, 0
+def check(
+    url: str, model: BERT4Rec, ids: list[str], offsets: np.ndarray, items: np.ndarray
+) -> None:
+    """Check that the K items of an answer have the ranks 1 to K in the evaluation.
+
+    One user may have two items in another order: their scores may differ by a rounding error.
+    """
+    with requests.Session() as session:
+        answers, _ = ask(session, url, histories_of(range(100), ids, offsets, items))
+    codes = {item: code for code, item in enumerate(ids)}
+    differ = 0
     for user, answer in enumerate(answers):
         past = torch.from_numpy(items[offsets[user] : offsets[user + 1]][-model.max_length :])
         with torch.inference_mode():
             query = model.queries(past[None])
             ranks = [int(rank(model, query, torch.tensor([codes[item]]))) for item in answer]
-        assert sorted(ranks) == list(range(1, K + 1)), f"user {user}: ranks {ranks}"
+        assert sorted(ranks) == list(range(1, K + 1)), f"user {user}: the ranks are {ranks}"
         differ += ranks != sorted(ranks)
-    assert differ <= 1, f"{differ} of 100 users have another order"
-    print("the top 10 of 100 users are those of the evaluation", flush=True)
+    assert differ <= 1, f"{differ} of 100 users have items in another order"
+    print("the top 10 items of 100 users are those of the evaluation", flush=True)
 
 
-def over_http(where: str, ids, offsets, items, n: int, clients: int) -> dict:
-    histories = raw(ids, offsets, items, range(n))
+def over_http(
+    url: str, ids: list[str], offsets: np.ndarray, items: np.ndarray, n: int, clients: int
+) -> Timing:
+    """Time ``n`` requests of one user each, of which ``clients`` are sent at a time."""
+    histories = histories_of(range(n), ids, offsets, items)
     with requests.Session() as session, ThreadPoolExecutor(clients) as pool:
         session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=clients))
-        list(pool.map(lambda history: ask(session, where, [history]), histories[:clients]))
+
+        def latency(history: list[str]) -> float:
+            return ask(session, url, [history])[1]
+
+        list(pool.map(latency, histories[:clients]))  # opens the connections
         started = time.perf_counter()
-        taken = list(pool.map(lambda history: ask(session, where, [history])[1], histories))
-        return {"users": n, "seconds": time.perf_counter() - started, "latencies": taken}
+        latencies = list(pool.map(latency, histories))
+        return Timing(n, time.perf_counter() - started, latencies)
 
 
-def row(what: str, found: dict, beside: dict) -> dict:
-    """A line of the table; the ratio is that of the seconds for a user to those of ``beside``."""
-    each = found["seconds"] / found["users"]
-    cells = {"what": what, "users per second": f"{1 / each:,.0f}"}
-    cells["ratio to the loop"] = f"{each * beside['users'] / beside['seconds']:.2f}"
+def row(what: str, timing: Timing, loop: Timing) -> dict[str, str]:
+    """Row of the printed table. The ratio is of seconds per user, to those of ``loop``.
+
+    Latencies are shown where each is that of one user.
+    """
+    cells = {
+        "what": what,
+        "users per second": f"{timing.users / timing.seconds:,.0f}",
+        "ratio to the loop": f"{timing.seconds_per_user / loop.seconds_per_user:.2f}",
+    }
     for p in (50, 99):
-        known = "one" in what or "HTTP" in what
-        cells[f"p{p} ms"] = f"{1000 * np.percentile(found['latencies'], p):.1f}" if known else ""
+        of_users = len(timing.latencies) == timing.users
+        cells[f"p{p} ms"] = f"{1000 * np.percentile(timing.latencies, p):.1f}" if of_users else ""
     return cells
 
 

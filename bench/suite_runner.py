@@ -1,26 +1,34 @@
-"""This suite's BERT4Rec, on command (see peer_gate.py).
+"""Runner of this suite's BERT4Rec for bench/compare.py; peer_gate.py describes the protocol.
 
     python -m bench.suite_runner data.npz --seed 1 --threads 2
 
-Batch size and learning rate are its recipe's, as the peers' are their defaults.
+The defaults of the options and all other settings are the defaults of this suite.
 """
 
+from collections.abc import Iterable, Iterator
 from itertools import count
 
-import benchmark  # noqa: F401  (before torch: it sets how OpenMP waits)
+import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch reads when imported)
 
 # isort: split
+from pathlib import Path
+from typing import TypeVar
+
+from torch import Tensor
+
 from bench.peer_gate import Gate, arguments
 from benchmark.metrics import means
 from benchmark.settings import Settings
-from benchmark.speed import read
+from benchmark.training.measurement import load_arrays
 from benchmark.training.trainer import Trainer
+
+T = TypeVar("T")
 
 
 def main() -> None:
     args = arguments(__doc__, batch_size=Settings.batch_size, learning_rate=Settings.learning_rate)
     gate = Gate(args.threads)
-    sequences, split = read(args.data)
+    sequences, split = load_arrays(Path(args.data))
     settings = Settings.of(
         dataset=args.data,
         seed=args.seed,
@@ -29,17 +37,19 @@ def main() -> None:
         learning_rate=args.learning_rate,
     )
 
-    def gated(batches, *, desc, **_):
-        for batch in batches:
-            if desc.startswith("epoch"):  # and not a ranking, which the gate asks for itself
+    def gated(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterator[T]:
+        """In place of a progress bar: wait at the gate before each training step."""
+        for step in steps:
+            # Batches of an evaluation do not wait: the gate itself has requested them.
+            if desc.startswith("epoch"):
                 gate.before_step()
-            yield batch
+            yield step
 
     trainer = Trainer(settings, sequences, split, gated)
-    step = trainer._step
+    train_on = trainer._step
 
-    def step_and_tell(batch):
-        loss = step(batch)
+    def train_and_report(batch: Tensor) -> Tensor:
+        loss = train_on(batch)
         gate.add_loss(loss.item())
         return loss
 
@@ -50,7 +60,7 @@ def main() -> None:
             results[name] = {key: quality[key] for key in ("recall@10", "ndcg@10")}
         return results | {"users": len(split.test.users)}
 
-    trainer._step = step_and_tell
+    trainer._step = train_and_report
     gate.open_for(
         evaluate,
         samples_per_epoch=trainer.batches.n_windows,

@@ -1,9 +1,22 @@
-"""Train, evaluate, track and report: one file per command line verb, one (tracking) for MLflow."""
+"""Train, evaluate, track, sweep and report: one file for each command, one room for each subject.
+
+    train sweep report promote published recommend sync speed   commands: options in, one room each
+    training/    one trial: batches, optimizer, evaluation, checkpoints
+    sweeps/      many trials: search space, search method, executors
+    tracking/    MLflow and nothing but
+    reporting/   from stored trials to a report in several formats
+    recbole/     RecBole's configuration files and published pages
+    settings.py, metrics.py, results.py, errors.py   what the rooms share
+
+``python -m benchmark`` lists the commands.
+"""
 
 import os
 
-# OpenMP's threads wait for each other by spinning, by default so long that two trials on a machine
-# bring each other almost to a halt: an epoch of the demo took 0.6 s alone, 18 s beside another
-# trial, and takes 0.6 s and 1.7 s with this. It must be set before torch is imported.
+__version__ = "0.2.0"
+
+# OpenMP's threads wait for each other in a busy loop, by default so long that two trials on one
+# machine nearly stop each other: an epoch of the demo took 0.6 s alone and 18 s beside another
+# trial. With this value it takes 0.6 s and 1.7 s. It must be set before torch is imported.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

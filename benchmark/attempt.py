@@ -1,91 +1,131 @@
-"""One attempt at a trial: from its last checkpoint, or from nothing, to its end or its failure."""
+"""One attempt at a trial: from its last checkpoint, or from the start, to its end or its
+failure."""
 
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 
-import click
 from tqdm import tqdm
 
 from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.tracking import server
-from benchmark.tracking.writing import status
-from benchmark.tracking.writing import trial as tracked_trial
-from benchmark.training import workers
-from benchmark.training.trainer import Epoch, Trainer
-from datasets import Sequences, Spec
+from benchmark.results import Epoch, Result
+from benchmark.tracking.server import TrackingError, connect_patiently
+from benchmark.tracking.writing.status import has_ended
+from benchmark.tracking.writing.trial import Trial, resume
+from benchmark.training import checkpoint, device, state, workers
+from benchmark.training.checkpoint import CheckpointError, State
+from benchmark.training.trainer import Trainer
+from datasets import Sequences
+from datasets.spec import Spec
 
 Prune = Callable[[int, float], bool]
-"""Whether to stop, by the number of an epoch and its validation metric."""
+"""Whether to stop a trial: by the number of an epoch, and its validation metric."""
+
+T = TypeVar("T")
 
 
 def attempt(
     tracking_uri: str, spec: Spec, sequences: Sequences, run_id: str, prune: Prune | None = None
 ) -> None:
-    """Train the trial that is on record under this id. Whatever becomes of it is on record, too:
-    no Exception leaves here unless the tracking server or the machine is at fault."""
-    client = server.reconnect(tracking_uri)
-    if status.has_ended(client, run_id):  # but its worker was lost before it could say so
+    """Train the trial of a run that a sweep has prepared. Its end or its failure is logged.
+
+    Raises TrackingError or MachineError, which the next trial would meet, too, and nothing else:
+    the trial's own failure does not stop the sweep.
+    """
+    client = connect_patiently(tracking_uri)
+    if has_ended(client, run_id):  # its worker was lost before it could say so
         return
-    trial, settings = tracked_trial.resume(client, run_id)
+    trial, settings = resume(client, run_id)
     try:
         with trial.ends():
             trial.check_data(spec, sequences)
             trainer = Trainer(settings, sequences, spec.split_of(sequences), step_bar)
-            if state := trial.last_state():
-                trainer.restore(*state)
-            # What it was asked about before it was cut off leads to the same answers.
-            before = enumerate(trial.curve()[: trainer.epoch], start=1) if prune else ()
-            answers = [prune(number, score) for number, score in before]
-            if any(answers):
-                trial.log_pruned(trainer, f"after epoch {trainer.epoch}")
+            if saved := last_state(trial):
+                state.restore(trainer, *saved)
+            if prune and _would_have_pruned(prune, trial.curve()[: trainer.epoch]):
+                trial.log_pruned(trainer.pruned_result())
             else:
-                train(trial, trainer, sequences, prune)
-    except (MachineError, server.TrackingError):  # which the next trial would meet, too
+                train(trial, trainer, prune)
+    except (MachineError, TrackingError):
         raise
-    except Exception:  # which trial.ends() has recorded, with its traceback
-        pass
+    except Exception as error:  # trial.ends() has logged it with its trace
+        tqdm.write(f"trial {run_id} failed: {error}", file=sys.stderr)
 
 
-def train(
-    trial: tracked_trial.Trial, trainer: Trainer, sequences: Sequences, prune: Prune | None = None
-) -> dict[str, dict[str, float]] | None:
-    """To the end, with all that is logged; the metrics of its best epoch, or None if pruned."""
-    trial.log_machine(trainer.device)
+def _would_have_pruned(prune: Prune, curve: list[float]) -> bool:
+    """Ask the pruner again about the epochs before the interruption: it learns from each."""
+    answers = [prune(number, score) for number, score in enumerate(curve, start=1)]
+    return any(answers)
+
+
+def train(trial: Trial, trainer: Trainer, prune: Prune | None = None) -> Result | None:
+    """Train to the end and log everything; the result, or None if the trial was pruned."""
+    trial.log_machine(device.describe(trainer.device))
     total = trainer.last_epoch
     with (
         tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar,
-        _leaving_a_state(trial, trainer),
+        _saving_when_stopped(trial, trainer),
     ):
         for epoch in trainer.epochs():
             trial.log_epoch(epoch)
-            trial.log_checkpoint(trainer, best=epoch.improved)
+            if epoch.improved:
+                trial.keep_best(lambda path: checkpoint.save(path, *trainer.best_state()))
+            _keep_state(trial, trainer)
             best = trainer.best_valid[SELECTION_METRIC]
             bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
             bar.update()
             with bar.external_write_mode():  # the bar makes room for a line
-                click.echo(_line(epoch))
+                print(_line(epoch), flush=True)
             if prune and prune(epoch.number, epoch.valid[SELECTION_METRIC]):
-                return trial.log_pruned(trainer, f"after epoch {epoch.number}")
-    return trial.log_result(trainer, trainer.final_ranks(), sequences)
+                trial.log_pruned(trainer.pruned_result())
+                return None
+    result = trainer.result()
+    trial.log_result(result)
+    return result
+
+
+def last_state(trial: Trial) -> State | None:
+    """The newest undamaged state of an interrupted trial; None if it was interrupted before the
+    first one. A damaged state is reported on stderr."""
+    states = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in trial.saved_states(Path(folder)):
+            try:
+                states[path] = checkpoint.load(path)
+            except CheckpointError as error:
+                where = f"{path.name} of run {trial.run_id}"
+                print(f"damaged checkpoint, not used: {where}: {error}", file=sys.stderr)
+    if not states:
+        return None
+    newest = max(states, key=lambda path: (states[path][1]["epoch"], states[path][1]["batch"]))
+    trial.resumed_from(newest)
+    return states[newest]
+
+
+def _keep_state(trial: Trial, trainer: Trainer) -> None:
+    trial.keep_state(lambda path: checkpoint.save(path, *state.capture(trainer)))
 
 
 @contextmanager
-def _leaving_a_state(trial: tracked_trial.Trial, trainer: Trainer) -> Iterator[None]:
-    """A signal is heeded between two steps, and the state there is kept."""
+def _saving_when_stopped(trial: Trial, trainer: Trainer) -> Iterator[None]:
+    """A signal takes effect between two steps, and the state there is kept."""
     try:
         with interruption.between_steps():
             yield
     except (KeyboardInterrupt, interruption.Terminated):
-        # Processes that share a trial are not all at the same step: the last epoch is kept.
+        # Processes that share a trial are at different steps: the last epoch's state is kept.
         if not interruption.hurried() and workers.size() == 1:
-            trial.log_checkpoint(trainer, best=False)
+            _keep_state(trial, trainer)
         raise
 
 
-def step_bar(steps: Iterable, *, total: int, desc: str, initial: int = 0) -> Iterator:
-    """A progress bar, and places where a signal is heeded."""
+def step_bar(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterator[T]:
+    """A progress bar; a signal takes effect between two steps."""
     for step in tqdm(
         steps, total=total, desc=desc, initial=initial, unit="batch", leave=False, disable=None
     ):

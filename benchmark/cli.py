@@ -1,4 +1,4 @@
-"""What every command line verb shares: how it reads names, and errors as one line."""
+"""What all commands share: how option names are read, and how errors become exit codes."""
 
 import sys
 
@@ -9,16 +9,19 @@ from benchmark.interruption import Terminated
 from benchmark.tracking.writing.status import TakenOver
 from datasets import DataError
 
-# The user's to mend, and said in one line; anything else is a defect of ours and keeps its trace.
-USER_ERRORS = (DataError, UserError, TakenOver)
-
 # --learning_rate is --learning-rate: `mlflow run -P learning_rate=...` passes names as they are.
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}
 
+# The user can correct these. Any other error is a defect of this code and keeps its traceback.
+USER_ERRORS = (DataError, UserError, TakenOver)
+
 
 def run(command: click.Command) -> None:
-    """Run a verb as a process: exit 0; 1 with one line for a user's error; 2 for wrong usage;
-    130 after Ctrl-C and 143 after SIGTERM, as the shell has it."""
+    """Run a command as a process, and exit.
+
+    The exit code is 0 after success, 1 after a user's error (one line on stderr), 2 for wrong
+    usage, 130 after Ctrl-C and 143 after SIGTERM.
+    """
     try:
         sys.exit(command.main(standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -27,7 +30,7 @@ def run(command: click.Command) -> None:
     except USER_ERRORS as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort):  # click makes the second of the first
         click.echo("Interrupted.", err=True)
         sys.exit(130)
     except Terminated:

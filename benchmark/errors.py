@@ -1,9 +1,19 @@
-"""What goes wrong by no fault of this code."""
+"""Errors of the user or of the machine, and how their messages show text from elsewhere."""
+
+from datasets.errors import quoted
 
 
 class UserError(RuntimeError):
-    """For the user to mend: the message is one line that says what, where and what to do."""
+    """An error that the user can correct. Its message is one line: what, where, what to do."""
 
 
 class MachineError(UserError):
-    """No trial's fault: what was cut off can be gone on with once the machine has what it needs."""
+    """The machine lacks something (disk, memory): an interrupted trial can resume when it is there.
+
+    The trial itself is not at fault.
+    """
+
+
+def printable(name: str) -> str:
+    """A name from a file as messages show it: as it is, or quoted if that would not be one line."""
+    return name if name.isprintable() and len(name) <= 80 else quoted(name)

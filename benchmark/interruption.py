@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: the first is heeded where a trial can be gone on with, the second at once."""
+"""SIGTERM and Ctrl-C: the first takes effect where a trial can be resumed, the second at once."""
 
 import os
 import signal
@@ -8,23 +8,23 @@ from contextlib import contextmanager
 
 
 class Terminated(BaseException):
-    """SIGTERM; not an Exception, so that nothing swallows it on its way out."""
+    """SIGTERM was received. Not an Exception, so that no handler of errors swallows it."""
 
 
-_heard: list[int] = []
-_waiting = False  # for a place where it can be heeded
+_heard: list[int] = []  # the signals received so far
+_waiting = False  # whether the first signal waits for ``heed``
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Both signals raise KeyboardInterrupt or Terminated in here, at once or ``between_steps``."""
-    threads = threading.current_thread() is not threading.main_thread()  # they hear no signals
-    if threads or signal.getsignal(signal.SIGTERM) is _hear:
+    """In this block the signals raise KeyboardInterrupt or Terminated, at once or between steps."""
+    in_thread = threading.current_thread() is not threading.main_thread()  # it gets no signals
+    if in_thread or signal.getsignal(signal.SIGTERM) is _hear:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # as a shell has it for what it runs in the background
+        if handler != signal.SIG_IGN:  # a shell ignores Ctrl-C for background processes
             signal.signal(number, _hear)
     try:
         yield
@@ -36,7 +36,7 @@ def listening() -> Iterator[None]:
 
 @contextmanager
 def between_steps() -> Iterator[None]:
-    """In here the first signal waits until somebody asks to ``heed`` it, or until the end."""
+    """In this block the first signal waits until ``heed`` is called, or until the block ends."""
     global _waiting
     _waiting = True
     try:
@@ -47,24 +47,27 @@ def between_steps() -> Iterator[None]:
 
 
 def heed() -> None:
-    """Raise what a signal should have raised: here everything is as it should be."""
+    """Raise the exception of a signal that waits. Called where the state is whole."""
     if _heard:
         raise _exception(_heard[0])
 
 
 def heard() -> bool:
+    """Whether a signal was received."""
     return bool(_heard)
 
 
 def hurried() -> bool:
-    """Whether a second signal says not to wait for anything."""
+    """Whether a second signal was received: nothing may wait any more."""
     return len(_heard) > 1
 
 
 def _hear(number: int, frame: object) -> None:
     _heard.append(number)
     if len(_heard) == 1 and _waiting:
-        os.write(2, b"stopping after this step (once more: at once)\n")  # safe in a handler
+        os.write(
+            2, b"stopping after this step (a second signal stops at once)\n"
+        )  # safe in a handler
     else:
         raise _exception(number)
 

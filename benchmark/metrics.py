@@ -1,9 +1,13 @@
-"""Ranking metrics with one relevant item per user, as pure functions of its rank.
+"""Ranking metrics with one relevant item for each user, as pure functions of its rank.
 
-A rank is 1 for the best item of the catalogue. With a single relevant item at rank r, the metrics
-at cut-off k are (Järvelin and Kekäläinen 2002 for ndcg): hit = recall = [r <= k],
+A rank is 1 for the best item of the catalogue. With the relevant item at rank r, the metrics at
+cut-off k are (Järvelin and Kekäläinen 2002 for ndcg): hit = recall = [r <= k],
 mrr = [r <= k] / r, ndcg = [r <= k] / log2(r + 1), precision = [r <= k] / k.
+
+A metric is one function and its line in ``METRICS``.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,8 +31,15 @@ def precision(ranks: np.ndarray, k: int) -> np.ndarray:
     return hit(ranks, k) / k
 
 
-# In the order in which the published pages print them.
-METRICS = {"recall": hit, "mrr": mrr, "ndcg": ndcg, "hit": hit, "precision": precision}
+METRICS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "recall": hit,
+    "mrr": mrr,
+    "ndcg": ndcg,
+    "hit": hit,
+    "precision": precision,
+}
+"""By name: (ranks int >= 1 of any shape, cut-off) -> float64 of the same shape."""
+
 NAMES = tuple(f"{name}@{K}" for name in METRICS)
 
 

@@ -1,42 +1,69 @@
-"""The settings of a trial as options of a command line, for the verbs that train."""
+"""The settings of a trial as options of a command line, for the commands that train."""
 
-from collections.abc import Callable
-from dataclasses import Field, fields
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
-from benchmark.settings import Settings
+from benchmark.recbole.config import Config
+from benchmark.settings import SETTINGS, Setting, Settings, Value
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def setting_options(command: Callable) -> Callable:
-    """A click option for each field of Settings."""
-    for setting in reversed(fields(Settings)):
+def setting_options(command: Command) -> Command:
+    """Add a click option for each setting."""
+    for name, setting in reversed(SETTINGS.items()):
         option = click.option(
-            f"--{setting.name.replace('_', '-')}",
-            setting.name,
+            f"--{name.replace('_', '-')}",
+            name,
             type=option_type(setting),
             default=setting.default,
             show_default=True,
-            help=setting.metadata["help"],
+            help=setting.help,
         )
         command = option(command)
     return command
 
 
-def option_type(setting: Field) -> click.ParamType:
-    """What click accepts for a field of Settings."""
-    limits = setting.metadata
-    if "choices" in limits:
-        return click.Choice(limits["choices"])
-    if setting.type is int:
-        return click.IntRange(limits.get("at_least"))
-    if setting.type is float:
-        low = limits.get("at_least", limits.get("above"))
-        high = limits.get("at_most", limits.get("below"))
-        return click.FloatRange(low, high, min_open="above" in limits, max_open="below" in limits)
-    return click.STRING
+def option_type(setting: Setting) -> click.ParamType:
+    """The click type with the setting's limits."""
+    if setting.choices:
+        return click.Choice(setting.choices)
+    if setting.kind is str:
+        return click.STRING
+    low = setting.above if setting.at_least is None else setting.at_least
+    high = setting.below if setting.at_most is None else setting.at_most
+    open_ends = {"min_open": setting.above is not None, "max_open": setting.below is not None}
+    if setting.kind is int:
+        return click.IntRange(_integer(low), _integer(high), **open_ends)
+    return click.FloatRange(low, high, **open_ends)
 
 
-def given(context: click.Context, values: dict) -> dict:
-    """Those options that stand on the command line, and not the defaults of the others."""
-    return {k: v for k, v in values.items() if context.get_parameter_source(k).name != "DEFAULT"}
+def _integer(limit: float | None) -> int | None:
+    return None if limit is None else int(limit)
+
+
+def given(context: click.Context, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The options that stand on the command line, without those that have their defaults."""
+    return {name: value for name, value in values.items() if is_given(context, name)}
+
+
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether the option of that parameter stands on the command line."""
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def resolve(config: Config, given: Mapping[str, Value]) -> Settings:
+    """The settings of a trial, from the options and the configuration file.
+
+    Notes about the file are printed on stderr. Raises DataError for a value of the file that is
+    refused, and UsageError for settings that are.
+    """
+    try:
+        settings = config.settings(**given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    for note in config.notes(settings, given):
+        click.echo(note, err=True)
+    return settings

@@ -1,4 +1,4 @@
-"""Read published result pages into runs that stand beside one's own, and are told from them.
+"""Log published result pages as runs, marked as published, to compare one's own trials with.
 
 python -m benchmark.published BERT4Rec-ml-1m_seq.md
 python -m benchmark.report --experiment ml-1m --with-published
@@ -10,50 +10,50 @@ from pathlib import Path
 
 import click
 
-import datasets.spec
 from benchmark import cli
-from benchmark.recbole import page as result_page
 from benchmark.recbole.contradictions import contradictions
+from benchmark.recbole.page import PublishedPage, read
 from benchmark.tracking import server
-from benchmark.tracking.writing import published as published_page
+from benchmark.tracking.writing.published import find_page, log_page
+from datasets import spec
 
 
 @click.command(context_settings=cli.CONTEXT)
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--experiment", help="MLflow's.  [default: the data set that the page names]")
-@click.option("--name", help="Of the page.  [default: the name of FILE, without its ending]")
-@click.option("--tracking-uri", help="Of the server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+@click.option("--experiment", help="MLflow experiment.  [default: the page's data set]")
+@click.option("--name", help="Name of the page.  [default: the name of FILE, without its suffix]")
+@click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
 def published(
     files: tuple[Path, ...], experiment: str | None, name: str | None, tracking_uri: str | None
 ) -> None:
-    """Read result pages in RecBole's published layout, each as a sweep that was run elsewhere.
+    """Log result pages in RecBole's published layout, each as a sweep that ran elsewhere.
 
-    What a page says twice and not the same is said, and the page is kept as it is. If one file is
-    no such page, none is written.
+    A page that contradicts itself is logged as it is, and its contradictions are printed. If one
+    FILE is no such page, none is logged.
     """
     if name and len(files) > 1:
         raise click.UsageError("--name is for one FILE")
-    pages = {}
-    for page in map(result_page.read, files):
+    pages: dict[tuple[str, str], PublishedPage] = {}
+    for page in map(read, files):
         key = experiment or _experiment(page.dataset), name or page.path.stem
         if pages.setdefault(key, page).digest != page.digest:
             raise click.UsageError(
-                f"{pages[key].path} and {page.path} are both called {key[1]!r}: read one of them "
+                f"{pages[key].path} and {page.path} are both called {key[1]!r}: log one of them "
                 "alone, with another --name"
             )
     client = server.connect(tracking_uri)
-    found = {key: published_page.find_page(client, *key, page) for key, page in pages.items()}
+    found = {key: find_page(client, *key, page) for key, page in pages.items()}
     for (where, called), page in pages.items():
-        if found[where, called]:
-            called, run_id = found[where, called]
-            click.echo(f"{page.path}: it is there already, as {called!r}: run {run_id} in {where}")
+        if earlier := found[where, called]:
+            called, run_id = earlier
+            click.echo(f"{page.path}: logged before, as {called!r}: run {run_id} in {where}")
             continue
         wrong = contradictions(page)
         for line in wrong:
             click.echo(line, err=True)
-        run_id = published_page.log_page(client, where, called, page, wrong)
+        run_id = log_page(client, where, called, page, wrong)
         click.echo(
             f"{page.path}: {len(page.trials)} trials of {page.model} on {page.dataset}: "
             f"run {run_id} in experiment {where}"
@@ -63,9 +63,9 @@ def published(
 
 
 def _experiment(title: str) -> str:
-    """The data set of that title, as here; of others the title as a name."""
-    for name in datasets.spec.names():
-        if datasets.spec.read(name).title.lower() == title.lower():
+    """The name of this suite's data set with that title; otherwise the title as a name."""
+    for name in spec.names():
+        if spec.read(name).title.lower() == title.lower():
             return name
     return re.sub(r"\W+", "-", title.lower()).strip("-") or title
 

@@ -1,17 +1,108 @@
-"""Every setting of a trial: its name on the command line, in MLflow and in the code is one."""
+"""Every setting of a trial, declared once: its default, its help text and its limits.
 
+A setting has one name: on the command line, in files, in MLflow and in the code. Values are checked
+by ``checked``, wherever they come from.
+"""
+
+import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Self
+from typing import Self, TypeVar
 
 import models
+from benchmark.errors import UserError
+from datasets.errors import quoted
 from models import MODELS
 
+Value = str | int | float
+V = TypeVar("V", bound=Value)
 
-def _setting(default, help: str, **limits):
-    return field(default=default, metadata={"help": help, **limits})
+
+class SettingError(UserError, ValueError):
+    """A setting cannot have a value. ``why`` says what the value should be."""
+
+    def __init__(self, name: str, value: object, why: str):
+        super().__init__(name, value, why)
+        self.name = name
+        self.value = value
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.name} cannot be {quoted(self.value)}: {self.why}"
 
 
-# Of gradient descent: models that are counted have none of them.
+@dataclass(frozen=True)
+class Setting:
+    """The declaration of a setting. Its type is that of its default."""
+
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+    """All possible values; empty if there are others."""
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    @property
+    def kind(self) -> type[Value]:
+        return type(self.default)
+
+    @property
+    def expected(self) -> str:
+        """What a value should be, as a noun phrase."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.kind is str:
+            return "text"
+        ends = {
+            "at least": self.at_least,
+            "above": self.above,
+            "at most": self.at_most,
+            "below": self.below,
+        }
+        limits = " and ".join(f"{end} {n}" for end, n in ends.items() if n is not None)
+        number = "an integer" if self.kind is int else "a finite number"
+        return f"{number}, {limits}" if limits else number
+
+    def accepts(self, value: object) -> bool:
+        """Whether the setting can have this value. An integer is accepted for a float."""
+        if isinstance(value, bool):
+            return False
+        if isinstance(value, str):
+            return self.kind is str and (not self.choices or value in self.choices)
+        if isinstance(value, int):
+            return self.kind is not str and self._within(value)
+        return isinstance(value, float) and self.kind is float and self._within(value)
+
+    def _within(self, number: int | float) -> bool:
+        try:
+            finite = self.kind is int or math.isfinite(number)
+        except OverflowError:  # an integer past the largest float
+            return False
+        return (
+            finite
+            and (self.at_least is None or number >= self.at_least)
+            and (self.above is None or number > self.above)
+            and (self.at_most is None or number <= self.at_most)
+            and (self.below is None or number < self.below)
+        )
+
+
+def _setting(
+    default: V,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> V:
+    declaration = Setting(default, help, choices, at_least, above, at_most, below)
+    return field(default=default, metadata={"setting": declaration})
+
+
+# Settings of gradient descent. A model that is counted has none of them.
 LEARNING = {
     "learning_rate",
     "muon_ratio",
@@ -24,7 +115,8 @@ LEARNING = {
     "patience",
     "precision",
 }
-OF_MODELS = set().union(*(models.own_settings(name) for name in MODELS))
+OF_MODELS = frozenset[str]().union(*(models.own_settings(name) for name in MODELS))
+"""Settings that only some models have."""
 RECIPES = tuple(dict.fromkeys(name for model in MODELS.values() for name in model.recipes))
 
 
@@ -32,109 +124,160 @@ RECIPES = tuple(dict.fromkeys(name for model in MODELS.values() for name in mode
 class Settings:
     """What decides a trial's result.
 
-    A model has those settings that its constructor names, and those that no model's does. Defaults
-    are BERT4Rec's, and of the others those that the model's ``recipes`` do not give.
+    A model has the settings that its constructor names and those that no model's constructor names.
+    Defaults are BERT4Rec's; a model's ``recipes`` give those that differ.
 
-    Size (hidden 64, 2 layers, 2 heads, inner 256), mask ratio and length are by default those of
-    RecBole's published BERT4Rec. A trial runs for all its epochs unless ``patience`` is smaller:
-    its step size falls to 0 at the end, which is when it learns most.
+    The default sizes (hidden 64, 2 layers, 2 heads, inner 256), mask ratio and length are those of
+    RecBole's published BERT4Rec. By default a trial runs for all its epochs: ``patience`` is not
+    smaller, because the learning rate falls to 0 at the end, where the model learns most.
     """
 
-    dataset: str = _setting("amazon-books", "A name in datasets/, or the path of a YAML file.")
+    dataset: str = _setting("amazon-books", "Data set: a name in datasets/, or a YAML file.")
     recbole_config: str = _setting(
-        "", "RecBole's configuration file: gives filters, split, and settings that are not given."
+        "",
+        "RecBole configuration file: filters, split, and defaults of settings; options override "
+        "it.",
     )
-    model: str = _setting("BERT4Rec", "A name in models/.", choices=tuple(MODELS))
-    recipe: str = _setting("fast", "Gives the settings that are not given.", choices=RECIPES)
-    learning_rate: float = _setting(0.002, "Step size of Adam.", above=0)
+    model: str = _setting("BERT4Rec", "Model to train: a name in models/.", choices=tuple(MODELS))
+    recipe: str = _setting("fast", "Named set of defaults; options override it.", choices=RECIPES)
+    learning_rate: float = _setting(0.002, "Learning rate of Adam.", above=0)
     muon_ratio: float = _setting(
         7.0,
-        "Muon's step size, on the encoder's matrices, over Adam's; 0: Adam for all.",
+        "Learning rate of Muon, which trains the encoder's matrices, as a multiple of Adam's; 0: "
+        "Adam trains them, too.",
         at_least=0,
     )
     schedule: str = _setting(
         "cosine",
-        "Of the step size; cosine: down to 0 in the last epoch.",
+        "Learning-rate schedule after the warm-up: constant, or cosine, which falls to 0 at the "
+        "last step.",
         choices=("constant", "cosine"),
     )
-    warmup_steps: int = _setting(600, "Steps in which it rises to that.", at_least=0)
-    seed: int = _setting(1, "Seed of every random number.", at_least=0)
-    epochs: int = _setting(20, "At most so many passes over the data.", at_least=1)
+    warmup_steps: int = _setting(
+        600, "Warm-up: steps until the full learning rate is reached.", at_least=0
+    )
+    seed: int = _setting(1, "Seed of all random numbers.", at_least=0)
+    epochs: int = _setting(
+        20, "Largest number of epochs (passes over the training data).", at_least=1
+    )
     batch_size: int = _setting(32, "Training sequences per step.", at_least=1)
-    max_length: int = _setting(50, "Longest sequence the model sees.", at_least=2)
+    max_length: int = _setting(50, "Longest sequence that the model reads, in items.", at_least=2)
     windows: str = _setting(
         "sampled",
-        "Of a longer sequence: tiled, or sampled anew in each epoch.",
+        "Windows into which longer training sequences are cut: tiled (the same in every epoch, "
+        "without overlap) or sampled (drawn anew in each epoch).",
         choices=("tiled", "sampled"),
     )
-    hidden_size: int = _setting(64, "Width of the model.", at_least=1)
-    layers: int = _setting(2, "Transformer layers.", at_least=1)
-    heads: int = _setting(2, "Attention heads.", at_least=1)
-    inner_size: int = _setting(256, "Width of the feed-forward layers.", at_least=1)
+    hidden_size: int = _setting(
+        64, "Width of the item embeddings and of the transformer layers.", at_least=1
+    )
+    layers: int = _setting(2, "Number of transformer layers, or of GRU layers.", at_least=1)
+    heads: int = _setting(2, "Number of attention heads per layer.", at_least=1)
+    inner_size: int = _setting(
+        256, "Width of the feed-forward layers, or of the GRU layers.", at_least=1
+    )
     positions: str = _setting(
-        "rotary", "Added to items, or known to attention.", choices=("learned", "rotary")
+        "rotary",
+        "Position encoding: learned (embeddings added to the items) or rotary (queries and keys "
+        "rotated in attention).",
+        choices=("learned", "rotary"),
     )
     neighbours: int = _setting(
-        3, "So many items before it are added to each, with learned weights.", at_least=0
+        3,
+        "Number of preceding items added to each token, with learned weights; 0: none.",
+        at_least=0,
     )
     norm: str = _setting(
-        "pre", "Layer norm after each residual sum, or before each branch.", choices=("post", "pre")
+        "pre",
+        "Place of layer norm: post (after each residual sum) or pre (before each branch).",
+        choices=("post", "pre"),
     )
     head: str = _setting(
-        "linear", "Between encoder and items; norm: with GELU and norm.", choices=("linear", "norm")
+        "linear",
+        "Output head between encoder and item scores: linear (one linear layer) or norm (linear "
+        "layer, GELU, layer norm).",
+        choices=("linear", "norm"),
     )
     repeats: str = _setting(
         "learned",
-        "Scores of items in the history: all alike, or raised or lowered by a learned weight.",
+        "Scores of items already in the history: alike (as those of other items) or learned (one "
+        "learned weight raises or lowers them).",
         choices=("alike", "learned"),
     )
     initialisation: str = _setting(
-        "glorot", "Of linear layers; normal: N(0, .02).", choices=("glorot", "normal")
+        "glorot",
+        "Initial weights of linear layers: glorot (Glorot uniform) or normal (normal "
+        "distribution, standard deviation 0.02).",
+        choices=("glorot", "normal"),
     )
-    dropout: float = _setting(0.1, "Probability of dropping a value.", at_least=0, below=1)
+    dropout: float = _setting(0.1, "Dropout probability of hidden values.", at_least=0, below=1)
     attention_dropout: float = _setting(
-        0.0, "Of dropping an attention weight.", at_least=0, below=1
+        0.0, "Dropout probability of attention weights.", at_least=0, below=1
     )
-    mask_ratio: float = _setting(0.2, "Share of items masked in training.", above=0, below=1)
+    mask_ratio: float = _setting(
+        0.2, "Share of a sequence's items that are masked in training.", above=0, below=1
+    )
     last_share: float = _setting(
-        1.0, "Share of sequences whose last item is masked in any case.", at_least=0, at_most=1
+        1.0,
+        "Share of training sequences whose last item is always among the masked ones.",
+        at_least=0,
+        at_most=1,
     )
     causal_share: float = _setting(
-        0.9, "Share of batches in which a mask sees only what is before it.", at_least=0, at_most=1
+        0.9,
+        "Share of causal batches in training, where a mask attends only to the items before it.",
+        at_least=0,
+        at_most=1,
     )
     history_dropout: float = _setting(
-        0.0, "Share of the items before such a mask that are masks, too.", at_least=0, below=1
+        0.0,
+        "Share of the items before a mask that are masked, too, in causal batches.",
+        at_least=0,
+        below=1,
     )
     negatives: int = _setting(
         4096,
-        "Random items that the loss compares with, if there are more; 0: all items, always.",
+        "Number of random items that the loss compares the target with, in catalogues larger than "
+        "that; 0: all items.",
         at_least=0,
     )
     ema_decay: float = _setting(
         0.999,
-        "Of the running mean of the weights, which is what is evaluated.",
+        "Decay per step of the running mean of the weights, which is evaluated and kept; 0: the "
+        "weights themselves.",
         at_least=0,
         below=1,
     )
     history: str = _setting(
         "ranked",
-        "In evaluation; masked: what a user had is no candidate.",
+        "Items of the user's history in evaluation: ranked (candidates like all others) or masked "
+        "(no candidates).",
         choices=("ranked", "masked"),
     )
-    patience: int = _setting(20, "Stop after so many epochs without better ndcg@10.", at_least=1)
-    precision: str = _setting("fp32", "Of training; ranking is fp32.", choices=("fp32", "bf16"))
-    device: str = _setting("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one.")
-
+    patience: int = _setting(
+        20,
+        "Early stopping: epochs without a better validation ndcg@10 until training stops.",
+        at_least=1,
+    )
+    precision: str = _setting(
+        "fp32",
+        "Number format in training: fp32, or bf16 (mixed precision); evaluation is in fp32.",
+        choices=("fp32", "bf16"),
+    )
+    device: str = _setting(
+        "auto", "Device: cpu, cuda, cuda:1, ...; auto: CUDA if there is any, else the CPU."
+    )
     calibration: float = _setting(
-        0.75, "gSASRec's t: from 0, as after sampling, to 1, as after none.", at_least=0, at_most=1
+        0.75,
+        "Calibration of gSASRec's loss (the paper's t): from 0 (plain binary cross-entropy) to 1 "
+        "(confidence as of a softmax over all items).",
+        at_least=0,
+        at_most=1,
     )
 
-    def __post_init__(self):
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            kinds = (int, float) if setting.type is float else setting.type
-            if not isinstance(value, kinds) or isinstance(value, bool):
-                raise ValueError(f"{setting.name} cannot be {str(value)[:50]!r}")
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            checked(name, value)
         if self.recipe not in MODELS[self.model].recipes:
             known = ", ".join(MODELS[self.model].recipes)
             raise ValueError(f"{self.model} has no recipe {self.recipe!r}; it has: {known}")
@@ -147,38 +290,76 @@ class Settings:
         if self.positions == "rotary" and self.hidden_size // self.heads % 2:
             raise ValueError(
                 f"hidden_size {self.hidden_size} gives each of {self.heads} heads an odd number of "
-                "values, and rotary positions turn pairs: choose another, or positions learned"
+                "values, but rotary positions need pairs: choose another hidden_size, or positions "
+                "learned"
             )
 
     @classmethod
-    def of(cls, **given) -> Self:
-        """Those given; of the others, the recipe's. Raises ValueError if they do not fit."""
-        recipes = MODELS[given.get("model", cls.model)].recipes
-        settings = cls(**recipes.get(given.get("recipe", cls.recipe), {}) | given)
+    def of(cls, **given: Value) -> Self:
+        """The settings of a trial: those given, then the recipe's, then the defaults.
+
+        Raises ValueError for a value outside the setting's limits, for a setting that the model
+        does not have, and for settings that do not go together.
+        """
+        model = checked("model", given.get("model", cls.model))
+        recipe = checked("recipe", given.get("recipe", cls.recipe))
+        values = {**MODELS[str(model)].recipes.get(str(recipe), {}), **given}
+        settings = cls(**values)  # type: ignore[arg-type]  # their types are checked there
         for name in given:
             if not settings.has(name):
                 raise ValueError(f"{settings.model} has no setting {name}")
         return settings
 
     def has(self, name: str) -> bool:
-        """Whether a setting says anything to this model."""
+        """Whether the model has the setting of that name."""
         if name in OF_MODELS:
             return name in models.own_settings(self.model)
         return models.learns(self.model) or name not in LEARNING
 
-    def as_dict(self) -> dict[str, str | int | float]:
-        """What this model has, and ``recbole_config`` only if there is one."""
+    def as_dict(self) -> dict[str, Value]:
+        """The settings that the model has, by name; ``recbole_config`` only if there is one."""
         values = {name: value for name, value in asdict(self).items() if self.has(name)}
         if not self.recbole_config:
             del values["recbole_config"]
         return values
 
     def command(self) -> str:
-        """The command that repeats this trial: every setting that its recipe does not give, or all
-        if there is a ``recbole_config``, which comes before the recipe."""
-        theirs = Settings.of(model=self.model, recipe=self.recipe).as_dict()
-        theirs |= {"model": Settings.model, "recipe": Settings.recipe}
-        theirs |= {"dataset": None, "learning_rate": None}  # are always said
-        theirs = {} if self.recbole_config else theirs
-        given = [f"-P {k}={v}" for k, v in self.as_dict().items() if v != theirs.get(k)]
+        """The command that repeats this trial.
+
+        It lists the data set, the learning rate, and every setting that differs from the recipe's.
+        With a ``recbole_config`` it lists all settings, because the file overrides the recipe.
+        """
+        usual: dict[str, Value] = {}
+        if not self.recbole_config:
+            usual = Settings.of(model=self.model, recipe=self.recipe).as_dict()
+            usual |= {"model": Settings.model, "recipe": Settings.recipe}
+            del usual["dataset"]
+            usual.pop("learning_rate", None)  # a model that is counted has none
+        given = [f"-P {k}={v}" for k, v in self.as_dict().items() if v != usual.get(k)]
         return " ".join(["mlflow run .", *given])
+
+
+SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Settings)}
+"""The declarations, by name."""
+
+
+def checked(name: str, value: object) -> Value:
+    """The value, if the setting of that name can have it.
+
+    Raises SettingError, a ValueError, if the value has another type or is outside the limits.
+    """
+    setting = SETTINGS[name]
+    if isinstance(value, str | int | float) and setting.accepts(value):
+        return value
+    raise SettingError(name, value, f"it should be {setting.expected}")
+
+
+def converted(name: str, value: object) -> Value:
+    """A value from a file, in the setting's type: 3.0 becomes 3 for an integer, 1 becomes 1.0.
+
+    Raises SettingError as ``checked`` does.
+    """
+    if isinstance(value, float) and value.is_integer() and SETTINGS[name].kind is int:
+        value = int(value)
+    value = checked(name, value)
+    return float(value) if SETTINGS[name].kind is float else value

@@ -1,11 +1,11 @@
-"""Search settings: many trials, one nested run for each, and nothing lost.
+"""Search settings: a sweep of many trials, each a nested run.
 
 mlflow run . -e sweep -P dataset=ml-1m
 mlflow run . -e sweep -P dataset=ml-1m -P space=my.yaml -P method=tpe -P trials=50
 python -m benchmark.sweep hyper.test --dataset ml-1m --seeds 3
 python -m benchmark.sweep hyper.test --dataset ml-1m --executor ray --cpus-per-trial 1
 
-A sweep that was cut off goes on when it is started again with the same command.
+The same command resumes an interrupted sweep: finished trials are kept, interrupted trials resume.
 """
 
 import shlex
@@ -13,58 +13,81 @@ from pathlib import Path
 
 import click
 
-import datasets
 from benchmark import cli, options
+from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
-from benchmark.sweeps import executors, space, suggest
-from benchmark.sweeps.plan import Definition, Plan
-from benchmark.sweeps.space import Choice
+from benchmark.settings import Value
+from benchmark.sweeps import space
+from benchmark.sweeps.definition import Definition
+from benchmark.sweeps.executors import EXECUTORS, Job, Resources
+from benchmark.sweeps.plan import Plan
+from benchmark.sweeps.suggest import METHODS, PRUNERS
 from benchmark.tracking import server
-from benchmark.tracking.writing import sweep as tracked_sweep
+from benchmark.tracking.writing.sweep import open_sweep
+from datasets.card import summary
+from datasets.prepare import load
 
 
 @click.command(context_settings=cli.CONTEXT)
 @click.argument(
     "space_file", metavar="SPACE", type=click.Path(path_type=Path), default=Path("hyper.test")
 )
-@click.option("--name", help="Of the sweep.  [default: the name of SPACE, without its ending]")
+@click.option("--name", help="Name of the sweep.  [default: name of SPACE, without its suffix]")
 @click.option(
     "--method",
-    type=click.Choice(suggest.METHODS),
-    help="Of search.  [default: grid if all dimensions are choices, else tpe]",
+    type=click.Choice(list(METHODS)),
+    help="Search method.  [default: grid if all dimensions are choices, else tpe]",
 )
-@click.option("--trials", type=click.IntRange(1), help="Points to try; grid: all.  [default: 20]")
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    help="Number of points to try; a grid tries all points.  [default: 20]",
+)
 @click.option(
     "--seeds",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Each point is tried with so many seeds, from --seed on.",
+    help="Number of seeds with which each point is tried, counted from --seed.",
 )
 @click.option(
     "--pruner",
-    type=click.Choice(list(suggest.PRUNERS)),
+    type=click.Choice(list(PRUNERS)),
     default="none",
     show_default=True,
-    help="Stops a point whose first seed is worse than others were at the same epoch.",
+    help="Rule that stops a trial which is worse than others were at the same epoch; a point whose "
+    "first seed is stopped gets no other seeds.",
 )
 @click.option(
     "--executor",
-    type=click.Choice(["here", "ray"]),
+    type=click.Choice(list(EXECUTORS)),
     default="here",
     show_default=True,
-    help="here: one trial after the other, in this process; ray: many on a Ray cluster.",
+    help="Place where trials run: here (one after the other, in this process) or ray (many at "
+    "once, on a Ray cluster).",
 )
-@click.option("--cpus-per-trial", type=click.FloatRange(0), default=1, help="With ray.")
-@click.option("--gpus-per-trial", type=click.FloatRange(0), default=0, help="With ray; 0.5: half.")
+@click.option(
+    "--cpus-per-trial",
+    type=click.FloatRange(0),
+    default=1,
+    show_default=True,
+    help="Number of CPU cores for each trial, with --executor ray.",
+)
+@click.option(
+    "--gpus-per-trial",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+    help="Number of GPUs for each trial, with --executor ray; 0.5: two trials share one.",
+)
 @click.option(
     "--promote",
     "promoted",
     type=bool,
     is_flag=False,
-    flag_value="true",  # alone; `mlflow run` gives every parameter a value
+    flag_value="true",  # without a value; `mlflow run` gives every parameter a value
     default=False,
-    help="After SPACE: its best becomes champion, as by benchmark.promote.",
+    help="Promotion of the best trial to champion when the sweep ends, as by benchmark.promote.",
 )
 @click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
 @options.setting_options
@@ -82,7 +105,7 @@ def sweep(
     gpus_per_trial: float,
     promoted: bool,
     data_dir: str | None,
-    **values,
+    **values: Value,
 ) -> None:
     """Try the points of a search space, each as a trial like those of `benchmark.train`.
 
@@ -90,43 +113,44 @@ def sweep(
     """
     given = options.given(context, values)
     config = recbole.read(given)
-    settings = config.resolve(given)
+    settings = options.resolve(config, given)
     searched = space.read(space_file)
-    choices = all(isinstance(dimension, Choice) for dimension in searched.values())
-    method = method or ("grid" if choices else "tpe")
-    if method == "grid" and trials:
-        raise click.UsageError("a grid has its number of points: --trials is for random and tpe")
-    for option in ("cpus_per_trial", "gpus_per_trial"):
-        if executor != "ray" and context.get_parameter_source(option).name != "DEFAULT":
-            option = option.replace("_", "-")
-            raise click.UsageError(f"--{option} is for --executor ray")
+    method = method or ("grid" if space.only_choices(searched) else "tpe")
+    _check_usage(context, method, executor)
     definition = Definition(searched, method, pruner, given, config.settings)
     definition.check()
-    client = server.reconnect(server.connect().tracking_uri)
-    data = spec, sequences = datasets.load(settings.dataset, data_dir, settings.recbole_config)
-    click.echo(datasets.summary(spec, sequences))
+    client = server.connect_patiently(server.connect().tracking_uri)
+    spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
+    click.echo(summary(spec, sequences))
     click.echo("\n".join(space.lines(searched)))
-    if executor == "ray":
-        workplace = executors.Ray(client.tracking_uri, *data, cpus_per_trial, gpus_per_trial)
-    else:
-        workplace = executors.Here(client.tracking_uri, *data)
-    run, again = tracked_sweep.open_sweep(
-        client, name or space_file.stem, definition.as_dict(sequences), spec
-    )
+    job = Job(client.tracking_uri, spec, sequences)
+    workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
+    run, again = open_sweep(client, name or space_file.stem, definition.as_dict(sequences), spec)
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
     with run.alive():
-        plan = Plan(run, definition, data, trials or 20, seeds)
-        plan.work(workplace)
+        plan = Plan(run, definition, job, trials or 20, seeds)
+        plan.work(workers)
         best = plan.best()
         if best is None:
-            raise click.ClickException(f"no trial has finished: {'; '.join(plan.failures())}")
-    click.echo(f"best: {plan.describe(*best)}")
+            raise UserError(f"no trial has finished: {'; '.join(plan.failures())}")
+    click.echo(f"best: {best}")
     where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
-        from benchmark import promote  # with it the whole report, for which few sweeps wait
+        from benchmark import promote  # slow to load, because it renders a report, and seldom used
 
         promote.promote_best(client, run.experiment, run.name, force=False, data_dir=data_dir)
+
+
+def _check_usage(context: click.Context, method: str, executor: str) -> None:
+    """Raises UsageError for options that the search method or the executor does not have."""
+    if METHODS[method].exhaustive and options.is_given(context, "trials"):
+        others = " and ".join(name for name, other in METHODS.items() if not other.exhaustive)
+        raise click.UsageError(f"a {method} tries all points: --trials is for {others}")
+    for name in ("cpus_per_trial", "gpus_per_trial"):
+        if options.is_given(context, name) and not EXECUTORS[executor].has_resources:
+            others = " or ".join(name for name, other in EXECUTORS.items() if other.has_resources)
+            raise click.UsageError(f"--{name.replace('_', '-')} is for --executor {others}")
 
 
 if __name__ == "__main__":

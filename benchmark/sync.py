@@ -1,6 +1,6 @@
-"""Deliver what trials could not say while their tracking server was away.
+"""Deliver the messages that trials could not deliver during an outage of their tracking server.
 
-python -m benchmark.sync                   # from the folder in which they were started
+python -m benchmark.sync                   # in the folder in which the trials were started
 """
 
 from pathlib import Path
@@ -16,22 +16,23 @@ from benchmark.tracking.outbox import recovery
 @click.command(context_settings=cli.CONTEXT)
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("undelivered"))
 def sync(folder: Path) -> None:
-    """Deliver the metrics, artifacts and ends of runs that wait in FOLDER, in order.
+    """Deliver the metrics, artifacts and status of the runs in FOLDER, in order.
 
-    Nothing is delivered twice; runs that are still at work here deliver for themselves.
+    Nothing is delivered twice. A run that a process on this machine still trains delivers its own
+    messages.
     """
     left = recovery.left_behind(folder)
     if not left:
-        click.echo(f"{folder}: nothing waits to be delivered")
-    problems = []
+        click.echo(f"{folder}: nothing to deliver")
+    problems = 0
     for run_id, tracking_uri in left:
         try:
             recovery.reopen(server.connect(tracking_uri), run_id, folder).close(0)
         except UserError as error:
-            problems.append(str(error))
+            problems += 1
             click.echo(f"Error: {error}", err=True)
     if problems:
-        raise UserError(f"{len(problems)} of {len(left)} runs still wait in {folder}")
+        raise UserError(f"{problems} of {len(left)} runs in {folder} are not delivered")
 
 
 if __name__ == "__main__":

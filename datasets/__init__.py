@@ -2,25 +2,11 @@
 
     spec (YAML) -> source (file) -> readers -> filters -> sequences -> cache
 
-``load`` runs that line from end to end. This package knows no model and no MLflow.
+``datasets.prepare.load`` runs the whole line. This package knows no model and no MLflow. Importing
+it loads numpy and pandas and nothing else: sequences work on machines without YAML or a network.
 """
 
-from importlib import import_module
+from datasets.errors import DataError
+from datasets.sequences import Sequences, Split, Targets
 
-_HOME = {
-    "DataError": "errors",
-    "Sequences": "sequences",
-    "Split": "sequences",
-    "Targets": "sequences",
-    "Spec": "spec",
-    "load": "prepare",
-    "summary": "card",
-}
-__all__ = ["DataError", "Sequences", "Spec", "Split", "Targets", "load", "summary"]
-
-
-def __getattr__(name: str):
-    """Import a name when it is asked for: sequences need neither YAML nor a network."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__all__ = ["DataError", "Sequences", "Split", "Targets"]

@@ -1,55 +1,82 @@
-"""Prepared sequences, kept as one file between runs."""
+"""Cache of prepared sequences: one file per data set and raw file, kept between runs."""
 
 import hashlib
 import json
+import lzma
 import os
+import zipfile
+import zlib
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from datasets.sequences import Sequences
-from datasets.source import DEFAULT_FOLDER
-from datasets.spec import Source, Spec
+from datasets.source import DEFAULT_FOLDER, RawFile
+from datasets.spec import Spec
 
-FOLDER = DEFAULT_FOLDER / "prepared"
-VERSION = 2  # to be raised when the same file and spec would give other sequences
+PREPARED_FOLDER = DEFAULT_FOLDER / "prepared"
+VERSION = 2  # raise it when the same file and spec would give different sequences
+
+# What a missing or damaged archive raises. RuntimeError: damaged flags claim that it is encrypted
+# or of a later version. KeyError and TypeError: damaged names are not those of Sequences.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
-def place(spec: Spec, origin: Source | None, path: Path | None) -> Path:
-    """Where the sequences of that data set, from that file, are kept."""
-    return FOLDER / f"{spec.name}-{_key(spec, origin, path)}.npz"
+def path_of(spec: Spec, raw: RawFile | None) -> Path:
+    """Path of the cached sequences; ``raw`` is None for synthetic data."""
+    return PREPARED_FOLDER / f"{spec.name}-{_key(spec, raw)}.npz"
 
 
-def _key(spec: Spec, origin: Source | None, path: Path | None) -> str:
-    """Digest of all that the sequences follow from; a raw file counts by size and time of change,
-    as in make, because hashing gigabytes would take longer than everything after it."""
-    parts: list = [VERSION, asdict(spec)]
-    if path is not None:
-        state = path.stat()
-        parts += [asdict(origin), str(path.resolve()), state.st_size, state.st_mtime_ns]
+def _key(spec: Spec, raw: RawFile | None) -> str:
+    """Digest of everything that determines the sequences.
+
+    The raw file counts with size and modification time, as in make: hashing gigabytes would take
+    longer than all later steps.
+    """
+    parts: list[Any] = [VERSION, asdict(spec)]
+    if raw is not None:
+        state = raw.path.stat()
+        parts += [asdict(raw.source), str(raw.path.resolve()), state.st_size, state.st_mtime_ns]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def restore(cached: Path) -> Sequences | None:
-    """The cached sequences, or None if there are none or they are not what was stored."""
+    """The cached sequences; None if the file is missing or damaged, and the data have to be
+    prepared again."""
     try:
-        with np.load(cached, allow_pickle=False) as arrays:
-            sequences = Sequences(*(arrays.get(field.name) for field in fields(Sequences)))
-            return sequences if str(arrays["digest"]) == sequences.digest else None
-    except Exception:  # a missing or damaged cache is no error: the data are prepared again
+        with zipfile.ZipFile(cached) as archive:
+            if archive.testzip() is not None:  # numpy parses damaged arrays before it checks them
+                return None
+        with np.load(cached, allow_pickle=False) as file:
+            arrays = dict(file)
+        digest = str(arrays.pop("digest"))
+        sequences = Sequences(**arrays)
+        return sequences if sequences.digest == digest else None
+    except UNREADABLE:
         return None
 
 
 def store(sequences: Sequences, cached: Path, part: Path) -> None:
-    """Written as ``part`` and renamed, so that nobody reads half a file.
+    """Write to ``part``, then rename it to ``cached``: no other process reads half a file.
 
-    Raises OSError, and leaves nothing, where it cannot be written.
+    Raises OSError, and leaves no file behind, if the folder cannot be written to.
     """
     arrays = {field.name: getattr(sequences, field.name) for field in fields(Sequences)}
     if sequences.timestamps is None:
-        del arrays["timestamps"]  # numpy would have to pickle it
+        del arrays["timestamps"]  # numpy would have to pickle None
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as out:

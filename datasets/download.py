@@ -1,4 +1,4 @@
-"""A file over HTTP, going on where a download broke off."""
+"""Download of a file over HTTP; an interrupted download resumes."""
 
 import re
 from pathlib import Path
@@ -8,25 +8,26 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.util import Retry
 
-BLOCK = 1 << 16  # bytes; at most so many are lost when a download breaks off
+BLOCK = 1 << 16  # bytes written at once: the most that an interruption loses
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
-# A server that is overloaded is asked again after 0, 2, 4 and 8 seconds.
+# An overloaded server is asked again after 0, 2, 4 and 8 seconds.
 AGAIN = Retry(
     total=4,
     connect=1,
     read=1,
     backoff_factor=1,
     status_forcelist=(429, 500, 502, 503, 504),
-    raise_on_status=False,  # requests says it better
-    respect_retry_after_header=False,  # which may be hours
+    raise_on_status=False,  # the error of requests names the status and the URL
+    respect_retry_after_header=False,  # which may ask for hours
 )
 
 
 def download(url: str, part: Path) -> None:
-    """Append to ``part`` what is missing of the file at ``url``. As long as every try brings more,
-    one that breaks off is followed by another.
+    """Append to ``part`` the bytes of the file at ``url`` that it lacks.
 
-    Raises OSError (which requests' errors are), and ValueError for what is no address.
+    An interrupted attempt is followed by another one, as long as each attempt brings new bytes.
+
+    Raises OSError (the base of requests' errors), and ValueError for an invalid URL.
     """
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
@@ -41,18 +42,19 @@ def download(url: str, part: Path) -> None:
 
 
 def _fetch(session: requests.Session, url: str, part: Path) -> None:
+    """One attempt."""
     start = _size(part)
     headers = {"Accept-Encoding": "identity"}  # byte ranges count the stored bytes
     if start:
         headers["Range"] = f"bytes={start}-"
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if start and response.status_code == 416:  # nothing is missing
+        if start and response.status_code == 416:  # the range is empty: the file is complete
             return
         response.raise_for_status()
-        if response.status_code != 206:  # the server sends the whole file
+        if response.status_code != 206:  # the server ignores ranges and sends the whole file
             start = 0
         elif not re.match(rf"bytes {start}-", response.headers.get("Content-Range", "")):
-            raise OSError("the server sends another part of the file than it was asked for")
+            raise OSError("the server sent another byte range than the one requested")
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
         with (
@@ -69,7 +71,7 @@ def _fetch(session: requests.Session, url: str, part: Path) -> None:
             for block in response.iter_content(BLOCK):
                 bar.update(out.write(block))
     if total is not None and _size(part) != total:
-        raise OSError(f"it broke off after {_size(part)} of {total} bytes")
+        raise OSError(f"the connection closed after {_size(part)} of {total} bytes")
 
 
 def _size(part: Path) -> int:

@@ -1,4 +1,4 @@
-"""The one exception a user of this package has to know, and how its message quotes the input."""
+"""The one exception that users of this package handle, and how its messages quote input."""
 
 LONGEST_QUOTE = 200  # characters
 
@@ -8,6 +8,6 @@ class DataError(Exception):
 
 
 def quoted(value: object) -> str:
-    """The value as Python writes it, on one line, of at most 200 characters."""
+    """``repr`` of the value: one line, cut after 200 characters."""
     text = repr(value)
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."

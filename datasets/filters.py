@@ -1,14 +1,39 @@
-"""The k-core of a set of interactions."""
+"""Filters of interactions: intervals of values, then the k-core."""
+
+from collections import Counter
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def inside_intervals(
+    batch: pa.RecordBatch, intervals: dict[str, tuple[float, float]], counts: Counter[str]
+) -> pa.RecordBatch:
+    """Rows of the batch whose values are in all the intervals, ends included.
+
+    ``intervals`` maps columns of the batch to (lowest, highest value). Removed rows are added to
+    ``counts``, under the first interval that they miss.
+    """
+    mask: pa.Array | None = None  # [n_rows] bool
+    left = len(batch)
+    for column, (low, high) in intervals.items():
+        values = batch[column]
+        inside = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
+        mask = inside if mask is None else pc.and_(mask, inside)
+        counts[f"with {column} outside [{low}, {high}]"] += left - mask.true_count
+        left = mask.true_count
+    return batch if mask is None else batch.filter(mask)
 
 
 def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Drop users and items with fewer than ``k`` interactions until every one left has ``k``.
+    """Remove users and items with fewer than ``k`` interactions until none is left to remove.
 
-    Users and items are counted on the same rows and go together, as in RecBole; the result does
-    not depend on that order, the largest such subset is unique.
+    Users and items are counted on the same rows and removed together, as in RecBole. The result
+    does not depend on that order: the largest subset in which all have ``k`` is unique.
+
+    ``interactions`` has columns user and item. Returns the rows that remain, in their order.
     """
     users, _ = pd.factorize(interactions["user"])
     items, _ = pd.factorize(interactions["item"])

@@ -1,4 +1,4 @@
-"""One process at a time does what would be done twice; the others wait and find it done."""
+"""Locks between processes: one does the work, the others wait and find the result."""
 
 import os
 from collections.abc import Iterator
@@ -9,13 +9,15 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def alone(path: Path, work: str) -> Iterator[Path]:
-    """Hold the lock beside ``path``; a process that has to wait says so once. The system lets go of
-    the lock of a process that dies.
+def alone(path: Path, activity: str) -> Iterator[Path]:
+    """Hold the lock of ``path`` and yield a temporary path, to be renamed to ``path`` when done.
 
-    Yields the name under which to write what is then renamed to ``path``, the same for the next
-    process if this one dies. Where there can be no locks (a folder that is read only, some network
-    drives) it is this process's own: there the work may be done twice, and stays right.
+    ``activity`` completes the message of a process that has to wait: "another process is
+    preparing it". The operating system releases the lock of a process that dies, and the next
+    process gets the same temporary path, so that a download can resume.
+
+    Some folders cannot hold locks (read-only ones, some network drives). There the temporary path
+    belongs to this process alone: the work may be done twice, the result is still correct.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
@@ -23,10 +25,10 @@ def alone(path: Path, work: str) -> Iterator[Path]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            print(f"{path}: another process {work} it: waiting for that", flush=True)
+            print(f"{path}: another process is {activity} it: waiting", flush=True)
             lock.acquire()
     except (OSError, NotImplementedError):
-        pass
+        pass  # no locks here
     try:
         process = "" if lock.is_locked else f".{os.getpid()}"
         yield path.with_name(f"{path.name}{process}.part")

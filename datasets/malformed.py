@@ -1,26 +1,26 @@
-"""Say which line of a file does not fit its format, and why."""
+"""Find the line of a text file that does not fit its layout, and say why."""
 
 import csv
 import math
 from pathlib import Path
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.formats import FORMATS, LATEST, LONGEST_ID, NUMBERS, TICKS, Format
+from datasets.layouts import LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout
 from datasets.streams import opened
 
 
 def malformed(
     path: Path,
     member: str | None,
-    layout: Format,
+    layout: Layout,
     names: list[str],
     used: list[str],
     otherwise: str,
 ) -> DataError:
-    """Read again, slowly, to name the first line that does not fit.
+    """The error for the first line that does not fit; the file is read again, slowly.
 
-    ``names`` are those of all fields, ``used`` of those that are read; ``otherwise`` is said if
-    every line fits.
+    ``names`` are the names of all fields, ``used`` those of the fields that are read. If every
+    line fits, the message is ``otherwise``.
     """
     expected = layout.separator.join(n.strip("_0123456789") for n in names)
     with opened(path, member) as stream:
@@ -36,8 +36,8 @@ def malformed(
     return DataError(f"{path}: {' '.join(otherwise.split())[:LONGEST_QUOTE]}")
 
 
-def _reason(layout: Format, names: list[str], used: list[str], line: str) -> str | None:
-    """Why a line does not fit, None if it does."""
+def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str | None:
+    """Why a line does not fit; None if it does."""
     cells = line.split(layout.separator)
     if layout.quotes:
         cells = next(csv.reader([line], delimiter=layout.separator), [""])
@@ -56,22 +56,22 @@ def _reason(layout: Format, names: list[str], used: list[str], line: str) -> str
     return None
 
 
-def _too_late(layout: Format) -> str:
+def _too_late(layout: Layout) -> str:
     ticks = layout.ticks_per_second
     if ticks > 1:
         unit = next(name for name, per_second in TICKS.items() if per_second == ticks)
-        return f"timestamp is no time in {unit} since 1970: convert it in the file"
+        return f"timestamp is too large to be {unit} since 1970: convert it in the file"
     if layout.quotes:
-        return "timestamp looks like milliseconds: say timestamp_unit: ms"
-    theirs = ", ".join(n for n, other in FORMATS.items() if other.ticks_per_second == TICKS["ms"])
+        return "timestamp looks like milliseconds: add timestamp_unit: ms to the source"
+    theirs = ", ".join(n for n, other in LAYOUTS.items() if other.ticks_per_second == TICKS["ms"])
     return (
-        "timestamp looks like milliseconds, this reader takes seconds: divide by 1,000 in the "
-        f"file, or take a reader of milliseconds ({theirs}, or csv with timestamp_unit: ms)"
+        "timestamp looks like milliseconds, this reader expects seconds: divide by 1,000 in the "
+        f"file, or use a reader for milliseconds ({theirs}, or csv with timestamp_unit: ms)"
     )
 
 
 def _is_number(text: str) -> bool:
-    """As Arrow has it, to which 1_000 and +1 are none."""
+    """True for numbers as Arrow parses them; Arrow refuses 1_000 and +1."""
     try:
         plain = text.isascii() and "_" not in text and not text.strip().startswith("+")
         return plain and math.isfinite(float(text))

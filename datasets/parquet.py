@@ -9,54 +9,55 @@ from pyarrow.parquet import ParquetFile
 from tqdm import tqdm
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.formats import NUMBERS, Format
+from datasets.layouts import NUMBERS, Layout
 
 ROWS_PER_BATCH = 1 << 16
 
 
 def batches(
-    path: Path, layout: Format, member: str | None, bar: str | None
+    path: Path, layout: Layout, member: str | None, progress: str | None
 ) -> Iterator[pa.RecordBatch]:
-    """See ``readers.read``."""
+    """See ``readers.Parser``."""
     try:
         with ParquetFile(path) as file:
-            ours = _columns(path, layout, file.schema_arrow)
+            _check_schema(path, layout, file.schema_arrow)
+            ours = layout.header
             with tqdm(
-                desc=bar,
+                desc=progress,
                 total=file.metadata.num_rows,
                 unit="row",
                 unit_scale=True,
                 leave=False,
-                disable=None if bar else True,
-            ) as progress:
+                disable=None if progress else True,
+            ) as bar:
                 for batch in file.iter_batches(ROWS_PER_BATCH, columns=list(ours.values())):
-                    columns = [_column(name, batch[ours[name]], layout) for name in ours]
-                    progress.update(batch.num_rows)
+                    columns = [_converted(name, batch[ours[name]], layout) for name in ours]
+                    bar.update(batch.num_rows)
                     yield pa.RecordBatch.from_arrays(columns, list(ours))
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:LONGEST_QUOTE]
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
 
 
-def refused(path: Path, layout: Format, member: str | None, row: int, why: str) -> DataError:
-    return DataError(f"{path}: row {row + 1:,}: {why}")
+def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: str) -> DataError:
+    """See ``readers.Parser``."""
+    return DataError(f"{path}: row {row + 1:,}: {reason}")
 
 
-def _columns(path: Path, layout: Format, schema: pa.Schema) -> dict[str, str]:
-    """The columns to read: what we call them, what the file does."""
+def _check_schema(path: Path, layout: Layout, schema: pa.Schema) -> None:
+    """Raise DataError unless each column of the layout is there once, with a suitable type."""
     for name, theirs in layout.header.items():
         if schema.names.count(theirs) != 1:
             raise DataError(
-                f"{path}: should have one column {theirs!r}, has {quoted(schema.names)}"
+                f"{path}: the file should have one column {theirs!r}, has {quoted(schema.names)}"
             )
         kind = schema.field(theirs).type
-        if not _is_taken(name, kind):
+        if not _is_suitable(name, kind):
             wanted = "numbers" if name in NUMBERS else "text or whole numbers"
-            raise DataError(f"{path}: {theirs!r} holds {kind}: the {name} should be {wanted}")
-    return layout.header
+            raise DataError(f"{path}: column {theirs!r} has type {kind}: {name} should be {wanted}")
 
 
-def _is_taken(name: str, kind: pa.DataType) -> bool:
+def _is_suitable(name: str, kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if name == "timestamp" and pa.types.is_temporal(kind):
@@ -68,8 +69,9 @@ def _is_taken(name: str, kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def _column(name: str, values: pa.Array, layout: Format) -> pa.Array:
-    """As ``readers.read`` has it; times that are times say themselves what their unit is."""
+def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
+    """The column with the type that ``readers.read`` documents. Columns of a time type carry
+    their own unit; ``layout.ticks_per_second`` applies to plain numbers."""
     if name not in NUMBERS:
         return values.cast(pa.string())
     if pa.types.is_temporal(values.type):

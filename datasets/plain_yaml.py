@@ -1,79 +1,84 @@
-"""YAML that somebody else wrote: values and nothing more, in bounded time and memory."""
+"""YAML files from unknown authors: plain values only, in bounded time and memory."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from datasets.errors import LONGEST_QUOTE, DataError
 
-LARGEST = 1_000_000  # bytes; ours are a thousandth of that
-LONGEST_NUMBER = 100  # characters; numbers to the base 60, which YAML has, take quadratic time
-TEXT = "tag:yaml.org,2002:str"
+MAX_BYTES = 1_000_000  # of a file; our own have a thousand
+LONGEST_NUMBER = 100  # characters; YAML's base-60 numbers take quadratic time
+TEXT_TAG = "tag:yaml.org,2002:str"
+# What PyYAML's constructors raise for an invalid value: ValueError for 30 February, IndexError for
+# an empty !!int, KeyError for an unknown !!bool, AttributeError for !!timestamp x.
+INVALID_VALUE = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
 
 
 def read(path: Path) -> object:
-    """What the file holds: mappings, lists, text, numbers, dates, None.
+    """The content of the file: mappings, lists, text, numbers, dates, None.
 
-    Raises DataError, in one line, for whatever else it is: no objects, no references, no key that
-    is there twice.
+    Raises DataError, in one line, if the file cannot be read or is not plain YAML: no objects, no
+    references, no duplicate keys.
     """
     try:
         with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
+            content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
-    if len(content) > LARGEST:
-        raise DataError(f"{path}: cannot be read as YAML: more than {LARGEST:,} bytes")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a path with a zero byte
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path}: cannot be read as YAML: more than {MAX_BYTES:,} bytes")
     try:
         return yaml.load(content.decode("utf-8-sig"), _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else path
-        raise _error(where, error.problem or error.context) from None
+        raise _yaml_error(where, error.problem or error.context or "invalid") from None
     except RecursionError:
-        raise _error(path, "nested too deeply") from None
+        raise _yaml_error(path, "nested too deeply") from None
     except UnicodeDecodeError:
-        raise _error(path, "not UTF-8 text") from None
-    except yaml.YAMLError as error:  # a character that YAML does not have
-        raise _error(path, str(error)) from None
+        raise _yaml_error(path, "not UTF-8 text") from None
+    except yaml.YAMLError as error:  # a character that YAML forbids
+        raise _yaml_error(path, str(error)) from None
 
 
-def _error(where: str | Path, reason: str) -> DataError:
+def _yaml_error(where: str | Path, reason: str) -> DataError:
     reason = " ".join(reason.split())[:LONGEST_QUOTE]
     return DataError(f"{where}: cannot be read as YAML: {reason}")
 
 
 class _Loader(yaml.SafeLoader):
-    def compose_node(self, parent, index):
-        """References are refused: a few lines of them are a document of gigabytes."""
+    """PyYAML's safe loader with the limits of this module."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse references, of which a few lines can expand to gigabytes, and long numbers."""
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor:
-            problem = f"references (&{event.anchor:.20}, *{event.anchor:.20}) are not taken"
+            problem = f"references (&{event.anchor:.20}, *{event.anchor:.20}) are not supported"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
         node = super().compose_node(parent, index)
-        scalar = isinstance(node, yaml.ScalarNode)
-        if scalar and node.tag != TEXT and len(node.value) > LONGEST_NUMBER:
+        long = isinstance(node, yaml.ScalarNode) and len(node.value) > LONGEST_NUMBER
+        if node is not None and long and node.tag != TEXT_TAG:
             problem = f"a number or date of more than {LONGEST_NUMBER} characters"
             raise yaml.composer.ComposerError(None, None, problem, node.start_mark)
         return node
 
-    def construct_object(self, node, deep=False):
-        """Values that are none raise whatever comes: ValueError for 30 February, IndexError for
-        an empty !!int."""
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Turn whatever PyYAML raises for an invalid value into an error with its line."""
         try:
             return super().construct_object(node, deep)
-        except (yaml.YAMLError, RecursionError):
-            raise
-        except Exception as error:
+        except INVALID_VALUE as error:
             problem = str(error) if isinstance(error, ValueError) else f"no value of {node.tag}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
-    def construct_mapping(self, node, deep=False):
-        """YAML forbids a key that is there twice; PyYAML takes the last."""
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse duplicate keys, which YAML forbids; PyYAML would take the last one."""
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
-            problem = "a key is there twice in this mapping"
+            problem = "duplicate key in this mapping"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return mapping

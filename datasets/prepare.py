@@ -1,6 +1,6 @@
-"""From a data set's name to its sequences, kept in a cache between runs.
+"""Prepare a data set: from its name to its sequences, cached between runs.
 
-python -m datasets.prepare amazon-books             # a trial does it, too, when it finds none
+python -m datasets.prepare amazon-books             # training does this, too, when needed
 python -m datasets.prepare mine.yaml --data-dir /where/the/files/are
 """
 
@@ -12,122 +12,132 @@ from pathlib import Path
 import click
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from datasets import cache, card, filters, locks, readers, recbole, source, spec
+from datasets import cache, card, filters, locks, readers, recbole, source
 from datasets.errors import DataError
 from datasets.sequences import Sequences, from_interactions
+from datasets.source import RawFile
+from datasets.spec import Filters, Spec
+from datasets.spec import read as read_spec
 
 
 def load(
     name_or_path: str, data_dir: str | Path | None = None, recbole_config: str = ""
-) -> tuple[spec.Spec, Sequences]:
-    """The data set of that name, prepared now or read from ./data/prepared; filtered and split by
-    its own file, or as RecBole's configuration file says.
+) -> tuple[Spec, Sequences]:
+    """A data set's description and its sequences, from the cache or prepared now.
 
-    Raises DataError for anything that is wrong with the data or cannot be found.
+    ``name_or_path`` is the name of a data set in this folder, or the path of a YAML file.
+    ``data_dir`` is the first folder in which raw files are searched for, see ``source.find``.
+    ``recbole_config`` is the path of a RecBole configuration file, whose filters and split replace
+    those of the YAML file; "" for none.
+
+    Raises DataError if the data are not found, cannot be downloaded, or cannot be used.
     """
-    described, sequences, _ = _load(name_or_path, data_dir, recbole_config)
-    return described, sequences
+    spec, sequences, _ = _load(name_or_path, data_dir, recbole_config)
+    return spec, sequences
 
 
 def _load(
     name_or_path: str, data_dir: str | Path | None, recbole_config: str
-) -> tuple[spec.Spec, Sequences, Path]:
-    """And where they are kept."""
+) -> tuple[Spec, Sequences, Path]:
+    """``load``, and the path of the cached sequences."""
     if recbole_config:
-        described = recbole.described(name_or_path, recbole_config)
+        spec = recbole.read_spec(name_or_path, recbole_config)
     else:
-        described = spec.read(name_or_path)
-    origin, path = (None, None)
-    if described.synthetic is None:
-        origin, path = source.find(described, data_dir)
-    cached = cache.place(described, origin, path)
+        spec = read_spec(name_or_path)
+    raw = source.find(spec, data_dir) if spec.synthetic is None else None
+    cached = cache.path_of(spec, raw)
     sequences = cache.restore(cached)
     if sequences is not None:
-        return described, sequences, cached
-    with locks.alone(cached, "prepares") as part:
-        sequences = cache.restore(cached)  # by a process that was faster
+        return spec, sequences, cached
+    with locks.alone(cached, "preparing") as part:
+        sequences = cache.restore(cached)  # stored by a process that was faster
         if sequences is None:
-            sequences = prepare(described, origin, path)
+            sequences = prepare(spec, raw)
             try:
                 cache.store(sequences, cached, part)
             except OSError as error:
                 print(f"{cached}: not cached, the next run prepares the data again: {error}")
-    return described, sequences, cached
+    return spec, sequences, cached
 
 
-def prepare(
-    described: spec.Spec, origin: source.Source | None = None, path: Path | None = None
-) -> Sequences:
-    """Generate or read the interactions, filter them, and put them in order.
+def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
+    """Read (or generate) the interactions, filter them, and put them in time order.
 
-    What is filtered away is counted and printed.
+    ``raw`` is the data set's file; None for synthetic data. The numbers of rows read and removed
+    are printed.
+
+    Raises DataError, with the file, if a row cannot be read, if no interaction is left after the
+    filters, and if the split has nobody to evaluate.
     """
     counts: Counter[str] = Counter()
-    if described.synthetic is not None:
-        interactions = described.synthetic.generate()
+    if spec.synthetic is not None:
+        interactions = spec.synthetic.generate()
         counts["rows generated"] = len(interactions)
+    elif raw is not None:
+        interactions = read_interactions(raw, spec.filters, counts)
     else:
-        interactions = _read(described.filters, origin, path, counts)
-    kept = filters.k_core(interactions, described.filters.k_core)
-    counts[f"outside the {described.filters.k_core}-core"] = len(interactions) - len(kept)
-    where = str(path or described.name)
+        raise ValueError(f"{spec.name} is not synthetic: give its raw file")
+    kept = filters.k_core(interactions, spec.filters.k_core)
+    counts[f"outside the {spec.filters.k_core}-core"] = len(interactions) - len(kept)
+    where = str(raw.path) if raw else spec.name
     print(f"{where}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items() if n))
     if not len(kept):
-        wanted = json.dumps(asdict(described.filters))
+        wanted = json.dumps(asdict(spec.filters))
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     sequences = from_interactions(kept)
     try:
-        described.split_of(sequences)
+        spec.split_of(sequences)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     return sequences
 
 
-def _read(
-    wanted: spec.Filters, origin: source.Source, path: Path, counts: Counter[str]
-) -> pd.DataFrame:
-    """Apply the value intervals batch by batch, so that only the rows kept stay in memory."""
-    kept, bar = [], f"reading {path.name}"
-    for batch in readers.read(path, origin.layout(), origin.member, bar):
+def read_interactions(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
+    """The interactions that pass the value filters: columns user, item and, if any, timestamp.
+
+    Filters are applied batch by batch: only the rows that are kept stay in memory. The numbers of
+    rows read and removed are added to ``counts``.
+
+    Raises DataError for a malformed or empty file, and if a column to filter by is missing.
+    """
+    kept = []
+    progress = f"reading {raw.path.name}"
+    for batch in readers.read(raw.path, raw.source.layout(), raw.source.member, progress):
         counts["rows read"] += len(batch)
-        inside, left = None, len(batch)
-        for column in ("rating", "timestamp"):
-            interval = getattr(wanted, column)
-            if interval is None:
-                continue
+        for column in wanted.intervals:
             if column not in batch.schema.names:
-                raise DataError(f"{path}: to filter by {column}, the file needs that column")
-            fits = _within(batch[column], *interval)
-            inside = fits if inside is None else pc.and_(inside, fits)
-            counts[f"with {column} outside {list(interval)}"] += left - inside.true_count
-            left = inside.true_count
-        rows = batch.select([name for name in batch.schema.names if name != "rating"])
-        kept.append(rows if inside is None else rows.filter(inside))
+                raise DataError(f"{raw.path}: filters.{column} needs a column {column}")
+        inside = filters.inside_intervals(batch, wanted.intervals, counts)
+        kept.append(inside.select([name for name in inside.schema.names if name != "rating"]))
     if not counts["rows read"]:
-        raise DataError(f"{path}: the file holds no interactions")
+        raise DataError(f"{raw.path}: the file contains no interactions")
     return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
-
-
-def _within(values: pa.Array, low: float, high: float) -> pa.Array:
-    """Which are in the interval, ends included: [n] bool."""
-    return pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
-@click.option("--recbole-config", default="", help="RecBole's file: gives filters and split.")
+@click.option(
+    "--data-dir",
+    help="Folder of the raw files, searched before $SEQREC_DATA_DIR and ./data.",
+)
+@click.option(
+    "--recbole-config",
+    default="",
+    help="RecBole configuration file; its filters and split replace the data set's own.",
+)
 def command(dataset: str, data_dir: str | None, recbole_config: str) -> None:
-    """Download a data set (a name, or a YAML file), filter it, put it in order, keep it below
-    ./data/prepared, and write its card. What is done already is not done again."""
+    """Download and prepare a data set, and write its card.
+
+    DATASET is the name of a data set in datasets/, or the path of a YAML file. Sequences and card
+    are kept in ./data/prepared. Finished steps are not repeated.
+    """
     try:
-        described, sequences, cached = _load(dataset, data_dir, recbole_config)
-        click.echo(card.summary(described, sequences))
+        spec, sequences, cached = _load(dataset, data_dir, recbole_config)
+        click.echo(card.summary(spec, sequences))
         page = cached.with_suffix(".md")
-        with locks.alone(page, "writes") as part:
-            part.write_text(card.render(described, sequences), encoding="utf-8")
+        with locks.alone(page, "writing") as part:
+            part.write_text(card.render(spec, sequences), encoding="utf-8")
             part.replace(page)
     except DataError as error:
         raise click.ClickException(str(error)) from None

@@ -1,46 +1,68 @@
-"""Files of interactions as Arrow record batches, whatever their format."""
+"""Files of interactions as Arrow record batches, whatever their layout."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datasets import parquet, text
-from datasets.formats import LATEST, LONGEST_ID, NUMBERS, Format
+from datasets.errors import DataError
+from datasets.layouts import LATEST, LONGEST_ID, NUMBERS, Layout
 
-CONTROL = r"[\x00-\x1f\x7f]"
+CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
+
+
+class Parser(Protocol):
+    """What the modules ``text`` and ``parquet`` provide. Arguments as for ``read``."""
+
+    def batches(
+        self, path: Path, layout: Layout, member: str | None, progress: str | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows in file order, with the columns and types that ``read`` documents."""
+
+    def row_error(
+        self, path: Path, layout: Layout, member: str | None, row: int, reason: str
+    ) -> DataError:
+        """The error for row number ``row`` (from 0), with its position in the file."""
 
 
 def read(
-    path: Path, layout: Format, member: str | None = None, bar: str | None = None
+    path: Path, layout: Layout, member: str | None = None, progress: str | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches of rows in file order, with columns user and item (string) and, where the file
-    has them, rating (double) and timestamp (double, seconds; negative ones are before 1970).
-    Nothing in them is null, empty or infinite. ``bar`` is what a progress bar says.
+    """Yield batches of rows in file order.
 
-    Raises DataError, with file and line, for a row that does not fit the format.
+    Columns are user and item (string) and, where the file has them, rating (double) and timestamp
+    (double, seconds since 1970, negative before). No value is null, empty or infinite.
+
+    ``member`` is the pattern of the one file to read in a zip archive; ``progress`` labels the
+    progress bar, None shows no bar.
+
+    Raises DataError, with file and line, for a row that does not fit the layout.
     """
-    form = parquet if layout.columnar else text
+    parser: Parser = parquet if layout.columnar else text
     before = 0
-    for batch in form.batches(path, layout, member, bar):
-        if unfit := _unfit(batch, layout):
-            row, why = unfit
-            raise form.refused(path, layout, member, before + row, why)
+    for batch in parser.batches(path, layout, member, progress):
+        if invalid := _first_invalid(batch, layout):
+            row, reason = invalid
+            raise parser.row_error(path, layout, member, before + row, reason)
         before += batch.num_rows
         yield batch
 
 
-def _unfit(batch: pa.RecordBatch, layout: Format) -> tuple[int, str] | None:
-    """(row, why) of a value that the rest of the program does not take."""
+def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | None:
+    """(row, reason) of a value that ``read`` does not promise."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        for fits, why in _numbers(name, column) if name in NUMBERS else _ids(column, layout):
-            if not pc.all(fits, min_count=0).as_py():
-                return pc.index(fits, False).as_py(), f"{name} {why}"
+        checks = _check_numbers(name, column) if name in NUMBERS else _check_ids(column, layout)
+        for valid, reason in checks:
+            if not pc.all(valid, min_count=0).as_py():
+                return pc.index(valid, False).as_py(), f"{name} {reason}"
     return None
 
 
-def _numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]]:
+def _check_numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]]:
+    """Yield ([n_rows] bool, reason where False)."""
     yield pc.is_valid(column), "is missing"
     yield pc.is_finite(column), "is not a number"
     if name == "timestamp":
@@ -48,13 +70,14 @@ def _numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]]:
         yield pc.less_equal(column, LATEST), late
 
 
-def _ids(column: pa.Array, layout: Format) -> Iterator[tuple[pa.Array, str]]:
+def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
+    """Yield ([n_rows] bool, reason where False)."""
     yield pc.is_valid(column), "is missing"
     sizes = pc.binary_length(column)
     yield pc.greater(sizes, 0), "is empty"
     if len(sizes) and pc.max(sizes).as_py() > LONGEST_ID:  # counting characters is 70 times slower
         short = pc.less_equal(pc.utf8_length(column), LONGEST_ID)
         yield short, f"has more than {LONGEST_ID} characters"
-    if layout.quotes or layout.columnar:  # other text was searched when it was unpacked
-        found = pc.match_substring_regex(column, CONTROL)
-        yield pc.invert(found), "holds a control character"
+    if layout.quotes or layout.columnar:  # streams.py has checked other text
+        found = pc.match_substring_regex(column, CONTROL_CHARACTERS)
+        yield pc.invert(found), "contains a control character"

@@ -1,13 +1,14 @@
-"""RecBole's configuration files: what they say of data and split. They are read, never evaluated.
+"""RecBole's configuration files: their filters and split. They are read, never evaluated.
 
-A key whose value would mean other data or another protocol than ours is refused; one that is not
-here (``KEYS``) is for others to read, or to say that nobody does.
+Values that would mean other data or another protocol than ours are refused. Keys outside
+``DATA_KEYS`` do not concern the data: ``benchmark.recbole`` reads them, or reports them as unused.
 """
 
 import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,27 +16,32 @@ from datasets import plain_yaml, spec
 from datasets.errors import DataError, quoted
 from datasets.spec import Filters, Source, Spec
 
-NAME = re.compile(r"\w[\w .+-]{0,99}")  # of a data set: of its files, and of an experiment
-VALUES = ("rating", "timestamp")
+DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
+FILTERED_COLUMNS = ("rating", "timestamp")
 INTERVAL = re.compile(r"\s*([\[(])([^,\[\]()]*),([^,\[\]()]*)([\])])\s*")
-MOST = 1e9  # users, or items, that anything has
+LARGEST_K = 1e9
 
-# The one value that is understood: RecBole's usual one.
-EXPECTED = {
-    "field_separator": ("\t", "tabs are between the columns of RecBole's files"),
+# Keys with one supported value, RecBole's usual one.
+FIXED = {
+    "field_separator": ("\t", "columns of RecBole's files are separated by tabs"),
     "USER_ID_FIELD": ("user_id", "no other name of this column is supported"),
     "ITEM_ID_FIELD": ("item_id", "no other name of this column is supported"),
     "RATING_FIELD": ("rating", "no other name of this column is supported"),
     "TIME_FIELD": ("timestamp", "no other name of this column is supported"),
-    "repeatable": (True, "what a user had is a candidate here, as for RecBole's sequential models"),
+    "repeatable": (
+        True,
+        "items of the history are candidates, as for RecBole's sequential models",
+    ),
 }
-OLD_SPLIT = "it is of old versions of RecBole: write eval_args"
-OLD_FILTER = "it is of old versions of RecBole: write val_interval"
-OLD_CORE = "it is of old versions: write user_inter_num_interval and item_inter_num_interval"
-# None is understood, which is RecBole's default.
-REFUSED = {
-    "rm_dup_inter": "all interactions are kept here: take duplicates out of the file",
-    "benchmark_filename": "the data are split here: see eval_args",
+OLD_SPLIT = "it belongs to old versions of RecBole: use eval_args"
+OLD_FILTER = "it belongs to old versions of RecBole: use val_interval"
+OLD_CORE = (
+    "it belongs to old versions of RecBole: use user_inter_num_interval and item_inter_num_interval"
+)
+# Keys that are not supported; None, RecBole's default, is accepted.
+UNSUPPORTED = {
+    "rm_dup_inter": "all interactions are kept: remove duplicates from the file",
+    "benchmark_filename": "the data are split here: use eval_args",
     "eval_setting": OLD_SPLIT,
     "split_ratio": OLD_SPLIT,
     "leave_one_num": OLD_SPLIT,
@@ -46,48 +52,53 @@ REFUSED = {
     "min_user_inter_num": OLD_CORE,
     "min_item_inter_num": OLD_CORE,
 }
-COUNTS = ("user_inter_num_interval", "item_inter_num_interval")
-KEYS = {*EXPECTED, *REFUSED, *COUNTS, "load_col", "val_interval", "eval_args"}
-"""Those that are understood here."""
+K_CORE_KEYS = ("user_inter_num_interval", "item_inter_num_interval")
+DATA_KEYS = {*FIXED, *UNSUPPORTED, *K_CORE_KEYS, "load_col", "val_interval", "eval_args"}
+"""Keys that this module reads."""
 
 
-def read(path: str | Path) -> dict:
-    """The configuration in the file. Raises DataError if it is none."""
+def read(path: str | Path) -> dict[str, Any]:
+    """The keys and values in the file. Raises DataError if it is not a YAML mapping."""
     content = plain_yaml.read(Path(path))
     if not isinstance(content, dict | None):
         raise DataError(f"{path}: a configuration should be a mapping, not {quoted(content)}")
     return content or {}
 
 
-def described(name_or_path: str, path: str | Path) -> Spec:
-    """The data set of that name with the filters and the split of the configuration at ``path``.
+def read_spec(name_or_path: str, config_path: str | Path) -> Spec:
+    """A data set with the filters and the split of the configuration file.
 
-    One that is not known here is looked for where RecBole has it: <name>/<name>.inter, or
-    <name>.inter. Raises DataError for what is not understood.
+    ``name_or_path`` is the name of a data set in this folder, the path of a YAML file, or any other
+    name: its file is then searched for where RecBole has it, as <name>/<name>.inter or
+    <name>.inter in the data folders.
+
+    Raises DataError for keys and values that are not supported.
     """
-    filters, split = protocol(read(path), path)
+    filters, split = filters_and_split(read(config_path), config_path)
     if name_or_path in spec.names() or Path(name_or_path).suffix in (".yaml", ".yml"):
         found = spec.read(name_or_path)
-    elif NAME.fullmatch(name_or_path):
+    elif DATASET_NAME.fullmatch(name_or_path):
         files = (f"{name_or_path}/{name_or_path}.inter", f"{name_or_path}.inter")
         sources = tuple(Source(file, reader="recbole") for file in files)
         found = Spec(name_or_path, title=name_or_path, sources=sources)
     else:
         raise DataError(f"no data set can be called {quoted(name_or_path)}")
-    if found.synthetic and (filters.rating or filters.timestamp):
-        raise DataError(f"{path}: val_interval: {found.name} is generated, and has no values")
+    if found.synthetic and filters.intervals:
+        raise DataError(
+            f"{config_path}: val_interval: {found.name} is synthetic, its values cannot be filtered"
+        )
     return replace(found, filters=filters, split=split)
 
 
-def protocol(content: dict, path: str | Path) -> tuple[Filters, str]:
-    """What is kept, and how it is split (one of ``spec.SPLITS``).
+def filters_and_split(content: dict[str, Any], path: str | Path) -> tuple[Filters, str]:
+    """The configuration's filters, and its split (a key of ``spec.SPLITS``).
 
-    Raises DataError, naming the key, for what the suite does not have.
+    ``path`` is for the messages. Raises DataError, with the key, for what is not supported.
     """
-    for key, (expected, why) in EXPECTED.items():
+    for key, (expected, why) in FIXED.items():
         if content.get(key, expected) != expected:
             raise refused(path, key, content[key], f"{why}: it should be {expected!r}")
-    for key, why in REFUSED.items():
+    for key, why in UNSUPPORTED.items():
         if content.get(key) is not None:
             raise refused(path, key, content[key], why)
     filters = _filters(content, path)
@@ -95,100 +106,107 @@ def protocol(content: dict, path: str | Path) -> tuple[Filters, str]:
     return filters, _split(content, path)
 
 
-def _filters(content: dict, path: str | Path) -> Filters:
-    kept = {}
-    for column, text in _mapping(content, "val_interval", path).items():
-        if column not in VALUES:
-            raise refused(path, "val_interval", {column: text}, f"only {' and '.join(VALUES)} are")
-        kept[column] = _interval(text, path, f"val_interval.{column}")
-    ks = [_k(content.get(key), path, key) for key in COUNTS]
-    if ks[0] != ks[1]:
-        why = f"users and items have one k-core here: it should be that of {COUNTS[0]}"
-        raise refused(path, COUNTS[1], content.get(COUNTS[1]), why)
-    return Filters(**kept, k_core=ks[0])
+def _filters(content: dict[str, Any], path: str | Path) -> Filters:
+    intervals = {}
+    for column, text in _mapping_at("val_interval", content, path).items():
+        if column not in FILTERED_COLUMNS:
+            why = f"only {' and '.join(FILTERED_COLUMNS)} are supported"
+            raise refused(path, "val_interval", {column: text}, why)
+        intervals[column] = _closed_interval(text, path, f"val_interval.{column}")
+    user_key, item_key = K_CORE_KEYS
+    k = _lower_bound(content.get(user_key), path, user_key)
+    if _lower_bound(content.get(item_key), path, item_key) != k:
+        why = f"users and items share one k-core: it should equal {user_key}"
+        raise refused(path, item_key, content.get(item_key), why)
+    return Filters(**intervals, k_core=k)
 
 
-def _split(content: dict, path: str | Path) -> str:
-    """RecBole leaves one out without ``eval_args``, and has other defaults for what they lack."""
+def _split(content: dict[str, Any], path: str | Path) -> str:
+    """Without ``eval_args``, RecBole's sequential models use leave-one-out. Keys that are missing
+    in ``eval_args`` have other defaults."""
     if "eval_args" not in content:
         return "leave-one-out"
-    given = _mapping(content, "eval_args", path)
+    given = _mapping_at("eval_args", content, path)
     defaults = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "full"}
     args = defaults | given
 
-    def unfit(key: str, why: str) -> DataError:
+    def unsupported(key: str, why: str) -> DataError:
         note = "" if key in given else " (RecBole's default)"
         return refused(path, f"eval_args.{key}", args[key], why, note)
 
     mode = args["mode"]
     if not all(m == "full" for m in (mode.values() if isinstance(mode, dict) else [mode])):
-        raise unfit("mode", "every item is ranked here: it should be full")
+        raise unsupported("mode", "all items are ranked: it should be full")
     if args["order"] != "TO":
-        raise unfit("order", "sequences are in the order of time: it should be TO")
+        raise unsupported("order", "sequences are in time order: it should be TO")
     if args["split"] == {"LS": "valid_and_test"}:
         return "leave-one-out"
     if args["split"] != {"RS": [0.8, 0.1, 0.1]}:
-        raise unfit(
-            "split", "it should be {'LS': 'valid_and_test'}, or {'RS': [0.8, 0.1, 0.1]} in time"
-        )
+        why = "it should be {'LS': 'valid_and_test'}, or {'RS': [0.8, 0.1, 0.1]} in time order"
+        raise unsupported("split", why)
     if args["group_by"] not in (None, "none", "None", "-"):
-        raise unfit("group_by", "by ratio, all users are split at the same time: it should be none")
+        why = "a split by ratio uses the same points in time for all users: it should be none"
+        raise unsupported("group_by", why)
     return "temporal"
 
 
 def refused(path: str | Path, key: str, value: object, why: str, note: str = "") -> DataError:
-    """The error for a value that is not understood: why, or what it should be."""
+    """The error for a value that is not supported; ``note`` follows the value in parentheses."""
     return DataError(f"{path}: {key} cannot be {quoted(value)}{note}: {why}")
 
 
-def _check_columns(content: dict, path: str | Path, filters: Filters) -> None:
-    loaded = _mapping(content, "load_col", path).get("inter")
-    if loaded is None:  # all of them
+def _check_columns(content: dict[str, Any], path: str | Path, filters: Filters) -> None:
+    """Raise DataError if ``load_col`` leaves out a column that is needed."""
+    loaded = _mapping_at("load_col", content, path).get("inter")
+    if loaded is None:  # all columns
         return
     needed = ["user_id", "item_id", "timestamp", *(["rating"] if filters.rating else [])]
     missing = [name for name in needed if not isinstance(loaded, list) or name not in loaded]
     if missing:
-        raise refused(path, "load_col.inter", loaded, f"{', '.join(missing)} should be among them")
+        raise refused(path, "load_col.inter", loaded, f"it should include {', '.join(missing)}")
 
 
-def _mapping(content: dict, key: str, path: str | Path) -> dict:
+def _mapping_at(key: str, content: dict[str, Any], path: str | Path) -> dict[Any, Any]:
     value = content.get(key)
     if not isinstance(value, dict | None):
         raise refused(path, key, value, "it should be a mapping")
     return value or {}
 
 
-def _k(text: object, path: str | Path, key: str) -> int:
-    """The k of the k-core that is given as the interval from k on."""
-    low, high = (-math.inf, math.inf) if text is None else _interval(text, path, key)
-    if high != math.inf or low > MOST:
+def _lower_bound(text: object, path: str | Path, key: str) -> int:
+    """The k of a k-core, which RecBole writes as the interval [k,inf)."""
+    low, high = (-math.inf, math.inf) if text is None else _closed_interval(text, path, key)
+    if high != math.inf or low > LARGEST_K:
         raise refused(path, key, text, "only a k-core is supported: it should be like '[10,inf)'")
     return math.ceil(max(low, 1))
 
 
-def _interval(text: object, path: str | Path, key: str) -> tuple[float, float]:
-    """The closed interval of the floats that fit; several that are joined by ; are one if no float
-    is between them."""
+def _closed_interval(text: object, path: str | Path, key: str) -> tuple[float, float]:
+    """(lowest, highest float) of RecBole's interval, such as ``(3,5]``. Several intervals, joined
+    by ``;``, are one if there is no float between them."""
     example = "it should be an interval such as '[3,inf)' or '(3,5]'"
     if not isinstance(text, str):
         raise refused(path, key, text, example)
     parts = []
     for part in text.split(";"):
         found = INTERVAL.fullmatch(part)
+        if found is None:
+            raise refused(path, key, text, example)
         try:
-            low, high = float(found[2]), float(found[3])
-        except (TypeError, ValueError):  # TypeError: nothing was found
+            low = float(found[2])
+            high = float(found[3])
+        except ValueError:
             raise refused(path, key, text, example) from None
         if found[1] == "(" and math.isfinite(low):
             low = float(np.nextafter(low, math.inf))
         if found[4] == ")" and math.isfinite(high):
             high = float(np.nextafter(high, -math.inf))
-        if not low <= high or low == math.inf or high == -math.inf:  # NaN, too
-            raise refused(path, key, text, f"no number is in {quoted(part.strip())}")
+        if not low <= high or low == math.inf or high == -math.inf:  # true for NaN, too
+            raise refused(path, key, text, f"the interval {quoted(part.strip())} is empty")
         parts.append((low, high))
     (low, high), *others = sorted(parts)
     for following in others:
         if following[0] > np.nextafter(high, math.inf):
-            raise refused(path, key, text, "one interval without gaps is supported")
+            raise refused(path, key, text, "intervals with a gap between them are not supported")
         high = max(high, following[1])
     return low, high

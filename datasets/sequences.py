@@ -15,9 +15,9 @@ from datasets.errors import DataError
 class Sequences:
     """Every user's items, oldest first, user after user.
 
-    User ``u`` owns ``items[offsets[u]:offsets[u + 1]]``. Items are coded 0 .. n_items - 1 and users
-    0 .. n_users - 1, both in the order of their raw ids, so that the codes (and the digest) depend
-    on the interactions alone and not on the order of the rows of the file they came from.
+    User ``u`` owns ``items[offsets[u]:offsets[u + 1]]``. Items have the codes 0 .. n_items - 1 and
+    users 0 .. n_users - 1, both in the order of their raw ids: codes and digest depend on the
+    interactions alone, not on the order of the rows in the file.
     """
 
     items: np.ndarray  # [n_interactions] int32
@@ -25,8 +25,8 @@ class Sequences:
     user_ids: np.ndarray  # [n_users] str
     item_ids: np.ndarray  # [n_items] str
     timestamps: np.ndarray | None = None
-    """[n_interactions] float64, seconds since 1970, in the order of ``items``; None where the file
-    has none. Not in the digest: what a model learns from is the order."""
+    """[n_interactions] float64, seconds since 1970, in the order of ``items``; None if the file has
+    no timestamps. They are not part of the digest: models learn from the order alone."""
 
     @property
     def n_users(self) -> int:
@@ -38,7 +38,7 @@ class Sequences:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that name exactly these sequences, codes and ids."""
+        """16 hexadecimal digits, computed from items, offsets and ids."""
         sha = hashlib.sha256()
         for array in (self.items.astype("<i4"), self.offsets.astype("<i8")):
             sha.update(array.tobytes())
@@ -48,7 +48,7 @@ class Sequences:
 
     @cached_property
     def statistics(self) -> dict[str, int | float]:
-        """Counts without a padding id (RecBole's include one for users and one for items)."""
+        """Counts without padding ids (RecBole counts one more user and one more item)."""
         lengths = np.diff(self.offsets)
         return {
             "users": self.n_users,
@@ -61,9 +61,10 @@ class Sequences:
 
 
 def from_interactions(interactions: pd.DataFrame) -> Sequences:
-    """Code users and items and put each user's items in time order.
+    """Give users and items integer codes, and put each user's items in time order.
 
-    Rows with equal times (or no times at all) keep the order in which they were read.
+    ``interactions`` has columns user and item (str) and, if known, timestamp (seconds since 1970).
+    Rows with equal timestamps, or without timestamps, keep their order.
     """
     user_codes, user_ids = pd.factorize(interactions["user"], sort=True)
     item_codes, item_ids = pd.factorize(interactions["item"], sort=True)
@@ -85,7 +86,7 @@ def from_interactions(interactions: pd.DataFrame) -> Sequences:
 
 @dataclass(frozen=True)
 class Targets:
-    """Positions of ``Sequences.items`` to predict, one per evaluated user.
+    """Positions in ``Sequences.items`` of the items to predict, one per evaluated user.
 
     Target ``i`` is ``items[positions[i]]``; its history is ``items[starts[i]:positions[i]]``.
     """
@@ -97,16 +98,20 @@ class Targets:
 
 @dataclass(frozen=True)
 class Split:
-    """Training user ``u`` owns ``items[train_starts[u]:train_ends[u]]``."""
+    """Training, validation and test parts of ``Sequences.items``.
+
+    The training part of user ``u`` is ``items[train_starts[u]:train_ends[u]]``.
+    """
 
     name: str
-    """What results must share to be compared: the YAML file's word, and points in time if any."""
+    """Part of the protocol, which results must share to be compared: the YAML file's word for the
+    split, and its points in time if it has any."""
     train_starts: np.ndarray  # [n_users] int64
     train_ends: np.ndarray  # [n_users] int64
     valid: Targets
     test: Targets
     not_evaluated: str
-    """Says of the users without a test target why they have none, and what becomes of them."""
+    """Completes "12 users ...": why users have no test target, and how their items are used."""
 
     @property
     def users_not_evaluated(self) -> int:
@@ -114,17 +119,18 @@ class Split:
 
 
 def leave_one_out(sequences: Sequences) -> Split:
-    """The last item of each user is for test, the one before it for validation, the rest to train.
+    """Split off each user's last item for test, and the one before it for validation.
 
-    The validation item is part of the history when the test item is predicted. A user with fewer
-    than three items is trained on whole and never evaluated (``users_not_evaluated``).
+    The validation item is part of the history when the test item is predicted. All items of users
+    with fewer than three items are for training; these users are not evaluated.
 
-    Raises DataError if that is so for all users.
+    Raises DataError if no user has three items.
     """
-    starts, ends = sequences.offsets[:-1], sequences.offsets[1:]
+    starts = sequences.offsets[:-1]
+    ends = sequences.offsets[1:]
     users = np.flatnonzero(ends - starts >= 3)
     if not len(users):
-        raise DataError("no user has three interactions or more: nothing to evaluate")
+        raise DataError("no user has three interactions or more: nobody to evaluate")
     held_out = np.zeros_like(ends)
     held_out[users] = 2
     return Split(
@@ -133,41 +139,48 @@ def leave_one_out(sequences: Sequences) -> Split:
         train_ends=ends - held_out,
         valid=Targets(users, starts[users], ends[users] - 2),
         test=Targets(users, starts[users], ends[users] - 1),
-        not_evaluated="have fewer than three interactions: trained on, not evaluated",
+        not_evaluated="have fewer than three interactions: used for training, not evaluated",
     )
 
 
 def temporal(sequences: Sequences) -> Split:
-    """Two points in time for all users: 80% of the interactions are before the first of them, and
-    train; 10% are between the two, for validation; the rest are for test.
+    """Split at two points in time, the same for all users.
 
-    A target is a user's first interaction from that point in time on (for validation: before the
-    second point), and its history is all before it. Users who have no history or no target there
-    are not evaluated. So nothing that is trained on is as late as any target. Interactions of one
-    time stay on one side, the later one: with ties, fewer than 80% may be trained on.
+    Interactions before the first point (80% of all) are for training, those between the points
+    (10%) for validation, the rest for test. Interactions at the same time are never separated: with
+    ties, training gets fewer than 80%.
 
-    Raises DataError without timestamps, if they are not in seconds, and if nobody is evaluated.
+    A target is a user's first interaction from its point in time on (for validation: and before
+    the second point). Its history is everything before it. Users without a history or without a
+    target are not evaluated. Every training interaction is therefore earlier than every target.
+
+    Raises DataError if there are no timestamps, if they are not in seconds, and if nobody is
+    evaluated.
     """
-    times, starts, ends = sequences.timestamps, sequences.offsets[:-1], sequences.offsets[1:]
+    times = sequences.timestamps
     if times is None:
         raise DataError(
-            "split: temporal needs timestamps, and these data have none: take a file and a reader "
-            "that have them, or split: leave-one-out"
+            "split: temporal needs timestamps, and these data have none: use a file and a reader "
+            "with timestamps, or split: leave-one-out"
         )
-    places = [len(times) * 8 // 10, len(times) * 9 // 10]
-    first, second = np.partition(times, places)[places]
-    valid_at, test_at = (_first_since(time, sequences) for time in (first, second))
+    starts = sequences.offsets[:-1]
+    ends = sequences.offsets[1:]
+    positions = [len(times) * 8 // 10, len(times) * 9 // 10]
+    first, second = np.partition(times, positions)[positions]
+    valid_at = _first_since(first, times, sequences.offsets)
+    test_at = _first_since(second, times, sequences.offsets)
     valid = np.flatnonzero((starts < valid_at) & (valid_at < test_at))
     test = np.flatnonzero((starts < test_at) & (test_at < ends))
-    train_until, test_since = _utc(first), _utc(second)
+    train_until = _utc(first)
+    test_since = _utc(second)
     for users, part, until, since in (
         (valid, "validation", train_until, f"between then and {test_since}"),
-        (test, "test", test_since, "since"),
+        (test, "test", test_since, "from then on"),
     ):
         if not len(users):
             raise DataError(
                 f"split: temporal has nobody to evaluate in {part}: no user has interactions both "
-                f"before {until} and {since}; take data over a longer time, or split: leave-one-out"
+                f"before {until} and {since}; use data of a longer period, or split: leave-one-out"
             )
     return Split(
         name=f"temporal (training before {train_until}, test from {test_since})",
@@ -176,17 +189,18 @@ def temporal(sequences: Sequences) -> Split:
         valid=Targets(valid, starts[valid], valid_at[valid]),
         test=Targets(test, starts[test], test_at[test]),
         not_evaluated=(
-            f"have no interaction before {test_since}, or none since: "
-            f"trained on before {train_until}, not evaluated"
+            f"have no interaction before {test_since}, or none from then on: those before "
+            f"{train_until} are used for training, not evaluated"
         ),
     )
 
 
-def _first_since(time: float, sequences: Sequences) -> np.ndarray:
-    """Position of each user's first interaction at that time or later, the user's end if there is
-    none: [n_users] int64."""
-    starts, ends = sequences.offsets[:-1], sequences.offsets[1:]
-    before = np.concatenate([[0], np.cumsum(sequences.timestamps < time)])
+def _first_since(time: float, times: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Position of each user's first interaction at ``time`` or later; the end of the user's
+    interactions if there is none: [n_users] int64."""
+    starts = offsets[:-1]
+    ends = offsets[1:]
+    before = np.concatenate([[0], np.cumsum(times < time)])  # [n_interactions + 1]
     return starts + before[ends] - before[starts]
 
 
@@ -196,5 +210,5 @@ def _utc(seconds: float) -> str:
     except OverflowError:  # milliseconds are past the year 9999
         raise DataError(
             f"split: temporal needs timestamps in seconds since 1970, not {seconds:.15g}: "
-            "convert them in the file, or take a reader that does"
+            "convert them in the file, or use a reader that does"
         ) from None

@@ -1,7 +1,8 @@
-"""Find the file of a data set on this machine, or download it."""
+"""Find a data set's raw file on this machine, or download it."""
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -16,11 +17,23 @@ FOLDER_VARIABLE = "SEQREC_DATA_DIR"
 MIRROR_VARIABLE = "SEQREC_MIRROR"
 
 
-def find(spec: Spec, data_dir: str | Path | None = None) -> tuple[Source, Path]:
-    """The first source of the data set whose file is at hand, else the first one downloaded.
+@dataclass(frozen=True)
+class RawFile:
+    """A source whose file is on this machine."""
 
-    Looked for in ``data_dir``, then in $SEQREC_DATA_DIR, then in ./data. Downloads go to ./data,
-    from $SEQREC_MIRROR/<file> where that is set, else from the source's own URL.
+    source: Source
+    path: Path
+
+
+def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
+    """The first source whose file is on this machine; if there is none, the first with a URL is
+    downloaded.
+
+    Files are searched for in ``data_dir``, then in $SEQREC_DATA_DIR, then in ./data. Downloads go
+    to ./data; if $SEQREC_MIRROR is set, they come from $SEQREC_MIRROR/<file>.
+
+    Raises DataError if a folder does not exist, if a file has the wrong size or checksum, if the
+    download fails, and if there is neither file nor URL.
     """
     folders = [Path(f) for f in (data_dir, os.environ.get(FOLDER_VARIABLE)) if f]
     for folder in folders:
@@ -31,20 +44,23 @@ def find(spec: Spec, data_dir: str | Path | None = None) -> tuple[Source, Path]:
             path = folder / source.file
             if os.path.isfile(path):
                 _verify(path, source)
-                return source, path
+                return RawFile(source, path)
     for source in spec.sources:
         if source.url:
-            return source, _download(source, spec, folders)
+            return RawFile(source, _download(source, source.url, spec.name, folders))
     files = " or ".join(source.file for source in spec.sources)
-    raise DataError(f"{spec.name}: place {files} in {_places(folders)}: it has no URL")
+    raise DataError(
+        f"{spec.name}: no file found, and no URL to download from: place {files} in "
+        f"{_folder_names(folders)}"
+    )
 
 
-def _places(folders: list[Path]) -> str:
+def _folder_names(folders: list[Path]) -> str:
     return " or ".join(str(folder) for folder in [*folders, DEFAULT_FOLDER])
 
 
 def _verify(path: Path, source: Source) -> None:
-    """Raise DataError if the size or the checksum is not the one that the data set states."""
+    """Raise DataError if the file's size or checksum differs from the source's."""
     try:
         _verify_readable(path, source)
     except OSError as error:
@@ -54,45 +70,47 @@ def _verify(path: Path, source: Source) -> None:
 def _verify_readable(path: Path, source: Source) -> None:
     size = path.stat().st_size
     if source.size is not None and size != source.size:
-        raise DataError(f"{path}: {size} bytes instead of {source.size}; get the file again")
+        raise DataError(f"{path}: {size} bytes instead of {source.size}; download the file again")
     if source.sha256 is not None:
         with open(path, "rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
         if found != source.sha256:
             raise DataError(
                 f"{path}: wrong checksum: sha256 is {found} instead of {source.sha256}; "
-                "get the file again"
+                "download the file again"
             )
 
 
-def _download(source: Source, spec: Spec, folders: list[Path]) -> Path:
-    """Into ``<file>.part``, going on where a broken download stopped; renamed once verified."""
+def _download(source: Source, url: str, name: str, folders: list[Path]) -> Path:
+    """Download to ``<file>.part``, resume what an earlier attempt left there, rename the file once
+    it is verified. ``name`` and ``folders`` are for the error message."""
     mirror = os.environ.get(MIRROR_VARIABLE)
-    url = f"{mirror.rstrip('/')}/{source.file}" if mirror else source.url
+    if mirror:
+        url = f"{mirror.rstrip('/')}/{source.file}"
     path = DEFAULT_FOLDER / source.file
-    with locks.alone(path, "downloads") as part:
+    with locks.alone(path, "downloading") as part:
         if os.path.isfile(path):  # another process was faster
             _verify(path, source)
             return path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             download(url, part)
-        except (requests.RequestException, OSError, ValueError) as error:  # ValueError: no such URL
-            kept = f" ({part} is kept: the next try goes on from there)" * os.path.exists(part)
+        except (requests.RequestException, OSError, ValueError) as error:  # ValueError: invalid URL
+            kept = f" ({part} is kept, the next attempt resumes)" if os.path.exists(part) else ""
             raise DataError(
-                f"{spec.name}: could not download {url}: {_reason(error)}{kept}; try again, or "
-                f"place the file {source.file} in {_places(folders)} by hand"
+                f"{name}: could not download {url}: {_cause(error)}{kept}; try again, or "
+                f"place the file {source.file} in {_folder_names(folders)}"
             ) from None
         try:
             _verify(part, source)
         except DataError:
-            part.unlink()  # going on from wrong bytes would never end well
+            part.unlink()  # resuming from wrong bytes would never succeed
             raise
         os.replace(part, path)
     return path
 
 
-def _reason(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return "no answer from the server"
     return str(error)

@@ -1,104 +1,139 @@
-"""A data set as its YAML file describes it."""
+"""Descriptions of data sets, as their YAML files give them."""
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
-from datasets import formats, plain_yaml
+from datasets import layouts, plain_yaml
 from datasets.errors import DataError, quoted
-from datasets.formats import Format
-from datasets.sequences import Split, leave_one_out, temporal
+from datasets.layouts import Layout
+from datasets.sequences import Sequences, Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
-FOLDER = Path(__file__).parent
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-SPLITS = {"leave-one-out": leave_one_out, "temporal": temporal}
+SPECS_FOLDER = Path(__file__).parent
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """A way to split sequences into training, validation and test."""
+
+    split: Callable[[Sequences], Split]
+    on_card: str
+    """Its name on RecBole's data set card."""
+
+
+# The keys are the values of ``split:`` in a data set's YAML file.
+SPLITS = {
+    "leave-one-out": SplitRule(leave_one_out, "leave one out split data set"),
+    "temporal": SplitRule(temporal, "data set split at two points in time"),
+}
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file that holds the interactions, and where to get it."""
+    """One file with the interactions, and where to get it."""
 
     file: str
     """Path below the data folder."""
     reader: str
-    """One of ``formats.READERS``."""
+    """One of ``layouts.READERS``."""
     url: str | None = None
-    """Where to download it; without one the file must be placed by hand."""
+    """Download address; None: the user has to place the file."""
     member: str | None = None
-    """Pattern of the one member to read when the file is a zip archive, e.g. ``*.inter``."""
+    """Pattern of the one member to read in a zip archive, e.g. ``*.inter``."""
     size: int | None = None
-    """Bytes, checked where given."""
+    """Expected size in bytes; None: not checked."""
     sha256: str | None = None
-    """Checked where given."""
-    columns: dict | None = None
-    """Of a file of one's own: what user, item, rating and timestamp are called in it."""
+    """Expected checksum, in hexadecimal; None: not checked."""
+    columns: dict[str, str] | None = None
+    """For the readers csv and parquet: names of user, item, rating and timestamp in the file."""
     separator: str | None = None
+    """For the reader csv: the character between fields; None: a comma."""
     timestamp_unit: str | None = None
+    """For the readers csv and parquet: s, ms or us; None: s."""
 
-    def layout(self) -> Format:
-        """Raises ValueError if there is none that fits."""
-        return formats.layout(self.reader, self.columns, self.separator, self.timestamp_unit)
+    def layout(self) -> Layout:
+        """The layout of the file. Raises ValueError if the fields above do not fit together."""
+        return layouts.layout_of(self.reader, self.columns, self.separator, self.timestamp_unit)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which interactions are kept: first the value intervals (ends included), then the k-core."""
+    """Which interactions are kept. Intervals (ends included) are applied first, then the k-core."""
 
     rating: tuple[float, float] | None = None
     timestamp: tuple[float, float] | None = None
     """Seconds since 1970."""
     k_core: int = 1
-    """Users and items with fewer interactions go, again and again until none is left to go."""
+    """Users and items with fewer interactions are removed until none is left to remove."""
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """(lowest, highest value) of each column that is filtered."""
+        intervals = {"rating": self.rating, "timestamp": self.timestamp}
+        return {column: ends for column, ends in intervals.items() if ends is not None}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A data set: what it is called, where it comes from, what is kept, how it is split."""
+    """A data set: its name, its sources, its filters, its split."""
 
     name: str
-    """The name of the YAML file, and of the MLflow experiment."""
+    """Name of the YAML file, and of the MLflow experiment."""
     title: str
+    """Name in reports."""
     sources: tuple[Source, ...] = ()
-    """In order of preference."""
+    """Files with the same interactions, in order of preference."""
     synthetic: Walks | None = None
-    """Generated on the spot instead of read: not real data."""
+    """Generator of synthetic interactions, in place of sources."""
     filters: Filters = field(default_factory=Filters)
     split: str = "leave-one-out"
+    """A key of SPLITS."""
     card: str | None = None
-    """The page that the report's Dataset line links to."""
+    """Page to which the Dataset line of reports links."""
     links: tuple[str, ...] = ()
+    """Further pages about the data."""
 
-    def split_of(self, sequences) -> Split:
-        """Raises DataError if these data cannot be split so, or nobody would be evaluated."""
-        return SPLITS[self.split](sequences)
+    def split_of(self, sequences: Sequences) -> Split:
+        """Training, validation and test parts of the sequences.
 
-    def as_dict(self) -> dict:
-        """What a YAML file would say for ``read`` to give this, but for its name."""
-        content = asdict(self, dict_factory=_that_say_something)
-        for column in ("rating", "timestamp"):
-            if interval := content.get("filters", {}).get(column):
-                ends = zip(("min", "max"), interval, strict=True)
-                content["filters"][column] = {k: v for k, v in ends if math.isfinite(v)}
+        Raises DataError if these sequences cannot be split this way, or nobody would be evaluated.
+        """
+        return SPLITS[self.split].split(sequences)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Content of a YAML file from which ``read`` gives this spec; the name is the file's."""
+        content = asdict(self, dict_factory=_without_empty_values)
+        for column, ends in self.filters.intervals.items():
+            named_ends = zip(("min", "max"), ends, strict=True)
+            content["filters"][column] = {k: v for k, v in named_ends if math.isfinite(v)}
         del content["name"]
         return content
 
 
-def _that_say_something(pairs: list[tuple]) -> dict:
+def _without_empty_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict with lists in place of tuples, as YAML writes them."""
     lists = ((key, list(v) if isinstance(v, tuple) else v) for key, v in pairs)
     return {key: value for key, value in lists if value not in (None, [], {})}
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    """Names of the data sets in this folder, sorted."""
+    return sorted(path.stem for path in SPECS_FOLDER.glob("*.yaml"))
 
 
 def read(name_or_path: str) -> Spec:
-    """The data set of that name in this folder, or described by the YAML file at that path."""
+    """The data set with that name in this folder, or the one in the YAML file at that path.
+
+    Raises DataError for an unknown name, and for a file that does not describe a data set.
+    """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        path = FOLDER / f"{name_or_path}.yaml"
+        path = SPECS_FOLDER / f"{name_or_path}.yaml"
         if name_or_path not in names():
             known = ", ".join(names())
             raise DataError(
@@ -113,7 +148,7 @@ def read(name_or_path: str) -> Spec:
 
 
 def _spec(name: str, content: object) -> Spec:
-    """Build the spec, and refuse what would otherwise be ignored or fail later."""
+    """Build the spec. Raises ValueError for whatever would be ignored or fail later."""
     parts = {**_mapping(content, "the file"), "name": name}
     parts["sources"] = tuple(_build(Source, s, "sources") for s in _list(parts, "sources"))
     if parts.get("synthetic"):
@@ -121,52 +156,69 @@ def _spec(name: str, content: object) -> Spec:
     filters = dict(_mapping(parts.get("filters") or {}, "filters"))
     for column in ("rating", "timestamp"):
         if column in filters:
-            filters[column] = _interval(filters[column], f"filters.{column}")
+            filters[column] = _min_and_max(filters[column], f"filters.{column}")
     parts["filters"] = _build(Filters, filters, "filters")
     parts["links"] = tuple(_list(parts, "links"))
     for link in parts["links"]:
-        if not isinstance(link, str) or CONTROL.search(link):
+        if not isinstance(link, str) or UNPRINTABLE.search(link):
             raise ValueError(f"links should be lines of text, not {quoted(link)}")
     spec = _build(Spec, parts, "the file")
     if bool(spec.sources) == bool(spec.synthetic):
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
-        source.layout()  # raises ValueError
-        file = Path(source.file)
-        if not file.name or file.is_absolute() or ".." in file.parts:  # a download would go there
-            raise ValueError(f"file {quoted(source.file)} is no path below the data folder")
+        _check(source)
     if spec.split not in SPLITS:
-        raise ValueError(f"split {quoted(spec.split)} is none of {', '.join(SPLITS)}")
+        raise ValueError(f"split should be one of {', '.join(SPLITS)}, not {quoted(spec.split)}")
     return spec
 
 
-def _list(parts: dict, key: str) -> list:
+def _check(source: Source) -> None:
+    """Raise ValueError if there is no such layout, or a download would leave the data folder."""
+    source.layout()
+    file = Path(source.file)
+    if not file.name or file.is_absolute() or ".." in file.parts:
+        raise ValueError(f"file should be a path below the data folder, not {quoted(source.file)}")
+
+
+def _list(parts: dict[str, Any], key: str) -> list[Any]:
     content = parts.get(key) or []
     if not isinstance(content, list):
         raise ValueError(f"{key} should be a list, not {quoted(content)}")
     return content
 
 
-def _mapping(content: object, where: str) -> dict:
+def _mapping(content: object, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{where} should be a mapping, not {quoted(content)}")
     return content
 
 
-def _build(kind: type, content: object, where: str):
-    """An instance of the dataclass; unknown, missing and wrongly typed keys are named."""
+Described = TypeVar("Described", Source, Walks, Filters, Spec)
+
+# Types of fields that a YAML value must have; fields of other types are built beforehand.
+CHECKED_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
+    str: ((str,), "text"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str | None: ((str, type(None)), "text"),
+    int | None: ((int, type(None)), "a whole number"),
+}
+
+
+def _build(kind: type[Described], content: object, where: str) -> Described:
+    """An instance of the dataclass. Raises ValueError for unknown and missing keys, and for values
+    of the wrong type."""
     values = _mapping(content, where)
     types = {f.name: f.type for f in fields(kind)}
     for key, value in values.items():
         if key not in types:
             raise ValueError(f"unknown key {quoted(key)} in {where} (known: {', '.join(types)})")
-        wanted = int | float if types[key] is float else types[key]
-        if wanted in (int, str, int | float, int | None, str | None) and (
-            not isinstance(value, wanted) or isinstance(value, bool)
-        ):
-            raise ValueError(f"{key} in {where} cannot be {quoted(value)}")
-        # It is printed; a separator may be a tab.
-        if isinstance(value, str) and CONTROL.search(value) and value != "\t":
+        if types[key] in CHECKED_TYPES:
+            accepted, wanted = CHECKED_TYPES[types[key]]
+            if not isinstance(value, accepted) or isinstance(value, bool):
+                raise ValueError(f"{key} in {where} should be {wanted}, not {quoted(value)}")
+        # Values are printed. A separator may be a tab.
+        if isinstance(value, str) and UNPRINTABLE.search(value) and value != "\t":
             raise ValueError(f"{key} in {where} should be one line of text, not {quoted(value)}")
     missing = [
         f.name
@@ -178,12 +230,13 @@ def _build(kind: type, content: object, where: str):
     return kind(**values)
 
 
-def _interval(content: object, where: str) -> tuple[float, float]:
+def _min_and_max(content: object, where: str) -> tuple[float, float]:
     ends = _mapping(content, where)
     if not ends or set(ends) - {"min", "max"}:
         raise ValueError(f"{where} should have min, max or both, not {quoted(content)}")
     try:
-        low, high = float(ends.get("min", "-inf")), float(ends.get("max", "inf"))
+        low = float(ends.get("min", "-inf"))
+        high = float(ends.get("max", "inf"))
     except (TypeError, ValueError):
         low = high = math.nan
     if math.isnan(low) or math.isnan(high):

@@ -1,7 +1,9 @@
-"""The bytes of a data file, unpacked as they are read, and checked to be lines of plain text.
+"""The bytes of a data file, decompressed while they are read, and checked to be lines of text.
 
-Nothing is ever extracted: a member of an archive is a stream, whatever path it is named.
+Nothing is extracted to disk: a member of an archive is a stream, whatever its path in the archive.
 """
+
+from __future__ import annotations
 
 import gzip
 import io
@@ -11,56 +13,75 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from tqdm import tqdm
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 
-LONGEST_LINE = 1 << 16
-"""Bytes. The longest block, too: so a line within one block is never too long."""
-# A decompression bomb is an archive that is past both: real ratings pack to a fifth or a tenth.
-MOST_UNPACKED = 1_000_000_000  # bytes
-MOST_TIMES = 100  # the packed size
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
-FIRST_PRINTED, DELETE = 32, b"\x7f"
+LONGEST_LINE = 1 << 16  # bytes; blocks have this size, so a line within one block never exceeds it
+# An archive beyond both limits is a decompression bomb: ratings compress to a fifth or a tenth.
+MOST_UNPACKED = 1_000_000_000  # bytes
+MOST_TIMES = 100  # the compressed size
+
+FIRST_PRINTED = 32
+DELETE = b"\x7f"
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 UTF8_MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
 
 
-@contextmanager
-def opened(path: Path, member: str | None = None, bar: str | None = None) -> Iterator[IO[bytes]]:
-    """The text in the file, or in the one member of a zip archive that fits the pattern, in UTF-8
-    and without a byte order mark. ``bar`` is what a progress bar over the file's bytes says.
+class Bytes(Protocol):
+    """A stream of bytes, such as a file, a gzip file, or a member of a zip archive."""
 
-    Raises DataError, then or as it is read, if it cannot be read, is packed in a way that is no
-    good, unpacks without end, or is not made of lines of text; with the line, where there is one.
+    def read(self, size: int = -1, /) -> bytes:
+        """At most ``size`` bytes; b"" at the end."""
+
+
+@contextmanager
+def opened(
+    path: Path, member: str | None = None, progress: str | None = None
+) -> Iterator[IO[bytes]]:
+    """Open a text file as a stream of UTF-8 bytes without byte order mark.
+
+    Files that end in .gz or .zip are decompressed. ``member`` is a pattern that fits one member of
+    a zip archive; None: the archive holds one file. ``progress`` labels a progress bar over the
+    file's bytes; None: no bar.
+
+    Raises DataError, with the line where there is one, when the file is opened or while it is
+    read: it cannot be read, its compression is damaged or not supported, it expands without
+    bounds, or it is not made of lines of text.
     """
     with ExitStack() as stack:
         try:
-            stream, most = _unpacked(path, member, bar, stack)
+            stream, most = _unpacked(path, member, progress, stack)
         except DataError:
             raise
-        except Exception as error:  # zipfile's are many: struct.error, UnicodeDecodeError, ...
+        # zipfile and gzip do not document what they raise for damaged archives; struct.error,
+        # zlib.error, UnicodeDecodeError, NotImplementedError and RuntimeError are among them.
+        except Exception as error:
             raise _unreadable(path, error) from None
-        text = io.BufferedReader(_Text(path, stream, most), LONGEST_LINE)
+        text = io.BufferedReader(_CheckedText(path, stream, most), LONGEST_LINE)
         if text.peek(3).startswith(UTF8_MARK):
             text.read(3)
         yield text
 
 
 def _unpacked(
-    path: Path, member: str | None, bar: str | None, stack: ExitStack
-) -> tuple[IO[bytes], float]:
-    """(stream of bytes, how many of them there may be)."""
+    path: Path, member: str | None, progress: str | None, stack: ExitStack
+) -> tuple[Bytes, float]:
+    """(stream of decompressed bytes, most bytes that it may have)."""
     size = path.stat().st_size
-    packed = stack.enter_context(path.open("rb"))
-    if bar:
-        options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
-        packed = stack.enter_context(tqdm.wrapattr(packed, "read", total=size, desc=bar, **options))
+    packed: IO[bytes] = stack.enter_context(path.open("rb"))
+    if progress:
+        options: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
+        counted = tqdm.wrapattr(packed, "read", total=size, desc=progress, **options)
+        packed = cast("IO[bytes]", stack.enter_context(counted))  # tqdm's wrapper is a file, too
     if path.suffix == ".gz":
         return stack.enter_context(gzip.open(packed)), max(MOST_UNPACKED, MOST_TIMES * size)
     if path.suffix != ".zip":
@@ -70,11 +91,11 @@ def _unpacked(
     wanted = [info for info in found if fnmatch(info.filename, member or "*")]
     if len(wanted) != 1:
         names = quoted([info.filename for info in found[:10]])
-        raise DataError(f"{path}: should hold one {member or 'file'}, holds {names}")
+        raise DataError(f"{path}: the archive should hold one {member or 'file'}, holds {names}")
     if wanted[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        # Of others zipfile unpacks a whole block at once, which a bomb makes gigabytes of.
-        raise DataError(f"{path}: its compression is not deflate, which every zip program writes")
-    claimed = min(wanted[0].compress_size, size)  # what an archive says of itself may be a lie
+        # zipfile decompresses a whole block of other methods at once: gigabytes, if it is a bomb.
+        raise DataError(f"{path}: only zip archives with deflate compression are supported")
+    claimed = min(wanted[0].compress_size, size)  # an archive may lie about its members
     return stack.enter_context(archive.open(wanted[0])), max(MOST_UNPACKED, MOST_TIMES * claimed)
 
 
@@ -82,49 +103,52 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, OSError) and error.strerror:
         return DataError(f"{path}: cannot be read: {error.strerror}")
     if isinstance(error, RuntimeError) and "password" in str(error):
-        return DataError(f"{path}: it is encrypted: unpack it, and give the file inside")
+        return DataError(f"{path}: the archive is encrypted: unpack it, and use the file inside")
     reason = " ".join(str(error).split())[:LONGEST_QUOTE]
-    return DataError(f"{path}: damaged archive: {reason}; get the file again")
+    return DataError(f"{path}: damaged archive: {reason}; download the file again")
 
 
-class _Text(io.RawIOBase):
-    """Passes on the bytes of ``stream``, at most ``most`` of them, and raises DataError at the
-    first that no line of text has."""
+class _CheckedText(io.RawIOBase):
+    """Passes on the bytes of ``stream``. Raises DataError at the first byte that does not belong
+    in a line of text, and after ``most`` bytes."""
 
-    def __init__(self, path: Path, stream: IO[bytes], most: float):
-        self._path, self._stream, self._most = path, stream, most
-        self._bytes = 0
-        self._line = 1  # that has begun
-        self._length = 0  # of its part that was passed on
+    def __init__(self, path: Path, stream: Bytes, most: float):
+        self._path = path
+        self._stream = stream
+        self._most = most
+        self._bytes = 0  # passed on
+        self._line = 1  # number of the line that has begun
+        self._length = 0  # bytes of that line that were passed on
         self._return = b""  # the last byte passed on, if it was a carriage return
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
         try:
-            block = self._stream.read(min(len(buffer), LONGEST_LINE))
-        except Exception as error:  # damaged where it was not read before
+            block = self._stream.read(min(len(view), LONGEST_LINE))
+        except Exception as error:  # as in ``opened``: an archive damaged further on
             raise _unreadable(self._path, error) from None
         if not self._bytes:
             self._check_start(block)
-        newlines = _count(b"\n", block)
+        newlines = _count_bytes(b"\n", block)
         self._check_characters(block, newlines)
         self._check_lengths(block, newlines)
         self._bytes += len(block)
         if self._bytes > self._most:
             raise DataError(
                 f"{self._path}: it unpacks to more than {self._most:,} bytes, over {MOST_TIMES} "
-                "times its size: if that is no attack, unpack it yourself and give the file inside"
+                "times its size: if you trust the file, unpack it and use the file inside"
             )
-        buffer[: len(block)] = block
+        view[: len(block)] = block
         return len(block)
 
     def _check_start(self, block: bytes) -> None:
         if block.startswith(ARCHIVES):
             raise DataError(
-                f"{self._path}: packed data instead of text: unpack it, or let its name end in "
-                ".gz or .zip if it is one of these and not an archive within another"
+                f"{self._path}: compressed data instead of text: unpack the file; only one level "
+                "of .gz or .zip is unpacked here, and the file name has to end so"
             )
         if block.startswith(WIDE_MARKS) or 0 in block[:2]:
             raise DataError(
@@ -133,18 +157,19 @@ class _Text(io.RawIOBase):
             )
 
     def _check_characters(self, block: bytes, newlines: int) -> None:
-        """A carriage return that ends a block is judged with the next one."""
+        """A carriage return at the end of a block is judged with the next block."""
         text = self._return + block
         self._return = b"\r" if text.endswith(b"\r") else b""
         lone = 0
         if b"\r" in text:
             judged = text[:-1] if self._return and block else text
             lone = judged.count(b"\r") - judged.count(b"\r\n")
-        fit = newlines + _count(b"\t", text) + _count(b"\r", text)
+        allowed = newlines + _count_bytes(b"\t", text) + _count_bytes(b"\r", text)
         control = np.count_nonzero(np.frombuffer(text, np.uint8) < FIRST_PRINTED)
-        if not lone and control == fit and DELETE not in text:
+        if not lone and control == allowed and DELETE not in text:
             return
         found = FORBIDDEN.search(text)
+        assert found is not None  # the counts above say that there is one
         line = self._line + text.count(b"\n", 0, found.start())
         if found[0] == b"\r":
             raise DataError(
@@ -153,7 +178,7 @@ class _Text(io.RawIOBase):
             )
         raise DataError(
             f"{self._path}:{line}: control character {found[0].decode()!r}: not a text file, "
-            "or damaged; get it again, or take the character out"
+            "or damaged; download the file again, or remove the character"
         )
 
     def _check_lengths(self, block: bytes, newlines: int) -> None:
@@ -161,16 +186,16 @@ class _Text(io.RawIOBase):
         self._length += len(block) if end < 0 else end
         if self._length > LONGEST_LINE:
             raise DataError(
-                f"{self._path}:{self._line}: a line of more than {LONGEST_LINE:,} bytes: no file "
-                "of interactions, or its line ends are missing"
+                f"{self._path}:{self._line}: a line of more than {LONGEST_LINE:,} bytes: not a "
+                "file of interactions, or its line ends are missing"
             )
         if end >= 0:
             self._length = len(block) - block.rfind(b"\n") - 1
             self._line += newlines
 
 
-def _count(character: bytes, text: bytes) -> int:
-    """Five times as fast as ``text.count``, which shows in the seconds of a large file."""
+def _count_bytes(character: bytes, text: bytes) -> int:
+    """Five times as fast as ``text.count``, which takes seconds on a large file."""
     if character not in text:
         return 0
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))

@@ -1,4 +1,4 @@
-"""Synthetic interactions with a real sequential signal, for demonstrations without a network."""
+"""Synthetic interactions with a second-order sequential signal, for demonstrations offline."""
 
 from dataclasses import dataclass
 
@@ -10,67 +10,70 @@ MOST = 100_000_000  # numbers in one array
 
 @dataclass(frozen=True)
 class Walks:
-    """Users walk over items: mostly to a successor of the last item, else to a favourite topic.
+    """Users walk over items; the last two items say which item comes next.
 
-    Each item has a few successors of its own, with fixed probabilities; popularity is skewed.
-    The first successor is twice as likely as the second, and so on.
+    Each item has ``successors`` successors, and is of one of as many kinds. With probability
+    ``follow`` a user moves to the last item's successor number k, where k is the kind of the item
+    before the last. Otherwise, and for the first two items, the user jumps to a random item, drawn
+    by popularity.
+
+    A first-order Markov chain sees the last item only. It can learn the item's successors, which
+    are about equally frequent, but not which of them comes next.
     """
 
     users: int
     items: int
     seed: int
-    topics: int
     successors: int
+    """Successors of each item, and kinds of items."""
     follow: float
-    """Probability that the next item is a successor of the last one."""
+    """Probability that the next item is the successor that the last two items determine."""
     shortest: int
+    """Fewest interactions of a user. The number is uniform from ``shortest`` to ``longest``."""
     longest: int
-    """Interactions per user, evenly distributed between these."""
+    """Most interactions of a user."""
 
-    def __post_init__(self):
-        """Raises ValueError for sizes of which there are no such walks, or too many."""
-        for name in ("users", "items", "topics", "successors", "shortest"):
+    def __post_init__(self) -> None:
+        """Raises ValueError for sizes for which there are no such walks, or too many."""
+        for name in ("users", "items", "successors", "shortest"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} in synthetic should be at least 1")
         if self.seed < 0 or not 0 <= self.follow <= 1 or self.shortest > self.longest:
             raise ValueError(
                 "synthetic should have seed >= 0, follow from 0 to 1, and shortest <= longest"
             )
-        if max(self.users * self.longest, self.items * (self.topics + self.successors)) > MOST:
+        if max(self.users * self.longest, self.items * self.successors) > MOST:
             raise ValueError(
-                "synthetic is too large: users times longest, and items times topics and "
-                f"successors, should be at most {MOST:,}"
+                "synthetic is too large: users times longest, and items times successors, should "
+                f"be at most {MOST:,}"
             )
 
     def generate(self) -> pd.DataFrame:
-        """Columns user and item (str), timestamp (float64), in time order for each user."""
+        """Columns user and item (str), timestamp (float64), in time order for each user.
+
+        The timestamp is the position in the user's walk, from 0.
+        """
         rng = np.random.default_rng(self.seed)
-        popularity = 1 / np.arange(1, self.items + 1) ** 0.5
-        topic_of = rng.integers(self.topics, size=self.items)
-        next_items = rng.integers(self.items, size=(self.items, self.successors))
-        step = 0.5 ** np.arange(self.successors)
-        taste = rng.integers(self.topics, size=self.users)
-        weights = popularity * np.where(topic_of == np.arange(self.topics)[:, None], 1.0, 0.02)
-        cumulative = (weights / weights.sum(axis=1, keepdims=True)).cumsum(axis=1)
+        popularity = rng.permutation(1 / np.arange(1, self.items + 1) ** 0.5)  # [items]
+        kind = np.arange(self.items) * self.successors // self.items  # [items], from 0
+        # Each item is the successor of about one item of each kind. Independent draws would lead
+        # most walks to a few items, from where a first-order chain predicts well.
+        orders = [rng.permutation(self.items) for _ in range(self.successors)]
+        successor = np.concatenate(orders).reshape(self.items, self.successors)
 
-        def wander() -> np.ndarray:  # one item per user, by popularity within the user's topic
-            draw = rng.random(self.users)
-            return np.array(
-                [np.searchsorted(cumulative[t], x) for t, x in zip(taste, draw, strict=True)]
-            ).clip(max=self.items - 1)
+        shape = (self.longest, self.users)
+        walk = rng.choice(self.items, size=shape, p=popularity / popularity.sum())  # jumps
+        follows = rng.random(shape) < self.follow
+        for time in range(2, self.longest):
+            chosen = successor[walk[time - 1], kind[walk[time - 2]]]  # [users]
+            walk[time] = np.where(follows[time], chosen, walk[time])
 
-        walk = [wander()]  # each entry: [users]
-        for _ in range(self.longest - 1):
-            successor = rng.choice(self.successors, size=self.users, p=step / step.sum())
-            follows = rng.random(self.users) < self.follow
-            walk.append(np.where(follows, next_items[walk[-1], successor], wander()))
         lengths = rng.integers(self.shortest, self.longest + 1, size=self.users)
-        user, time = np.nonzero(np.arange(self.longest) < lengths[:, None])
-        items = np.stack(walk, axis=1)[user, time]  # [users, longest] -> [n_interactions]
+        user, time_of = np.nonzero(np.arange(self.longest) < lengths[:, None])  # [n_interactions]
         return pd.DataFrame(
             {
                 "user": np.char.add("u", user.astype(str)),
-                "item": np.char.add("i", items.astype(str)),
-                "timestamp": time.astype(np.float64),
+                "item": np.char.add("i", walk[time_of, user].astype(str)),
+                "timestamp": time_of.astype(np.float64),
             }
         )

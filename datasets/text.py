@@ -10,20 +10,22 @@ import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from datasets.errors import DataError, quoted
-from datasets.formats import NUMBERS, Format
+from datasets.layouts import NUMBERS, Layout
 from datasets.malformed import malformed
 from datasets.streams import opened
 
-BLOCK_BYTES = 1 << 23  # parsed at once
-PIECE_BYTES = 1 << 20  # by one thread; more than the longest line that streams.py lets through
+BLOCK_BYTES = 1 << 23  # given to the parser at once
+PIECE_BYTES = 1 << 20  # parsed by one thread; longer than the longest line of streams.py
 
 
 def batches(
-    path: Path, layout: Format, member: str | None, bar: str | None
+    path: Path, layout: Layout, member: str | None, progress: str | None
 ) -> Iterator[pa.RecordBatch]:
-    """See ``readers.read``. Arrow refuses rows with too many fields or too few, numbers that are
-    none, and text that is not UTF-8."""
-    names, used = _columns(path, layout, member)
+    """See ``readers.Parser``.
+
+    Arrow refuses rows with too many or too few fields, invalid numbers, and text other than UTF-8.
+    """
+    names, used = _fields(path, layout, member)
     types = {name: pa.float64() if name in NUMBERS else pa.string() for name in used}
     reading = ReadOptions(column_names=names, block_size=PIECE_BYTES)
     parsing = ParseOptions(
@@ -34,11 +36,11 @@ def batches(
     converting = ConvertOptions(
         include_columns=used,
         column_types=types,
-        null_values=[],  # NA is an id, and no number
+        null_values=[],  # NA is a valid id, and an invalid number
         strings_can_be_null=False,
     )
     try:
-        with opened(path, member, bar) as stream:
+        with opened(path, member, progress) as stream:
             if layout.header:
                 stream.readline()
             for lines in _blocks(stream):
@@ -48,11 +50,17 @@ def batches(
         raise malformed(path, member, layout, names, used, str(error)) from None
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
-    """Whole lines, some megabytes at a time, in memory of Arrow's.
+def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: str) -> DataError:
+    """See ``readers.Parser``. The line is searched for: a quoted field may span several lines."""
+    names, used = _fields(path, layout, member)
+    return malformed(path, member, layout, names, used, reason)
 
-    Arrow could read the stream itself. It does so ahead, in a thread, and a process that ends
-    meanwhile, as after a line that does not fit, is aborted.
+
+def _blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
+    """Blocks of whole lines, some megabytes each, in Arrow's memory.
+
+    Arrow could read the stream itself, but it reads ahead in a thread: if the process ends
+    meanwhile, for example after a malformed line, it is aborted.
     """
     rest = b""
     while block := stream.read(BLOCK_BYTES):
@@ -73,27 +81,23 @@ def _buffer(*parts: bytes | memoryview) -> pa.Buffer:
     return whole.getvalue()
 
 
-def refused(path: Path, layout: Format, member: str | None, row: int, why: str) -> DataError:
-    return malformed(path, member, layout, *_columns(path, layout, member), why)
-
-
-def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Format) -> Iterator[pa.RecordBatch]:
+def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
     for batch in rows:
-        place = batch.schema.get_field_index("timestamp")
-        if layout.ticks_per_second > 1 and place >= 0:
-            seconds = pc.divide(batch[place], float(layout.ticks_per_second))
-            batch = batch.set_column(place, "timestamp", seconds)
+        position = batch.schema.get_field_index("timestamp")
+        if layout.ticks_per_second > 1 and position >= 0:
+            seconds = pc.divide(batch[position], float(layout.ticks_per_second))
+            batch = batch.set_column(position, "timestamp", seconds)
         yield batch
 
 
-def _columns(path: Path, layout: Format, member: str | None) -> tuple[list[str], list[str]]:
+def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], list[str]]:
     """(names of all fields, names of those to read), from the layout and the header line."""
     with opened(path, member) as stream:
         first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
     if not first_line:
         raise DataError(f"{path}: the file is empty or starts with an empty line")
     if not layout.header:
-        # Made-up names for the fields not read keep every name unique.
+        # Arrow needs unique names, for skipped fields, too.
         names = [f"_{i}" if n == "_" else n for i, n in enumerate(layout.columns)]
         return names, [n for n in names if not n.startswith("_")]
     if layout.quotes:
@@ -105,6 +109,6 @@ def _columns(path: Path, layout: Format, member: str | None) -> tuple[list[str],
     for theirs, name in ours.items():
         if name not in layout.optional and names.count(name) != 1:
             raise DataError(
-                f"{path}:1: the header should name {theirs!r} once, it is {quoted(first_line)}"
+                f"{path}:1: the header should name {theirs!r} once, found {quoted(first_line)}"
             )
     return names, [name for name in names if not name.startswith("_")]

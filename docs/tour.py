@@ -1,33 +1,45 @@
-"""Takes the pictures of docs/tour.md again: of MLflow's own pages, in headless Chromium.
+"""Take the pictures of docs/tour.md: MLflow's own pages, in headless Chromium.
 
     mlflow server &
-    python docs/tour.py --experiment demo          # --server: another one, a team's
+    python docs/tour.py --experiment demo          # --server: another tracking server
 
-It needs requirements-dev.txt and Chromium (Debian: apt-get install chromium). The experiment has to
-have trials, a report in HTML and a champion: docs/tour.md says which commands make them.
+This needs requirements-dev.txt and Chromium (Debian: apt-get install chromium). The experiment must
+have trials, an HTML report and a champion: docs/tour.md has the commands that make them.
 """
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
 import click
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Page, ViewportSize, sync_playwright
 
 PARAMETER = "learning_rate"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-SIZE = {"width": 1280, "height": 800}
-SETTLED = 1500  # milliseconds: plots move into their place
+SIZE = ViewportSize(width=1280, height=800)
+SETTLED = 1500  # milliseconds, because plots are animated
 
 
 @click.command()
-@click.option("--experiment", required=True, help="With trials, an HTML report and a champion.")
-@click.option("--server", default="http://127.0.0.1:5000", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), default=Path(__file__).with_suffix(""))
+@click.option(
+    "--experiment", required=True, help="Experiment with trials, an HTML report and a champion."
+)
+@click.option(
+    "--server",
+    default="http://127.0.0.1:5000",
+    show_default=True,
+    help="Address of the tracking server.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path(__file__).with_suffix(""),
+    help="Folder to write the pictures to.  [default: docs/tour]",
+)
 def tour(experiment: str, server: str, output: Path) -> None:
     """Write compared.png, curves.png, report.png and model.png."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -43,8 +55,8 @@ def tour(experiment: str, server: str, output: Path) -> None:
         page = browser.new_page(viewport=SIZE)
         try:
             page.goto(server)
-            page.get_by_text("Model training").click()  # not the menu for language models
-            page.get_by_role("button", name="Close", exact=True).click()  # the assistant
+            page.get_by_text("Model training").click()  # instead of the menu for language models
+            page.get_by_role("button", name="Close", exact=True).click()  # closes the assistant
             for name, ready in PICTURES.items():
                 page.goto(f"{server}/#{addresses[name]}")
                 ready(page)
@@ -57,30 +69,38 @@ def tour(experiment: str, server: str, output: Path) -> None:
 
 
 def _addresses(client: MlflowClient, name: str) -> dict[str, str]:
-    """Of each picture's page. Raises MlflowException, ClickException if something is not there."""
+    """The address of each picture's page, by the picture's name.
+
+    Raises MlflowException, and ClickException if the experiment lacks something.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         raise click.ClickException(f"there is no experiment {name!r}")
-    where = experiment.experiment_id
-    trials = client.search_runs([where], f"params.{PARAMETER} LIKE '%'", order_by=["start_time"])
-    reports = client.search_runs([where], "tags.report LIKE '%'")
+    experiment_id = experiment.experiment_id
+    trials = client.search_runs(
+        [experiment_id], f"params.{PARAMETER} LIKE '%'", order_by=["start_time"]
+    )
+    reports = client.search_runs([experiment_id], "tags.report LIKE '%'")
     files = [file.path for run in reports for file in client.list_artifacts(run.info.run_id)]
     pages = [file for file in files if file.endswith(".html")]
     if not trials or not pages:
         missing = "report in HTML" if trials else f"trial with a {PARAMETER}"
         raise click.ClickException(f"experiment {name!r} has no {missing}")
     champion = client.get_model_version_by_alias(name, "champion")
-    runs = {"runs": [run.info.run_id for run in trials], "experiments": [where]}
+    runs = {"runs": [run.info.run_id for run in trials], "experiments": [experiment_id]}
     curve = {"metric": "valid/ndcg_at_10", "plot_metric_keys": ["valid/ndcg_at_10"]}
     return {
         "compared": f"/compare-runs?{_query(runs)}",
-        "curves": f"/metric?{_query(runs | curve)}",
-        "report": f"/experiments/{where}/runs/{reports[0].info.run_id}/artifacts/{pages[0]}",
+        "curves": f"/metric?{_query({**runs, **curve})}",
+        "report": (
+            f"/experiments/{experiment_id}/runs/{reports[0].info.run_id}/artifacts/{pages[0]}"
+        ),
         "model": f"/models/{name}/versions/{champion.version}",
     }
 
 
-def _query(values: dict) -> str:
+def _query(values: Mapping[str, object]) -> str:
+    """A query string, with JSON values, as MLflow's pages read it."""
     return urlencode({key: json.dumps(value) for key, value in values.items()})
 
 
@@ -92,7 +112,7 @@ def _compared(page: Page) -> None:
 
 
 def _curves(page: Page) -> None:
-    page.get_by_text("Step", exact=True).first.click()  # of an epoch, instead of the time
+    page.get_by_text("Step", exact=True).first.click()  # epochs on the x axis, not the time
     page.locator(".js-line").first.wait_for()
 
 
@@ -110,7 +130,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "report": _report,
     "model": _model,
 }
-"""Of each, what to click and to wait for before it is taken."""
+"""By name, what to click and to wait for before the picture is taken."""
 
 
 if __name__ == "__main__":

@@ -1,25 +1,24 @@
-"""Models by name. A model is one file here and one line in ``MODELS``.
+"""Models by name: item sequences in, item scores out. No file and no MLflow is known here.
 
-It is an nn.Module with ``queries`` and ``scores``, and learns by ``examples`` and ``forward`` (see
-``bert4rec``) or is counted by ``count`` (see ``counted``). Of ``recipes``, by name, each gives the
-settings that are not given, where they are not the defaults.
+A model is one file in this folder, and its import and its line in ``MODELS`` below. ``model`` is
+the contract that it fulfils.
 """
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
-
-from torch import nn
 
 from models.bert4rec import BERT4Rec
 from models.gru4rec import GRU4Rec
 from models.gsasrec import gSASRec
 from models.item_knn import ItemKNN
 from models.markov import Markov
+from models.model import LearnedModel, Model, Setting
 from models.popularity import Popularity
 from models.repeat_last import RepeatLast
 from models.sasrec import SASRec
 
-MODELS = {
+MODELS: dict[str, type[Model]] = {
     "BERT4Rec": BERT4Rec,
     "SASRec": SASRec,
     "gSASRec": gSASRec,
@@ -33,18 +32,19 @@ MODELS = {
 
 @cache
 def own_settings(name: str) -> frozenset[str]:
-    """What the model's constructor names, beside the number of items."""
+    """The settings that only some models have: those that this model's constructor names."""
     return frozenset(inspect.signature(MODELS[name]).parameters) - {"n_items"}
 
 
 def learns(name: str) -> bool:
-    """By gradients, and not by counting."""
-    return not hasattr(MODELS[name], "count")
+    """Whether the model learns by gradients; otherwise it is counted."""
+    return issubclass(MODELS[name], LearnedModel)
 
 
-def build(name: str, n_items: int, given: dict) -> nn.Module:
-    """The model of that name, with those of the settings ``given`` that it has.
+def build(name: str, n_items: int, given: Mapping[str, Setting]) -> Model:
+    """The model of that name, with random weights.
 
-    Raises ValueError if they do not go together.
+    ``given`` are settings by name; those that the model does not have are ignored. Raises
+    ValueError if the settings do not go together.
     """
     return MODELS[name](n_items, **{key: given[key] for key in own_settings(name)})

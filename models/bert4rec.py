@@ -4,57 +4,66 @@ Sun et al., "BERT4Rec: Sequential Recommendation with Bidirectional Encoder Repr
 Transformer", CIKM 2019, https://arxiv.org/abs/1904.06690.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoder import EncoderLayer, rows, turns
+from models.encoder import Encoder, rows
 from models.functional import dropout
 from models.scorer import Query, Scorer
 
 
 class Cloze(NamedTuple):
-    """What the model reads, where it is asked, and what the answers are.
+    """The ``Examples`` of BERT4Rec: the tokens it reads, the places it predicts at, the targets.
 
-    Every row of a batch is asked k times, so that all shapes are fixed.
+    Every row of a batch has k places, so that all shapes are fixed.
     """
 
     tokens: Tensor
     """[batch, n] int64: sequences (items, padding, masks in place), and m more masks after them."""
     appended: Tensor
-    """[m] int64: the place in the sequence, from 0, at which each of those m masks stands."""
+    """[m] int64: the place in the sequence, from 0, for which each of those m masks stands."""
     attend: Tensor
     """[batch, 1 or n, n] bool: which token (row) sees which (column)."""
     places: Tensor
-    """[batch, k] int64: the tokens that are asked."""
+    """[batch, k] int64: the tokens at which an item is predicted."""
     targets: Tensor
-    """[batch, k] int64: the items that are wanted there, -1 where none is."""
+    """[batch, k] int64: the items to predict there, -1 where there is none."""
+
+    def rows(self, chosen: slice) -> Self:
+        """``appended`` is the same for all rows."""
+        return type(self)(
+            self.tokens[chosen],
+            self.appended,
+            self.attend[chosen],
+            self.places[chosen],
+            self.targets[chosen],
+        )
 
 
 class BERT4Rec(Scorer):
     """Item sequences in, item scores out.
 
-    Sequences are [batch, length] int64 with length <= max_length, padded on the left with
-    ``n_items``; items are 0 .. n_items - 1. The embedding table has two rows past the catalogue:
-    ``n_items`` is padding, ``n_items + 1`` is the mask.
+    The embedding table has two rows past the catalogue: ``n_items`` is padding, ``n_items + 1`` is
+    the mask.
 
-    ``positions`` are "learned" and added to the items, as in the paper, or "rotary": attention
-    knows how far two tokens are apart (Su et al. 2021, https://arxiv.org/abs/2104.09864), and what
-    was learned at one place of a sequence holds at all. Each token, a mask too, may carry some
-    ``neighbours`` before it, added with a weight for each distance and dimension.
+    ``positions`` are "learned" embeddings added to the items', as in the paper, or "rotary" (see
+    ``Encoder``). ``neighbours`` preceding items are added to each token, masks included, with a
+    learned weight for each distance and dimension.
 
-    Layer norm comes "post" each residual sum, as in the paper, or "pre" each branch; and the
-    ``head`` between the last layer and the items is "norm", that is linear, GELU and layer norm, as
-    in the paper, or "linear". With "pre" and "linear" the output's length is free, and so the model
-    is free to be more or less sure; a layer norm gives all outputs about the same length.
+    ``norm`` places layer norm after each residual sum ("post", as in the paper) or before each
+    branch ("pre"). The ``head`` between the last layer and the item embeddings is a linear layer
+    ("linear"), followed by GELU and layer norm as in the paper ("norm"). With "pre" and "linear"
+    the length of the output is free, so the model can be more or less confident; a layer norm gives
+    all outputs about the same length.
     """
 
     link = "https://recbole.io/docs/user_guide/model/sequential/bert4rec.html"
     recipes: ClassVar = {
         "fast": {},
-        # As in the paper and its code, except what it says of the learning rate.
+        # The paper's and its code's, but for the learning rate.
         "paper": {
             "epochs": 500,
             "patience": 10,
@@ -102,29 +111,40 @@ class BERT4Rec(Scorer):
         negatives: int,
     ):
         super().__init__(n_items, hidden_size, 2, repeats, negatives)
-        self.max_length, self.window, self.dropout = max_length, max_length, dropout
-        self.mask_ratio, self.last_share, self.causal_share = mask_ratio, last_share, causal_share
+        self.max_length = max_length
+        self.window = max_length
+        self.dropout = dropout
+        self.mask_ratio = mask_ratio
+        self.last_share = last_share
+        self.causal_share = causal_share
         self.history_dropout = history_dropout
-        if positions == "learned":
-            self.position_embedding = nn.Embedding(max_length, hidden_size)
-        else:
-            self.register_buffer("turns", turns(max_length, hidden_size // heads), False)
+        learned = positions == "learned"
+        self.position_embedding = nn.Embedding(max_length, hidden_size) if learned else None
+        self.neighbours: nn.Parameter | None = None  # [neighbours, hidden]
         if neighbours:
             weights = 0.5 ** torch.arange(1.0, neighbours + 1)[:, None]
             self.neighbours = nn.Parameter(weights.repeat(1, hidden_size))
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
-        self.encoder = nn.ModuleList(
-            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
-            for _ in range(layers)
+        self.encoder = Encoder(
+            hidden_size=hidden_size,
+            layers=layers,
+            heads=heads,
+            inner_size=inner_size,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            norm=norm,
+            max_length=max_length,
+            rotary=not learned,
         )
         self.head = nn.Linear(hidden_size, hidden_size)
         self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12) if head == "norm" else None
         self.initialise(initialisation)
 
     def examples(self, sequences: Tensor, generator: torch.Generator) -> Cloze:
-        """What to train on, drawn anew at every call; ``generator`` lives on the CPU.
+        """A share ``causal_share`` of the batches is masked from left to right, the others in
+        place.
 
-        A share ``causal_share`` of the batches is asked from left to right, the others in place.
+        See ``_left_to_right`` and ``_in_place``.
         """
         batch, length = sequences.shape
         if torch.rand((), generator=generator).item() < self.causal_share and length > 1:
@@ -134,16 +154,17 @@ class BERT4Rec(Scorer):
         return self._in_place(sequences, draw.to(sequences.device, non_blocking=True))
 
     def _in_place(self, sequences: Tensor, draw: Tensor) -> Cloze:
-        """Masks take the place of items, and see what is before and after them, as in the paper.
+        """Masks take the place of items and see the items before and after them, as in the paper.
 
-        Of a sequence of n items, max(1, round(mask_ratio * n)) random ones are masked, as in the
-        paper's code; in a share ``last_share`` of the sequences the last item is one of them, as
-        it is when the next item is asked for.
+        In a sequence of n items, max(1, round(mask_ratio * n)) random items are masked, as in the
+        paper's code. In a share ``last_share`` of the sequences the last item is one of them, as in
+        the prediction of the next item. ``draw`` [batch, length + 1] float is uniform in [0, 1).
         """
         real = sequences != self.n_items
         masks = (real.sum(1, keepdim=True) * self.mask_ratio).round().clamp(min=1)  # [batch, 1]
         k = max(1, round(sequences.shape[1] * self.mask_ratio))  # no row has more
-        draw, chance = draw[:, :-1].masked_fill(~real, -1.0), draw[:, -1]
+        chance = draw[:, -1]
+        draw = draw[:, :-1].masked_fill(~real, -1.0)  # [batch, length]
         draw[:, -1].masked_fill_(chance < self.last_share, 2.0)
         places = draw.topk(k, dim=1).indices  # [batch, k]
         used = torch.arange(k, device=sequences.device) < masks
@@ -158,13 +179,14 @@ class BERT4Rec(Scorer):
         )
 
     def _left_to_right(self, sequences: Tensor, draw: Tensor) -> Cloze:
-        """Every item but the first is asked for by a mask that sees only what is before it.
+        """Every item but the first is predicted by a mask that sees only the items before it.
 
-        The masks are appended, and stand at the positions of their items; an item sees itself and
-        those before it. So a sequence of n items asks n - 1 times what is asked in the end, the
-        next item after a history, where masks in place ask it once. (Attention masks of several
-        kinds for one BERT: Dong et al. 2019, https://arxiv.org/abs/1905.03197.) A share
-        ``history_dropout`` of what those after it see of an item is a mask, too.
+        The masks are appended to the sequence and have the positions of their items; an item sees
+        itself and the items before it. So a sequence of n items trains n - 1 predictions of the
+        next item, the task of the evaluation, where masks in place train one. (Several kinds of
+        attention masks for one BERT: Dong et al. 2019, https://arxiv.org/abs/1905.03197.) A share
+        ``history_dropout`` of the items that masks see is replaced by masks. ``draw`` [batch,
+        length] float is uniform in [0, 1).
         """
         batch, length = sequences.shape
         k = length - 1
@@ -188,52 +210,44 @@ class BERT4Rec(Scorer):
     def forward(
         self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor, targets: Tensor
     ) -> Tensor:
-        """Mean cross-entropy, in nats, of the answers to a ``Cloze``."""
+        """The mean cross-entropy of a ``Cloze``, in nats: []."""
         sequences = tokens[:, : tokens.shape[1] - len(appended)]
         vectors = self._project(self.encode(tokens, appended, attend, places))
         return self.loss(vectors, targets, self._seen(sequences, attend, places))
 
     def _seen(self, sequences: Tensor, attend: Tensor, places: Tensor) -> Tensor:
-        """The items that each of ``places`` sees, each once, else -1: [batch, k, length or 0]."""
+        """The items that each of ``places`` sees, each once, and -1: [batch, k, length or 0]."""
         sees = rows(attend, places)[..., : sequences.shape[1]]  # [batch, k or 1, length]
         return self.seen(sequences, sees).expand(-1, places.shape[1], -1)
 
     def encode(self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor) -> Tensor:
         """The parts of a ``Cloze`` -> [batch, k, hidden] at its places."""
         length = tokens.shape[1] - len(appended)
-        # Sequences end at the last position whatever their length, so positions count from there.
+        # A sequence ends at the last position, whatever its length.
         position = torch.arange(self.max_length - length, self.max_length, device=tokens.device)
         position = torch.cat([position, position[appended]])  # [n]
-        x, angles = self.item_embedding(tokens), None
-        if hasattr(self, "neighbours"):
+        x = self.item_embedding(tokens)  # [batch, n, hidden]
+        if self.neighbours is not None:
             known = x[:, :length] * (tokens[:, :length] != self.n_items)[..., None]
-            before = self._before(known)
+            before = _weighted_sum(known, self.neighbours)
             x = x + torch.cat([before, before[:, appended]], dim=1)
-        if hasattr(self, "turns"):
-            angles = self.turns[position][None]  # [1, n, hidden / heads / 2]
-        else:
+        if self.position_embedding is not None:
             x = x + self.position_embedding(position)
-        x = dropout(self.norm(x), self.dropout, self.training)  # [batch, n, hidden]
-        *first, last = self.encoder
-        for layer in first:
-            x = layer(x, attend, angles)
-        return last(x, attend, angles, places)
-
-    def _before(self, x: Tensor) -> Tensor:
-        """A weighted sum of the few tokens before each: [batch, length, hidden] -> the same."""
-        total = torch.zeros_like(x)
-        for distance, weight in enumerate(self.neighbours, start=1):
-            total = total + F.pad(x, (0, 0, distance, 0))[:, : x.shape[1]] * weight
-        return total
+        x = dropout(self.norm(x), self.dropout, self.training)
+        encoded: Tensor = self.encoder(x, attend, position, places)  # [batch, k, hidden]
+        return encoded
 
     def _project(self, x: Tensor) -> Tensor:
-        x = self.head(x)
-        return x if self.head_norm is None else self.head_norm(F.gelu(x))
+        """The head: [batch, k, hidden] -> the same."""
+        projected: Tensor = self.head(x)
+        if self.head_norm is not None:
+            projected = self.head_norm(F.gelu(projected))
+        return projected
 
     def queries(self, histories: Tensor) -> Query:
-        """[batch, length] int64: what comes after each history.
+        """[batch, length] int64 -> the query for the item after each history.
 
-        The mask takes the place after the last item, so the last max_length - 1 items are seen.
+        A mask takes the place after the last item, so the last max_length - 1 items are seen.
         """
         kept = histories[:, -(self.max_length - 1) :]
         mask = torch.full_like(histories[:, :1], self.n_items + 1)
@@ -242,3 +256,14 @@ class BERT4Rec(Scorer):
         places = torch.full_like(mask, kept.shape[1])
         vectors = self._project(self.encode(tokens, places.new_empty(0), attend, places))
         return Query(vectors[:, 0], self._seen(tokens, attend, places)[:, 0])
+
+
+def _weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum of the few tokens before each: [batch, length, hidden] -> the same.
+
+    ``weights`` [neighbours, hidden]: by distance, from 1.
+    """
+    total = torch.zeros_like(x)
+    for distance, weight in enumerate(weights, start=1):
+        total = total + F.pad(x, (0, 0, distance, 0))[:, : x.shape[1]] * weight
+    return total

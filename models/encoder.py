@@ -1,4 +1,4 @@
-"""A layer of a transformer encoder that computes only what is read, with rotary positions.
+"""A transformer encoder that computes only the positions that are read, with rotary positions.
 
 Vaswani et al., "Attention is all you need", 2017, https://arxiv.org/abs/1706.03762.
 """
@@ -10,8 +10,56 @@ from torch import Tensor, nn
 from models.functional import dropout
 
 
+class Encoder(nn.ModuleList):
+    """A stack of ``EncoderLayer``; its weights are named after their layer's number.
+
+    ``rotary`` positions enter attention (Su et al. 2021, https://arxiv.org/abs/2104.09864): it
+    depends on the distance of two tokens, so what is learned at one place of a sequence holds at
+    every place.
+    """
+
+    turns: Tensor | None
+    """[max_length, hidden / heads / 2] complex: the rotation of each position."""
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int,
+        layers: int,
+        heads: int,
+        inner_size: int,
+        dropout: float,
+        attention_dropout: float,
+        norm: str,
+        max_length: int,
+        rotary: bool,
+    ):
+        super().__init__(
+            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
+            for _ in range(layers)
+        )
+        found = turns(max_length, hidden_size // heads) if rotary else None
+        self.register_buffer("turns", found, persistent=False)
+
+    def forward(
+        self, x: Tensor, attend: Tensor, position: Tensor, places: Tensor | None = None
+    ) -> Tensor:
+        """[batch, n, hidden] -> the same, or [batch, k, hidden] at ``places`` alone.
+
+        ``attend`` [batch, 1 or n, n] bool: which token (row) sees which (column). ``position`` [n]
+        int64, from 0: where each token stands. ``places`` [batch, k] int64: the tokens that are
+        read; the last layer computes no others.
+        """
+        angles = None if self.turns is None else self.turns[position][None]  # [1, n, d / 2]
+        *first, last = self
+        for layer in first:
+            x = layer(x, attend, angles)
+        read: Tensor = last(x, attend, angles, places)
+        return read
+
+
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each with dropout, a residual, and layer norm."""
+    """Self-attention and feed-forward, each with dropout, a residual sum, and layer norm."""
 
     def __init__(
         self,
@@ -22,9 +70,12 @@ class EncoderLayer(nn.Module):
         attention_dropout: float,
         norm: str,
     ):
+        """``norm`` is "pre" (layer norm before each branch) or "post" (after each sum)."""
         super().__init__()
         self.pre = norm == "pre"
-        self.heads, self.dropout, self.attention_dropout = heads, dropout, attention_dropout
+        self.heads = heads
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
         self.query = nn.Linear(hidden_size, hidden_size)
         self.key = nn.Linear(hidden_size, hidden_size)
         self.value = nn.Linear(hidden_size, hidden_size)
@@ -37,17 +88,19 @@ class EncoderLayer(nn.Module):
     def forward(
         self, x: Tensor, attend: Tensor, turns: Tensor | None, places: Tensor | None = None
     ) -> Tensor:
-        """[batch, n, hidden] -> the same, or [batch, k, hidden] where only ``places`` count.
+        """[batch, n, hidden] -> the same, or [batch, k, hidden] at ``places`` [batch, k] alone.
 
-        All tokens are attended to, but those that nobody reads are not computed. ``turns``
+        All tokens are attended to; tokens that are not read are not computed. ``turns``
         [1, n, hidden / heads / 2] complex rotate queries and keys, if given.
         """
         seen = self.attention_norm(x) if self.pre else x
-        key, value = self._by_head(self.key(seen)), self._by_head(self.value(seen))
+        key = self._by_head(self.key(seen))
+        value = self._by_head(self.value(seen))
         if turns is not None:
             key = _rotate(key, turns)
         if places is not None:
-            x, attend = rows(x, places), rows(attend, places)  # [batch, k, ...]
+            x = rows(x, places)  # [batch, k, hidden]
+            attend = rows(attend, places)  # [batch, k, n]
             seen = rows(seen, places) if self.pre else x
             turns = None if turns is None else rows(turns, places)
         query = self._by_head(self.query(seen))
@@ -56,29 +109,36 @@ class EncoderLayer(nn.Module):
         p = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(
             query, key, value, attn_mask=attend[:, None], dropout_p=p
-        )
+        )  # [batch, heads, n or k, hidden / heads]
         mixed = self.projection(mixed.transpose(1, 2).flatten(2))  # [batch, n or k, hidden]
         x = dropout(mixed, self.dropout, self.training, onto=x)
         if not self.pre:
             x = self.attention_norm(x)
         inner = self.outer(F.gelu(self.inner(self.inner_norm(x) if self.pre else x)))
         x = dropout(inner, self.dropout, self.training, onto=x)
-        return x if self.pre else self.inner_norm(x)
+        if not self.pre:
+            x = self.inner_norm(x)
+        return x
 
     def _by_head(self, x: Tensor) -> Tensor:
         """[batch, n, hidden] -> [batch, heads, n, hidden / heads]"""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return heads
 
 
 def rows(x: Tensor, places: Tensor) -> Tensor:
-    """[batch or 1, n or 1, d] at [batch, k] -> [batch, k, d], or x itself if its rows are one."""
+    """[batch or 1, n, d] at ``places`` [batch, k] -> [batch, k, d]; [batch, 1, d] stays as it
+    is."""
     if x.shape[1] == 1:
         return x
     return x.expand(len(places), -1, -1).gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
 
 
 def _rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn each pair of values by its angle: [batch, heads, n, d], [batch, n, d / 2] complex."""
+    """Rotate each pair of values by its angle.
+
+    [batch, heads, n, d] and [batch, n, d / 2] complex -> [batch, heads, n, d].
+    """
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())
     return torch.view_as_real(pairs * turns[:, None]).flatten(-2).type_as(x)
 

@@ -1,14 +1,16 @@
-"""Operations that torch offers, made for what training here does with them.
+"""Cross-entropy over a catalogue and dropout, faster on a CPU than torch's own.
 
-On CUDA they are torch's own. On a CPU each is exact, and replaces the slowest parts of a step:
-see docs/performance.md for what each one gave.
+Both are exact. They replace the slowest parts of a training step; docs/performance.md has what each
+gave. On CUDA dropout is torch's own.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROWS_PER_THREAD = 64  # of logits at a time: those of some thousand items stay in a core's cache
+ROWS_PER_THREAD = 64  # targets at a time: their logits for some thousand items fit a core's cache
 LOGITS_PER_CHUNK = 1 << 28  # on CUDA
 
 
@@ -22,21 +24,22 @@ def cross_entropy(
     negatives: int = 0,
     by_rows: bool = False,
 ) -> Tensor:
-    """Mean cross-entropy, in nats, of ``queries @ weight.T + bias.T``.
+    """The mean cross-entropy of the logits ``queries @ weight.T + bias.T``, in nats: [].
 
-    queries [n, hidden], weight [n_items or more, hidden] and bias [n_items, 1], float (of weight
-    the first n_items rows are items); targets [n] int64, negative where there is nothing to
-    predict. Each row's ``seen`` items, [n, m] int64, negative where there is none and no item
-    twice, have logits higher by ``gain``, a scalar, if given.
+    ``queries`` [n, hidden]; ``weight`` [n_items or more, hidden], whose first n_items rows are
+    items; ``bias`` [n_items, 1]; all float. ``targets`` [n] int64, negative where there is nothing
+    to predict. ``gain``, a scalar, is added to the logits of each row's ``seen`` items [n, m]
+    int64, which occur once in a row and are negative where there is none.
 
-    A target is compared with the whole catalogue, or with so many ``negatives`` if it has more.
-    The logits, [n, n_items or negatives], are never built as a whole. With ``by_rows`` the
-    gradients of weight and bias are sparse and hold the rows that were used (without negatives that
-    is all).
+    A target is compared with the whole catalogue (``negatives`` 0), or with a random sample of
+    ``negatives`` items if the catalogue has more. The logits, [n, n_items or negatives], are never
+    built as a whole. With ``by_rows`` the gradients of weight and bias are sparse and hold the rows
+    that were used; without negatives these are all rows.
     """
-    if gain is None:
-        seen, gain = targets.new_empty(len(targets), 0), bias.new_zeros(())
-    if not queries.is_cuda:  # where to know how many are wanted would make the host wait
+    if seen is None or gain is None:
+        seen = targets.new_empty(len(targets), 0)
+        gain = bias.new_zeros(())
+    if not queries.is_cuda:  # on CUDA the host would wait for the number of targets
         wanted = targets >= 0
         queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
     known = columns = targets.clamp(min=0)
@@ -51,21 +54,25 @@ def cross_entropy(
         weight, bias = weight[: len(bias)], bias[:, 0]
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-    return _CrossEntropy.apply(
+    loss: Tensor = _CrossEntropy.apply(
         queries, weight, bias, own, own_bias, gain, targets >= 0, columns[:, None], seen, dtype
     )
+    return loss
 
 
 def _sample(
     n_items: int, targets: Tensor, seen: Tensor, negatives: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A few items for the catalogue: those that were drawn, how many each stands for, the column
-    whose place a target's own logit takes, and the columns of seen items, -1 for those not drawn.
+    """A random sample that stands for the catalogue.
 
-    The catalogue is cut into as many parts, one random item stands for each, and its logit counts
-    as often as the part has items. So the sum over the catalogue in the softmax has the right
-    expectation, but for the few items beside the target in its own part, which are left out; and
-    nothing need be looked up, as the part of an item follows from its number.
+    The catalogue is cut into ``negatives`` parts; one random item stands for each part, and its
+    logit counts as often as the part has items. So the sum over the catalogue in the softmax has
+    the right expectation, but for the few other items in the target's own part, which are left out.
+    The part of an item follows from its number, so nothing is looked up.
+
+    Returns the drawn items [negatives] and the sizes of their parts [negatives]; the column that a
+    target's own logit replaces [n]; and the columns of the seen items [n, m], -1 for items that
+    were not drawn; all int64.
     """
     edges = torch.arange(negatives + 1, device=targets.device) * n_items // negatives
     sizes = edges.diff()
@@ -76,34 +83,40 @@ def _sample(
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Gradients are computed with the loss, while a chunk's softmax is in cache.
+    """The gradients are computed with the loss, while the softmax of a chunk is in the cache.
 
-    So no product is done twice: three per chunk (logits, and the gradients of queries and
-    weight), where computing the logits again in the backward pass would take four.
+    So there are three products for each chunk: the logits, and the gradients of queries and weight.
+    Computing the logits again in the backward pass would take four.
     """
 
     @staticmethod
     def forward(
-        ctx,
+        ctx: Any,
         queries: Tensor,  # [n, hidden]
-        weight: Tensor,  # [k, hidden]: of what all targets are compared with
+        weight: Tensor,  # [k, hidden]: the items that all targets are compared with
         bias: Tensor,  # [k]
-        own: Tensor,  # [n, hidden]: the targets' own
+        own: Tensor,  # [n, hidden]: the targets' own weights
         own_bias: Tensor,  # [n]
         gain: Tensor,  # []
         wanted: Tensor,  # [n] bool
-        columns: Tensor,  # [n, 1]: the logit, of k, whose place the target's takes
-        seen: Tensor,  # [n, m]: the logits that ``gain`` is added to, or -1
+        columns: Tensor,  # [n, 1]: the column, of k, that the target's logit replaces
+        seen: Tensor,  # [n, m]: the columns that ``gain`` is added to, or -1
         dtype: torch.dtype,
     ) -> Tensor:
-        """Products and probabilities are in ``dtype``; sums over targets in that of ``weight``."""
+        """Products and probabilities are in ``dtype``, sums over targets in that of ``weight``."""
         ctx.dtype = queries.dtype
-        queries, items, bias = queries.to(dtype), weight.to(dtype), bias.to(dtype)
+        queries = queries.to(dtype)
+        items = weight.to(dtype)
+        bias = bias.to(dtype)
         own_logits = ((queries * own).sum(1) + own_bias).to(dtype)[:, None]  # [n, 1]
-        held, counts = (seen >= 0).to(dtype), wanted.to(dtype)[:, None]
-        gains, seen = gain.to(dtype) * held, seen.clamp(min=0)
-        d_queries, d_gain = torch.empty_like(queries), torch.zeros_like(gain)
-        d_weight, d_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
+        held = (seen >= 0).to(dtype)  # [n, m]: 1 where ``gain`` is added
+        counts = wanted.to(dtype)[:, None]  # [n, 1]
+        gains = gain.to(dtype) * held
+        seen = seen.clamp(min=0)
+        d_queries = torch.empty_like(queries)
+        d_gain = torch.zeros_like(gain)
+        d_weight = torch.zeros_like(weight)
+        d_bias = weight.new_zeros(len(weight))
         d_own = weight.new_empty(own_logits.shape)  # d loss / d own_logits
         loss = weight.new_zeros(())
         if queries.is_cuda:
@@ -122,7 +135,7 @@ class _CrossEntropy(torch.autograd.Function):
             # The largest probability is at least 1 / k, so that its logarithm is always safe.
             loss += ((margin - p.amax(1, keepdim=True).to(loss.dtype).log()) * count).sum()
             d_own[rows] = (p.gather(1, column) - 1) * count
-            p.scatter_(1, column, 0.0)  # from here on what all targets share
+            p.scatter_(1, column, 0.0)  # the target's own part is in d_own
             torch.mm(p, items, out=d_queries[rows])
             if p.dtype == weight.dtype:
                 d_weight.addmm_(p.t(), query * count)
@@ -133,42 +146,46 @@ class _CrossEntropy(torch.autograd.Function):
         d_queries = d_queries * counts + d_own * own
         ctx.save_for_backward(d_queries, d_weight, d_bias, d_own * queries, d_own[:, 0], d_gain)
         ctx.n = counts.sum(dtype=loss.dtype).clamp(min=1)
-        return loss / ctx.n
+        mean: Tensor = loss / ctx.n
+        return mean
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> Any:
         slopes = [slope * (grad / ctx.n) for slope in ctx.saved_tensors]
         return slopes[0].to(ctx.dtype), *slopes[1:], None, None, None, None
 
 
 def dropout(x: Tensor, p: float, training: bool, onto: Tensor | None = None) -> Tensor:
-    """``x``, each value zeroed with probability ``p`` and the others scaled; plus ``onto``.
+    """Dropout on ``x``: each value is zeroed with probability ``p``, the others are scaled by
+    1 / (1 - p). ``onto``, of the same shape, is added to the result.
 
-    On a CPU, torch draws a Bernoulli variable per value on one core, which took a quarter of a
-    step; here 64 random bits serve four values, and so ``p`` is rounded to a multiple of 2^-16.
+    On a CPU, torch draws a Bernoulli variable for each value on one core, which took a quarter of a
+    step. Here 64 random bits serve four values, so ``p`` is rounded to a multiple of 2^-16.
     """
     if training and p:
         if not x.is_cuda:
-            return _Dropout.apply(x, p, onto)
+            dropped: Tensor = _Dropout.apply(x, p, onto)
+            return dropped
         x = F.dropout(x, p)
     return x if onto is None else onto + x
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, p: float, onto: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, p: float, onto: Tensor | None) -> Tensor:
         levels = 1 << 16
         dropped = round(p * levels)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
         draw = words.view(torch.int16)[: x.numel()].view(x.shape)
         keep = torch.ge(draw, dropped - levels // 2, out=torch.empty_like(x))  # 1.0 or 0.0
         ctx.save_for_backward(keep)
-        ctx.scale, ctx.adds = levels / (levels - dropped), onto is not None
+        ctx.scale = levels / (levels - dropped)
+        ctx.adds = onto is not None
         if onto is None:
             return (x * keep).mul_(ctx.scale)
         return torch.addcmul(onto, x, keep, value=ctx.scale)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> Any:
         (keep,) = ctx.saved_tensors
         return (grad * keep).mul_(ctx.scale), None, grad if ctx.adds else None

@@ -1,8 +1,8 @@
-"""GRU4Rec: a recurrent network that reads the history and names the next item.
+"""GRU4Rec: a recurrent network that reads the history and predicts the next item.
 
 Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016,
-https://arxiv.org/abs/1511.06939; in RecBole's form: one softmax over the whole catalogue, and a
-linear layer from the network's width to the items'.
+https://arxiv.org/abs/1511.06939. As in RecBole the loss is one softmax over the whole catalogue,
+and a linear layer leads from the network's width to that of the item embeddings.
 """
 
 from typing import ClassVar
@@ -15,7 +15,7 @@ from models.left_to_right import LeftToRight
 
 
 class GRU4Rec(LeftToRight):
-    """``layers`` GRUs of width ``inner_size``; ``repeats`` as in ``BERT4Rec``."""
+    """``layers`` GRUs of width ``inner_size``; ``repeats`` is that of ``BERT4Rec``."""
 
     link = "https://recbole.io/docs/user_guide/model/sequential/gru4rec.html"
     recipes: ClassVar = {"fast": {"layers": 1, "inner_size": 128}}
@@ -40,7 +40,7 @@ class GRU4Rec(LeftToRight):
         self.head = nn.Linear(inner_size, hidden_size)
         self.initialise(initialisation)
         for name, weight in self.gru.named_parameters():
-            if name.startswith("weight_hh"):  # keeps what flows through time at its length
+            if name.startswith("weight_hh"):  # orthogonal: keeps the length of what it carries on
                 for gate in weight.data.chunk(3):
                     nn.init.orthogonal_(gate)
             elif name.startswith("weight_ih"):
@@ -48,7 +48,7 @@ class GRU4Rec(LeftToRight):
 
     def encode(self, sequences: Tensor, last: bool = False) -> Tensor:
         n = sequences.shape[1]
-        # Padding goes to the right, where nothing that counts comes after it.
+        # Padding is moved to the right: a GRU would carry it into the items after it.
         padding = (sequences == self.n_items).sum(1, keepdim=True)  # [batch, 1]
         place = torch.arange(n, device=sequences.device)
         x = self.item_embedding(sequences.gather(1, (place + padding).clamp(max=n - 1)))
@@ -56,4 +56,5 @@ class GRU4Rec(LeftToRight):
         x, _ = self.gru(x)  # [batch, n, inner]
         back = ((place[-1:] if last else place) - padding).clamp(min=0)  # [batch, n or 1]
         x = x.gather(1, back[..., None].expand(-1, -1, x.shape[-1]))
-        return self.head(dropout(x, self.dropout, self.training))
+        encoded: Tensor = self.head(dropout(x, self.dropout, self.training))
+        return encoded

@@ -1,4 +1,4 @@
-"""gSASRec: SASRec with a loss that sampled negatives do not make overconfident.
+"""gSASRec: SASRec with a loss that corrects the overconfidence of negative sampling.
 
 Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
 Negative Sampling", RecSys 2023, https://arxiv.org/abs/2308.07192.
@@ -14,10 +14,12 @@ from models.sasrec import SASRec
 
 
 class gSASRec(SASRec):
-    """SASRec with gBCE: binary cross-entropy in which the probability of the target has a power.
+    """SASRec with gBCE: binary cross-entropy with a power of the target's probability.
 
-    ``negatives`` are the paper's k, ``calibration`` is its t: 0 is plain cross-entropy, 1 gives
-    scores that are as sure as those of a softmax over the whole catalogue.
+    ``negatives`` is the paper's k and ``calibration`` its t: 0 is plain binary cross-entropy; 1
+    gives scores as confident as those of a softmax over the whole catalogue. The constructor lists
+    SASRec's settings again, without ``repeats``, because a model has the settings that its
+    constructor names.
     """
 
     link = "https://github.com/asash/gSASRec"
@@ -40,7 +42,7 @@ class gSASRec(SASRec):
         negatives: int,
         calibration: float,
     ):
-        """Raises ValueError if there are no negatives."""
+        """Raises ValueError if ``negatives`` is 0."""
         super().__init__(
             n_items,
             max_length=max_length,
@@ -62,17 +64,20 @@ class gSASRec(SASRec):
         self.power = 1 - calibration * (1 - sampled)  # its beta
 
     def loss(self, vectors: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
-        """Mean over targets; each sequence has its own negatives, which all its targets share.
+        """The mean gBCE over targets, [batch, k], of ``vectors`` [batch, k, hidden]: [].
 
-        (The paper draws them for each target: that costs a vector for each of some hundred
-        thousand items in a step, and the mean is the same.)
+        Each sequence draws its own negatives, which all its targets share. The paper draws them for
+        each target, which takes a vector for each of some hundred thousand items in a step; the
+        expectation is the same.
         """
         batch = len(targets)
-        wanted = targets >= 0
+        wanted = targets >= 0  # [batch, k]
         drawn = torch.randint(self.n_items, (batch, self.negatives), device=targets.device)
         biases = self.item_bias(drawn).mT  # [batch, 1, negatives]
-        wrong = torch.baddbmm(biases, vectors, self.item_embedding(drawn).mT)
-        hit = drawn[:, None] == targets[..., None]  # [batch, k, negatives]: no negative here
+        wrong = torch.baddbmm(
+            biases, vectors, self.item_embedding(drawn).mT
+        )  # [batch, k, negatives]
+        hit = drawn[:, None] == targets[..., None]  # [batch, k, negatives]: the target was drawn
         positive = targets.clamp(min=0)
         right = (vectors * self.item_embedding(positive)).sum(-1)  # [batch, k]
         right = right + self.item_bias(positive)[..., 0]

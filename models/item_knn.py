@@ -1,4 +1,4 @@
-"""Item-kNN on the last item: what the same users had.
+"""Item-kNN on the last item: items with the same users.
 
 Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", WWW 2001,
 https://doi.org/10.1145/371920.372071.
@@ -12,7 +12,7 @@ from models.counted import ItemToItem
 
 
 class ItemKNN(ItemToItem):
-    """The ``NEIGHBOURS`` items whose users are most alike, by cosine: |both| / sqrt(|a| |b|)."""
+    """The ``NEIGHBOURS`` most similar items, by cosine of users: |both| / sqrt(|a| |b|)."""
 
     link = "https://recbole.io/docs/user_guide/model/general/itemknn.html"
     NEIGHBOURS = 100
@@ -20,7 +20,7 @@ class ItemKNN(ItemToItem):
 
     def count(self, items: Tensor, users: Tensor) -> None:
         n_users = int(users.max()) + 1
-        had = torch.unique(items * n_users + users)  # a user has an item or has not
+        had = torch.unique(items * n_users + users)  # repeats count once
         size = torch.bincount(had // n_users, minlength=self.n_items)
         edges = torch.cat([size.new_zeros(1), size.cumsum(0)])
         chunks = range(0, self.n_items, self.ITEMS_PER_CHUNK)
@@ -31,19 +31,20 @@ class ItemKNN(ItemToItem):
     def _nearest(
         self, users: Tensor, edges: Tensor, n_users: int, first: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Of some items from ``first``: similarities, whose they are, and to which items.
+        """The neighbours of the items of one chunk, from ``first`` on.
 
-        Item i's users are ``users[edges[i]:edges[i + 1]]``.
+        The users of item i are ``users[edges[i]:edges[i + 1]]``. Returns [m] similarities, the item
+        of each, and its neighbour.
         """
         last = min(first + self.ITEMS_PER_CHUNK, self.n_items)
         size = edges.diff().clamp(min=1)
         chunk = torch.arange(last - first, device=users.device)
-        theirs = torch.zeros(n_users, len(chunk), device=users.device)  # [n_users, chunk]
+        theirs = torch.zeros(n_users, len(chunk), device=users.device)  # 1 where the user has it
         item = torch.repeat_interleave(chunk, edges[first : last + 1].diff())
         theirs[users[edges[first] : edges[last]], item] = 1.0
         both = F.embedding_bag(users, theirs, edges[:-1], mode="sum").T  # [chunk, n_items]
         similar = both / (size[first:last, None] * size).sqrt()
-        similar[chunk, chunk + first] = 0.0  # itself is no neighbour
+        similar[chunk, chunk + first] = 0.0  # an item is not its own neighbour
         values, columns = similar.topk(min(self.NEIGHBOURS, self.n_items), dim=1)
         rows = (chunk + first)[:, None].expand_as(columns)
         real = values > 0

@@ -1,4 +1,4 @@
-"""A first-order Markov chain: what came next after this item, and how often."""
+"""A first-order Markov chain: which item came next after the last one, and how often."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from models.counted import ItemToItem
 
 
 class Markov(ItemToItem):
-    """Scores are shares of an item's successors; among those never seen after it, popularity."""
+    """An item scores by its share among the last item's successors; other items by popularity."""
 
     link = "https://doi.org/10.1145/1772690.1772773"  # Rendle et al. 2010, FPMC's unfactorised part
 
     def count(self, items: Tensor, users: Tensor) -> None:
         one_user = users[1:] == users[:-1]
         pairs = items[:-1][one_user] * self.n_items + items[1:][one_user]
-        pairs, counts = torch.unique(pairs, return_counts=True)
+        pairs, counts = torch.unique(pairs, return_counts=True)  # [m] each, ordered by row
         rows = pairs // self.n_items
         successors = torch.bincount(rows, counts.double(), minlength=self.n_items)
         self.fill(rows, pairs % self.n_items, counts / successors[rows], items)

@@ -1,4 +1,4 @@
-"""The most popular items, for everybody."""
+"""The most popular items, for every user."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,12 @@ from models.counted import Counted
 
 
 class Popularity(Counted):
+    """An item scores by its number of training interactions."""
+
     link = "https://recbole.io/docs/user_guide/model/general/pop.html"
+
+    interactions: Tensor
+    """[n_items] float."""
 
     def __init__(self, n_items: int):
         super().__init__(n_items)

@@ -1,7 +1,7 @@
-"""Full ranking: every item of the catalogue is scored, in chunks that caches hold.
+"""Full ranking: every item of the catalogue is scored, in chunks that fit the caches.
 
-``rank`` says where a known item stands, which is how models are evaluated; ``recommend`` gives the
-items that stand first, which is what a model is for. Both read the same scores.
+``rank`` gives the position of a known item, for evaluation; ``recommend`` gives the best items, for
+use. Both read the same scores.
 """
 
 from collections.abc import Iterator
@@ -9,26 +9,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.batches import histories, pairs
+from models.model import Model
 
 USERS_PER_CHUNK = 512
-ITEMS_PER_CHUNK = 4096  # times USERS_PER_CHUNK: 8 MB of float32 scores, which caches hold
+ITEMS_PER_CHUNK = 4096  # times USERS_PER_CHUNK: 8 MB of float32 scores, which fit the caches
 
 
-def rank(model: nn.Module, queries: Any, targets: Tensor, seen: Tensor | None = None) -> Tensor:
-    """Rank of each target among all items: the model's queries, [batch] int64 -> [batch] int64.
+def rank(model: Model, queries: Any, targets: Tensor, seen: Tensor | None = None) -> Tensor:
+    """The rank of each target among all items, from 1: [batch] int64.
 
-    ``seen`` [2, n] int64 are (row, item) pairs that are no candidates (the target always is one).
+    ``queries`` are the model's, of a batch of histories; ``targets`` [batch] int64; ``seen`` [2, n]
+    int64 are (row, item) pairs that are not candidates. The target always is a candidate.
 
-    The rank is n_items minus the number of items that score strictly below the target. So a
-    target that ties with others stands behind all of them, and a score that is not a number
-    never helps: a constant model, or a broken one, ranks every target last.
+    The rank is n_items minus the number of items that score strictly below the target. So a target
+    that ties with other items ranks behind all of them, and a score that is not a number never
+    helps: a constant model, or a broken one, ranks every target last.
 
-    The target's score is read from the same matrix product as its rivals' (a product taken apart
-    would round differently and break ties by accident); a catalogue of several chunks is
-    therefore scored twice. Scoring all at once takes three times as long: memory is the limit.
+    The target's score comes from the same matrix product as the other items': another product
+    would round differently and break ties by accident. A catalogue of several chunks is therefore
+    scored twice. Scoring all items at once takes three times as long, as memory is the limit.
     """
     chunks = list(_chunks(model.n_items))
     target_scores = torch.empty(len(targets), 1, device=targets.device)
@@ -45,14 +47,14 @@ def rank(model: nn.Module, queries: Any, targets: Tensor, seen: Tensor | None = 
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
             other = item != targets[row]
             scores[row[other], item[other] - first] = -torch.inf
-        # Summing numbers instead of truth values is six times as fast, and exact below 2^24.
+        # A sum of floats is six times as fast as one of booleans, and exact below 2^24.
         below += torch.lt(scores, target_scores, out=scores).sum(dim=1).long()
     return model.n_items - below
 
 
 @torch.inference_mode()
 def recommend(
-    model: nn.Module,
+    model: Model,
     items: Tensor,
     starts: np.ndarray,
     ends: np.ndarray,
@@ -62,17 +64,15 @@ def recommend(
     """The best items after each history ``items[start:end]``, and their scores, best first.
 
     ``items`` is [m] int64, ``starts`` and ``ends`` are [n] int64. Both results are [n, min(k,
-    n_items)], int64 and float32. With ``exclude_seen`` the items of a history (all of it, not only
-    what the model sees) are left out, and where too few are left the rows end in -1 and -inf.
-    Equal scores stand in the order of the items.
-
-    Whoever has a model in training mode gets it back in evaluation mode.
+    n_items)], int64 and float32. With ``exclude_seen`` the items of a history are left out, also
+    those too old for the model to see; where too few items are left, rows end in -1 and -inf. Equal
+    scores are in the order of the items. The model is left in evaluation mode.
     """
     model.eval()
     width = min(k, model.n_items)
     best = np.empty((len(starts), width), dtype=np.int64)
     scores = np.empty((len(starts), width), dtype=np.float32)
-    if not len(items):  # nothing to index, but padding
+    if not len(items):  # every history is empty, and padding stands at index 0
         items = items.new_full((1,), model.n_items)
     batches = histories(
         items,
@@ -84,14 +84,15 @@ def recommend(
     )
     for rows, past in batches:
         seen = pairs(items, starts[rows], ends[rows]) if exclude_seen else None
-        found, score = _first(model, model.queries(past), width, seen)
+        found, score = _best(model, model.queries(past), width, seen)
         best[rows], scores[rows] = found.cpu().numpy(), score.cpu().numpy()
     return best, scores
 
 
-def _first(model: nn.Module, queries: Any, k: int, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The k best items [batch, k] int64 and their scores; k <= n_items."""
-    best = score = None
+def _best(model: Model, queries: Any, k: int, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The k best items, [batch, k] int64, and their scores; k <= n_items."""
+    best: Tensor | None = None
+    score = torch.empty(0)
     for first, last in _chunks(model.n_items):
         scores = model.scores(queries, first, last)  # [batch, last - first]
         if seen is not None:
@@ -99,20 +100,22 @@ def _first(model: nn.Module, queries: Any, k: int, seen: Tensor | None) -> tuple
             scores[row, item - first] = -torch.inf
         places, values = _largest(scores, k)
         if best is None:
-            best, score = places, values
-        else:  # of equals those of earlier chunks come first, and so the order is that of items
-            best, score = torch.cat([best, places + first], 1), torch.cat([score, values], 1)
-            places, score = _largest(score, k)
+            best = places
+            score = values
+        else:  # equal scores stay in the order of the items: earlier chunks stand first
+            best = torch.cat([best, places + first], 1)
+            places, score = _largest(torch.cat([score, values], 1), k)
             best = best.gather(1, places)
+    assert best is not None, "a catalogue has an item"
     return best.masked_fill(score == -torch.inf, -1), score
 
 
 def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Places [batch, min(k, n)] of the largest of [batch, n], and these; of equals the first.
+    """The places of the k largest of ``values`` [batch, n], and these: [batch, min(k, n)] each.
 
-    ``topk`` takes any of several equals, and gives them in any order; a stable sort of everything
-    takes twenty times as long. So only those rows are sorted in which the last that is taken has an
-    equal that is not.
+    Of equal values the first ones are taken, in their order. ``topk`` takes any of them, in any
+    order; a stable sort of everything takes twenty times as long. So only those rows are sorted in
+    which the last value taken has an equal that is not taken.
     """
     n = values.shape[1]
     k = min(k, n)

@@ -1,4 +1,4 @@
-"""What the user had last, again."""
+"""The items of the user's own history again, the latest first."""
 
 import torch
 from torch import Tensor
@@ -7,23 +7,23 @@ from models.counted import Counted
 
 
 class RepeatLast(Counted):
-    """The items of the history, the latest first; all others score alike, and rank last."""
+    """An item scores by its last place in the history; items outside it score 0 and rank last."""
 
     def __init__(self, n_items: int, *, max_length: int):
         super().__init__(n_items)
         self.max_length = max_length
 
     def count(self, items: Tensor, users: Tensor) -> None:
-        """Nothing to count."""
+        """There is nothing to count."""
 
     def queries(self, histories: Tensor) -> Tensor:
+        """[batch, length] int64 -> at most the last ``max_length`` items."""
         return histories[:, -self.max_length :]
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
-        """[batch, length] int64: histories -> [batch, last - first] float: places, from 1."""
         batch, length = queries.shape
         scores = torch.zeros(batch, last - first, device=queries.device)
-        place = torch.arange(1.0, length + 1, device=queries.device).expand(batch, -1)
+        place = torch.arange(1.0, length + 1, device=queries.device).expand(batch, -1)  # from 1
         inside = (queries >= first) & (queries < last)
         column = (queries - first).clamp(0, last - first - 1)
         return scores.scatter_reduce_(1, column, place * inside, "amax")

@@ -1,21 +1,20 @@
-"""SASRec: a transformer that sees what is before each item, trained to name the next one.
+"""SASRec: a transformer that sees the items before each item and predicts the next one.
 
 Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018,
-https://arxiv.org/abs/1808.09781; with the softmax over the whole catalogue for its loss, as in
-RecBole, and not over one random item (Klenitskiy and Vasilev 2023,
-https://arxiv.org/abs/2309.07602).
+https://arxiv.org/abs/1808.09781. Its loss is the softmax over the whole catalogue, as in RecBole,
+and not over one random item (Klenitskiy and Vasilev 2023, https://arxiv.org/abs/2309.07602).
 """
 
 import torch
 from torch import Tensor, nn
 
-from models.encoder import EncoderLayer, turns
+from models.encoder import Encoder
 from models.functional import dropout
 from models.left_to_right import LeftToRight
 
 
 class SASRec(LeftToRight):
-    """Positions, norms, initialisation and ``repeats`` as in ``BERT4Rec``."""
+    """Positions, norms, initialisation and ``repeats`` are those of ``BERT4Rec``."""
 
     link = "https://recbole.io/docs/user_guide/model/sequential/sasrec.html"
 
@@ -38,16 +37,21 @@ class SASRec(LeftToRight):
     ):
         super().__init__(n_items, hidden_size, max_length, repeats=repeats, negatives=negatives)
         self.dropout = dropout
-        if positions == "learned":
-            self.position_embedding = nn.Embedding(max_length, hidden_size)
-        else:
-            self.register_buffer("turns", turns(max_length, hidden_size // heads), False)
+        learned = positions == "learned"
+        self.position_embedding = nn.Embedding(max_length, hidden_size) if learned else None
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
-        self.encoder = nn.ModuleList(
-            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
-            for _ in range(layers)
+        self.encoder = Encoder(
+            hidden_size=hidden_size,
+            layers=layers,
+            heads=heads,
+            inner_size=inner_size,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            norm=norm,
+            max_length=max_length,
+            rotary=not learned,
         )
-        # Where norms come before each branch, the sum of the branches has none yet.
+        # With norm "pre" the sum of the branches has not been normalised yet.
         self.last_norm = nn.LayerNorm(hidden_size, eps=1e-12) if norm == "pre" else nn.Identity()
         self.initialise(initialisation)
 
@@ -55,18 +59,14 @@ class SASRec(LeftToRight):
         n = sequences.shape[1]
         place = torch.arange(n, device=sequences.device)
         real = sequences != self.n_items
-        # Padding sees itself: a row that sees nothing has no mean.
+        # Padding sees itself: attention over nothing is not a number.
         attend = (place <= place[:, None]) & real[:, None] | (place == place[:, None])
-        x, angles = self.item_embedding(sequences), None
-        # Sequences end at the last position whatever their length, so positions count from there.
+        x = self.item_embedding(sequences)  # [batch, n, hidden]
+        # A sequence ends at the last position, whatever its length.
         position = place + self.max_length - n
-        if hasattr(self, "turns"):
-            angles = self.turns[position][None]  # [1, n, hidden / heads / 2]
-        else:
+        if self.position_embedding is not None:
             x = x + self.position_embedding(position)
-        x = dropout(self.norm(x), self.dropout, self.training)  # [batch, n, hidden]
-        *first, top = self.encoder
-        for layer in first:
-            x = layer(x, attend, angles)
+        x = dropout(self.norm(x), self.dropout, self.training)
         places = place[None, -1:].expand(len(x), -1) if last else None
-        return self.last_norm(top(x, attend, angles, places))
+        encoded: Tensor = self.last_norm(self.encoder(x, attend, position, places))
+        return encoded

@@ -1,43 +1,46 @@
-"""What learned models have in common: items as vectors, and how what is wanted meets them."""
+"""The output side of learned models: item embeddings, scores, and the loss."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.functional import cross_entropy
+from models.model import LearnedModel
 
-# Of so many items a step that compares with a sample of them touches few: then gradients hold the
-# rows that it did, and a step costs what these cost. With fewer, whole tables are as fast.
+# Above this number of items, a step with sampled negatives touches few rows of the item table. Then
+# gradients hold these rows alone, and a step costs what they cost. Below it whole tables are as
+# fast.
 BY_ROWS_ABOVE = 200_000
 
 
 class Query(NamedTuple):
-    """What follows some histories, as far as it is known before any item is scored."""
+    """What is known of some histories before any item is scored."""
 
     vectors: Tensor
-    """[batch, hidden] float: the direction of what is wanted."""
+    """[batch, hidden] float: an item scores by its embedding's product with this vector."""
     seen: Tensor
-    """[batch, n] int64: each item of the history once, -1 in what is left of the row."""
+    """[batch, n] int64: each item of the history once, and -1."""
 
 
-class Scorer(nn.Module):
-    """A score for each item: its vector times the query's, a bias, and a word on repetition.
+class Scorer(LearnedModel):
+    """The score of an item: its embedding times the query's vector, a bias, and a repeat bias.
 
-    The same vectors are what the model reads (tied embeddings), in a table with rows past the
-    catalogue for padding, ``n_items``, and whatever else the model needs.
+    The model reads and scores with the same embeddings (tied embeddings). Their table has rows past
+    the catalogue: ``n_items`` is padding, and the model may need more.
 
-    Tied embeddings make what is in the history likely to come next. Whether it is depends on the
-    data, and ``repeats`` "learned" lets the model say so with one weight, which is added to the
-    scores of the items in the history that it sees; "alike" treats all items alike.
+    Tied embeddings favour items that are in the history already. Whether these come again depends
+    on the data. With ``repeats`` "learned" one learned weight is added to the scores of the items
+    in the history, and raises or lowers them all; with "alike" all items are treated alike.
     """
 
-    recipes: ClassVar = {"fast": {}}
-
     def __init__(self, n_items: int, hidden_size: int, rows: int, repeats: str, negatives: int):
+        """``rows`` is the number of rows past the catalogue; ``negatives`` is the number of items
+        that the loss compares a target with, 0 for the whole catalogue."""
         super().__init__()
-        self.n_items, self.negatives = n_items, negatives
+        self.n_items = n_items
+        self.negatives = negatives
         by_rows = n_items > BY_ROWS_ABOVE and 0 < negatives < n_items
         self.item_embedding = nn.Embedding(n_items + rows, hidden_size, sparse=by_rows)
         biases = torch.zeros(n_items, 1)
@@ -45,11 +48,11 @@ class Scorer(nn.Module):
         self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
 
     def initialise(self, linear: str) -> None:
-        """Embeddings from N(0, .02) as in BERT; linear layers "normal", too, or "glorot".
+        """Draw the embeddings from N(0, .02) as BERT does; linear layers, too ("normal"), or by
+        Glorot and Bengio 2010 ("glorot").
 
-        N(0, .02) is right at BERT's width of 768; at 64 it leaves every branch near zero, and
-        training longer on the plateau where the model knows popularity alone. Glorot and Bengio
-        2010 does not.
+        N(0, .02) suits BERT's width of 768. At width 64 it leaves every branch near zero, and
+        training stays longer on the plateau where the model knows popularity alone.
         """
         for module in self.modules():
             if isinstance(module, nn.Embedding) and module is not self.item_bias:
@@ -62,7 +65,11 @@ class Scorer(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def loss(self, vectors: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
-        """Mean cross-entropy, in nats: [batch, k, hidden], [batch, k], [batch, k, n] -> []."""
+        """The mean cross-entropy over targets, in nats: [].
+
+        ``vectors`` [batch, k, hidden] are the queries', ``targets`` [batch, k] int64, negative
+        where there is none, ``seen`` [batch, k, n] int64 as ``seen`` gives it.
+        """
         return cross_entropy(
             vectors.flatten(0, 1),
             self.item_embedding.weight,
@@ -75,9 +82,10 @@ class Scorer(nn.Module):
         )
 
     def seen(self, sequences: Tensor, sees: Tensor) -> Tensor:
-        """The items that are seen, each once, else -1: [batch, k, n], or [batch, k, 0] if not used.
+        """The items that each of k places sees, each once, and -1: [batch, k, n] int64.
 
-        ``sees`` [batch or 1, k, n] bool: which of the [batch, n] tokens each of k places may see.
+        ``sequences`` [batch, n] int64; ``sees`` [batch or 1, k, n] bool: which of its tokens each
+        place may see. Without a repeat bias nothing is needed: [batch, k, 0].
         """
         if self.repeat_bias is None:
             return sequences.new_empty(len(sequences), sees.shape[1], 0)
@@ -86,7 +94,6 @@ class Scorer(nn.Module):
         return sequences.masked_fill(other, -1)[:, None].masked_fill(~sees, -1)
 
     def scores(self, queries: Query, first: int, last: int) -> Tensor:
-        """[batch, last - first] float: scores of the items first .. last - 1."""
         vectors, seen = queries
         items = slice(first, last)
         biases = self.item_bias.weight[items, 0]

@@ -1,4 +1,4 @@
-"""Real command lines, a real MLflow store, a real server: what the tests share."""
+"""Fixtures and helpers of all tests: real commands, a real MLflow store, a real server."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: each worker has a core
+if "PYTEST_XDIST_WORKER" in os.environ:  # torch reads this when imported: each worker has one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from benchmark import cli
 
-hypothesis.settings.register_profile("any machine", deadline=None)  # no test is of time
+hypothesis.settings.register_profile("any machine", deadline=None)  # no test measures time
 hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
@@ -38,9 +38,24 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("moment", range(metafunc.config.getoption("moments")))
 
 
+@pytest.fixture(autouse=True)
+def lane(request, monkeypatch) -> None:
+    """Keep the quick lane quick: only a test marked ``process`` may start a process."""
+    if request.node.get_closest_marker("process"):
+        return
+    start = subprocess.Popen.__init__
+
+    def refuse(self, args, *rest, **options):
+        if args[0] != "git":  # each trial asks git for the commit of the code
+            pytest.fail(f"mark this test with pytest.mark.process: it starts {args!r}")
+        start(self, args, *rest, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real data that may not be redistributed; absent on most machines."""
+    """Folder of real data sets, which may not be redistributed. Without it the test is skipped."""
     folder = SHARED / "data"
     if not (folder / "ml-1m.inter.gz").exists():
         pytest.skip("the real data (../shared/data) are not on this machine")
@@ -49,7 +64,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
-    """An empty working directory, and no settings from outside."""
+    """An empty working directory. MLFLOW_ and SEQREC_ variables are unset."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith(("MLFLOW_", "SEQREC_")):
@@ -59,7 +74,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def project(here) -> Path:
-    """A copy of the project as a user has it after a clone, as the working directory."""
+    """The working directory: a copy of the project, as after a clone."""
     for name in ("benchmark", "datasets", "models"):
         shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("MLproject", "conda.yaml", "requirements.txt", "hyper.test"):
@@ -68,7 +83,10 @@ def project(here) -> Path:
 
 
 def command(*words: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command line of the project in the working directory, to its end."""
+    """Run a command of the project in the working directory, and wait until it ends.
+
+    ``environment`` adds variables. In a copy of the project, the code of the copy runs.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     here = Path.cwd()
     source = here if (here / "benchmark").is_dir() else ROOT
@@ -83,14 +101,16 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def run_command(here):
-    """``run_command("python", "-m", "benchmark.train", ...)`` in an empty working directory."""
+    """``run_command("python", "-m", "benchmark.train", ...)`` runs it in an empty directory."""
     return command
 
 
 @pytest.fixture
 def run_verb(here, capsys):
-    """``run_verb("report", "--experiment", "e")``: what `python -m benchmark.report` would do, in
-    this process, for tests of what a verb does: a process loads for longer than it works."""
+    """``run_verb("report", "--experiment", "e")`` runs `benchmark.report` in this process.
+
+    A process of its own would spend most of its time on imports.
+    """
 
     def run(verb: str, *options: str, **environment: str) -> subprocess.CompletedProcess:
         capsys.readouterr()
@@ -107,13 +127,13 @@ def run_verb(here, capsys):
     return run
 
 
-# The smallest trial that still exercises everything.
+# The smallest model that still has all of its parts.
 TINY = ["--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", "1"]
 
 
 @pytest.fixture
 def train(here):
-    """``train("--epochs", "2", ...)``: the real command on a tiny model and the demo data."""
+    """``train("--epochs", "2", ...)`` trains a tiny model on the demo data, in a new process."""
     return lambda *options, **environment: command(
         "python", "-m", "benchmark.train", "--dataset", "demo", *TINY, *options, **environment
     )
@@ -121,13 +141,16 @@ def train(here):
 
 @pytest.fixture
 def train_here(run_verb):
-    """The same in this process."""
+    """The same as ``train``, but in this process."""
     return lambda *options: run_verb("train", "--dataset", "demo", *TINY, *options)
 
 
 @pytest.fixture(scope="session")
 def new_database(tmp_path_factory) -> tuple[Path, Path]:
-    """A database as MLflow makes it, which takes seconds, and the folder that it is for."""
+    """A new MLflow database, and the folder that its artifact locations name.
+
+    MLflow takes seconds to make one, so the tests copy it.
+    """
     folder = tmp_path_factory.mktemp("database")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -136,7 +159,10 @@ def new_database(tmp_path_factory) -> tuple[Path, Path]:
 
 
 def place(new_database: tuple[Path, Path], path: Path) -> str:
-    """The URI of a copy of it at that path: what a command would make there if nothing were."""
+    """Copy the new database to ``path`` and return the URI of the copy.
+
+    The artifact locations change to the new folder, as if MLflow had made the database there.
+    """
     made, folder = new_database
     shutil.copy(made, path)
     with closing(sqlite3.connect(path)) as database, database:
@@ -147,16 +173,35 @@ def place(new_database: tuple[Path, Path], path: Path) -> str:
 
 @pytest.fixture
 def store(here, new_database) -> MlflowClient:
-    """The embedded database that the commands use when nothing else is said."""
+    """Client of the SQLite database in the working directory, which commands use by default."""
     return MlflowClient(place(new_database, here / "mlflow.db"))
 
 
 def until(process: subprocess.Popen, beginning: str) -> str:
-    """Read what it prints up to a line that begins so; that line."""
+    """Read the output of a process until a line starts with ``beginning``; return that line.
+
+    The test fails if the output ends first.
+    """
     for line in process.stdout:
         if line.startswith(beginning):
             return line
     pytest.fail(process.stderr.read())
+
+
+def cpu_seconds(process: subprocess.Popen) -> float:
+    """The CPU time of a process so far, in seconds, over all of its threads."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def work(process: subprocess.Popen, seconds: float) -> None:
+    """Wait until a process has used ``seconds`` more of CPU time, or has ended.
+
+    CPU time, because a process on a busy machine computes less in the same wall time.
+    """
+    until_then = cpu_seconds(process) + seconds
+    while process.poll() is None and cpu_seconds(process) < until_then:
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +219,7 @@ def free_port() -> int:
 
 
 def wait_for(address: str, log: Path, tries: int) -> None:
-    """Until a server answers there; ``log`` is what it has to say if it does not."""
+    """Wait until a server answers at ``address``. If it does not, fail with its ``log``."""
     for _ in range(tries):
         try:
             if requests.get(address, timeout=1).ok:
@@ -186,14 +231,14 @@ def wait_for(address: str, log: Path, tries: int) -> None:
 
 @contextmanager
 def serve(folder: Path, database: str, port: int = 0) -> Iterator[str]:
-    """The address of a real `mlflow server` process on that database."""
+    """Run a real `mlflow server` process on ``database``, and give its address."""
     uri = f"http://127.0.0.1:{port or free_port()}"
     words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     words += ["--port", uri.rsplit(":", 1)[1], "--workers", "1"]
     words += ["--backend-store-uri", database]
     words += ["--artifacts-destination", str(folder / "server-artifacts")]
     with open(folder / "server.log", "w") as log:
-        # Without its job queue, which nobody uses here, it stops five seconds sooner.
+        # No test uses the job queue. Without it, the server stops five seconds sooner.
         lean = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         process = subprocess.Popen(words, stdout=log, stderr=log, env=lean)
     try:
@@ -206,7 +251,10 @@ def serve(folder: Path, database: str, port: int = 0) -> Iterator[str]:
 
 @pytest.fixture
 def server_database(here, new_database) -> str:
-    """For ``serve``: on an empty one a server takes three times as long to start."""
+    """URI of a new database for ``serve``.
+
+    On an empty database, a server takes three times as long to start.
+    """
     return place(new_database, here / "server.db")
 
 

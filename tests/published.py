@@ -1,4 +1,4 @@
-"""The published page's figures as MLflow runs, logged by a stranger who knows only the schema."""
+"""The published page's figures as MLflow runs, logged from the documented schema alone."""
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
@@ -15,13 +15,13 @@ TRIALS = {  # learning_rate: (validation, test), in the order of the page
 
 
 def log(client: MlflowClient, experiment: str = "amazon-books") -> None:
-    """Five finished runs whose figures, rounded, are those of the page."""
+    """Log five finished runs. Their figures, rounded, are the figures of the page."""
     experiment_id = client.create_experiment(experiment)
     for start, (learning_rate, results) in enumerate(TRIALS.items(), start=1):
         metrics = {"trial_seconds": SECONDS}
         for part, values in zip(("best_valid", "test"), results, strict=True):
             for name, value in zip(NAMES, values, strict=True):
-                metrics[f"{part}/{name}_at_10"] = value + 2e-5  # as computed, before rounding
+                metrics[f"{part}/{name}_at_10"] = value + 2e-5  # not rounded, as in a trial
         run = client.create_run(experiment_id, start_time=start)
         client.log_batch(
             run.info.run_id,

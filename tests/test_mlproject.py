@@ -1,4 +1,4 @@
-"""The three steps of a user, as the README writes them, and what MLflow does around them."""
+"""The three steps of the README, and trials and sweeps that `mlflow run` starts."""
 
 import hashlib
 import http.server
@@ -21,8 +21,11 @@ from mlflow import MlflowClient
 from benchmark.settings import Settings
 from tests.conftest import ROOT, TINY, command, free_port
 
-# Just enough of conda for MLflow: an environment is created by installing the pip section the way
-# conda does (a requirements file beside the YAML) and activated by using this very interpreter.
+pytestmark = pytest.mark.process
+
+# A stand-in for conda, with the few commands that MLflow needs. It creates an environment as conda
+# does: it installs the pip section from a requirements file beside the YAML. Every environment uses
+# the interpreter of the tests.
 CONDA = """#!{python}
 import json, subprocess, sys, pathlib, yaml
 if sys.argv[1:3] == ["env", "list"]:
@@ -41,7 +44,7 @@ elif sys.argv[1:3] == ["env", "create"]:
 
 @pytest.fixture
 def conda(project, monkeypatch):
-    """A stand-in for conda on the PATH: its channels cannot be had on every machine."""
+    """Put a stand-in for conda on the PATH: not every machine can reach conda's channels."""
     folder = project / "conda-bin"
     folder.mkdir()
     (folder / "conda").write_text(CONDA.format(python=sys.executable))
@@ -55,7 +58,7 @@ def conda(project, monkeypatch):
 
 @pytest.fixture
 def amazon_books(tmp_path_factory):
-    """A local HTTP server that stands in for the real one: a synthetic archive of its layout."""
+    """The address of a local HTTP server with a synthetic archive in the layout of Amazon-Books."""
     folder = tmp_path_factory.mktemp("mirror")
     rng = np.random.default_rng(0)
     lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
@@ -152,7 +155,7 @@ def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store, 
 
 
 def test_every_setting_can_be_reached(project, store):
-    """With values that are not the defaults, all as parameters of one `mlflow run`."""
+    """One `mlflow run` sets every setting to a value that is not its default."""
     shutil.copy("datasets/demo.yaml", "my data.yaml")
     Path("card.yaml").write_text("seed: 9\n")
     wanted = {
@@ -192,7 +195,7 @@ def test_every_setting_can_be_reached(project, store):
         "precision": "bf16",
         "device": "cpu",
     }
-    # gSASRec's alone: a setting of another model is refused.
+    # BERT4Rec refuses calibration, which only gSASRec has.
     assert {field.name for field in fields(Settings)} - set(wanted) == {"calibration"}
     Path("some where").mkdir()
     done = run_project(*as_parameters({**wanted, "data_dir": "some where"}))
@@ -270,8 +273,8 @@ def test_one_file_pins_the_environment_of_every_manager():
 def test_mlflows_lazy_imports_work_beside_a_folder_called_datasets():
     """`datasets` is also the name of a package that MLflow imports where it is installed."""
     code = f"""
-import numpy, pandas, datasets
-assert datasets.load and datasets.__file__.startswith({str(ROOT)!r}), datasets.__file__
+import sys, numpy, pandas, datasets
+assert datasets.__file__.startswith({str(ROOT)!r}), datasets.__file__
 import mlflow, mlflow.data, mlflow.pyfunc, mlflow.pytorch, mlflow.sklearn, mlflow.models
 from mlflow.data import huggingface_dataset_source, meta_dataset
 frame = pandas.DataFrame({{"x": [1.0, 2.0]}})
@@ -280,6 +283,8 @@ mlflow.data.from_numpy(numpy.ones(2)).to_dict()
 mlflow.models.infer_signature(frame)
 from mlflow.models.evaluation import evaluator_registry
 mlflow.sklearn.autolog(disable=True)
+assert sys.modules["datasets"] is datasets
+from datasets.prepare import load
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

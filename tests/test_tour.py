@@ -1,4 +1,4 @@
-"""docs/tour.py on a real server and in a real browser: each page has to show what it is for."""
+"""docs/tour.py with a real server and a real browser: each picture shows a different page."""
 
 import matplotlib.image
 import numpy as np
@@ -7,12 +7,14 @@ import pytest
 from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.process
+
 NAMES = ["compared", "curves", "report", "model"]
 
 
 @pytest.fixture
 def take(chromium_path, run_command, here, server):
-    """The script, with the pictures going to ./pictures; its words are options."""
+    """``take(*options)`` runs the script with these options. It writes pictures to ./pictures."""
     words = ["python", str(ROOT / "docs/tour.py"), "--server", server, "--output", "pictures"]
     return lambda *options: run_command(*words, *options)
 

@@ -1,30 +1,36 @@
-"""Read a result page in the layout of RecBole's published benchmark pages; ``page`` writes it.
+"""Read a result page in the layout of RecBole's published benchmark pages.
 
-Pages are written and mended by hand, so what differs between them is taken as it comes: spaces,
-line ends, indentation, the language of a code fence, a missing time cost or logging block. What
-is needed to say who reached what is not: without it a file is no such page.
+``reporting.formats.page`` writes that layout. Pages are written and corrected by hand, so spaces,
+line ends, indentation and the language of a code fence may differ, and the time cost and the
+logging block may be missing. Data set, model, search space, best parameters and trials are
+required.
 """
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
+from benchmark.errors import UserError
 
 
-class PageError(click.ClickException):
+class PageError(UserError):
     """A file is no result page. The message says where, what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class PublishedTrial:
+    """A trial of the page's search."""
+
     line: int
+    """Its first line in the file."""
     params: dict[str, str]
-    """As written, in the order of the page."""
+    """Parameters as written, in the order of the page."""
     valid: dict[str, float]
-    """By name, such as recall@10."""
+    """Validation metrics by name, such as recall@10."""
     test: dict[str, float]
+    """Test metrics by name."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +38,24 @@ class Bar:
     """The progress bar at the end of a search."""
 
     done: int
+    """Number of finished trials."""
     elapsed: int
-    """Seconds, cut off."""
+    """Duration of the search in whole seconds, rounded down."""
     seconds_per_trial: float
+    """Mean duration of a trial, rounded."""
     error: float
-    """By which that may differ from what it was before it was rounded."""
+    """Largest rounding error of ``seconds_per_trial``."""
     loss: float
     """Minus the best validation score."""
 
     @property
     def agrees(self) -> bool:
-        """Whether its time is that of its trials, as far as rounding lets one say."""
+        """Whether ``elapsed`` is the duration of all trials, within rounding."""
         return -self._slack <= self._total - self.elapsed <= 1 + self._slack
 
     @property
     def seconds(self) -> float:
-        """In all: the most precise that agrees with both of its figures."""
+        """Duration of the search: the most precise value that fits both figures of the bar."""
         if not self.agrees:
             return self._total
         return min(max(self._total, self.elapsed), self.elapsed + 0.999)
@@ -63,27 +71,36 @@ class Bar:
 
 @dataclass(frozen=True)
 class PublishedPage:
+    """A result page."""
+
     path: Path
     content: bytes
+    """The whole file."""
     dataset: str
+    """Title of the data set."""
     card: str | None
     """Link to the page that describes the data set."""
     model: str
+    """Name of the model."""
     model_link: str | None
+    """Link to the page that describes the model."""
     seconds: float | None
-    """Per trial."""
+    """Time cost: seconds per trial."""
     space: list[str]
-    """Lines of a hyper.test, as written."""
+    """Search space: lines of a hyper.test file, as written."""
     best: dict[str, str]
+    """Best parameters, as written."""
     trials: list[PublishedTrial]
     logging: list[str]
-    """Lines of the block that ends the page; none if it has none."""
+    """Lines of the logging block at the end of the page; empty if there is none."""
     bar: Bar | None
+    """Progress bar of the logging block."""
     lines: dict[str, int]
-    """Where each section begins, by its title in lower case."""
+    """Line of each section, by its title in lower case."""
 
     @property
     def digest(self) -> str:
+        """SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
 
     def where(self, line: int | str) -> str:
@@ -91,7 +108,7 @@ class PublishedPage:
         return f"{self.path}:{line if isinstance(line, int) else self.lines[line]}"
 
 
-LARGEST = 1_000_000  # bytes; the published ones have a tenth at most
+LARGEST = 1_000_000  # bytes; a published page has at most a tenth of that
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 HEADING = "# Sequential Recommendation"
 DATASET, MODEL, TIME = "dataset", "model", "time cost"
@@ -103,14 +120,15 @@ FORMS = {
     SPACE: "- **Hyper-parameter searching** (hyper.test):",
     BEST: "- **Best parameters**:",
     TRIALS: "- **Hyper-parameter logging** (hyper.result):",
-}  # the sections that a page cannot do without
+}
+"""The required sections, and the line that begins each."""
 
 ITEM = re.compile(r"\s*[-*]\s+\*\*(?P<title>[^*]+)\*\*(?P<rest>.*)")
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)]*)\)")
 PARAM = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)\s*:\s*(?P<value>\S.*)")
-NEXT_PARAM = re.compile(r",\s*(?=[A-Za-z_][\w.-]*\s*:)")  # a comma within a list is none
-# No two neighbours in these take the same characters: trying each way to share them out would take
-# quadratic time.
+NEXT_PARAM = re.compile(r",\s*(?=[A-Za-z_][\w.-]*\s*:)")  # not the commas within a list
+# Neighbouring parts of the patterns below match different characters. Otherwise a long line that
+# does not match would take quadratic time.
 NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 METRIC = re.compile(rf"\s*(?P<name>[A-Za-z_]+(?:@\d+)?)\s*:\s*(?P<value>{NUMBER})(?=\s|$)")
 BAR = re.compile(
@@ -123,25 +141,17 @@ BAR = re.compile(
 class _Section:
     line: int
     text: str
-    """What follows the title on its line."""
+    """The rest of the line after the title."""
     block: list[tuple[int, str]] | None = None
-    """(number, line) within its fence, without indentation and empty lines."""
+    """The code block: (number, line) without indentation and empty lines; None if there is none."""
 
 
 def read(path: Path) -> PublishedPage:
-    """Raises PageError with FILE:LINE if the file is no result page."""
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ValueError(f"it has more than {LARGEST:,} bytes")
-        text = content.decode("utf-8-sig")
-    except (OSError, ValueError) as error:  # UnicodeDecodeError is one
-        reason = getattr(error, "strerror", None) or error
-        raise PageError(f"{path}: the page cannot be read: {reason}") from None
-    lines = re.split(r"\r\n|\r|\n", text)
+    """The result page in the file. Raises PageError, with FILE:LINE, if it is none."""
+    content = _content(path)
+    lines = re.split(r"\r\n|\r|\n", content.decode("utf-8-sig"))
     for number, line in enumerate(lines, start=1):
-        if CONTROL.search(line):  # titles and names are printed
+        if CONTROL.search(line):  # titles and names are printed to terminals
             raise _error(path, number, "text without control characters", line)
     sections = _sections(path, lines)
     for key, form in FORMS.items():
@@ -151,34 +161,51 @@ def read(path: Path) -> PublishedPage:
     model, model_link = _linked(path, sections, MODEL)
     logging = sections[LOGGING].block or [] if LOGGING in sections else []
     return PublishedPage(
-        path,
-        content,
-        dataset,
-        card,
-        model,
-        model_link,
-        _time_cost(path, sections.get(TIME)),
-        [line for _, line in _block(path, sections, SPACE)],
-        dict(_param(path, *line) for line in _block(path, sections, BEST)),
-        _trials(path, sections[TRIALS].line, _block(path, sections, TRIALS)),
-        [line for _, line in logging],
-        _bar(logging),
-        {key: section.line for key, section in sections.items()},
+        path=path,
+        content=content,
+        dataset=dataset,
+        card=card,
+        model=model,
+        model_link=model_link,
+        seconds=_time_cost(path, sections.get(TIME)),
+        space=[line for _, line in _block(path, sections, SPACE)],
+        best=dict(_param(path, *line) for line in _block(path, sections, BEST)),
+        trials=_trials(path, _block(path, sections, TRIALS)),
+        logging=[line for _, line in logging],
+        bar=_bar(logging),
+        lines={key: section.line for key, section in sections.items()},
     )
 
 
+def _content(path: Path) -> bytes:
+    """The bytes of the file, which are UTF-8 text. Raises PageError if they are not."""
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} bytes")
+        content.decode("utf-8-sig")
+    except OSError as error:
+        raise PageError(f"{path}: the page cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # UnicodeDecodeError is one, and so is a path with a zero byte
+        raise PageError(f"{path}: the page cannot be read: {error}") from None
+    return content
+
+
 def _error(path: Path, line: int, expected: str, found: str) -> PageError:
-    found = repr(found.strip()[:80]) if found.strip() else "nothing"
-    return PageError(f"{path}:{line}: expected {expected}, found {found}")
+    quoted = repr(found.strip()[:80]) if found.strip() else "nothing"
+    return PageError(f"{path}:{line}: expected {expected}, found {quoted}")
 
 
 def _sections(path: Path, lines: list[str]) -> dict[str, _Section]:
-    """By title; a page of another kind of recommendation was not evaluated as these are."""
+    """The sections by title. Raises PageError for pages of other kinds of recommendation, which
+    are evaluated by other protocols."""
     first = next((n for n, line in enumerate(lines, start=1) if line.strip()), 1)
     if lines[first - 1].split() != HEADING.split():
         raise _error(path, first, repr(HEADING), lines[first - 1])
     sections: dict[str, _Section] = {}
-    section, fence = None, 0
+    section: _Section | None = None
+    fence = 0  # the line of the fence that is open, if there is one
     for number, line in enumerate(lines, start=1):
         if line.lstrip().startswith("```"):
             if not fence and section and section.block is None:
@@ -187,7 +214,7 @@ def _sections(path: Path, lines: list[str]) -> dict[str, _Section]:
         elif fence and ITEM.fullmatch(line):
             raise _error(path, number, f"``` at the end of the block of line {fence}", line)
         elif fence:
-            if section and line.strip():
+            if section and section.block is not None and line.strip():
                 section.block.append((number, line.lstrip()))
         elif item := ITEM.fullmatch(line):
             key = item["title"].strip(" :").lower()
@@ -201,7 +228,7 @@ def _sections(path: Path, lines: list[str]) -> dict[str, _Section]:
 
 
 def _linked(path: Path, sections: dict[str, _Section], key: str) -> tuple[str, str | None]:
-    """`[text](target)`, or a text without a link."""
+    """Text and target of `[text](target)`, or a text without a link."""
     section = sections[key]
     if link := LINK.fullmatch(section.text):
         return link["text"], link["target"]
@@ -235,24 +262,32 @@ def _param(path: Path, number: int, text: str) -> tuple[str, str]:
     return found["name"], found["value"]
 
 
-def _trials(path: Path, line: int, block: list[tuple[int, str]]) -> list[PublishedTrial]:
-    """Of each its parameters, its validation figures and its test figures, in five lines."""
+def _trials(path: Path, block: list[tuple[int, str]]) -> list[PublishedTrial]:
+    """The trials of the block. Each has five lines: parameters, a title and the validation
+    metrics, a title and the test metrics."""
     trials = []
-    left = iter(block)
-    for number, text in left:
+    lines = iter(block)
+    for number, text in lines:
         params = [_param(path, number, part) for part in NEXT_PARAM.split(text)]
-        figures = {}
-        for title in ("Valid result:", "Test result:"):
-            at, found = next(left, (number, ""))
-            if found.strip().lower() != title.lower():
-                raise _error(path, at, repr(title), found)
-            figures[title] = _metrics(path, *next(left, (at, "")))
-        trials.append(PublishedTrial(number, dict(params), *figures.values()))
+        valid = _titled(path, "Valid result:", lines, number)
+        test = _titled(path, "Test result:", lines, number)
+        trials.append(PublishedTrial(number, dict(params), valid, test))
     return trials
 
 
+def _titled(
+    path: Path, title: str, lines: Iterator[tuple[int, str]], after: int
+) -> dict[str, float]:
+    """The metrics in the line after the title; ``after`` is the line before the title."""
+    number, found = next(lines, (after, ""))
+    if found.strip().lower() != title.lower():
+        raise _error(path, number, repr(title), found)
+    return _metrics(path, *next(lines, (number, "")))
+
+
 def _metrics(path: Path, number: int, text: str) -> dict[str, float]:
-    found, at = {}, 0
+    found = {}
+    at = 0
     while item := METRIC.match(text, at):
         found[item["name"].lower()] = float(item["value"])
         at = item.end()
@@ -268,7 +303,15 @@ def _bar(block: list[tuple[int, str]]) -> Bar | None:
     elapsed = 0
     for part in found["elapsed"].split(":"):
         elapsed = 60 * elapsed + int(part)
-    rate, error = float(found["rate"]), 0.005  # two decimals are shown
+    rate = float(found["rate"])
+    error = 0.005  # of a figure with two decimals
     if found["unit"] == "trial/s":
-        rate, error = (1 / rate, error / rate**2) if rate else (0.0, 0.0)
-    return Bar(int(found["done"]), elapsed, rate, error, float(found["loss"]))
+        error = error / rate**2 if rate else 0.0
+        rate = 1 / rate if rate else 0.0
+    return Bar(
+        done=int(found["done"]),
+        elapsed=elapsed,
+        seconds_per_trial=rate,
+        error=error,
+        loss=float(found["loss"]),
+    )

@@ -1,6 +1,6 @@
 """From the records of trials to a report.
 
-    ranking -> comparison -> sections, charts -> formats
+    ranking -> comparison -> sections, charts -> content -> formats
 
-``page`` is the published layout, which the markdown format begins with.
+``gather`` reads the trials from the tracking server; ``formats`` renders the content.
 """

@@ -1,22 +1,24 @@
-"""What a reader of a ranking should know before believing it."""
+"""Warnings: what a reader of a ranking should know before believing it."""
 
-from benchmark.reporting.ranking import Ranking, Row, value
+from collections.abc import Callable
+
+from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 
 LEAKAGE = (
-    "Leave-one-out splits each user's own time line: models were trained on interactions of other "
-    "users that are later than the test items, which no system in use could have seen. For a claim "
-    "about what comes tomorrow, use a split by time (split: temporal)."
+    "Leave-one-out splits each user's own sequence: models were trained on interactions of other "
+    "users that are later than the test items, which a system in production could not have seen. "
+    "For a claim about production, use a split by time (split: temporal)."
 )
 
 
 def cautions(ranking: Ranking) -> list[str]:
-    """Plain text, the gravest first."""
+    """Sentences of plain text, the most serious first."""
     own = {place: row for place, row in enumerate(ranking.rows, start=1) if not row.published}
     found = [
         _synthetic(ranking),
-        _said_of(own, _unfinished, "the best epoch is the last: longer training may be better"),
-        _said_of(own, _changed_code, "the code had changes that were not committed"),
+        _if_any(own, _unfinished, "the best epoch is the last one: longer training may be better"),
+        _if_any(own, _changed_code, "the code had changes that were not committed"),
         _one_seed(own),
         _edge(ranking),
         _several(own, schema.GIT_COMMIT, "commits", "they may not have run the same code"),
@@ -27,7 +29,7 @@ def cautions(ranking: Ranking) -> list[str]:
     return [text for text in found if text]
 
 
-def _said_of(rows: dict[int, Row], holds, what: str) -> str | None:
+def _if_any(rows: dict[int, Row], holds: Callable[[Row], bool], what: str) -> str | None:
     places = [str(place) for place, row in rows.items() if holds(row)]
     return f"{_rows(places)}: {what}." if places else None
 
@@ -38,7 +40,7 @@ def _rows(places: list[str]) -> str:
 
 
 def _unfinished(row: Row) -> bool:
-    """Counted models have one epoch, and no learning rate."""
+    """Whether the best epoch is the last; a counted model has one epoch, and no learning rate."""
     learns = "learning_rate" in row.params
     return learns and any(r.best_epoch and r.best_epoch == r.last_epoch for r in row.records)
 
@@ -51,19 +53,19 @@ def _one_seed(rows: dict[int, Row]) -> str | None:
     if len(rows) < 2:
         return None
     learned = {place: row for place, row in rows.items() if "learning_rate" in row.params}
-    return _said_of(
+    return _if_any(
         learned,
         lambda row: len(row.records) == 1,
-        "one seed: how much of a difference is chance of training is not known",
+        "one seed: the variation between training runs is not known",
     )
 
 
 def _edge(ranking: Ranking) -> str | None:
-    """The best value of what was searched is the first or last of several."""
+    """The best value of a searched parameter is the smallest or the largest that was tried."""
     edges = []
     for name, values in ranking.searched.items():
         numbers = [v for v in values if not isinstance(v, str)]
-        best = value(ranking.best, name)
+        best = ranking.best.param(name)
         if len(numbers) == len(values) > 2 and best in (numbers[0], numbers[-1]):
             edges.append(f"{name} {best} is the {'smallest' if best == numbers[0] else 'largest'}")
     return f"The best row's {'; '.join(edges)} that was tried." if edges else None
@@ -78,8 +80,8 @@ def _several(rows: dict[int, Row], tag: str, plural: str, so: str) -> str | None
 def _published(ranking: Ranking) -> str | None:
     if any(row.published for row in ranking.rows):
         return (
-            "Published rows are figures of a page: nobody can trace them, their data and protocol "
-            "are as the page's authors say, and no interval or test includes them."
+            "Published rows are figures of a page: they cannot be traced, their data and protocol "
+            "are what the page's authors state, and no interval or test includes them."
         )
     return None
 

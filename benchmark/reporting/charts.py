@@ -1,12 +1,13 @@
-"""What is drawn of a ranking, as numbers that any format can draw."""
+"""The plots of a report, as numbers that any format can draw."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
 from benchmark.reporting.comparison import label
-from benchmark.reporting.ranking import Ranking, Row, value
+from benchmark.reporting.ranking import Ranking, Row
 
 MOST_TICKS = 12
 
@@ -14,10 +15,10 @@ MOST_TICKS = 12
 @dataclass(frozen=True)
 class Line:
     name: str
-    x: list[float]
+    x: Sequence[float]
     mean: list[float]
     deviation: list[float]
-    """Among seeds (n - 1); 0 of one seed."""
+    """Standard deviation among seeds (n - 1); 0 for one seed."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,12 @@ class Chart:
     y: str
     lines: list[Line]
     logarithmic: bool = False
-    """The x axis."""
+    """Whether the x axis is logarithmic."""
 
     @property
     def ticks(self) -> list[float]:
-        """Where a logarithmic x axis is marked: at what was tried, if that is not too much."""
+        """The marks of a logarithmic x axis: the values that were tried, if they are not too
+        many."""
         tried = sorted({x for line in self.lines for x in line.x})
         return tried if self.logarithmic and len(tried) <= MOST_TICKS else []
 
@@ -41,7 +43,10 @@ class Chart:
 
 
 def charts(ranking: Ranking, places: list[int], curves: dict[str, dict[int, float]]) -> list[Chart]:
-    """Those that have a line. ``curves`` are the validation metric by epoch, by run id."""
+    """The charts that have a line.
+
+    ``places`` are the rows to draw; ``curves`` hold the validation metric by epoch, by run id.
+    """
     rows = [(place, ranking.rows[place - 1]) for place in places]
     name = f"valid {ranking.metric}"
     found = [
@@ -71,14 +76,13 @@ def _learning(place: int, row: Row, curves: dict[str, dict[int, float]]) -> Line
 
 
 def _by_learning_rate(ranking: Ranking) -> list[Line]:
-    """A line for each model: at each rate its best row, whatever else was searched."""
-    rows = [row for row in ranking.rows if isinstance(value(row, "learning_rate"), int | float)]
-    model = {id(row): row.params.get("model", "unknown") for row in rows}
+    """A line for each model: at each learning rate its best row, whatever else was searched."""
+    rows = [row for row in ranking.rows if isinstance(row.param("learning_rate"), int | float)]
     lines = []
-    for name, of_model in groupby(sorted(rows, key=lambda r: model[id(r)]), lambda r: model[id(r)]):
+    for name, of_model in groupby(sorted(rows, key=_model), _model):
         best: dict[float, Row] = {}
         for row in sorted(of_model, key=lambda r: -r.valid[ranking.metric]):
-            best.setdefault(value(row, "learning_rate"), row)
+            best.setdefault(float(row.param("learning_rate")), row)
         rates = sorted(best)
         lines.append(
             Line(
@@ -89,6 +93,10 @@ def _by_learning_rate(ranking: Ranking) -> list[Line]:
             )
         )
     return lines
+
+
+def _model(row: Row) -> str:
+    return row.model or "unknown"
 
 
 def _deviation(values: np.ndarray) -> list[float]:

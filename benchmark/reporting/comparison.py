@@ -1,4 +1,4 @@
-"""Leading trials beside each other, user by user."""
+"""The leading rows of a ranking compared with each other, user by user."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,21 +9,22 @@ import pandas as pd
 
 from benchmark import metrics
 from benchmark.reporting import statistics
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking, ReportError, Row
+from benchmark.tracking.reading.trials import Record
 
-MOST = 10
-LEVEL = 0.05
+MOST = 10  # rows
+LEVEL = 0.05  # of significance
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One row beside another, on the same users."""
+    """Two rows compared on the same users."""
 
     better: int
-    """Place of the one with the higher mean, from 1."""
+    """The place of the row with the higher mean, from 1."""
     worse: int
     p: float
-    """Corrected for the number of pairs (Holm)."""
+    """p-value, with Holm's correction for the number of pairs."""
 
     @property
     def significant(self) -> bool:
@@ -31,33 +32,53 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """The first row of a comparison against another row."""
+
+    place: int
+    """Of the other row."""
+    difference: float
+    """Of the means over users: first minus other."""
+    low: float
+    """The 95% interval of the difference begins here."""
+    high: float
+    p: float
+    """With Holm's correction."""
+    win: float
+    """The share of users for whom the first row is better."""
+    tie: float
+    loss: float
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Rows of a ranking by the test ranks that were logged. Of seeds, a user's mean counts."""
+    """Rows of a ranking by the test ranks that were logged; a user's value is the mean over
+    seeds."""
 
     metric: str
     """Such as ndcg@10."""
     test: str
     """A key of ``statistics.TESTS``."""
     places: list[int]
-    """Of the rows in the ranking, from 1."""
+    """The places of the rows in the ranking, from 1."""
     ranks: list[np.ndarray]
-    """Of each row, [seeds, users] int64."""
+    """For each row, [seeds, users] int64."""
     users: pd.DataFrame
-    """What is known of each: the other columns of a table of ``ranks``."""
+    """One row for each user: the columns of ``training.ranks`` other than the rank."""
 
     def values(self, metric: str) -> np.ndarray:
-        """[rows, users] float64."""
+        """The metric of each user, mean over seeds: [rows, users] float64."""
         return np.stack([metrics.per_user(ranks, metric).mean(axis=0) for ranks in self.ranks])
 
     @cached_property
     def intervals(self) -> dict[int, tuple[float, float]]:
-        """95% of the mean over users, by place."""
+        """The 95% interval of the mean over users, by place."""
         low, high = statistics.interval(self.values(self.metric))
         return dict(zip(self.places, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """All of them."""
+        """All pairs of rows."""
         values = self.values(self.metric)
         pairs = list(combinations(range(len(values)), 2))
         if not pairs:
@@ -71,37 +92,38 @@ class Comparison:
         ]
 
     def beaten_by(self, place: int) -> list[int]:
-        """The places of the rows that this one is significantly better than."""
+        """The places of the rows that the row at ``place`` is significantly better than."""
         return sorted(p.worse for p in self.pairs if p.better == place and p.significant)
 
     @cached_property
-    def beside_the_first(self) -> pd.DataFrame:
-        """Of each row but the first: place, difference of means (first minus it), its 95% interval
-        (low, high), p (corrected), and the share of users where the first wins, ties, loses."""
+    def beside_the_first(self) -> list[Difference]:
+        """The first row against each other row."""
         values = self.values(self.metric)
-        difference = values[:1] - values[1:]
+        difference = values[:1] - values[1:]  # [rows - 1, users]
         low, high = statistics.interval(difference)
         p = {frozenset((pair.better, pair.worse)): pair.p for pair in self.pairs}
-        return pd.DataFrame(
-            {
-                "place": self.places[1:],
-                "difference": difference.mean(axis=1),
-                "low": low,
-                "high": high,
-                "p": [p[frozenset((self.places[0], place))] for place in self.places[1:]],
-                "win": (difference > 0).mean(axis=1),
-                "tie": (difference == 0).mean(axis=1),
-                "loss": (difference < 0).mean(axis=1),
-            }
-        )
+        return [
+            Difference(
+                place=place,
+                difference=float(of_users.mean()),
+                low=float(low[i]),
+                high=float(high[i]),
+                p=p[frozenset((self.places[0], place))],
+                win=float((of_users > 0).mean()),
+                tie=float((of_users == 0).mean()),
+                loss=float((of_users < 0).mean()),
+            )
+            for i, (place, of_users) in enumerate(zip(self.places[1:], difference, strict=True))
+        ]
 
     @cached_property
     def slices(self) -> list[tuple[str, str, np.ndarray]]:
-        """(by what, which part, [users] bool): quarters by length and popularity; repeated or new.
+        """Groups of users: (by what, which part, [users] bool).
 
-        Empty if the trials did not log what is needed.
+        Quarters by history length and by the target's popularity; repeated and new targets. Empty
+        if the trials did not log these columns.
         """
-        found = []
+        found: list[tuple[str, str, np.ndarray]] = []
         for column, name in (("history", "history length"), ("popularity", "target popularity")):
             if column in self.users:
                 quarters = pd.qcut(self.users[column], 4, duplicates="drop", labels=False)
@@ -116,12 +138,14 @@ class Comparison:
 
 
 def leading(ranking: Ranking) -> list[int]:
-    """Places of the rows to compare: the best of each model, and the best of all, ``MOST`` rows
-    (more only if there are more models)."""
+    """The places of the rows to compare: the best row of each model, then the best of the others.
+
+    There are ``MOST`` rows, or as many as there are models. Published rows are left out.
+    """
     first: dict[str, int] = {}
     for place, row in enumerate(ranking.rows, start=1):
         if not row.published:
-            first.setdefault(row.params.get("model", ""), place)
+            first.setdefault(row.model, place)
     rest = [
         place
         for place, row in enumerate(ranking.rows, start=1)
@@ -133,26 +157,29 @@ def leading(ranking: Ranking) -> list[int]:
 def compare(
     ranking: Ranking, tables: dict[str, pd.DataFrame], metric: str, test: str
 ) -> Comparison | None:
-    """The leading rows whose trials all logged their ``tables`` of test ranks, by run id.
+    """Compare the leading rows whose trials all logged their ranks.
 
-    None if none did. Raises ValueError if two are not of the same users and targets.
+    ``tables`` are those of ``training.ranks`` by run id; ``test`` is a key of ``statistics.TESTS``.
+    None if no row has ranks. Raises ReportError if two tables are not of the same users and
+    targets.
     """
-    places, ranks, users = [], [], None
+    places: list[int] = []
+    ranks: list[np.ndarray] = []
+    users = pd.DataFrame()
+    first: Record | None = None
     for place in leading(ranking):
-        row = ranking.rows[place - 1]
-        of_row = [tables.get(record.run_id) for record in row.records]
-        if any(table is None for table in of_row):
+        records = ranking.rows[place - 1].records
+        if any(record.run_id not in tables for record in records):
             continue
-        for table, record in zip(of_row, row.records, strict=True):
-            if users is None:
-                users, of_first = table, record
-            same = [len(table) == len(users)] and all(
-                np.array_equal(table[c].to_numpy(), users[c].to_numpy()) for c in ("user", "item")
-            )
-            if not same:
-                raise ValueError(
-                    f"runs {record.run_id} and {of_first.run_id} say that they have the same data, "
-                    "but their ranks are of other users or targets: they cannot be compared"
+        of_row = [tables[record.run_id] for record in records]
+        if first is None:
+            first = records[0]
+            users = of_row[0]
+        for table, record in zip(of_row, records, strict=True):
+            if not _same_targets(table, users):
+                raise ReportError(
+                    f"runs {record.run_id} and {first.run_id} have the same data digest, but ranks "
+                    "of different users or targets: they cannot be compared"
                 )
         users = max([users, *of_row], key=lambda table: table.shape[1])
         places.append(place)
@@ -162,6 +189,12 @@ def compare(
     return Comparison(metric, test, places, ranks, users.drop(columns="rank"))
 
 
+def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return len(table) == len(other) and all(
+        np.array_equal(table[name].to_numpy(), other[name].to_numpy()) for name in ("user", "item")
+    )
+
+
 def label(row: Row, place: int) -> str:
-    """Of a row where there is no room for its parameters."""
+    """A short name for a row, where its parameters have no room."""
     return f"{place} {row.params.get('model', 'unknown')}"

@@ -1,20 +1,70 @@
-"""Everything that a report is made of, whatever its format."""
+"""Everything that a report consists of, whatever its format."""
 
 from dataclasses import dataclass
 
-from benchmark.reporting.charts import Chart
-from benchmark.reporting.comparison import Comparison
+from mlflow import MlflowClient
+
+from benchmark.reporting.charts import Chart, charts
+from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.ranking import Ranking
-from benchmark.reporting.sections import Section
+from benchmark.reporting.sections import Section, sections
+from benchmark.tracking import schema
+from benchmark.tracking.reading import trials
+from datasets import DataError, spec
+
+
+@dataclass(frozen=True)
+class Dataset:
+    title: str
+    card: str | None
+    """A link to the page that describes the data set."""
 
 
 @dataclass(frozen=True)
 class Content:
-    title: str
-    """Of the data set."""
-    card: str | None
-    """A link to what describes it."""
+    dataset: Dataset
     ranking: Ranking
     comparison: Comparison | None
     sections: list[Section]
     charts: list[Chart]
+
+
+def assemble(
+    client: MlflowClient,
+    ranking: Ranking,
+    dataset: Dataset,
+    *,
+    k: list[int],
+    test: str = "t",
+    drawn: bool = False,
+) -> Content:
+    """The content of a report on the ranking.
+
+    ``k`` are the cut-offs, ``test`` is a key of ``statistics.TESTS``; there are charts if they are
+    to be ``drawn``. Raises ReportError if the trials' ranks are of different users.
+    """
+    places = leading(ranking)
+    leaders = [record for place in places for record in ranking.rows[place - 1].records]
+    tables = trials.ranks(client, leaders, "test")
+    comparison = compare(ranking, tables, ranking.metric, test)
+    found: list[Chart] = []
+    if drawn:
+        key = schema.metric_key("valid", ranking.metric)
+        curves = trials.curves(client, [record.run_id for record in leaders], key)
+        found = charts(ranking, places, curves)
+    return Content(dataset, ranking, comparison, sections(ranking, comparison, k), found)
+
+
+def dataset_of(ranking: Ranking, experiment: str) -> Dataset:
+    """The data set as the best trials logged it.
+
+    For runs that did not log it: the data set of this suite that they, or the experiment, name.
+    """
+    tags = ranking.own.records[0].tags
+    if schema.DATASET_TITLE in tags:
+        return Dataset(tags[schema.DATASET_TITLE], tags.get(schema.DATASET_CARD))
+    try:
+        found = spec.read(str(ranking.own.best.params.get("dataset", experiment)))
+    except DataError:
+        return Dataset(experiment, None)
+    return Dataset(found.title, found.card)

@@ -4,13 +4,17 @@ import statistics
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from benchmark.errors import UserError
 from benchmark.tracking import schema
 from benchmark.tracking.reading.sweeps import SweepRecord
-from benchmark.tracking.reading.trials import Record
-from benchmark.tracking.server import TrackingError
+from benchmark.tracking.reading.trials import Param, Record
 
-# Where a trial ran is no part of what was tried.
+# Parameters that decide no result.
 NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume")
+
+
+class ReportError(UserError):
+    """There is nothing to report, or what is to be reported does not fit together."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,16 @@ class Row:
 
     @property
     def started(self) -> int:
-        """Milliseconds since 1970, of the first."""
+        """When the first trial started, in milliseconds since 1970."""
         return min(record.started for record in self.records)
 
     @property
-    def params(self) -> dict[str, str]:
+    def params(self) -> dict[str, Param]:
         return self.records[0].params
+
+    @property
+    def model(self) -> str:
+        return str(self.params.get("model", ""))
 
     @property
     def valid(self) -> dict[str, float]:
@@ -36,11 +44,12 @@ class Row:
 
     @property
     def test(self) -> dict[str, float]:
+        """Means over the seeds."""
         return _means([record.test for record in self.records])
 
     @property
     def published(self) -> bool:
-        """Its figures come from a page, not from a run."""
+        """Whether the figures come from a page: the trial did not run here."""
         return self.records[0].published
 
     @property
@@ -49,28 +58,35 @@ class Row:
         seconds = [record.seconds for record in self.records if record.seconds is not None]
         return statistics.fmean(seconds) if seconds else None
 
+    def param(self, name: str) -> Param:
+        """A parameter, or an empty text."""
+        return self.params.get(name, "")
+
     def metric(self, name: str) -> float | None:
-        """Mean of what the trials logged under that name, such as "parameters"."""
+        """Mean over the trials that logged a metric under that key, such as "parameters"."""
         values = [record.metrics[name] for record in self.records if name in record.metrics]
         return statistics.fmean(values) if values else None
 
     def deviation(self, part: str, name: str) -> float | None:
-        """Of a metric of ``part`` (valid or test) among the seeds (n - 1); None for one seed."""
+        """The standard deviation (n - 1) of a metric among the seeds; None for one seed.
+
+        ``part`` is "valid" or "test".
+        """
         values = [getattr(record, part)[name] for record in self.records]
         return statistics.stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The trials of one experiment that can be compared, best first, and all the others."""
+    """The trials that can be compared, best first, and all others."""
 
     metric: str
-    """Such as ndcg@10, on validation; of several seeds the mean."""
+    """The metric that trials are ranked by, such as ndcg@10; on validation, mean over seeds."""
     rows: list[Row]
     not_ranked: list[tuple[Record, str]]
     """Each with the reason."""
     sweep: SweepRecord | None = None
-    """The sweep that all of them belong to."""
+    """The sweep that all ranked trials belong to."""
 
     @property
     def best(self) -> Row:
@@ -83,7 +99,7 @@ class Ranking:
 
     @cached_property
     def own(self) -> "Ranking":
-        """Without what was published, unless that is all there is: what a page can be made of."""
+        """Without published trials, unless there are no others: what a page is made from."""
         rows = [row for row in self.rows if not row.published]
         return replace(self, rows=rows or self.rows)
 
@@ -93,113 +109,123 @@ class Ranking:
         return sorted(self.rows, key=lambda row: row.started)
 
     @cached_property
-    def searched(self) -> dict[str, list]:
-        """What was searched: {name: sorted values}, by name.
+    def searched(self) -> dict[str, list[Param]]:
+        """The searched parameters: {name: sorted values}, by name.
 
-        That is what the sweep says, else the parameters whose values differ among the rows here or
-        among the published ones, which do not say all that they are (of those rows that have them);
-        if none differs, learning_rate with its one value.
+        The sweep names them. Without a sweep they are the parameters whose values differ among the
+        own rows, or among the published rows, which do not list all parameters; rows without the
+        parameter do not count. If none differs, it is learning_rate with its one value.
         """
         kinds = [[row for row in self.rows if row.published is kind] for kind in (False, True)]
-        names = {name for row in self.rows for name in row.params} - {*NOT_SEARCHED, "seed"}
-        values = {name: [_values(rows, name) for rows in kinds] for name in names}
+        known = {name for row in self.rows for name in row.params} - {*NOT_SEARCHED, "seed"}
+        values = {name: [_values(rows, name) for rows in kinds] for name in known}
         if self.sweep:
             names = [name for name in sorted(self.sweep.searched) if name in values]
         else:
             names = [n for n in sorted(values) if any(len(found) > 1 for found in values[n])]
         if not names and "learning_rate" in values:
             names = ["learning_rate"]
-        return {name: sorted(set.union(*values[name]), key=_order) for name in names}
+        return {name: sorted(set.union(*values[name]), key=_key) for name in names}
 
 
-def _values(rows: list[Row], name: str) -> set:
-    return {value(row, name) for row in rows if name in row.params}
+def _values(rows: list[Row], name: str) -> set[Param]:
+    return {row.params[name] for row in rows if name in row.params}
 
 
-def value(trial: Record | Row, name: str) -> int | float | str:
-    """A parameter as a number if it reads as one: MLflow stores text, and 3e-4 is 0.0003."""
-    text = trial.params.get(name, "")
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def order(records: list[Record], metric: str) -> Ranking:
+    """Rank trials by validation ``metric``, mean over seeds; of equals the one that started first.
 
-
-def rank(records: list[Record], metric: str) -> Ranking:
-    """Best first by validation ``metric``, mean over seeds; of equals the one that started first.
-
-    Only trials on the same data under the same protocol can be compared: those that share them
-    with the most finished trials are ranked (of equal groups, the one with the latest trial).
-    Published trials say nothing of either; whoever gives them has found that they compare.
-    Raises TrackingError if no trial has finished.
+    Only trials on the same data under the same protocol can be compared. The largest such group is
+    ranked; of equally large groups, the one with the latest trial. Published trials name neither
+    data nor protocol: the caller has decided that they compare. Raises ReportError if no trial has
+    finished.
     """
     complete = [record for record in records if record.complete]
     if not complete:
         states = ", ".join(f"{record.name} {_unfinished(record)}" for record in records)
-        raise TrackingError(f"no trial has finished, so there is nothing to rank: {states}")
-    groups: dict[tuple, list[Record]] = {}
+        raise ReportError(f"no trial has finished, so there is nothing to rank: {states}")
+    groups: dict[tuple[str, str], list[Record]] = {}
     published = [record for record in complete if record.published]
     for record in [record for record in complete if not record.published] or published:
         groups.setdefault(_basis(record), []).append(record)
     ranked = max(groups.values(), key=lambda group: (len(group), group[-1].started))
+    basis = _basis(ranked[0])
     if not ranked[0].published:
         ranked = ranked + published
+    ranked, lacking = _with_metric(ranked, metric)
     not_ranked = []
     for record in records:
         if not record.complete:
             not_ranked.append((record, _unfinished(record)))
+        elif record in lacking:
+            not_ranked.append((record, f"no {metric} was logged"))
         elif record not in ranked:
-            not_ranked.append((record, _difference(_basis(record), _basis(ranked[0]))))
+            not_ranked.append((record, _difference(_basis(record), basis)))
     rows = sorted(_rows(ranked), key=lambda row: (-row.valid[metric], row.started))
     return Ranking(metric, rows, not_ranked)
+
+
+def _with_metric(records: list[Record], metric: str) -> tuple[list[Record], list[Record]]:
+    """The trials that logged the metric, and the others. Raises ReportError if none did."""
+    found: list[Record] = []
+    lacking: list[Record] = []
+    for record in records:
+        has = metric in (record.valid or {}) and metric in (record.test or {})
+        (found if has else lacking).append(record)
+    if not found:
+        raise ReportError(f"no trial logged {metric}: rank by another --metric")
+    return found, lacking
 
 
 def _rows(ranked: list[Record]) -> list[Row]:
     """Trials that differ in their seed alone become one row.
 
-    A seed that was run again starts another row: it is no independent result. So does each
-    published trial.
+    A seed that was run again starts another row: it is no independent result. Each published trial
+    is a row.
     """
-    rows: dict[tuple, list[Record]] = {}
+    rows: dict[tuple[object, int], list[Record]] = {}
     for record in ranked:
         names = sorted(record.params.keys() - {*NOT_SEARCHED, "seed"})
-        settings = tuple((name, value(record, name)) for name in names)
+        settings: tuple[object, ...] = tuple((name, record.params[name]) for name in names)
         if record.published:
             settings = (record.run_id,)
-        seed, again = record.params.get("seed"), 0
+        seed = record.params.get("seed")
+        again = 0
         while any(r.params.get("seed") == seed for r in rows.get((settings, again), [])):
             again += 1
         rows.setdefault((settings, again), []).append(record)
-    return [Row(sorted(row, key=lambda r: _order(value(r, "seed")))) for row in rows.values()]
+    return [Row(sorted(row, key=lambda r: _key(r.params.get("seed", "")))) for row in rows.values()]
 
 
-def _order(value: int | float | str) -> tuple:
-    """Numbers before words."""
+def _key(value: Param) -> tuple[bool, Param]:
+    """To sort by: numbers before words."""
     return isinstance(value, str), value
 
 
-def _means(results: list[dict[str, float]]) -> dict[str, float]:
-    return {name: statistics.fmean(result[name] for result in results) for name in results[0]}
+def _means(results: list[dict[str, float] | None]) -> dict[str, float]:
+    """Of the metrics that all results have; ranked trials have results."""
+    found = [result for result in results if result is not None]
+    names = [name for name in found[0] if all(name in result for result in found)]
+    return {name: statistics.fmean(result[name] for result in found) for name in names}
 
 
 def _basis(record: Record) -> tuple[str, str]:
     return record.tags.get(schema.DATA_DIGEST, ""), record.tags.get(schema.PROTOCOL, "")
 
 
-def _difference(its: tuple[str, str], theirs: tuple[str, str]) -> str:
-    """Which field differs, and of the protocol only the part that does."""
+def _difference(basis: tuple[str, str], ranked: tuple[str, str]) -> str:
+    """The field that differs; of the protocol only the part that differs."""
     found = []
-    for name, a, b in zip((schema.DATA_DIGEST, schema.PROTOCOL), its, theirs, strict=True):
+    for name, a, b in zip((schema.DATA_DIGEST, schema.PROTOCOL), basis, ranked, strict=True):
         if a != b:
-            only_a, only_b = _without_common(a, b), _without_common(b, a)
+            only_a = _without_common(a, b)
+            only_b = _without_common(b, a)
             found.append(f"other {name}: {only_a or 'none'} instead of {only_b or 'none'}")
     return "; ".join(found)
 
 
 def _without_common(text: str, other: str) -> str:
-    """Those of its parts, between semicolons, that the other does not have."""
+    """The parts of a text, between semicolons, that the other text does not have."""
     parts, others = ([part.strip() for part in t.split(";")] for t in (text, other))
     return "; ".join(part for part in parts if part not in others)
 

@@ -1,4 +1,4 @@
-"""What a report says, section by section, in text and tables that any format can show."""
+"""The sections of a report, as text and tables that any format can show."""
 
 from dataclasses import dataclass, field
 
@@ -6,13 +6,17 @@ import numpy as np
 
 from benchmark.reporting.cautions import cautions
 from benchmark.reporting.comparison import Comparison, label
-from benchmark.reporting.ranking import Ranking, Row, value
+from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
 from datasets.card import percent
 
-SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit is recall, and precision a tenth of it
+SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit equals recall; precision is a tenth of it
 CUT_OFF_METRICS = ("recall", "mrr", "ndcg")
+
+
+Table = list[dict[str, object]]
+"""Rows of cells by heading: plain text, or numbers to be shown as they are."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,11 @@ class Section:
     text: str = ""
     """A paragraph of plain text."""
     points: list[str] = field(default_factory=list)
-    table: list[dict[str, object]] = field(default_factory=list)
-    """Rows of cells, by heading; all plain text or numbers that are to be shown as they are."""
+    table: Table = field(default_factory=list)
 
 
 def sections(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> list[Section]:
-    """Those that have something to say, in order."""
+    """The sections that are not empty, in order; ``k`` are the cut-offs."""
     found = [
         Section("Trials", _note(ranking, comparison), table=trials(ranking, comparison)),
         Section("Warnings", points=cautions(ranking)),
@@ -39,20 +42,20 @@ def sections(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> l
     return [section for section in found if section.points or section.table]
 
 
-def trials(ranking: Ranking, comparison: Comparison | None = None) -> list[dict[str, object]]:
-    """The ranked table, best first; of several seeds mean and standard deviation."""
+def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
+    """The ranked rows, best first; mean and standard deviation over several seeds."""
     several = any(len(row.records) > 1 for row in ranking.rows)
-    cells = []
+    cells: Table = []
     for place, row in enumerate(ranking.rows, start=1):
         cells.append(
             {
                 "rank": place,
                 "model": model(row),
-                **{n: value(row, n) for n in ranking.searched if n != "model"},
+                **{n: row.param(n) for n in ranking.searched if n != "model"},
                 **({"seeds": len(row.records)} if several else {}),
                 f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
                 **{f"test {name}": _metric(row, "test", name) for name in SHOWN},
-                **_sureness(place, comparison),
+                **_significance(place, comparison),
                 "best epoch": _best_epochs(row),
                 "seconds": _number(row.seconds, ".1f"),
                 "parameters": _number(row.metric("parameters"), ",.0f"),
@@ -65,10 +68,10 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> list[dict[
 
 
 def model(row: Row) -> str:
-    return row.params.get("model", "") + (" (published)" if row.published else "")
+    return row.model + (" (published)" if row.published else "")
 
 
-def _sureness(place: int, comparison: Comparison | None) -> dict[str, str]:
+def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:
     if comparison is None or place not in comparison.places:
         return {"95% interval": "", "better than": ""}
     low, high = comparison.intervals[place]
@@ -79,9 +82,10 @@ def _sureness(place: int, comparison: Comparison | None) -> dict[str, str]:
 
 
 def _metric(row: Row, part: str, name: str) -> str:
-    mean, deviation = getattr(row, part).get(name), row.deviation(part, name)
+    mean = getattr(row, part).get(name)
     if mean is None:
         return ""
+    deviation = row.deviation(part, name)
     return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
 
 
@@ -101,23 +105,24 @@ def _text(number: int | None) -> str:
     return "?" if number is None else str(number)
 
 
-def _without_empty_columns(rows: list[dict]) -> list[dict]:
+def _without_empty_columns(rows: Table) -> Table:
     kept = [name for name in rows[0] if any(row[name] != "" for row in rows)]
     return [{name: row[name] for name in kept} for row in rows]
 
 
 def _note(ranking: Ranking, comparison: Comparison | None) -> str:
     note = (
-        f"Ranked by validation {ranking.metric}. Test was computed once for each trial, with the "
-        "weights of its best epoch on validation."
+        f"Trials are ranked by validation {ranking.metric}. Test was computed once for each trial, "
+        "with the weights of its best epoch on validation."
     )
     if any(len(row.records) > 1 for row in ranking.rows):
         note += " Trials that differ in the seed alone are one row: mean ± standard deviation."
     if comparison:
         note += (
             f" 95% interval: of test {comparison.metric}, bootstrap over users. Better than: the "
-            f"rows whose test {comparison.metric} is lower, p < 0.05 in paired tests over users "
-            f"({comparison.test}; Holm's correction for {len(comparison.pairs)} pairs)."
+            f"rows whose test {comparison.metric} is significantly lower (p < 0.05, paired "
+            f"{comparison.test} test over users, Holm's correction for {len(comparison.pairs)} "
+            "pairs)."
         )
     return note
 
@@ -131,11 +136,12 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
     return [
         Section(
             f"Beside {first}",
-            f"Difference of {what} ({first} minus the row), over users: its 95% interval, p after "
-            "Holm's correction, and the share of users for whom the first is better, alike, worse.",
+            f"Difference of mean {what} ({first} minus the row), its 95% interval over users, p "
+            "with Holm's correction, and the share of users for whom the first row is better "
+            "(win), equal (tie) or worse (loss).",
             table=[
                 {
-                    "row": names[int(row.place)],
+                    "row": names[row.place],
                     "difference": f"{row.difference:+.4f}",
                     "95% interval": f"{row.low:+.4f} to {row.high:+.4f}",
                     "p": f"{row.p:.2g}" if row.p > 1e-16 else "< 1e-16",
@@ -143,31 +149,31 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
                     "tie": f"{row.tie:.1%}",
                     "loss": f"{row.loss:.1%}",
                 }
-                for row in comparison.beside_the_first.itertuples()
+                for row in comparison.beside_the_first
             ],
         ),
         Section(
             "Cut-offs",
-            "Test, from the ranks of all users; of several seeds the mean.",
+            "Test metrics at several cut-offs, from the ranks of all users; mean over seeds.",
             table=_cut_offs(comparison, names, k),
         ),
         Section(
             "Slices",
-            f"Mean {what} of the users in each part: by how many interactions were before the "
-            "target, by how often the target was in training, and by whether the user had had it.",
+            f"Mean {what} of groups of users: by the length of the history, by the number of "
+            "training interactions with the target, and by whether the target is in the history.",
             table=_slices(comparison, names),
         ),
     ]
 
 
-def _cut_offs(comparison: Comparison, names: dict[int, str], k: list[int]) -> list[dict]:
+def _cut_offs(comparison: Comparison, names: dict[int, str], k: list[int]) -> Table:
     return [
         {"metric": metric, **_by_row(comparison.values(metric), names)}
         for metric in (f"{name}@{cut}" for name in CUT_OFF_METRICS for cut in k)
     ]
 
 
-def _slices(comparison: Comparison, names: dict[int, str]) -> list[dict]:
+def _slices(comparison: Comparison, names: dict[int, str]) -> Table:
     values = comparison.values(comparison.metric)
     return [
         {
@@ -181,12 +187,12 @@ def _slices(comparison: Comparison, names: dict[int, str]) -> list[dict]:
 
 
 def _by_row(values: np.ndarray, names: dict[int, str]) -> dict[str, str]:
-    """Means of [rows, users], by the rows' names."""
+    """The means of ``values`` [rows, users], by the rows' names."""
     means = values.mean(axis=1)
     return {name: f"{mean:.4f}" for name, mean in zip(names.values(), means, strict=True)}
 
 
-def _not_ranked(ranking: Ranking) -> list[dict]:
+def _not_ranked(ranking: Ranking) -> Table:
     return [
         {"trial": record.name, "run": record.run_id[:8], "why": reason}
         for record, reason in ranking.not_ranked
@@ -194,20 +200,22 @@ def _not_ranked(ranking: Ranking) -> list[dict]:
 
 
 def _protocol(ranking: Ranking) -> list[str]:
-    tags, params = ranking.own.records[0].tags, ranking.own.best.params
+    tags = ranking.own.records[0].tags
+    params = ranking.own.best.params
     if schema.PROTOCOL not in tags:
         return []
     lines = [part.strip() for part in tags[schema.PROTOCOL].split(";")]
     if "max_length" in params:
-        lines.append(f"at most {params['max_length']} positions are seen")
+        lines.append(f"the last {params['max_length']} positions are seen")
     return lines
 
 
-def _data(ranking: Ranking) -> list[dict]:
-    numbers, tags = ranking.own.records[0].statistics, ranking.own.records[0].tags
+def _data(ranking: Ranking) -> Table:
+    numbers = ranking.own.records[0].statistics
+    tags = ranking.own.records[0].tags
     if not numbers:
         return []
-    row = {
+    row: dict[str, object] = {
         "users": f"{numbers['users']:,}",
         "items": f"{numbers['items']:,}",
         "interactions": f"{numbers['interactions']:,}",
@@ -220,7 +228,7 @@ def _data(ranking: Ranking) -> list[dict]:
     return [row]
 
 
-def _commands(ranking: Ranking) -> list[dict]:
+def _commands(ranking: Ranking) -> Table:
     return [
         {
             "rank": place,

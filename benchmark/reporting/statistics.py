@@ -1,9 +1,11 @@
-"""How sure a difference is: intervals and paired tests over users.
+"""Confidence intervals and paired significance tests over users.
 
 Sakai, "Laboratory Experiments in Information Retrieval", 2018, chapters 4 and 5; Smucker et al.,
 "A Comparison of Statistical Significance Tests for Information Retrieval Evaluation", CIKM 2007,
 https://doi.org/10.1145/1321440.1321528.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,15 +15,16 @@ NUMBERS_PER_BATCH = 1 << 22  # 32 MB of float64
 
 
 def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap over users of the mean of each row, [rows, users] -> 2 x [rows].
+    """Percentile bootstrap over users of the mean of each row: [rows, users] -> 2 x [rows].
 
-    What scipy's ``bootstrap`` computes, for all rows by one matrix product: with the same resamples
-    for all, and always the same ones.
+    Equal to scipy's ``bootstrap``, but all rows are computed by one matrix product, with the same
+    resamples; these are the same at every call.
     """
     rows, users = values.shape
     if users < 2:
         return np.full(rows, np.nan), np.full(rows, np.nan)
-    chance, means = np.random.default_rng(0), []
+    chance = np.random.default_rng(0)
+    means = []
     batch = max(1, NUMBERS_PER_BATCH // users)
     for first in range(0, RESAMPLES, batch):
         n = min(batch, RESAMPLES - first)
@@ -34,8 +37,10 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, 
 
 
 def t_test(differences: np.ndarray) -> np.ndarray:
-    """Two-sided p that the mean of each row is 0, [pairs, users] -> [pairs]. Student's, paired."""
-    from scipy import stats  # loads slowly; a report loads it while it waits for its server
+    """Student's paired t-test: two-sided p that the mean of each row is 0, [pairs, users] ->
+    [pairs].
+    """
+    from scipy import stats  # loads slowly: a report loads it while it waits for its server
 
     p = np.ones(len(differences))
     differ = np.ptp(differences, axis=1) > 0
@@ -44,14 +49,15 @@ def t_test(differences: np.ndarray) -> np.ndarray:
 
 
 def randomisation(differences: np.ndarray) -> np.ndarray:
-    """The same, by Fisher's test: which of a user's two results is whose is a coin's choice.
+    """Fisher's randomisation test: p as in ``t_test``, by random signs of the differences.
 
-    What scipy's ``permutation_test`` with ``permutation_type="samples"`` computes, for all pairs
-    by one matrix product: with the same coins for all.
+    Equal to scipy's ``permutation_test`` with ``permutation_type="samples"``, but all pairs are
+    computed by one matrix product, with the same signs.
     """
     users = differences.shape[1]
     observed = np.abs(differences.sum(axis=1)) * (1 - 1e-12)  # sums differ in their last digits
-    coins, as_far = np.random.default_rng(0), np.zeros(len(differences))
+    coins = np.random.default_rng(0)
+    as_far = np.zeros(len(differences))  # how often random signs give as large a sum
     batch = max(1, NUMBERS_PER_BATCH // users)
     for first in range(0, FLIPS, batch):
         rows = min(batch, FLIPS - first)
@@ -60,11 +66,14 @@ def randomisation(differences: np.ndarray) -> np.ndarray:
     return (as_far + 1) / (FLIPS + 1)
 
 
-TESTS = {"t": t_test, "randomisation": randomisation}
+TESTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "t": t_test,
+    "randomisation": randomisation,
+}
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """p-values, [n], corrected for there being so many (Holm 1979): [n]."""
+    """p-values [n], corrected for the number of tests (Holm 1979): [n]."""
     order = np.argsort(p)
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)

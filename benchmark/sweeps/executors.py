@@ -1,27 +1,46 @@
-"""Where trials run: in this process one after the other, or on a Ray cluster many at once.
+"""Where the trials of a sweep run: one after the other in this process, or many on a Ray cluster.
 
-Both take the same function and the same tasks, and hand back each task when nobody works on it any
-more. What came of it is on record.
+All executors take the same tasks, and return each task when nobody works on it any more. The
+result of a task is in the tracking store.
 """
 
+import logging
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import click
+from typing import Any, ClassVar
 
 from benchmark.attempt import attempt
+from benchmark.errors import UserError
 from benchmark.sweeps.suggest import Pruner
-from datasets import Sequences, Spec
+from datasets import Sequences
+from datasets.spec import Spec
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
 
 
-class ExecutorError(click.ClickException):
-    """Trials cannot be run as asked. The message says why."""
+class ExecutorError(UserError):
+    """Trials cannot run as asked. The message says why."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials of a sweep share."""
+
+    tracking_uri: str
+    spec: Spec
+    sequences: Sequences
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial occupies on a machine; parts of one are possible."""
+
+    cpus: float
+    gpus: float
 
 
 @dataclass(frozen=True)
@@ -36,37 +55,51 @@ NextTask = Callable[[], Task | None]
 """The next task, or None if there is none before one of those at work has ended."""
 
 
-class Executor(Protocol):
+class Executor(ABC):
+    """A place where trials run."""
+
+    has_resources: ClassVar[bool]
+    """Whether ``Resources`` matter here."""
+
+    @abstractmethod
+    def __init__(self, job: Job, resources: Resources):
+        """Raises ExecutorError if trials cannot run here."""
+
+    @abstractmethod
     def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
-        """Each task once nobody works on it and, if its worker was lost for good, why."""
+        """Each task once nobody works on it any more and, if its worker was lost for good, why."""
 
 
-class Here:
-    """In this process."""
+class Here(Executor):
+    """In this process, one trial after the other."""
 
-    def __init__(self, tracking_uri: str, spec: Spec, sequences: Sequences):
-        self.job = (tracking_uri, spec, sequences)
+    has_resources = False
+
+    def __init__(self, job: Job, resources: Resources):
+        self.job = job
 
     def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
+        job = self.job
         while task := next_task():
-            attempt(*self.job, task.run_id, task.prune)
+            attempt(job.tracking_uri, job.spec, job.sequences, task.run_id, task.prune)
             yield task, None
 
 
-class Ray:
-    """On a Ray cluster: the one at $RAY_ADDRESS, the one running here, or a new one of this
-    machine. The data are in its object store, once for each machine."""
+class Ray(Executor):
+    """On a Ray cluster: the one at $RAY_ADDRESS, the one that runs here, or a new one of this
+    machine. The data are in its object store, once per machine."""
 
-    def __init__(
-        self, tracking_uri: str, spec: Spec, sequences: Sequences, cpus: float, gpus: float
-    ):
+    has_resources = True
+
+    def __init__(self, job: Job, resources: Resources):
+        self.resources = resources
         try:
-            import ray
+            import ray  # here, because it takes seconds and few users install it
         except ImportError:
             raise ExecutorError(
                 "Ray is not installed: pip install -r requirements-ray.txt"
             ) from None
-        self.ray, self.cpus, self.gpus = ray, cpus, gpus
+        self.ray: Any = ray
         _check_address(os.environ.get("RAY_ADDRESS", ""))
         root = Path(__file__).parents[2]
         packages = [str(root / name) for name in ("benchmark", "datasets", "models")]
@@ -74,7 +107,7 @@ class Ray:
             ray.init(
                 runtime_env={"py_modules": packages},
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 include_dashboard=False,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -83,23 +116,28 @@ class Ray:
                 f"no Ray cluster (`ray stop` clears a dead one): {reason}"
             ) from None
         self._check_room()
-        self._check_store(tracking_uri)
-        self.job = [tracking_uri, *map(ray.put, (spec, sequences))]
-        self.attempt = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(attempt)
+        self._check_store(job.tracking_uri)
+        self.job = [job.tracking_uri, ray.put(job.spec), ray.put(job.sequences)]
+        self.attempt: Any = ray.remote(
+            num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES
+        )(attempt)
 
     def _check_room(self) -> None:
-        """A task that no machine has room for would wait for ever."""
-        there = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        """Raises ExecutorError if no machine has room for a task, which would wait for ever."""
+        needed = self.resources
+        machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not any(
-            node.get("CPU", 0) >= self.cpus and node.get("GPU", 0) >= self.gpus for node in there
+            machine.get("CPU", 0) >= needed.cpus and machine.get("GPU", 0) >= needed.gpus
+            for machine in machines
         ):
-            has = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in there)
+            have = [f"{m.get('CPU', 0):g} CPUs, {m.get('GPU', 0):g} GPUs" for m in machines]
             raise ExecutorError(
-                f"no machine of the Ray cluster has room for a trial with {self.cpus:g} CPUs and "
-                f"{self.gpus:g} GPUs; they have: {has}"
+                f"no machine of the Ray cluster has room for a trial with {needed.cpus:g} CPUs and "
+                f"{needed.gpus:g} GPUs; they have: {'; '.join(have)}"
             )
 
     def _check_store(self, tracking_uri: str) -> None:
+        """Raises ExecutorError if the trials' machines cannot all reach the tracking store."""
         machines = {node["NodeManagerAddress"] for node in self.ray.nodes() if node["Alive"]}
         if len(machines) > 1 and not tracking_uri.startswith(("http:", "https:", "databricks")):
             raise ExecutorError(
@@ -116,7 +154,7 @@ class Ray:
                     at_work[job] = task
                 if not at_work:
                     return
-                # Machines that have joined since take up work within seconds.
+                # With the timeout, machines that join meanwhile take up work within seconds.
                 ended, _ = self.ray.wait(list(at_work), num_returns=1, timeout=5)
                 for done in ended:
                     yield at_work.pop(done), self._lost(done)
@@ -126,24 +164,33 @@ class Ray:
             self.ray.shutdown()
 
     def _lost(self, done: Any) -> str | None:
+        """Why the worker of a task was lost for good; None if it was not.
+
+        Raises the error that the task raised: the tracking server or the machine is at fault.
+        """
         try:
             self.ray.get(done)
         except self.ray.exceptions.RayTaskError as error:
-            raise error.cause from None  # the tracking server is at fault
+            raise error.cause from None
         except self.ray.exceptions.RayError as error:
             return f"its worker was lost {RETRIES + 1} times: {' '.join(str(error).split())}"
         return None
 
     def _slots(self) -> int:
-        """How many trials the cluster has room for, as it is now."""
-        there = self.ray.cluster_resources()
-        room = [there.get("CPU", 0) / self.cpus] if self.cpus else []
-        room += [there.get("GPU", 0) / self.gpus] if self.gpus else []
+        """The number of trials that the cluster has room for now."""
+        total = self.ray.cluster_resources()
+        needed = self.resources
+        room = [total.get("CPU", 0) / needed.cpus] if needed.cpus else []
+        room += [total.get("GPU", 0) / needed.gpus] if needed.gpus else []
         return max(1, int(min(room, default=1)))
 
 
+EXECUTORS: dict[str, type[Executor]] = {"here": Here, "ray": Ray}
+"""The executors by name."""
+
+
 def _check_address(address: str) -> None:
-    """Ray itself waits for minutes for a cluster that is not there."""
+    """Raises ExecutorError if nothing answers there; Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or "/" in host:  # "auto" or nothing
         return

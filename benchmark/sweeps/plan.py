@@ -1,117 +1,59 @@
-"""A sweep's plan: which trials it consists of, and which comes next, from what is on record."""
+"""A sweep's plan: which trials it consists of, and which comes next, from the stored trials."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, product
 
-import click
 import numpy as np
 from optuna.trial import TrialState
 from tqdm import tqdm
 
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.settings import Settings
-from benchmark.sweeps import space, suggest
-from benchmark.sweeps.executors import Executor, Task
-from benchmark.sweeps.space import Choice, Space, SpaceError, Value
+from benchmark.settings import Value
+from benchmark.sweeps import suggest
+from benchmark.sweeps.definition import Definition, described
+from benchmark.sweeps.executors import Executor, Job, Task
 from benchmark.sweeps.suggest import Point, Pruner
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.sweep import Sweep, SweptTrial
-from datasets import Sequences, Spec
-
-LARGEST_GRID = 10_000  # points
+from benchmark.training import evaluation
 
 
 @dataclass(frozen=True)
-class Definition:
-    """What makes a sweep that sweep; it stays the same whenever the sweep is gone on with."""
+class Best:
+    """The best point of a sweep so far."""
 
-    space: Space
-    method: str
-    pruner: str
-    given: dict[str, Value]
-    """Settings that all trials share, where they are not the recipe's."""
-    resolve: Callable[..., Settings] = Settings.of
-    """From settings that are given to all of them."""
+    values: dict[str, Value]
+    score: float
+    """Validation metric, mean over seeds."""
 
-    @property
-    def base(self) -> Settings:
-        return self.resolve(**self.given)
-
-    def settings(self, values: dict[str, Value], seed: int) -> Settings:
-        """Raises ValueError if the values do not go together."""
-        return self.resolve(**self.given | values | {"seed": seed})
-
-    def fits(self, values: dict[str, Value]) -> bool:
-        try:
-            return bool(self.settings(values, 0))
-        except ValueError:
-            return False
-
-    def check(self) -> None:
-        """Raises SpaceError unless every point of a grid, or some point of a space, is valid."""
-        both = self.given.keys() & self.space.keys()
-        if both:
-            raise SpaceError(f"{', '.join(both)}: both searched and given as an option")
-        if self.method == "grid" and not all(isinstance(d, Choice) for d in self.space.values()):
-            names = [name for name, d in self.space.items() if not isinstance(d, Choice)]
-            raise SpaceError(f"{', '.join(names)}: a grid needs choices; --method random or tpe")
-        if self.method == "grid" and (n := suggest.n_points(self.space, "grid", 0)) > LARGEST_GRID:
-            raise SpaceError(f"a grid of {n:,} points: --method random or tpe")
-        ends = [d.values if isinstance(d, Choice) else (d.low, d.high) for d in self.space.values()]
-        reasons = []
-        for point in islice(product(*ends), LARGEST_GRID):
-            values = dict(zip(self.space, point, strict=True))
-            try:
-                self.settings(values, 0)
-            except ValueError as error:
-                reasons.append(f"{_text(values)}: {error}")
-                if self.method == "grid":
-                    break
-            else:
-                if self.method != "grid":
-                    return
-        if reasons:
-            raise SpaceError(reasons[0])
-
-    def as_dict(self, sequences: Sequences) -> dict:
-        shared = self.base.as_dict()
-        for name in (*self.space, "device"):  # the device decides no result
-            shared.pop(name, None)
-        return {
-            "space": space.lines(self.space),
-            "method": self.method,
-            "pruner": self.pruner,
-            "data_digest": sequences.digest,
-            "settings": shared,
-        }
+    def __str__(self) -> str:
+        return f"{described(self.values)}: valid {SELECTION_METRIC} {self.score:.4f}"
 
 
 class Plan:
-    """The trials of a sweep: some on record, some at work, some to come."""
+    """The trials of a sweep: those that are stored, those at work, and those to come.
 
-    def __init__(
-        self,
-        sweep: Sweep,
-        definition: Definition,
-        data: tuple[Spec, Sequences],
-        trials: int,
-        seeds: int,
-    ):
-        self.sweep, self.definition, self.data = sweep, definition, data
+    A trial is a point of the space, by its number from 0, with a seed.
+    """
+
+    def __init__(self, sweep: Sweep, definition: Definition, job: Job, trials: int, seeds: int):
+        """``trials`` is the number of points, for a method that does not try them all; ``seeds`` is
+        the number of seeds of each point."""
+        self.sweep = sweep
+        self.definition = definition
+        self.job = job
         first = definition.base.seed
         self.seeds = range(first, first + seeds)
         self.n_points = suggest.n_points(definition.space, definition.method, trials)
-        # By number of the point, and seed.
         self.trials: dict[tuple[int, int], SweptTrial] = {
             (trial.number, trial.seed): trial for trial in sweep.trials()
         }
         self.values = {trial.number: trial.values for trial in self.trials.values()}
         self.curves: dict[int, list[float]] = {}
-        self.at_work: dict[str, tuple[int, int]] = {}
+        self.at_work: dict[str, tuple[int, int]] = {}  # by run
 
     def work(self, executor: Executor) -> None:
-        """Have all trials run; each is on record the moment it ends."""
+        """Run all trials that are not finished. Each is stored when it ends."""
         with tqdm(initial=self.n_ended, unit="trial", disable=None) as bar:
             bar.total = self.n_ended + self.n_to_come
             for task, lost in executor.run(self.next_task):
@@ -120,33 +62,33 @@ class Plan:
                 self.sweep.log_seconds()
                 bar.total = self.n_ended + self.n_to_come
                 if best := self.best():
-                    bar.set_postfix_str(f"best {SELECTION_METRIC} {best[1].score:.4f}", False)
+                    bar.set_postfix_str(f"best {SELECTION_METRIC} {best.score:.4f}", False)
                 bar.update()
                 with bar.external_write_mode():
-                    click.echo(f"trial {self.n_ended} of {bar.total}: {self._line(trial)}")
+                    print(f"trial {self.n_ended} of {bar.total}: {self._line(trial)}", flush=True)
 
     def next_task(self) -> Task | None:
-        """The trial that was cut off or, if none was, the next of the search."""
+        """An interrupted trial or, if there is none, the next one of the search."""
         for number in range(self.n_points):
             if number not in self.values:
                 values = self._suggest(number)
-                if values is None:  # the space has no other points
+                if values is None:  # the space has no more points
                     self.n_points = number
                     return None
                 self.values[number] = values
             for seed in self._seeds(number):
-                trial = self.trials.get((number, seed))
-                waits = trial is None or trial.cut_off
-                if waits and (number, seed) not in self.at_work.values():
-                    return self._start(number, seed, trial)
+                if self._pending(number, seed) and (number, seed) not in self.at_work.values():
+                    return self._start(number, seed)
         return None
 
     @property
     def n_ended(self) -> int:
-        return sum(not trial.cut_off for trial in self.trials.values())
+        """The number of trials that have finished or failed."""
+        return sum(not trial.interrupted for trial in self.trials.values())
 
     @property
     def n_to_come(self) -> int:
+        """The number of trials that are planned and have not ended."""
         planned = (
             (number, seed)
             for number in range(self.n_points)
@@ -154,16 +96,18 @@ class Plan:
         )
         return sum(self._pending(number, seed) for number, seed in planned)
 
-    def best(self) -> tuple[int, Point] | None:
-        """Of the points whose seeds have all ended, by the mean over them: number and point."""
-        points = ((number, self._point(number)) for number in self.values)
-        complete = [(n, p) for n, p in points if p.state == TrialState.COMPLETE]
-        return max(complete, key=lambda pair: (pair[1].score, -pair[0]), default=None)
-
-    def describe(self, number: int, point: Point) -> str:
-        return f"{_text(point.values)}: valid {SELECTION_METRIC} {point.score:.4f}"
+    def best(self) -> Best | None:
+        """The point with the best mean score, among those whose seeds have all ended."""
+        points = [self._point(number) for number in sorted(self.values)]
+        complete = [
+            Best(point.values, point.score)
+            for point in points
+            if point.state == TrialState.COMPLETE and point.score is not None
+        ]
+        return max(complete, key=lambda best: best.score, default=None)  # the first of equal ones
 
     def failures(self) -> Iterator[str]:
+        """One line for each trial that failed: its name, and why it failed."""
         for trial in self.trials.values():
             if trial.record.status == "FAILED":
                 yield f"{trial.record.name}: {trial.why_it_failed}"
@@ -175,13 +119,15 @@ class Plan:
             definition.space, definition.method, definition.base.seed, past, definition.fits
         )
 
-    def _start(self, number: int, seed: int, trial: SweptTrial | None) -> Task:
+    def _start(self, number: int, seed: int) -> Task:
         values = self.values[number]
         settings = self.definition.settings(values, seed)
+        trial = self.trials.get((number, seed))
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
-        self.sweep.prepare_trial(run_id, settings, *self.data)
+        protocol = evaluation.protocol(settings.history)
+        self.sweep.prepare_trial(run_id, settings, self.job.spec, self.job.sequences, protocol)
         self.at_work[run_id] = (number, seed)
-        first = seed == self.seeds[0]  # which decides for the others
+        first = seed == self.seeds[0]  # the first seed decides for the others
         past = [self._point(earlier) for earlier in range(number)] if first else []
         return Task(run_id, Pruner(self.definition.pruner if first else "none", past))
 
@@ -189,20 +135,20 @@ class Plan:
         if lost:
             self.sweep.fail_trial(task.run_id, lost)
         trial = self.sweep.trial(task.run_id)
-        if trial.cut_off:
+        if trial.interrupted:
             raise TrackingError(f"trial {task.run_id} has ended, but that could not be recorded")
         self.trials[self.at_work.pop(task.run_id)] = trial
         return trial
 
     def _pending(self, number: int, seed: int) -> bool:
         trial = self.trials.get((number, seed))
-        return trial is None or trial.cut_off
+        return trial is None or trial.interrupted
 
     def _pruned(self, number: int) -> bool:
         return any(t.pruned for s in self.seeds if (t := self.trials.get((number, s))))
 
     def _seeds(self, number: int) -> range | list[int]:
-        """Those to run now: with a pruner, the first one decides about the others."""
+        """The seeds to run now: with a pruner the first one decides about the others."""
         waits = self.definition.pruner != "none" and self._pending(number, self.seeds[0])
         return self.seeds[:1] if waits or self._pruned(number) else self.seeds
 
@@ -219,24 +165,20 @@ class Plan:
         return Point(self.values[number], state, score, self._curve(number))
 
     def _curve(self, number: int) -> list[float]:
-        """Of its first seed, if a pruner wants to know."""
+        """The curve of the first seed, if a pruner needs it."""
         first = self.trials.get((number, self.seeds[0]))
-        if self.definition.pruner == "none" or first is None or first.cut_off:
+        if self.definition.pruner == "none" or first is None or first.interrupted:
             return []
         if number not in self.curves:
             self.curves[number] = self.sweep.curve(first.record.run_id)
         return self.curves[number]
 
     def _line(self, trial: SweptTrial) -> str:
-        what = _text(trial.values | {"seed": trial.seed})
+        what = described(trial.values | {"seed": trial.seed})
         if trial.score is None:
             return f"{what}: failed: {trial.why_it_failed}"
         how = f"valid {SELECTION_METRIC} {trial.score:.4f}, {trial.record.seconds:.1f} s"
         if trial.pruned:
             how += f", pruned {trial.record.tags['pruned']}"
         best = self.best()
-        return f"{what}: {how}" + (f"; best {best[1].score:.4f}" if best else "")
-
-
-def _text(values: dict[str, Value]) -> str:
-    return " ".join(f"{name}={value}" for name, value in values.items())
+        return f"{what}: {how}" + (f"; best {best.score:.4f}" if best else "")

@@ -1,7 +1,8 @@
-"""Which point of a search space is tried next, and which trial is not worth going on with.
+"""Which point of a search space is tried next, and which trials are pruned.
 
-Both are functions of what is on record, by Optuna's samplers and pruners: nothing is kept in memory
-or in a second database, so that a sweep that was cut off goes on as if it had not been.
+Both are functions of the trials that are stored, by Optuna's samplers and pruners. Nothing is kept
+in memory or in a second database, so an interrupted sweep resumes as if it had not been
+interrupted.
 """
 
 import itertools
@@ -18,42 +19,94 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmark.sweeps.space import SETTINGS, Choice, Interval, Space, Value
+from benchmark.settings import SETTINGS, Value
+from benchmark.sweeps.space import Choice, Interval, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-METHODS = ("grid", "random", "tpe")
-PRUNERS = {
-    "none": None,
-    # After 5 points, one that is worse than the median of them in the same epoch.
-    "median": optuna.pruners.MedianPruner(),
-    # In epochs 1, 4, 16, ... all but the best quarter (Li et al. 2020, asynchronous).
-    "halving": optuna.pruners.SuccessiveHalvingPruner(),
-}
-TRIES = 100  # to draw a point that has not been drawn before
+DRAWS = 100  # until a point is found that fits and has not been tried
 
 
 @dataclass
 class Point:
-    """A point of the space and, as far as it is known, how it did on validation."""
+    """A point of the space, and its result on validation as far as it is known."""
 
     values: dict[str, Value]
     state: TrialState = TrialState.RUNNING
-    """Of Optuna: RUNNING, COMPLETE, PRUNED or FAIL."""
+    """Optuna's RUNNING, COMPLETE, PRUNED or FAIL."""
     score: float | None = None
-    """Best epoch's validation metric, mean over seeds."""
+    """Validation metric of the best epoch, mean over seeds."""
     curve: list[float] = field(default_factory=list)
-    """That metric after each epoch, with the first seed."""
+    """Validation metric after each epoch, of the first seed."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search method knows when it suggests the next point."""
+
+    space: Space
+    seed: int
+    past: Sequence[Point]
+    """The points that were suggested before, in order."""
+    fits: Callable[[dict[str, Value]], bool]
+    """Whether the values of a point go together."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search method."""
+
+    next_point: Callable[[Search], dict[str, Value] | None]
+    """The next point, as a function of the search alone; None if there is no other."""
+    exhaustive: bool = False
+    """Whether it tries every point of the space, which has choices alone."""
+
+
+def grid(search: Search) -> dict[str, Value] | None:
+    """Every combination of the choices, in the order of the file."""
+    points = itertools.product(*_choices(search.space))
+    point = next(itertools.islice(points, len(search.past), None), None)
+    return None if point is None else dict(zip(search.space, point, strict=True))
+
+
+def random(search: Search) -> dict[str, Value] | None:
+    """Points drawn independently of each other."""
+    return _drawn(search, lambda seed: optuna.samplers.RandomSampler(seed=seed))
+
+
+def tpe(search: Search) -> dict[str, Value] | None:
+    """Points drawn near the good ones (Bergstra et al. 2011, tree-structured Parzen estimator).
+
+    Points that are still tried count as bad ones, so that they are not drawn again.
+    """
+    return _drawn(search, lambda seed: optuna.samplers.TPESampler(seed=seed, constant_liar=True))
+
+
+METHODS = {
+    "grid": Method(grid, exhaustive=True),
+    "random": Method(random),
+    "tpe": Method(tpe),
+}
+"""The search methods by name. A new method is one function and one line here."""
+
+PRUNERS: dict[str, optuna.pruners.BasePruner | None] = {
+    "none": None,
+    # After 5 points: stops a point that is worse than their median in the same epoch.
+    "median": optuna.pruners.MedianPruner(),
+    # In epochs 1, 4, 16, ...: stops all but the best quarter (Li et al. 2020, asynchronous).
+    "halving": optuna.pruners.SuccessiveHalvingPruner(),
+}
+"""The pruners by name."""
 
 
 def n_points(space: Space, method: str, trials: int) -> int:
-    """How many points a search may try."""
-    if method != "grid":
+    """The number of points that a search tries at most."""
+    if not METHODS[method].exhaustive:
         return trials
-    return math.prod(len(dimension.values) for dimension in space.values())
+    return math.prod(map(len, _choices(space)))
 
 
 def suggest(
@@ -63,61 +116,65 @@ def suggest(
     past: Sequence[Point],
     fits: Callable[[dict[str, Value]], bool] = lambda values: True,
 ) -> dict[str, Value] | None:
-    """The point that follows those that have been tried, or None if there is no other.
+    """The next point after ``past``, or None if there is no other.
 
-    It depends on nothing but the arguments; a drawn point that does not fit is drawn again.
+    It depends on nothing but the arguments. Raises KeyError for an unknown method.
     """
-    if method == "grid":
-        names, choices = space.keys(), (dimension.values for dimension in space.values())
-        point = next(itertools.islice(itertools.product(*choices), len(past), None), None)
-        return point and dict(zip(names, point, strict=True))
-    distributions = {name: _distribution(name, dimension) for name, dimension in space.items()}
+    return METHODS[method].next_point(Search(space, seed, past, fits))
+
+
+def _drawn(
+    search: Search, sampler: Callable[[int], optuna.samplers.BaseSampler]
+) -> dict[str, Value] | None:
+    """A point from a sampler of Optuna, which gets a seed; drawn again until it fits and is new."""
+    distributions = {name: _distribution(name, d) for name, d in search.space.items()}
     study = _study()
-    study.add_trials(_trial(point, distributions) for point in past)
-    for attempt in range(TRIES):
-        number = int(np.random.SeedSequence([seed, len(past), attempt]).generate_state(1)[0])
-        study.sampler = (
-            # Points that are still being tried count as bad ones, not to be tried twice.
-            optuna.samplers.TPESampler(seed=number, constant_liar=True)
-            if method == "tpe"
-            else optuna.samplers.RandomSampler(seed=number)
-        )
+    study.add_trials([_trial(point, distributions) for point in search.past])
+    for draw in range(DRAWS):
+        entropy = np.random.SeedSequence([search.seed, len(search.past), draw])
+        study.sampler = sampler(int(entropy.generate_state(1)[0]))
         asked = study.ask(distributions)
-        if fits(asked.params) and all(asked.params != point.values for point in past):
+        is_new = all(asked.params != point.values for point in search.past)
+        if is_new and search.fits(asked.params):
             return asked.params
         study.tell(asked, state=TrialState.FAIL)
     return None
 
 
 class Pruner:
-    """Says after an epoch whether a trial is worth going on with."""
+    """Decides after each epoch of a trial whether to stop it.
+
+    Raises KeyError for an unknown kind of pruner.
+    """
 
     def __init__(self, kind: str, past: Sequence[Point]):
-        """``past``: the points tried before, in order."""
-        self.kind, self.past, self.study, self.trial = kind, past, None, None
+        """``past`` are the points that were tried before, in order."""
+        self.pruner = PRUNERS[kind]
+        self.past = past
+        self.trial: optuna.Trial | None = None
 
     def __call__(self, epoch: int, score: float) -> bool:
-        """True to stop. All epochs have to be asked about, in order."""
-        if PRUNERS[self.kind] is None:
+        """Whether to stop. It must be asked about every epoch, in order."""
+        if self.pruner is None:
             return False
-        if self.study is None:
-            self._replay()
+        if self.trial is None:
+            self.trial = self._replay(self.pruner)
         self.trial.report(score, epoch)
         return bool(self.trial.should_prune())
 
-    def _replay(self) -> None:
-        """Lead a study to where this trial begins: halving notes who reached which rung."""
-        self.study = _study(PRUNERS[self.kind])
+    def _replay(self, pruner: optuna.pruners.BasePruner) -> optuna.Trial:
+        """A new trial in a study of the past: halving notes which trial reached which rung."""
+        study = _study(pruner)
         for point in self.past:
             if point.state not in (TrialState.COMPLETE, TrialState.PRUNED):
                 continue
-            trial = self.study.ask()
+            trial = study.ask()
             for epoch, score in enumerate(point.curve, start=1):
                 trial.report(score, epoch)
                 trial.should_prune()
             pruned = point.state == TrialState.PRUNED
-            self.study.tell(trial, None if pruned else point.score, point.state)
-        self.trial: Trial = self.study.ask()
+            study.tell(trial, None if pruned else point.score, point.state)
+        return study.ask()
 
 
 def _study(pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:
@@ -126,12 +183,16 @@ def _study(pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:
     )
 
 
+def _choices(space: Space) -> list[tuple[Value, ...]]:
+    return [dimension.values for dimension in space.values() if isinstance(dimension, Choice)]
+
+
 def _distribution(name: str, dimension: Choice | Interval) -> BaseDistribution:
     if isinstance(dimension, Choice):
         return CategoricalDistribution(dimension.values)
     low, high, step = dimension.low, dimension.high, dimension.step
-    if SETTINGS[name].type is int:
-        return IntDistribution(low, high, dimension.log, step or 1)
+    if SETTINGS[name].kind is int:
+        return IntDistribution(int(low), int(high), dimension.log, int(step or 1))
     return FloatDistribution(low, high, dimension.log, step)
 
 

@@ -1,6 +1,6 @@
-"""Whether anybody works on a run: whoever does changes a tag of it every two seconds.
+"""Whether a process works on a run: the process changes a tag of the run every two seconds.
 
-Nothing depends on two machines' clocks, or on one of them seeing the other's processes.
+Neither the clocks of two machines nor a view of the other machine's processes is needed.
 """
 
 import threading
@@ -13,19 +13,23 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from benchmark.tracking import schema
-from benchmark.tracking.writing import status
+from benchmark.tracking.outage import is_outage
+from benchmark.tracking.server import TrackingError
+from benchmark.tracking.writing.status import TakenOver
 
 BEAT = 2.0  # seconds
-DEAD_AFTER = 5 * BEAT  # without one
+DEAD_AFTER = 5 * BEAT  # without a beat
 
 
 class Heart:
     """This process's claim to a run."""
 
     def __init__(self, client: MlflowClient, run_id: str):
-        self.client, self.run_id = client, run_id
+        self.client = client
+        self.run_id = run_id
         self.owner = uuid.uuid4().hex
         self.lost = False  # another process has taken over
+        self.problem: Exception | None = None  # that ended the beats
 
     @contextmanager
     def beats(self) -> Iterator[None]:
@@ -40,28 +44,38 @@ class Heart:
             thread.join()
 
     def check(self) -> None:
-        """Raises TakenOver if the run is another process's by now."""
-        if self.lost:
-            raise status.TakenOver(f"another process has taken over run {self.run_id}")
+        """Ask the tracking server whether this process still owns the run.
+
+        Raises TakenOver if another process does, or the error that ended the beats.
+        """
+        if not self._owned():
+            raise TakenOver(f"another process has taken over run {self.run_id}")
+        if self.problem:
+            raise self.problem
 
     def _beat(self, stop: threading.Event) -> None:
         count = 0
         while not stop.wait(BEAT):
             count += 1
             try:
-                tags = self.client.get_run(self.run_id).data.tags
-                self.lost = self.lost or not tags[schema.HEARTBEAT].startswith(self.owner)
-                if not self.lost:
+                if self._owned():
                     self._tag(count)
-            except Exception:  # the server may be back at the next beat
-                continue
+            except Exception as error:
+                if not (is_outage(error) or isinstance(error, TrackingError)):
+                    self.problem = error
+                    return  # after an outage, however long, the server may respond at the next beat
+
+    def _owned(self) -> bool:
+        tags = self.client.get_run(self.run_id).data.tags
+        self.lost = self.lost or not tags[schema.HEARTBEAT].startswith(self.owner)
+        return not self.lost
 
     def _tag(self, count: int) -> None:
         self.client.set_tag(self.run_id, schema.HEARTBEAT, f"{self.owner} {count}")
 
 
 def living(client: MlflowClient, runs: list[Run]) -> set[str]:
-    """Ids of those RUNNING runs whose heart beats. Takes up to DEAD_AFTER if one's does not."""
+    """The ids of the RUNNING runs whose heart beats. Takes up to DEAD_AFTER if one does not."""
 
     def beats() -> dict[str, str]:
         return {
@@ -70,7 +84,8 @@ def living(client: MlflowClient, runs: list[Run]) -> set[str]:
             if run.info.status == "RUNNING"
         }
 
-    before, alive = beats(), set()
+    before = beats()
+    alive: set[str] = set()
     deadline = time.monotonic() + DEAD_AFTER
     while alive != set(before) and time.monotonic() < deadline:
         time.sleep(BEAT / 2)

@@ -1,20 +1,21 @@
-"""The run that `mlflow run` has made before it started this process, if it did."""
+"""The run that `mlflow run` creates before it starts this process."""
 
 import os
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from benchmark.tracking import schema
 
-DEFAULT_EXPERIMENT = "0"  # where `mlflow run` puts its run unless it is told otherwise
+DEFAULT_EXPERIMENT = "0"  # of `mlflow run` without --experiment-name
 
 
 def given_run(client: MlflowClient) -> Run | None:
-    """That run, if it stands in an experiment of the user's choice.
+    """The run of `mlflow run`, if the user chose its experiment; None otherwise.
 
-    Without --experiment-name `mlflow run` makes its run in the Default experiment, and a run cannot
-    be moved.
+    Without --experiment-name `mlflow run` creates its run in the Default experiment, and MLflow
+    cannot move a run to another experiment.
     """
     launched = os.environ.get("MLFLOW_RUN_ID")
     run = client.get_run(launched) if launched else None
@@ -22,10 +23,13 @@ def given_run(client: MlflowClient) -> Run | None:
 
 
 def leave_note(client: MlflowClient, what: str, run: Run) -> None:
-    """Say in that run, if there is one, that what it started is another run."""
+    """Note in the run of `mlflow run`, if there is one, which trial or sweep it started.
+
+    ``what`` is "trial" or "sweep", ``run`` its run.
+    """
     launched = os.environ.get("MLFLOW_RUN_ID")
     if launched and launched != run.info.run_id:
         experiment = client.get_experiment(run.info.experiment_id).name
         note = f"This run only started {what} {run.info.run_id} in experiment {experiment}."
-        tags = [RunTag("mlflow.note.content", note), RunTag(schema.STARTED, run.info.run_id)]
+        tags = [RunTag(MLFLOW_RUN_NOTE, note), RunTag(schema.STARTED, run.info.run_id)]
         client.log_batch(launched, tags=tags)

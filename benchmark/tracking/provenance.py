@@ -1,44 +1,38 @@
-"""Where a result comes from: data, protocol, code, command and machine, as tags and an input."""
+"""Where a result comes from: data, protocol, code and command, as tags and an MLflow data set."""
 
 import json
-import platform
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from benchmark.training.evaluation import protocol
-from datasets import Sequences, Spec
+from datasets import Sequences
+from datasets.spec import Spec
 from models import MODELS
 
 
-def tags(settings: Settings, spec: Spec, sequences: Sequences) -> dict[str, str]:
-    """The tags of ``schema`` for a trial that is started now, by this process."""
+def tags(settings: Settings, spec: Spec, sequences: Sequences, protocol: str) -> dict[str, str]:
+    """The tags of ``schema`` for a trial that this process starts now.
+
+    ``protocol`` is the evaluation's; the split's name stands before it.
+    """
     return {
         schema.DATA_DIGEST: sequences.digest,
-        schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol(settings.history)}",
+        schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol}",
         schema.COMMAND: settings.command(),
         schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         schema.GIT_COMMIT: _git_commit(),
-        schema.MODEL_LINK: getattr(MODELS[settings.model], "link", ""),
+        schema.MODEL_LINK: MODELS[settings.model].link,
         schema.DATASET_TITLE: spec.title,
         schema.DATASET_CARD: spec.card or "",
         schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
     }
 
 
-def machine(device: torch.device) -> dict[str, str]:
-    """The tags for a trial that trains in this process."""
-    return {schema.HOST: socket.gethostname(), schema.DEVICE: _device_name(device)}
-
-
 def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
-    """What `mlflow.log_input` would log: an mlflow Dataset's fields, the statistics as profile."""
+    """The fields of an mlflow.entities.Dataset; its profile holds the statistics as JSON."""
     sources = [source.url or source.file for source in spec.sources]
     not_evaluated = spec.split_of(sequences).users_not_evaluated
     return {
@@ -51,7 +45,7 @@ def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """The commit of the code, with + if files were changed since; empty outside a checkout."""
+    """The commit of the code, with + if files have changed since; empty outside a checkout."""
 
     def git(*words: str) -> str:
         done = subprocess.run(
@@ -64,9 +58,3 @@ def _git_commit() -> str:
         return commit + ("+" if commit and git("status", "--porcelain", "-uno") else "")
     except OSError:  # no git on this machine
         return ""
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}), threads: {torch.get_num_threads()}"

@@ -1,4 +1,4 @@
-"""The running mean of a model's weights, which is what is evaluated."""
+"""The running mean of a model's weights, which is evaluated in place of the weights."""
 
 import copy
 import math
@@ -8,23 +8,27 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from benchmark.training.optimizer import row_tables
+from models.model import Model
 
-ROWS_AT_ONCE = 1 << 18  # when the whole of a table is brought up to date
+ROWS_AT_ONCE = 1 << 18  # of a table, when all rows are brought up to date
 
 
 class RunningMean:
-    """Weights jitter about their mean, and so would the choice of the best epoch (Polyak and
-    Juditsky 1992). The mean is over about the last tenth of all steps until ``decay`` bounds it, so
-    that it does not lag behind a young model.
+    """An exponential moving average of the weights (Polyak and Juditsky 1992).
 
-    Of a table that is trained by rows, those that a step does not change are left for later: the
-    weights did not change meanwhile, and so the mean came nearer to them by the product of all
-    decays since, which ``clock`` is the logarithm of.
+    Weights jitter about their mean, and the choice of the best epoch would jitter with them. The
+    mean is over about the last tenth of all steps until ``decay`` bounds it, so that it does not
+    lag behind a young model.
+
+    A table that is trained by rows is averaged by rows: rows that a step does not change are left
+    for later. Their weights did not change meanwhile, so the mean approaches them by the product
+    of all decays since. ``clock`` is the logarithm of the product of all decays.
     """
 
-    def __init__(self, model: nn.Module, decay: float):
+    def __init__(self, model: Model, decay: float):
         self.model = copy.deepcopy(model)
-        self.decay, self.clock = decay, torch.zeros((), dtype=torch.float64)
+        self.decay = decay
+        self.clock = torch.zeros((), dtype=torch.float64)
         tables = row_tables(model)
         pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
         self.dense = [(mean, weight) for mean, weight in pairs if weight not in tables]
@@ -35,18 +39,20 @@ class RunningMean:
         ]
 
     def before_step(self) -> None:
-        """Bring up to date, with the weights that they still have, the rows that will change."""
+        """Bring the rows that the step will change up to date, with the weights they still have."""
         for mean, weight, until in self.rows:
+            assert weight.grad is not None
             weight.grad = weight.grad.coalesce()  # once, for the optimizer too
             self._move(mean, weight, until, weight.grad.indices()[0])
 
     def after_step(self, number: int) -> None:
-        """Move towards the weights after step ``number``, from 1."""
+        """Move the mean towards the weights after step ``number``, from 1."""
         decay = min(self.decay, (1 + number) / (10 + number))
         self.clock += math.log(max(decay, 1e-30))
         means, weights = zip(*self.dense, strict=True)
         get_ema_multi_avg_fn(decay)(list(means), list(weights), None)
         for mean, weight, until in self.rows:
+            assert weight.grad is not None
             self._move(mean, weight, until, weight.grad.indices()[0])
 
     def catch_up(self) -> None:
@@ -56,7 +62,8 @@ class RunningMean:
                 self._move(mean, weight, until, rows)
 
     @torch.no_grad()
-    def _move(self, mean: Tensor, weight: Tensor, until: Tensor, rows: Tensor) -> None:
+    def _move(self, mean: nn.Parameter, weight: nn.Parameter, until: Tensor, rows: Tensor) -> None:
+        """``until`` [rows of the table]: the clock when each row was last brought up to date."""
         share = (self.clock - until[rows]).exp().to(mean.dtype)[:, None]
         mean[rows] = torch.lerp(weight[rows], mean[rows], share)
         until[rows] = self.clock
@@ -66,6 +73,7 @@ class RunningMean:
         return {"clock": self.clock, **clocks}
 
     def restore(self, state: dict[str, Tensor]) -> None:
+        """Raises KeyError or RuntimeError if the state is another model's."""
         self.clock = state["clock"].clone()
         for i, (_, _, until) in enumerate(self.rows):
             until.copy_(state[f"until.{i}"])

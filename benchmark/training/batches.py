@@ -1,4 +1,4 @@
-"""Batches cut from the flat item array: index arithmetic on whole batches, nothing per sample."""
+"""Batches cut from the flat item array, by index arithmetic on whole batches."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,17 @@ from models.batches import by_length, gather, within
 
 
 def window_counts(starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
-    """How many windows of at most ``length`` items cover each sequence: [n] int64."""
-    return -(-(ends - starts) // length)
+    """The number of windows of at most ``length`` items that cover each sequence: [n] int64."""
+    counts: np.ndarray = -(-(ends - starts) // length)
+    return counts
 
 
 def windows(starts: np.ndarray, ends: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut each training sequence, from its end, into windows of at most ``length`` items.
 
-    Returns the windows' starts and ends, both [n_windows] int64. Together they cover every item
-    once; only the first window of a sequence can be shorter than ``length``.
+    ``starts`` and ``ends`` are [n] int64. Returns the windows' starts and ends, both [n_windows]
+    int64. Together the windows cover every item once; only the first window of a sequence can be
+    shorter than ``length``.
     """
     sequence, back = within(window_counts(starts, ends, length))
     window_ends = ends[sequence] - back * length
@@ -28,11 +30,11 @@ def windows(starts: np.ndarray, ends: np.ndarray, length: int) -> tuple[np.ndarr
 
 
 class TrainingBatches:
-    """Windows of all sequences, shuffled anew for each pass, as [batch, length] int64 tensors.
+    """Windows of all sequences, shuffled anew for each epoch, as [batch, length] int64 tensors.
 
-    A sequence of n items gives ceil(n / max_length) windows a pass. They are "tiled", the same in
-    every pass and each item in one of them, or "sampled": each ends at a random item (but the
-    first, which has no past), so that every item is the last of a window as often as any other.
+    A sequence of n items gives ceil(n / max_length) windows in an epoch. Tiled windows are the same
+    in every epoch and hold each item once. Sampled windows are drawn anew: each ends at a random
+    item other than the first, so that every item is the last of a window equally often.
     """
 
     def __init__(
@@ -46,11 +48,20 @@ class TrainingBatches:
         pad: int,
         kind: str = "tiled",
     ):
-        self.items, self.max_length, self.batch_size, self.pad = items, max_length, batch_size, pad
+        """``starts`` and ``ends`` [n] int64 are the training sequences' places in ``items``.
+
+        ``items`` [n_interactions] int64 is on the training device; ``pad`` is the padding item;
+        ``kind`` is "tiled" or "sampled".
+        """
+        self.items = items
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.pad = pad
         self.sampled = kind == "sampled"
-        if self.sampled:  # from these, whole sequences, each window is drawn
+        if self.sampled:  # the whole sequence, once for each window that is drawn from it
             counts = window_counts(starts, ends, max_length)
-            self.starts, self.ends = np.repeat(starts, counts), np.repeat(ends, counts)
+            self.starts = np.repeat(starts, counts)
+            self.ends = np.repeat(ends, counts)
         else:
             self.starts, self.ends = windows(starts, ends, max_length)
 
@@ -62,7 +73,7 @@ class TrainingBatches:
         return -(-self.n_windows // self.batch_size)
 
     def shuffled(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """One pass. ``generator`` lives on the CPU."""
+        """The batches of one epoch, in random order. ``generator`` is on the CPU."""
         starts, ends = self._sample(generator) if self.sampled else (self.starts, self.ends)
         shuffle = torch.randperm(self.n_windows, generator=generator).numpy()
         batches = by_length(ends - starts, shuffle, self.batch_size)
@@ -71,6 +82,7 @@ class TrainingBatches:
             yield gather(self.items, first, last, int((last - first).max()), self.pad)
 
     def _sample(self, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the windows' starts and ends, both [n_windows] int64."""
         draw = torch.rand(self.n_windows, generator=generator, dtype=torch.float64).numpy()
         lengths = self.ends - self.starts
         kept = np.minimum(2 + (draw * (lengths - 1)).astype(np.int64), lengths)
@@ -81,7 +93,11 @@ class TrainingBatches:
 def histories(
     items: Tensor, targets: Targets, *, max_length: int, batch_size: int, pad: int
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
-    """Yield (rows of ``targets`` [batch], histories [batch, length], target items [batch])."""
+    """Yield the targets in batches of similar history length.
+
+    Each batch is (rows of ``targets`` [batch], histories [batch, length], target items [batch]),
+    all int64. Histories are the last ``max_length`` items, padded with ``pad`` on the left.
+    """
     batches = models.batches.histories(
         items,
         targets.starts,

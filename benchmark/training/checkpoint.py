@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,15 +13,18 @@ from safetensors.torch import save_file
 
 from benchmark.errors import UserError
 
+State = tuple[dict[str, torch.Tensor], dict[str, Any]]
+"""Tensors by name, and JSON values by name."""
+
 
 class CheckpointError(UserError):
     """A checkpoint cannot be read. The message says which, and why."""
 
 
-def save(path: Path, tensors: dict[str, torch.Tensor], values: dict) -> None:
-    """Write both under another name, synced, and rename: the file is whole or not there.
+def save(path: Path, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
+    """Write a checkpoint under another name, sync it, and rename it: it is whole or not there.
 
-    Raises OSError, and leaves nothing, if there is no room.
+    ``values`` are JSON. Raises OSError, and leaves nothing, if the disk has no room.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -35,10 +40,10 @@ def save(path: Path, tensors: dict[str, torch.Tensor], values: dict) -> None:
         raise OSError(f"cannot be written: {error}") from None
 
 
-def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
-    """The tensors (on the CPU) and values of a saved checkpoint.
+def load(path: Path) -> State:
+    """The tensors, on the CPU, and the values of a checkpoint.
 
-    Raises CheckpointError if it is not there, or not to the last bit what was saved.
+    Raises CheckpointError if the file is not there, or differs in one bit from what was saved.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -51,11 +56,11 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
         raise CheckpointError(f"{path}: not a checkpoint of this suite: {error}") from None
 
 
-def _digest(tensors: dict[str, torch.Tensor], values: str) -> str:
-    """SHA-256 of all that a checkpoint says."""
+def _digest(tensors: Mapping[str, torch.Tensor], values: str) -> str:
+    """SHA-256 of the whole content of a checkpoint."""
     sha = hashlib.sha256(values.encode())
     for key in sorted(tensors):
         tensor = tensors[key]
         sha.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        sha.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()

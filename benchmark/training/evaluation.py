@@ -1,39 +1,36 @@
-"""Where the true next item of each user stands among all items of the catalogue."""
-
-from collections.abc import Callable, Iterable
+"""The rank of each user's true next item among all items of the catalogue."""
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.training import workers
 from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
+from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Targets
 from models.batches import pairs
+from models.model import Model
 from models.ranking import USERS_PER_CHUNK, rank
 
 
 def protocol(history: str) -> str:
-    """What two results must have in common to be compared, beside data and split."""
+    """What two results must share to be compared, beside data and split."""
     masked = "masked" if history == "masked" else "not masked"
     return f"every item a candidate; history {masked}; ties rank last; best valid ndcg@10"
 
 
 @torch.inference_mode()
 def rank_targets(
-    model: nn.Module,
-    items: Tensor,
-    targets: Targets,
-    history: str = "ranked",
-    progress: Callable[..., Iterable] = lambda batches, **_: batches,
+    model: Model, items: Tensor, targets: Targets, history: str = "ranked", bar: Bar = no_bar
 ) -> np.ndarray:
-    """Ranks of all targets, [n_targets] int64, in their order.
+    """The ranks of all targets, [n_targets] int64, in their order.
 
-    The items of a target's history (all of it, not only what the model sees) are candidates like
-    all others if ``history`` is "ranked", and none if it is "masked". Each process of a
-    distributed trial ranks its share, and all of them get all ranks. Where memory does not suffice
-    for a batch of users it is halved.
+    ``items`` are those of ``Sequences``, [n_interactions] int64, on the model's device. With
+    ``history`` "ranked" the items of a target's history are candidates like all others; with
+    "masked" none of them is, neither those that the model sees nor older ones. Each process of a
+    shared trial ranks its share, and all processes get all ranks. Batches of users are halved
+    where memory is short.
     """
     model.eval()
     ranks = torch.zeros(len(targets.positions), dtype=torch.int64, device=items.device)
@@ -44,17 +41,17 @@ def rank_targets(
         batch_size=USERS_PER_CHUNK,
         pad=model.n_items,
     )
-    total, at_once = -(-len(targets.users) // USERS_PER_CHUNK), USERS_PER_CHUNK
-    for number, (rows, past, target) in enumerate(progress(batches, total=total, desc="ranking")):
-        if number % workers.size() != workers.rank():
+    total = -(-len(targets.users) // USERS_PER_CHUNK)
+    at_once = USERS_PER_CHUNK
+    for number, (rows, past, target) in enumerate(bar(batches, total=total, desc="ranking")):
+        if number % workers.size() != workers.number():
             continue
         done = 0
         while done < len(rows):
             part = slice(done, done + at_once)
-            seen = None
-            if history == "masked":
-                of = rows[part]
-                seen = pairs(items, targets.starts[of], targets.positions[of])
+            of = rows[part]
+            masked = history == "masked"
+            seen = pairs(items, targets.starts[of], targets.positions[of]) if masked else None
             try:
                 found = rank(model, model.queries(past[part]), target[part], seen)
             except RuntimeError as error:
@@ -62,6 +59,6 @@ def rank_targets(
                     raise
                 at_once //= 2
                 continue
-            ranks[torch.from_numpy(rows[part]).to(items.device)] = found
+            ranks[torch.from_numpy(of).to(items.device)] = found
             done += at_once
     return workers.total(ranks).cpu().numpy()

@@ -1,7 +1,8 @@
-"""How weights follow from gradients: Adam, Muon for the encoder's matrices, rows of large tables,
-and the step size."""
+"""The optimizers: Adam, Muon for the encoder's matrices, row-wise Adam for large tables; and the
+learning-rate schedule."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,23 +13,28 @@ from benchmark.settings import Settings
 class Optimizers:
     """The optimizers of a model, used as one.
 
-    Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon) moves a matrix in all its
-    directions alike; it is for matrices between hidden layers. Embeddings, biases and norms are
-    Adam's, but for tables of which a step touches few rows.
+    Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon) moves a matrix equally far in all
+    its directions; it is for matrices between hidden layers. Adam trains embeddings, biases and
+    norms, and ``RowAdam`` those embedding tables of which a step touches few rows.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, steps_per_epoch: int):
-        self.settings, self.steps = settings, settings.epochs * steps_per_epoch
+        self.settings = settings
+        self.steps = settings.epochs * steps_per_epoch
         matrices = {
             id(layer.weight)
             for layer in model.modules()
             if isinstance(layer, nn.Linear) and settings.muon_ratio
         }
         parameters = list(model.parameters())
-        rate, tables = settings.learning_rate, row_tables(model)
+        rate = settings.learning_rate
+        tables = row_tables(model)
         adam = [p for p in parameters if id(p) not in matrices and p not in tables]
-        self.all = [torch.optim.Adam(adam, lr=rate, fused=True)] if adam else []
-        self.rates = [rate]
+        self.all: list[torch.optim.Optimizer] = []
+        self.rates: list[float] = []
+        if adam:
+            self.all.append(torch.optim.Adam(adam, lr=rate, fused=True))
+            self.rates.append(rate)
         if matrices:
             self.all.append(Muon([p for p in parameters if id(p) in matrices]))
             self.rates.append(rate * settings.muon_ratio)
@@ -37,13 +43,17 @@ class Optimizers:
             self.rates.append(rate)
 
     def step(self, number: int) -> None:
-        """Step ``number``, from 1, with the gradients that the parameters have."""
+        """Take step ``number``, from 1, with the gradients of the parameters."""
         for optimizer, rate in zip(self.all, self.rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * self.share(number)
+            optimizer.param_groups[0]["lr"] = rate * self.schedule(number)
             optimizer.step()
 
-    def share(self, number: int) -> float:
-        """Of the full step size: it rises for ``warmup_steps``, and may fall to 0 at the end."""
+    def schedule(self, number: int) -> float:
+        """The share of the full learning rate at step ``number``, from 0 to 1.
+
+        Warm-up: it rises linearly for ``warmup_steps``. With schedule "cosine" it falls to 0 at the
+        last step.
+        """
         rise = min(1.0, number / max(1, self.settings.warmup_steps))
         if self.settings.schedule == "constant":
             return rise
@@ -54,6 +64,7 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:
+        """By name "OPTIMIZER.PARAMETER.SLOT", where the first two are numbers."""
         return {
             f"{i}.{index}.{name}": value
             for i, optimizer in enumerate(self.all)
@@ -62,6 +73,7 @@ class Optimizers:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
+        """Raises ValueError if the state is another model's."""
         for i, optimizer in enumerate(self.all):
             slots: dict[int, dict[str, Tensor]] = {}
             for key, value in state.items():
@@ -73,57 +85,65 @@ class Optimizers:
 
 
 def row_tables(model: nn.Module) -> dict[nn.Parameter, None]:
-    """The embedding tables whose gradients hold only the rows that were looked up."""
+    """The embedding tables whose gradients are sparse: only rows that were looked up.
+
+    A dict without values, as an ordered set.
+    """
     found = (m for m in model.modules() if isinstance(m, nn.Embedding) and m.sparse)
-    return {module.weight: None for module in found}  # an ordered set
+    return {cast(nn.Parameter, module.weight): None for module in found}
 
 
 class RowAdam(torch.optim.Optimizer):
-    """Adam for a table of which a step touches few rows, at the cost of these rows.
+    """Adam for a table of which a step touches few rows; a step costs what these rows cost.
 
-    It has no first moment (beta1 is 0), so that a row without a gradient does not move; and its
-    second moment is one number for a row, the mean over its values, which fades by the number of
-    steps that passed. So the result is that of a step for all rows. (One moment for a row is usual
-    for tables of this size: FBGEMM's partial row-wise Adam, DLRM's row-wise Adagrad.)
+    There is no first moment (beta1 is 0), so a row without a gradient does not move. The second
+    moment is one number for each row, the mean over its values; it decays by the number of steps
+    since the row's last gradient. The result is that of a step over all rows. One moment for each
+    row is usual for tables of this size: FBGEMM's partial row-wise Adam, DLRM's row-wise Adagrad.
     """
 
-    BETA2, EPSILON = 0.999, 1e-8
+    BETA2 = 0.999
+    EPSILON = 1e-8
 
     def __init__(self, parameters: list[nn.Parameter]):
         super().__init__(parameters, {"lr": 0.0})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # torch allows more
         (group,) = self.param_groups
         for table in group["params"]:
             state = self.state[table]
             if not state:
                 state["step"] = torch.zeros(())
-                state["square"], state["at"] = table.new_zeros(2, len(table)).unbind()
+                state["square"] = table.new_zeros(len(table))  # the second moment
+                state["at"] = table.new_zeros(len(table))  # the step of the last gradient
             state["step"] += 1
-            step, gradient = state["step"].item(), table.grad.coalesce()
-            rows, slopes = gradient.indices()[0], gradient.values()  # [n], [n, hidden]
+            step = state["step"].item()
+            gradient = table.grad.coalesce()
+            rows = gradient.indices()[0]  # [n]
+            slopes = gradient.values()  # [n, hidden]
             faded = state["square"][rows] * self.BETA2 ** (step - state["at"][rows])
             square = faded + (1 - self.BETA2) * slopes.square().mean(1)
-            state["square"][rows], state["at"][rows] = square, step
+            state["square"][rows] = square
+            state["at"][rows] = step
             length = (square / (1 - self.BETA2**step)).sqrt() + self.EPSILON
             table.index_add_(0, rows, slopes / length[:, None], alpha=-group["lr"])
 
 
 class Muon(torch.optim.Optimizer):
-    """torch.optim.Muon's rule, for all matrices of one shape at a time.
+    """The rule of torch.optim.Muon, for all matrices of one shape at a time.
 
-    torch's own takes one matrix after the other: for a dozen small ones that is 300 operations.
+    torch's own optimizer takes one matrix after the other: 300 operations for a dozen small ones.
     """
 
     MOMENTUM = 0.95
-    ITERATION = (3.4445, -4.7750, 2.0315)  # Newton-Schulz, towards the nearest orthogonal matrix
+    ITERATION = (3.4445, -4.7750, 2.0315)  # Newton-Schulz: towards the nearest orthogonal matrix
 
     def __init__(self, parameters: list[nn.Parameter]):
         super().__init__(parameters, {"lr": 0.0})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # torch allows more
         (group,) = self.param_groups
         by_shape: dict[torch.Size, list[nn.Parameter]] = {}
         for parameter in group["params"]:
@@ -132,9 +152,11 @@ class Muon(torch.optim.Optimizer):
             moved = torch.stack([self._momentum(p) for p in parameters])  # [n, rows, columns]
             direction = self._orthogonal(moved)
             scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
-            torch._foreach_add_(parameters, list(direction.unbind()), alpha=scale)
+            torch._foreach_add_(list(parameters), list(direction.unbind()), alpha=scale)
 
     def _momentum(self, parameter: nn.Parameter) -> Tensor:
+        """The gradient with Nesterov's momentum."""
+        assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
@@ -142,6 +164,7 @@ class Muon(torch.optim.Optimizer):
         return parameter.grad.lerp(state["momentum"], self.MOMENTUM)
 
     def _orthogonal(self, x: Tensor) -> Tensor:
+        """The nearest orthogonal matrices, roughly: [n, rows, columns] -> the same."""
         a, b, c = self.ITERATION
         tall = x.shape[1] > x.shape[2]
         x = x.mT if tall else x

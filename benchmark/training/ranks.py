@@ -1,24 +1,26 @@
-"""The rank of every user's target: a trial's primary result, from which all figures follow.
+"""The rank of each user's target: a trial's primary result, from which all metrics follow.
 
-A table has a row for each user: ``user`` and ``item`` (raw ids) and ``rank`` (from 1); and, so that
-users can be told apart without the data, ``history`` (interactions before the target),
-``popularity`` (training interactions with the target) and ``repeated`` (whether the user had it).
+A table has one row for each user: ``user`` and ``item`` (raw ids) and ``rank`` (from 1). Three more
+columns describe the user without the data: ``history`` (interactions before the target),
+``popularity`` (training interactions with the target) and ``repeated`` (whether the target is in
+the history).
 """
 
 import numpy as np
 import pandas as pd
 
-from datasets import Sequences, Split, Targets
+from datasets.sequences import Sequences, Split, Targets
 from models.batches import within
 
 
 def rank_table(
     sequences: Sequences, split: Split, targets: Targets, ranks: np.ndarray
 ) -> pd.DataFrame:
-    """``ranks`` [n] of ``targets``, in their order."""
-    items, wanted = sequences.items, sequences.items[targets.positions]
+    """The table of ``ranks``, [n] int64, which are those of ``targets`` in their order."""
+    items = sequences.items
+    wanted = items[targets.positions]  # [n]
     users, place = within(split.train_ends - split.train_starts)
-    trained = items[split.train_starts[users] + place]
+    trained = items[split.train_starts[users] + place]  # [n training interactions]
     lengths = targets.positions - targets.starts
     target, place = within(lengths)
     again = items[targets.starts[target] + place] == wanted[target]

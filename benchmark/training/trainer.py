@@ -1,20 +1,20 @@
-"""The training loop: it yields an epoch at a time to whoever watches, and knows no MLflow.
+"""The training loop: it yields one epoch at a time, and knows no MLflow.
 
 trainer = Trainer(settings, sequences, split)
 for epoch in trainer.epochs():
     print(epoch.number, epoch.train_loss, epoch.valid["ndcg@10"])
-ranks = trainer.final_ranks()
+result = trainer.result()
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,71 +24,48 @@ from torch.nn.parallel import DistributedDataParallel
 import models
 from benchmark.errors import UserError
 from benchmark.metrics import SELECTION_METRIC, means
+from benchmark.results import Epoch, Result
 from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches
+from benchmark.training.device import resolve_device
 from benchmark.training.evaluation import rank_targets
-from benchmark.training.memory import out_of_memory, return_free_memory
+from benchmark.training.memory import out_of_memory, peak_memory, return_free_memory
 from benchmark.training.optimizer import Optimizers
+from benchmark.training.progress import Bar, no_bar
+from benchmark.training.ranks import rank_table
 from models.batches import within
+from models.counted import Counted
+from models.model import Examples, LearnedModel
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings
+    from benchmark.training.checkpoint import State
     from datasets.sequences import Sequences, Split, Targets
 
 STEPS_PER_TRIM = 128
-COUNTS = ("epoch", "batch", "steps", "best_epoch", "best_valid", "seconds", "epoch_seconds")
 
 
 class TrainingError(UserError):
-    """Training cannot go on. The message says why, and what to try."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training data, and the evaluation after it, gave."""
-
-    number: int
-    """From 1."""
-    train_loss: float | None
-    """Mean over batches, nats per target; None for a model that is counted."""
-    valid: dict[str, float]
-    """Metrics at 10 on the validation targets."""
-    improved: bool
-    """Better ndcg@10 than in every epoch before."""
-    train_seconds: float
-    valid_seconds: float
-    sequences_per_second: float
-    """Training windows per second of training."""
-
-
-def resolve_device(name: str) -> torch.device:
-    """Raises TrainingError for a device that this machine does not have."""
-    if name == "auto":
-        name = f"cuda:{workers.local_rank()}" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrainingError(f"device {name!r} cannot be used here: {reason}") from None
-    return device
+    """Training cannot continue. The message says why, and what to try."""
 
 
 class Trainer:
-    """One trial in progress. All that changes while it trains is in ``state``."""
+    """One trial in progress. ``training.state`` saves and restores all that changes in it."""
 
     def __init__(
-        self,
-        settings: Settings,
-        sequences: Sequences,
-        split: Split,
-        progress: Callable[..., Iterable] | None = None,
+        self, settings: Settings, sequences: Sequences, split: Split, bar: Bar | None = None
     ):
-        """``progress`` wraps what goes on in steps, as tqdm does. Between two of them the trial may
-        be left: its ``state`` leads on from there."""
-        self.settings, self.split = settings, split
-        self.progress = progress or (lambda batches, **_: batches)
+        """``bar`` wraps the training steps and the batches of a ranking, as tqdm does. It may end
+        the loop with an exception between two steps: the trial can be resumed from there.
+
+        Raises TrainingError if the settings do not go together, DeviceError if this machine does
+        not have the device.
+        """
+        self.settings = settings
+        self.sequences = sequences
+        self.split = split
+        self.bar: Bar = bar or no_bar
         self.device = resolve_device(settings.device)
         workers.join()
         torch.manual_seed(settings.seed)
@@ -96,13 +73,14 @@ class Trainer:
             self.model = models.build(settings.model, sequences.n_items, asdict(settings))
         except ValueError as error:
             raise TrainingError(str(error)) from None
-        self.learns = models.learns(settings.model)
+        self.learns = isinstance(self.model, LearnedModel)
+        window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
         self.last_epoch = settings.epochs if self.learns else 1
         self.model.to(self.device)
         self.averaging = RunningMean(self.model, settings.ema_decay)
         self.averaged = self.averaging.model
-        # Its forward pass is ``model``'s, and its backward pass adds up all processes' gradients.
-        self.trained = self.model
+        # Its forward pass is the model's; its backward pass adds up the processes' gradients.
+        self.trained: torch.nn.Module = self.model
         if workers.size() > 1 and self.learns:
             self.trained = DistributedDataParallel(self.model, broadcast_buffers=False)
         self.shuffling = torch.Generator()
@@ -112,46 +90,53 @@ class Trainer:
             self.items,
             split.train_starts,
             split.train_ends,
-            max_length=getattr(self.model, "window", settings.max_length),
+            max_length=window,
             batch_size=settings.batch_size,
             pad=sequences.n_items,
             kind=settings.windows,
         )
         self.optimizers = Optimizers(self.model, settings, len(self.batches))
-        self.epoch = 0  # so many are complete
+        self.epoch = 0  # the number of complete epochs
         self.steps = 0
         self.begin_epoch()
-        self.cut_off: dict[str, Tensor] = {}  # where random generators stood in that epoch
+        self.random_states: dict[str, Tensor] = {}  # of an epoch that is resumed in its middle
         self.best_epoch = 0
-        self.best_valid = {SELECTION_METRIC: -1.0}
-        self.best_weights = {}
+        self.best_valid: dict[str, float] = {SELECTION_METRIC: -1.0}
+        self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
 
     def begin_epoch(self) -> None:
-        self.batch = 0  # so many of the epoch are done, in so many seconds
-        self.epoch_seconds = 0.0
+        self.batch = 0  # the number of complete batches in this epoch
+        self.epoch_seconds = 0.0  # that they took
         self.loss_sum = torch.zeros((), device=self.device)
 
     @property
     def finished(self) -> bool:
+        """Whether the last epoch is complete, or early stopping applies."""
         waited = self.epoch - self.best_epoch
         return self.epoch >= self.last_epoch or waited >= self.settings.patience
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train until the last epoch, or until ``patience`` epochs have brought no better ndcg."""
+        """Train and evaluate, one epoch after the other, until ``finished``."""
         while not self.finished:
+            loss: float | None = None
             with self._enough_memory():
-                loss = self.train_epoch() if self.learns else self.count()
+                if self.learns:
+                    loss = self.train_epoch()
+                else:
+                    self.count()
             started = time.perf_counter()
             self.averaging.catch_up()
             valid = means(self.ranks(self.split.valid))
-            train_seconds, valid_seconds = self.epoch_seconds, time.perf_counter() - started
+            train_seconds = self.epoch_seconds
+            valid_seconds = time.perf_counter() - started
             self.begin_epoch()
             self.epoch += 1
             self.seconds += train_seconds + valid_seconds
             improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
             if improved:
-                self.best_epoch, self.best_valid = self.epoch, valid
+                self.best_epoch = self.epoch
+                self.best_valid = valid
                 self.best_weights = {k: v.clone() for k, v in self.averaged.state_dict().items()}
             yield Epoch(
                 number=self.epoch,
@@ -176,22 +161,27 @@ class Trainer:
             ) from None
 
     def count(self) -> None:
-        """What an epoch is to a model that has nothing to learn."""
+        """The one epoch of a counted model."""
+        assert isinstance(self.model, Counted)
         started = time.perf_counter()
-        starts, ends = self.split.train_starts, self.split.train_ends
-        users, place = within(ends - starts)
+        starts = self.split.train_starts
+        users, place = within(self.split.train_ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
         self.model.count(self.items[index], torch.from_numpy(users).to(self.device))
         self.averaged.load_state_dict(self.model.state_dict())
         self.epoch_seconds = time.perf_counter() - started
 
     def train_epoch(self) -> float:
-        """Or the rest of one that was cut off; the mean loss of all its batches."""
+        """Train for one epoch, or for the rest of an interrupted one; the mean loss of its batches.
+
+        Raises TrainingError if the loss is not finite.
+        """
         self.model.train()
         self._seed()
         batches = islice(self.batches.shuffled(self.shuffling), self.batch, None)
-        started, before = time.perf_counter(), self.epoch_seconds
-        for batch in self.progress(
+        started = time.perf_counter()
+        before = self.epoch_seconds
+        for batch in self.bar(
             batches, initial=self.batch, total=len(self.batches), desc=f"epoch {self.epoch + 1}"
         ):
             self.loss_sum += self._step(batch)
@@ -199,10 +189,11 @@ class Trainer:
             self.epoch_seconds = before + time.perf_counter() - started
             if self.steps % STEPS_PER_TRIM == 0:
                 return_free_memory()
-                self._check_loss()
-        return self._check_loss()
+                self._mean_loss()
+        return self._mean_loss()
 
-    def _check_loss(self) -> float:
+    def _mean_loss(self) -> float:
+        """Of the epoch so far. Raises TrainingError if it is not finite."""
         mean = float(workers.total(self.loss_sum.clone())) / self.batch
         if not math.isfinite(mean):
             raise TrainingError(
@@ -212,30 +203,31 @@ class Trainer:
         return mean
 
     def _seed(self) -> None:
-        """An epoch's random numbers follow from the seed and its number; only of one that was cut
-        off is there a state to go on from.
+        """Seed the random generators by the trial's seed and the number of the epoch.
 
-        All processes shuffle and mask alike; each has its own dropout.
+        Only an epoch that is resumed in its middle needs their states. All processes shuffle and
+        mask alike; each has its own dropout.
         """
         seeds = np.random.SeedSequence([self.settings.seed, self.epoch]).spawn(3)
         shuffling, masking, dropout = (int(s.generate_state(1, np.uint64)[0]) for s in seeds)
         self.shuffling.manual_seed(shuffling)
         self.masking.manual_seed(masking)
-        torch.manual_seed((dropout + workers.rank()) % 2**64)
-        if self.batch and self.cut_off:
-            self.masking.set_state(self.cut_off["masking"])
-            torch.set_rng_state(self.cut_off["cpu"])
-            if "device" in self.cut_off:
-                torch.cuda.set_rng_state(self.cut_off["device"], self.device)
-            self.cut_off = {}
+        torch.manual_seed((dropout + workers.number()) % 2**64)
+        if self.batch and self.random_states:
+            self.masking.set_state(self.random_states["masking"])
+            torch.set_rng_state(self.random_states["cpu"])
+            if "device" in self.random_states:
+                torch.cuda.set_rng_state(self.random_states["device"], self.device)
+            self.random_states = {}
 
     def _step(self, batch: Tensor) -> Tensor:
-        """Train on [batch, length] int64; this process's part of the mean loss."""
+        """Train on a batch, [batch, length] int64; this process's part of the mean loss, []."""
+        assert isinstance(self.model, LearnedModel)
         self.steps += 1
         examples, share = self._share(self.model.examples(batch, self.masking))
         bf16 = self.settings.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
-            loss = self.trained(*examples) * share
+            loss: Tensor = self.trained(*examples) * share
         self.optimizers.zero_grad()
         loss.backward()
         self.averaging.before_step()
@@ -243,29 +235,28 @@ class Trainer:
         self.averaging.after_step(self.steps)
         return loss.detach() / workers.size()
 
-    def _share(self, examples: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor | float]:
-        """This process's rows of a batch, and what its loss counts in the mean of all losses.
+    def _share(self, examples: Examples) -> tuple[Examples, Tensor | float]:
+        """This process's rows of a batch, and the weight of its loss in the mean over processes.
 
-        That mean has to be over the batch's targets, of which no two processes have as many.
+        The mean is over the batch's targets, and no two processes have equally many.
         """
         if workers.size() == 1:
             return examples, 1.0
-        batch = len(examples.targets)
-        idle = workers.rank() >= batch  # but it takes part: with a row that counts for nothing
-        rows = slice(0, 1) if idle else slice(workers.rank(), None, workers.size())
-        # A tensor of one dimension is the same for all rows.
-        mine = type(examples)(*(part[rows] if part.dim() > 1 else part for part in examples))
+        idle = workers.number() >= len(examples.targets)
+        # An idle process takes part with one row, whose loss has no weight.
+        rows = slice(0, 1) if idle else slice(workers.number(), None, workers.size())
+        mine = examples.rows(rows)
         wanted = (mine.targets >= 0).sum() * (not idle)
         return mine, wanted * workers.size() / (examples.targets >= 0).sum()
 
     def finish(self) -> None:
-        """Train to the end and rank, for a process that nobody watches."""
+        """Train to the end and rank, in a process whose results nobody reads."""
         for _ in self.epochs():
             pass
         self.final_ranks()
 
     def final_ranks(self) -> dict[str, np.ndarray]:
-        """Ranks of the best epoch's model: {"valid": [n] int64, "test": [n] int64}."""
+        """The ranks of the best epoch's model: {"valid": [n] int64, "test": [n] int64}."""
         started = time.perf_counter()
         self.averaged.load_state_dict(self.best_weights)
         ranks = {
@@ -276,44 +267,35 @@ class Trainer:
         return ranks
 
     def ranks(self, targets: Targets) -> np.ndarray:
-        return rank_targets(
-            self.averaged, self.items, targets, self.settings.history, self.progress
+        """The ranks of ``targets``, [n] int64, by the running mean of the weights."""
+        return rank_targets(self.averaged, self.items, targets, self.settings.history, self.bar)
+
+    def result(self) -> Result:
+        """Evaluate the best epoch's model on test, once."""
+        ranks = self.final_ranks()
+        metrics = {"best_valid": means(ranks["valid"]), "test": means(ranks["test"])}
+        targets = {"valid": self.split.valid, "test": self.split.test}
+        tables = {
+            part: rank_table(self.sequences, self.split, targets[part], ranks[part])
+            for part in targets
+        }
+        return self._result(metrics, tables)
+
+    def pruned_result(self) -> Result:
+        """The result of a trial that is stopped here, without an evaluation on test."""
+        return self._result({"best_valid": self.best_valid}, {})
+
+    def _result(self, metrics: Mapping[str, Mapping[str, float]], tables: dict[str, Any]) -> Result:
+        return Result(
+            metrics=metrics,
+            best_epoch=self.best_epoch,
+            last_epoch=self.epoch,
+            seconds=self.seconds,
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            peak_memory_mb=peak_memory(self.device),
+            ranks=tables,
         )
 
-    def state(self) -> tuple[dict[str, Tensor], dict]:
-        """All that a trial needs to go on as if it had not stopped: tensors, and JSON values."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
-        tensors |= {f"averaging.{k}": v for k, v in self.averaging.state().items()}
-        tensors |= {f"optimizer.{k}": v for k, v in self.optimizers.state().items()}
-        tensors["loss_sum"] = self.loss_sum
-        tensors |= {"random.masking": self.masking.get_state(), "random.cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            tensors["random.device"] = torch.cuda.get_rng_state(self.device)
-        return tensors, {name: getattr(self, name) for name in COUNTS}
-
-    def restore(self, tensors: dict[str, Tensor], values: dict) -> None:
-        """Go on from a ``state``; the tensors may come from another device.
-
-        Raises TrainingError if they belong to another model or another version of this suite.
-        """
-        try:
-            self._restore(tensors, values)
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise TrainingError(f"the checkpoint does not fit this trial: {reason}") from None
-
-    def _restore(self, tensors: dict[str, Tensor], values: dict) -> None:
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.model.load_state_dict(part("model."))
-        self.averaged.load_state_dict(part("averaged."))
-        self.best_weights = {k: v.to(self.device) for k, v in part("best.").items()}
-        self.averaging.restore(part("averaging."))
-        self.optimizers.restore(part("optimizer."))
-        self.loss_sum = tensors["loss_sum"].to(self.device)
-        self.cut_off = part("random.")
-        for name in COUNTS:
-            setattr(self, name, values[name])
+    def best_state(self) -> State:
+        """The weights of the best epoch, and what it reached on validation."""
+        return self.best_weights, {"epoch": self.best_epoch, "valid": self.best_valid}

@@ -1,8 +1,8 @@
-"""The processes that share one trial, as `torchrun` starts them; alone, there is one.
+"""The processes that share one trial, as `torchrun` starts them. Without torchrun there is one.
 
 torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m
 
-All of them draw the same batches and masks, and each trains on its share of the rows; only the
+All of them draw the same batches and masks, and each trains on its share of the rows. Only the
 first tracks, prints and saves.
 """
 
@@ -18,35 +18,36 @@ T = TypeVar("T")
 
 
 def join() -> None:
-    """Meet the others, where torchrun has started any."""
+    """Join the group of processes, if torchrun has started this one. Comes before all below."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
-def from_first(make: Callable[[], T]) -> T:
-    """What the first process makes, in all of them."""
-    made = [make() if rank() == 0 else None]
-    if size() > 1:
-        dist.broadcast_object_list(made, device=torch.device("cpu"))
-    return made[0]
+def number() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
-def rank() -> int:
-    """Of this process, from 0."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def local_rank() -> int:
-    """Of this process among those of its machine, from 0."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+def number_on_machine() -> int:
+    """This process's number among those of its machine, from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if dist.is_initialized() else 0
 
 
 def size() -> int:
+    """The number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def from_first(make: Callable[[], T]) -> T:
+    """What ``make`` returns in the first process, in all processes."""
+    made: list[T | None] = [make() if number() == 0 else None]
+    if size() > 1:
+        dist.broadcast_object_list(made, device=torch.device("cpu"))
+    return made[0]  # type: ignore[return-value]  # T may itself be optional
+
+
 def total(values: Tensor) -> Tensor:
-    """The sum over all processes of a tensor that each of them has."""
+    """The sum of a tensor over all processes, in place."""
     if size() > 1:
         dist.all_reduce(values)
     return values

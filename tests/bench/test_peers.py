@@ -11,6 +11,8 @@ import pytest
 
 from bench import amazon_shape
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 

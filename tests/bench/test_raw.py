@@ -7,6 +7,7 @@ import pytest
 
 from bench import amazon_shape, raw_ids, raw_ratings
 from datasets import prepare, spec
+from datasets.source import RawFile
 
 ROWS = 2_400_000  # little more than the smallest file
 
@@ -15,11 +16,12 @@ def _strings(text):
     return np.ascontiguousarray(text).view(f"S{text.shape[1]}").ravel().astype(str)
 
 
+@pytest.mark.process
 def test_the_filters_leave_the_published_shape(tmp_path, capsys):
     raw_ratings.write(tmp_path / "Books.csv", ROWS, seed=1)
     books = spec.read("amazon-books")
     origin = next(s for s in books.sources if s.reader == "amazon-2018")
-    sequences = prepare.prepare(books, origin, tmp_path / "Books.csv")
+    sequences = prepare.prepare(books, RawFile(origin, tmp_path / "Books.csv"))
     assert f"{ROWS:,} rows read" in capsys.readouterr().out
     items, offsets = amazon_shape.amazon_shape(seed=1)
     walks = np.split(_strings(raw_ids.item_text(items)), offsets[1:-1])

@@ -1,4 +1,4 @@
-"""Metrics and ranks, against an independent library and against the plain definition."""
+"""Metrics and ranks, compared with an independent library and with their definitions."""
 
 import ir_measures
 import numpy as np
@@ -51,7 +51,7 @@ def test_golden_values():
 
 
 class Scorer:
-    """A model whose scores are given: queries are rows of the score matrix."""
+    """A model with given scores: its queries are the rows of the score matrix."""
 
     def __init__(self, n_items):
         self.n_items = n_items
@@ -102,7 +102,7 @@ def test_items_of_a_masked_history_are_no_candidates_but_the_target_is(rows, chu
 
 
 def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
-    """Three users; the model sees two items, likes those with small numbers, and reads nothing."""
+    """Three users. The model reads at most two items, and scores small item numbers highest."""
     items = torch.tensor([0, 1, 2, 3, 5, 9, 8, 7, 9, 0, 0, 4])
     targets = Targets(np.array([0, 1, 2]), np.array([0, 5, 9]), np.array([4, 8, 11]))
 
@@ -116,7 +116,8 @@ def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
             return (queries - torch.arange(first, last)).float()
 
     ranks = evaluation.rank_targets(Small(), items, targets, "masked")
-    # 5 behind 4 only; 9 (in its own history) behind 0 to 6; 4 behind 1, 2 and 3
+    # Target 5 ranks behind item 4; target 9, which is also in its history, behind items 0 to 6;
+    # target 4 behind items 1, 2 and 3.
     assert ranks.tolist() == [2, 8, 4]
     assert evaluation.rank_targets(Small(), items, targets).tolist() == [6, 10, 5]
 
@@ -134,7 +135,7 @@ def test_scores_that_are_no_numbers_never_help():
 @pytest.mark.parametrize("hidden", [8, 64])
 @pytest.mark.parametrize("items", [1000, 3123, 31_094])
 def test_a_model_of_equal_embeddings_does_not_score(hidden, items):
-    """Equal rows through a real matrix product: rounding must not break the ties."""
+    """All items have one embedding: rounding in a real matrix product must not break the ties."""
 
     class Collapsed(Scorer):
         weight = torch.randn(1, hidden, generator=torch.Generator().manual_seed(0)).expand(

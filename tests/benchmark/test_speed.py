@@ -1,4 +1,4 @@
-"""The speed benchmark runs and its figures agree with each other; how fast is not for a test."""
+"""The speed benchmark runs, and its figures are consistent. No test checks the speed itself."""
 
 import json
 
@@ -7,12 +7,14 @@ import pytest
 
 from tests.conftest import TINY
 
+pytestmark = pytest.mark.process
+
 FLAGS = [f"--{word[2:].replace('-', '_')}" if word.startswith("--") else word for word in TINY]
 
 
 @pytest.fixture
 def sequences(here):
-    """40 users with 12 of 30 items each, as bench/peer_data.py writes them."""
+    """A file of 40 users with 12 of 30 items each, in the format of bench/peer_data.py."""
     items = np.random.default_rng(0).permuted(np.tile(np.arange(30), (40, 1)), axis=1)[:, :12]
     np.savez("small.npz", items=items.ravel(), offsets=np.arange(41) * 12)
     return "small.npz"
@@ -41,7 +43,7 @@ def test_it_measures_training_evaluation_and_memory(run_command, sequences):
 
 
 def test_the_counted_operations_are_those_of_the_formula(run_command, sequences):
-    """Products of one step, by hand: 40 sequences of 10 items, asked left to right."""
+    """Matrix products of a step, counted by hand: 40 sequences of 10 items, left to right."""
     words = ["--dataset", sequences, "--steps", "1", "--json", "speed.json", "--batch_size", "40"]
     words += ["--causal_share", "1", "--windows", "tiled", "--dropout", "0", "--muon_ratio", "0"]
     done = run_command("python", "-m", "benchmark.speed", *words, *FLAGS)
@@ -52,8 +54,8 @@ def test_the_counted_operations_are_those_of_the_formula(run_command, sequences)
     asked = length - 1
     tokens = length + asked
     forward = rows * (
-        2 * tokens * 2 * width * width  # keys and values of all
-        + asked * (2 * 2 * width * width + 2 * 2 * width * inner)  # the rest for those asked
+        2 * tokens * 2 * width * width  # keys and values of all tokens
+        + asked * (2 * 2 * width * width + 2 * 2 * width * inner)  # queries, outputs, feed-forward
         + 2 * 2 * asked * tokens * width  # attention
         + asked * 2 * width * width  # head
         + asked * 2 * width * items  # logits

@@ -1,4 +1,4 @@
-"""`python -m benchmark.train` as a user runs it, and what it leaves in the store."""
+"""`python -m benchmark.train` as a user runs it, and the run that it logs."""
 
 import os
 import signal
@@ -31,18 +31,19 @@ def values(store, run, key):
     return [(metric.step, metric.value) for metric in history]
 
 
+@pytest.mark.process
 def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
     done = train("--epochs", "3", "--learning-rate", "0.01", "--seed", "7")
     assert done.returncode == 0, done.stderr
     assert "SYNTHETIC data" in done.stdout
     assert "epoch 3: loss" in done.stdout
-    assert "\r" not in done.stdout + done.stderr  # no progress bars where nobody watches
+    assert "\r" not in done.stdout + done.stderr  # no progress bars outside a terminal
 
     (run,) = trials(store)
     assert run.info.status == "FINISHED"
     assert run.data.params["learning_rate"] == "0.01"
     assert run.data.params["hidden_size"] == "8"
-    assert run.data.params["batch_size"] == "32"  # a default is a setting too
+    assert run.data.params["batch_size"] == "32"  # defaults are logged, too
     for key in ("train/loss", "sequences_per_second", *(f"valid/{n}" for n in ("mrr_at_10",))):
         assert [step for step, _ in values(store, run, key)] == [1, 2, 3]
     tags = run.data.tags
@@ -80,7 +81,7 @@ def test_a_rank_says_what_its_user_had_and_how_popular_the_target_is():
     sequences = from_interactions(
         pd.DataFrame({"user": list("aaaabbbb"), "item": list("xyxxyzzw")})
     )
-    split = leave_one_out(sequences)  # trained on: a: x y, b: y z
+    split = leave_one_out(sequences)  # training items: x y of user a, y z of user b
     table = rank_table(sequences, split, split.test, np.array([4, 9]))
     assert table.to_dict("records") == [
         {"user": "a", "item": "x", "rank": 4, "history": 3, "popularity": 1, "repeated": True},
@@ -91,6 +92,7 @@ def test_a_rank_says_what_its_user_had_and_how_popular_the_target_is():
     assert table["repeated"].tolist() == [True, True]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("model", ["GRU4Rec", "gSASRec", "Markov"])
 def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, model):
     learns = models.learns(model)
@@ -115,6 +117,7 @@ def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, 
     assert first.data.metrics["test/ndcg_at_10"] == second.data.metrics["test/ndcg_at_10"]
 
 
+@pytest.mark.process
 def test_a_setting_that_a_model_does_not_have_is_refused(run_command, here):
     words = ["python", "-m", "benchmark.train", "--dataset", "demo", "--model", "GRU4Rec"]
     for option, message in (
@@ -126,6 +129,7 @@ def test_a_setting_that_a_model_does_not_have_is_refused(run_command, here):
         assert done.stderr.splitlines()[-1] == f"Error: {message}"
 
 
+@pytest.mark.process
 def test_the_same_seed_gives_the_same_numbers_in_another_process(train, store):
     for _ in range(2):
         assert train("--epochs", "2").returncode == 0
@@ -149,11 +153,12 @@ def start_training(*options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # As in a terminal: a shell starts what it runs in the background with Ctrl-C ignored.
+        # Ctrl-C works as in a terminal: a background job of a shell would ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
+@pytest.mark.process
 def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
     process = start_training("--epochs", "50")
     for line in process.stdout:
@@ -196,6 +201,7 @@ def test_a_mistake_is_one_clear_line(train_here, store, options, code, message):
     assert not trials(store)
 
 
+@pytest.mark.process
 def test_a_server_that_does_not_answer_stops_it_before_training(train):
     started = time.monotonic()
     done = train(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
@@ -205,6 +211,7 @@ def test_a_server_that_does_not_answer_stops_it_before_training(train):
     print(f"gave up after {time.monotonic() - started:.1f} s")
 
 
+@pytest.mark.process
 def test_a_trial_on_a_real_server_is_the_same(train, server):
     from mlflow import MlflowClient
 
@@ -218,6 +225,7 @@ def test_a_trial_on_a_real_server_is_the_same(train, server):
     assert kept == ["checkpoints", "config.yaml", "dataset.md", "ranks"]
 
 
+@pytest.mark.process
 def test_a_deleted_experiment_is_said_so(train, store):
     store.delete_experiment(store.create_experiment("demo"))
     done = train("--epochs", "1")

@@ -1,4 +1,4 @@
-"""Whatever a file holds, its rows come out, or one line that says what is wrong, and where."""
+"""Any file gives its rows, or one line that says what is wrong and where."""
 
 import gzip
 import io
@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import datasets
-from datasets import DataError, formats, streams, text
+from datasets import DataError, layouts, streams, text
+from datasets.prepare import load
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import FILES, ROWS, read, rows
 
@@ -58,7 +58,7 @@ def zipped(text: str | bytes, name: str = "a", **options) -> bytes:
         (ROW.encode("utf-16-be"), "f: not UTF-8 text, it looks like UTF-16"),
         (ROW.encode("utf-32"), "f: not UTF-8 text, it looks like UTF-16"),
         (f"{ROW}i1,ü,5,1\n".encode("latin-1"), "f:2: not UTF-8 text: expected 'item,user,rating"),
-        (gzip.compress(ROW.encode(), mtime=0), "f: packed data instead of text: unpack it, or let"),
+        (gzip.compress(ROW.encode(), mtime=0), "f: compressed data instead of text: unpack the"),
     ],
 )  # fmt: skip
 def test_what_no_file_of_interactions_has_is_named(here, content, message):
@@ -92,7 +92,7 @@ def test_milliseconds_are_taken_where_they_belong_and_microseconds_nowhere(here)
     (here / "f").write_text(f"{header}u,i,5,1490000000000\n")
     assert rows(here / "f", "amazon-2023") == [("u", "i", 5.0, 1490000000.0)]
     (here / "f").write_text(f"{header}u,i,5,1490000000000000\n")
-    assert "f:2: timestamp is no time in ms since 1970" in said(here / "f", "amazon-2023")
+    assert "f:2: timestamp is too large to be ms since 1970" in said(here / "f", "amazon-2023")
 
 
 @pytest.mark.parametrize("packed", [gzip.compress, zipped])
@@ -130,13 +130,19 @@ def test_archives_that_lie_are_encrypted_or_nested_are_one_line_each(here):
         return whole[: entry + offset] + value + whole[entry + offset + len(value) :]
 
     files = {
-        "encrypted": (changed(8, b"\x01\x00"), "it is encrypted: unpack it, and give"),
+        "encrypted": (changed(8, b"\x01\x00"), "the archive is encrypted: unpack it, and"),
         "short": (changed(24, struct.pack("<I", 5000)), "damaged archive: Bad CRC-32"),
         "cut": (changed(20, struct.pack("<I", 10)), "damaged archive: "),
-        "bzip2": (zipped(ROW, compression=zipfile.ZIP_BZIP2), "its compression is not deflate"),
-        "nested": (zipped(zipped(ROW)), "packed data instead of text"),
-        "empty": (zipped("", "folder/"), "should hold one file, holds []"),
-        "coloured": (zipped(ROW, "\x1b[31m.txt"), "should hold one *.csv, holds ['\\x1b[31m.txt']"),
+        "bzip2": (
+            zipped(ROW, compression=zipfile.ZIP_BZIP2),
+            "only zip archives with deflate compression",
+        ),
+        "nested": (zipped(zipped(ROW)), "compressed data instead of text"),
+        "empty": (zipped("", "folder/"), "the archive should hold one file, holds []"),
+        "coloured": (
+            zipped(ROW, "\x1b[31m.txt"),
+            "the archive should hold one *.csv, holds ['\\x1b[31m.txt']",
+        ),
     }
     for name, (content, message) in files.items():
         (here / f"{name}.zip").write_bytes(content)
@@ -145,35 +151,35 @@ def test_archives_that_lie_are_encrypted_or_nested_are_one_line_each(here):
         )
 
 
-# --- whatever the bytes
+# --- any bytes
 
 
 OWN = {
-    "csv": formats.layout("csv", {"user": "u", "item": "i", "timestamp": "t"}),
-    "parquet": formats.layout("parquet", {"user": "u", "item": "i", "timestamp": "t"}),
+    "csv": layouts.layout_of("csv", {"user": "u", "item": "i", "timestamp": "t"}),
+    "parquet": layouts.layout_of("parquet", {"user": "u", "item": "i", "timestamp": "t"}),
 }
-LAYOUTS = formats.FORMATS | OWN
+ALL_LAYOUTS = layouts.LAYOUTS | OWN
 
 
 def read_sanely(path, reader) -> None:
-    """The rows are of a kind that the rest of the program takes, or there is a DataError."""
+    """The file gives valid rows, or a DataError of one line."""
     found, message = [], ""
     try:
-        found = read(path, LAYOUTS[reader])
+        found = read(path, ALL_LAYOUTS[reader])
     except DataError as error:
         message = str(error)
     assert len(message.splitlines()) <= (not found)
     for user, item, *numbers in found:
         for name in (user, item):
             assert isinstance(name, str)
-            assert 1 <= len(name) <= formats.LONGEST_ID
+            assert 1 <= len(name) <= layouts.LONGEST_ID
             assert not {"\n", "\r", "\0"} & set(name)
         assert np.isfinite(numbers).all()
-        assert max(numbers[1:], default=0) <= formats.LATEST
+        assert max(numbers[1:], default=0) <= layouts.LATEST
 
 
 @settings(max_examples=150)
-@given(st.sampled_from(list(LAYOUTS)), st.sampled_from(["f", "f.gz", "f.zip"]), st.binary())
+@given(st.sampled_from(list(ALL_LAYOUTS)), st.sampled_from(["f", "f.gz", "f.zip"]), st.binary())
 def test_any_bytes_are_rows_or_an_error(tmp_path_factory, reader, name, content):
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
@@ -195,7 +201,7 @@ VALID = {reader: content.encode() for reader, content in FILES.items()} | {
 
 @st.composite
 def mutations(draw):
-    """A valid file, packed or not, of which some bytes are changed, cut out or put in."""
+    """A valid file, compressed or not, in which some bytes are changed, removed or inserted."""
     reader = draw(st.sampled_from(list(VALID)))
     pack = draw(st.sampled_from([bytes, gzip.compress, zipped] if reader != "parquet" else [bytes]))
     text, packed = VALID[reader], draw(st.booleans())
@@ -222,7 +228,7 @@ LINES = st.lists(CELLS, min_size=1, max_size=6).map(",".join)
 
 
 def parsed(line: str) -> tuple | None:
-    """What a reader of amazon-2014 owes, by its definition."""
+    """The row of a line in the layout amazon-2014, by its definition; None if it is invalid."""
     cells = line.split(",")
     if len(cells) != 4 or not cells[0] or not cells[1]:
         return None
@@ -259,8 +265,10 @@ def test_rows_are_those_of_a_slow_reader_and_the_first_bad_line_is_named(
 def test_a_data_set_cannot_be_downloaded_out_of_the_data_folder(here):
     for file in ("../evil.csv", str(here / "evil.csv"), "a/../../evil.csv", "", "a\nb"):
         source = {"file": file, "reader": "amazon-2018", "url": "http://127.0.0.1:9/evil"}
-        with pytest.raises(DataError, match=r"mine.yaml: file .*(no path below|one line of text)"):
-            datasets.load(described(here, sources=[source]))
+        with pytest.raises(
+            DataError, match=r"mine.yaml: file .*(should be a path below|one line of text)"
+        ):
+            load(described(here, sources=[source]))
     assert [path.name for path in here.iterdir()] == ["mine.yaml"]
 
 
@@ -268,7 +276,7 @@ def test_a_data_set_cannot_be_downloaded_out_of_the_data_folder(here):
 def test_what_is_no_address_is_one_line(here, url):
     source = {"file": "mine.csv", "reader": "amazon-2018", "url": url}
     with pytest.raises(DataError, match="mine: could not download") as caught:
-        datasets.load(described(here, sources=[source]))
+        load(described(here, sources=[source]))
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -276,13 +284,13 @@ def test_where_nothing_can_be_written_the_error_is_one_line(here):
     (here / "data").write_text("a file, where the folder should be")
     source = {"file": "mine.csv", "reader": "amazon-2018", "url": "http://127.0.0.1:9/mine.csv"}
     with pytest.raises(DataError, match=r"could not download .*: \[Errno .*'data'; try again"):
-        datasets.load(described(here, sources=[source]))
+        load(described(here, sources=[source]))
 
 
 def test_a_name_that_no_file_can_have_is_one_line(here):
     source = {"file": "x" * 5000, "reader": "amazon-2018", "url": "http://127.0.0.1:9/x"}
     with pytest.raises(DataError, match="could not download") as caught:
-        datasets.load(described(here, sources=[source]))
+        load(described(here, sources=[source]))
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -290,5 +298,5 @@ def test_prepared_data_are_not_cached_where_nothing_can_be_written(here, capsys)
     (here / "elsewhere").mkdir()
     (here / "elsewhere/mine.csv").write_text("".join(f"i{i},u,5,{i}\n" for i in range(4)))
     (here / "data").write_text("a file, where the folder should be")
-    assert datasets.load(described(here), "elsewhere")[1].n_items == 4
+    assert load(described(here), "elsewhere")[1].n_items == 4
     assert "not cached, the next run prepares the data again" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""From a name to sequences: found, downloaded, checked, prepared, cached, or a clear error."""
+"""Loading by name: files are found, downloaded, checked, prepared and cached; or a clear error."""
 
 import hashlib
 import threading
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-import datasets
 from datasets import DataError, download, prepare, source, spec
 from datasets.download import BLOCK
+from datasets.prepare import load
 
 ROWS = "".join(f"i{item},u{user},5,{item}\n" for user in range(4) for item in range(5))
 
@@ -27,8 +27,8 @@ def described(here, **changes) -> str:
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """Serves ``body`` with byte ranges, after ``errors``; breaks off after each of ``cuts`` bytes
-    of an answer, once."""
+    """A server of ``body``, with byte ranges. It first answers with ``errors``, one a request;
+    then each of ``cuts`` ends one answer after that many bytes."""
 
     body, cuts, ranges, shift, errors, requests = ROWS.encode(), [], True, 0, [], []
 
@@ -77,7 +77,7 @@ def test_each_data_set_that_is_shipped_can_be_read():
 
 
 def test_the_demo_is_marked_as_synthetic_and_repeats_itself(here):
-    first_spec, first = datasets.load("demo")
+    first_spec, first = load("demo")
     assert first_spec.synthetic is not None
     assert "synthetic" in first_spec.title
     again = prepare.prepare(spec.read("demo"))
@@ -91,39 +91,39 @@ def test_the_folders_are_searched_in_order(here, monkeypatch):
         rows = "".join(f"i{i},u{u},5,{i}\n" for u in range(users) for i in range(3))
         (here / folder / "mine.csv").write_text(rows)
     monkeypatch.setenv(source.FOLDER_VARIABLE, "variable")
-    assert datasets.load(name, "given")[1].n_users == 3
-    assert datasets.load(name)[1].n_users == 4
+    assert load(name, "given")[1].n_users == 3
+    assert load(name)[1].n_users == 4
     monkeypatch.delenv(source.FOLDER_VARIABLE)
-    assert datasets.load(name)[1].n_users == 5
+    assert load(name)[1].n_users == 5
 
 
 def test_a_prepared_set_is_restored_and_a_changed_or_damaged_one_is_not(here, monkeypatch):
     name = described(here)
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text(ROWS)
-    _, first = datasets.load(name)
+    _, first = load(name)
     reads = []
     read = prepare.readers.read
     monkeypatch.setattr(prepare.readers, "read", lambda *a: reads.append(a) or read(*a))
-    _, again = datasets.load(name)
+    _, again = load(name)
     assert not reads
     assert again.digest == first.digest
     assert all(np.array_equal(getattr(again, f), getattr(first, f)) for f in ("items", "offsets"))
     cached = next((here / "data/prepared").glob("mine-*.npz"))
     cached.write_bytes(cached.read_bytes()[:-50])
-    assert datasets.load(name)[1].digest == first.digest
+    assert load(name)[1].digest == first.digest
     assert len(reads) == 1
     (here / "data/mine.csv").write_text(ROWS + "i0,u9,5,1\ni1,u9,5,2\ni2,u9,5,3\n")
-    assert datasets.load(name)[1].n_users == 5
+    assert load(name)[1].n_users == 5
     described(here, filters={"rating": {"min": 1}, "k_core": 4})
-    assert datasets.load(name)[1].n_users == 4
+    assert load(name)[1].n_users == 4
 
 
 def test_what_is_filtered_away_is_counted(here, capsys):
     name = described(here, filters={"rating": {"min": 4}, "timestamp": {"max": 2}})
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text(ROWS + "i1,u1,3,1\n")
-    datasets.load(name)
+    load(name)
     said = capsys.readouterr().out
     assert (
         "21 rows read, 1 with rating outside [4.0, inf], 8 with timestamp outside [-inf, 2.0]"
@@ -145,10 +145,10 @@ def test_a_download_is_kept(mirror, here, monkeypatch):
             }
         ],
     )
-    assert datasets.load(name)[1].n_users == 4
+    assert load(name)[1].n_users == 4
     assert (here / "data/mine.csv").read_text() == ROWS
     assert not list(here.glob("data/*.part"))
-    datasets.load(name)
+    load(name)
     assert len(handler.requests) == 1
 
 
@@ -162,7 +162,7 @@ def test_a_download_that_breaks_off_goes_on_by_itself(mirror, here, ranges):
     handler, url = mirror
     handler.cuts, handler.ranges = [100_000, 150_000], ranges
     handler.body = (ROWS * 2000).encode()  # 340 kB
-    assert datasets.load(downloaded(here, url))[1].n_users == 4
+    assert load(downloaded(here, url))[1].n_users == 4
     assert (here / "data/mine.csv").read_bytes() == handler.body
     _, *later = (int(asked[6:-1]) if asked else 0 for _, asked in handler.requests)
     expected = (100_000, 250_000 if ranges else 150_000)
@@ -175,10 +175,10 @@ def test_a_download_that_gets_no_further_is_kept_and_the_next_run_goes_on(mirror
     handler.body = (ROWS * 2000).encode()
     name = downloaded(here, url)
     with pytest.raises(DataError, match=r"could not download.*mine.csv.part is kept"):
-        datasets.load(name)
+        load(name)
     kept = (here / "data/mine.csv.part").stat().st_size
     assert 200_000 - BLOCK <= kept <= 200_000
-    assert datasets.load(name)[1].n_users == 4
+    assert load(name)[1].n_users == 4
     assert handler.requests[-1][1] == f"bytes={kept}-"
     assert (here / "data/mine.csv").read_bytes() == handler.body
 
@@ -187,7 +187,7 @@ def test_a_server_that_is_overloaded_is_asked_again(mirror, here, monkeypatch):
     handler, url = mirror
     monkeypatch.setattr(download, "AGAIN", download.AGAIN.new(backoff_factor=0.01))
     handler.errors = [503, 503, 429]
-    assert datasets.load(downloaded(here, url))[1].n_users == 4
+    assert load(downloaded(here, url))[1].n_users == 4
     assert len(handler.requests) == 4
 
 
@@ -196,24 +196,24 @@ def test_a_server_that_stays_overloaded_is_said_so(mirror, here, monkeypatch):
     monkeypatch.setattr(download, "AGAIN", download.AGAIN.new(backoff_factor=0.01))
     handler.errors = [503] * 10
     with pytest.raises(DataError, match=r"could not download http.*: 503 Server Error"):
-        datasets.load(downloaded(here, url))
+        load(downloaded(here, url))
     assert len(handler.requests) == 5
 
 
 def test_a_file_of_another_length_is_refused_and_not_kept(mirror, here):
     _, url = mirror
     size = len(ROWS)
-    message = f"mine.csv.part: {size} bytes instead of {size + 1}; get the file again"
+    message = f"mine.csv.part: {size} bytes instead of {size + 1}; download the file again"
     with pytest.raises(DataError, match=message):
-        datasets.load(downloaded(here, url, size=size + 1))
+        load(downloaded(here, url, size=size + 1))
     assert not list(here.glob("data/mine*"))
 
 
 def test_another_part_of_the_file_than_was_asked_for_is_refused(mirror, here):
     handler, url = mirror
     handler.body, handler.cuts, handler.shift = (ROWS * 2000).encode(), [200_000], 1
-    with pytest.raises(DataError, match="the server sends another part of the file"):
-        datasets.load(downloaded(here, url))
+    with pytest.raises(DataError, match="the server sent another byte range"):
+        load(downloaded(here, url))
 
 
 def test_a_mirror_stands_in_for_every_url(mirror, here, monkeypatch):
@@ -223,16 +223,14 @@ def test_a_mirror_stands_in_for_every_url(mirror, here, monkeypatch):
         here,
         sources=[{"file": "mine.csv", "reader": "amazon-2018", "url": "https://no.where/mine.csv"}],
     )
-    datasets.load(name)
+    load(name)
     assert handler.requests == [("/all/mine.csv", None)]
 
 
 def test_without_a_network_the_error_names_url_file_and_place(here, monkeypatch):
     monkeypatch.setenv(source.MIRROR_VARIABLE, "http://127.0.0.1:9")
-    started = time.monotonic()
     with pytest.raises(DataError) as caught:
-        datasets.load("amazon-books")
-    assert time.monotonic() - started < 15
+        load("amazon-books")
     message = str(caught.value)
     for part in ("http://127.0.0.1:9/Amazon_Books.zip", "the file Amazon_Books.zip in data"):
         assert part in message
@@ -243,7 +241,7 @@ def test_a_page_that_is_gone_is_said_so(mirror, here):
     handler, url = mirror
     handler.errors = [404]
     with pytest.raises(DataError, match="404"):
-        datasets.load(downloaded(here, url))
+        load(downloaded(here, url))
     assert len(handler.requests) == 1
 
 
@@ -257,11 +255,11 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
     }
     name = described(here, sources=[wrong])
     with pytest.raises(DataError, match="wrong checksum: sha256 is "):
-        datasets.load(name)
+        load(name)
     assert not list(here.glob("data/mine*"))
     (here / "data/mine.csv").write_text(ROWS)
     with pytest.raises(DataError, match=r"data/mine.csv: wrong checksum"):
-        datasets.load(name)
+        load(name)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +270,11 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
         ({}, "i1,u1,5,1\ni2,u1,5,2\ni1,u2,5,1\n", "no user has three interactions"),
         ({"reader": "x"}, ROWS, "mine.yaml: unknown key 'reader' in the file"),
         ({"sources": [{"file": "a"}]}, ROWS, "mine.yaml: sources should have 'reader'"),
-        ({"sources": [{"file": "a", "reader": "x"}]}, ROWS, "mine.yaml: reader 'x' is none of"),
+        (
+            {"sources": [{"file": "a", "reader": "x"}]},
+            ROWS,
+            "mine.yaml: reader should be one of .* not 'x'",
+        ),
         ({"sources": []}, ROWS, "mine.yaml: give either sources or synthetic"),
         ({"filters": {"rating": 3}}, ROWS, "filters.rating should be a mapping, not 3"),
         (
@@ -280,11 +282,15 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
             ROWS,
             "filters.rating should have min, max or both",
         ),
-        ({"filters": {"k_core": "ten"}}, ROWS, "k_core in filters cannot be 'ten'"),
+        (
+            {"filters": {"k_core": "ten"}},
+            ROWS,
+            "k_core in filters should be a whole number, not 'ten'",
+        ),
         ({"filters": {"rating": {"min": "x"}}}, ROWS, "filters.rating should have numbers"),
-        ({"title": 5}, ROWS, "title in the file cannot be 5"),
+        ({"title": 5}, ROWS, "title in the file should be text, not 5"),
         ({"filters": {"price": 3}}, ROWS, "unknown key 'price' in filters"),
-        ({"split": "random"}, ROWS, "split 'random' is none of leave-one-out, temporal"),
+        ({"split": "random"}, ROWS, "split should be one of leave-one-out, temporal, not 'random'"),
     ],
 )
 def test_bad_data_and_bad_specs_are_named(here, changes, rows, message):
@@ -292,26 +298,26 @@ def test_bad_data_and_bad_specs_are_named(here, changes, rows, message):
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text(rows)
     with pytest.raises(DataError, match=message):
-        datasets.load(name)
+        load(name)
 
 
 def test_unknown_names_and_folders_are_named(here):
     with pytest.raises(DataError, match=r"no data set is called 'ml-2m': choose one of amazon-b"):
-        datasets.load("ml-2m")
+        load("ml-2m")
     with pytest.raises(DataError, match=r"no\.yaml: no such file"):
-        datasets.load("no.yaml")
+        load("no.yaml")
     (here / "bad.yaml").write_text("title: [")
     with pytest.raises(DataError, match=r"bad\.yaml:1: cannot be read as YAML: expected"):
-        datasets.load("bad.yaml")
+        load("bad.yaml")
     with pytest.raises(DataError, match="nowhere: the data folder does not exist"):
-        datasets.load("ml-1m", "nowhere")
+        load("ml-1m", "nowhere")
 
 
 def test_users_with_fewer_than_three_items_are_counted(here):
     name = described(here)
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text(ROWS + "i1,short,5,1\ni2,short,5,2\n")
-    described_as, sequences = datasets.load(name)
+    described_as, sequences = load(name)
     split = described_as.split_of(sequences)
     assert split.users_not_evaluated == 1
     assert len(split.test.users) == 4
@@ -327,12 +333,12 @@ def test_users_with_fewer_than_three_items_are_counted(here):
     ],
 )
 def test_real_data_have_the_published_counts(here, shared_data, name, interactions, users, items):
-    counts = datasets.load(name, shared_data)[1].statistics
+    counts = load(name, shared_data)[1].statistics
     assert (counts["interactions"], counts["users"], counts["items"]) == (
         interactions,
         users,
         items,
     )
     started = time.perf_counter()
-    datasets.load(name, shared_data)
+    load(name, shared_data)
     print(f"{name}: restored in {time.perf_counter() - started:.3f} s")

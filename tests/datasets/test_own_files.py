@@ -1,4 +1,4 @@
-"""Files of one's own: CSV and Parquet with columns of any names, described by a YAML file."""
+"""Generic readers: CSV and Parquet files whose YAML file names the columns."""
 
 import csv
 import io
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import datasets
-from datasets import DataError, formats
+from datasets import DataError, layouts
+from datasets.prepare import load
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import read
 
@@ -19,7 +19,7 @@ COLUMNS = {"user": "customer", "item": "product", "rating": "stars", "timestamp"
 ROWS = [
     (f"u{user}", f"i{item}", 5.0, 1.5e9 + item / 10) for user in range(4) for item in range(1, 6)
 ]
-SHORT = formats.layout("csv", {"user": "u", "item": "i", "timestamp": "t"})
+SHORT = layouts.layout_of("csv", {"user": "u", "item": "i", "timestamp": "t"})
 
 
 def own(here, file, reader, **source) -> str:
@@ -37,21 +37,21 @@ def test_a_csv_and_a_parquet_file_are_the_same_data_as_a_published_format(here):
     name = described(here, sources=[{"file": "mine.csv", "reader": "amazon-2014"}])
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text("".join(f"{u},{i},{r},{t}\n" for u, i, r, t in ROWS))
-    digest = datasets.load(name)[1].digest
+    digest = load(name)[1].digest
     lines = "".join(f'{t * 1000:.0f};{r};"{i}";x;{u}\n' for u, i, r, t in ROWS)
     (here / "data/own.csv").write_text('"bought at";stars;"product";other;customer\n' + lines)
     name = own(here, "own.csv", "csv", separator=";", timestamp_unit="ms")
-    assert datasets.load(name)[1].digest == digest
+    assert load(name)[1].digest == digest
     users, items, ratings, times = zip(*ROWS, strict=True)
     columns = dict(zip(COLUMNS.values(), (users, items, ratings, times), strict=True))
     write_parquet(here / "data/own.parquet", **columns, other=range(20))
-    assert datasets.load(own(here, "own.parquet", "parquet"))[1].digest == digest
+    assert load(own(here, "own.parquet", "parquet"))[1].digest == digest
 
 
 def test_fields_that_are_not_named_are_not_read(here):
     (here / "data").mkdir()
     (here / "data/own.csv").write_text("customer,product\nu,a\nu,c\nu,b\n")
-    _, sequences = datasets.load(
+    _, sequences = load(
         own(here, "own.csv", "csv", columns={"user": "customer", "item": "product"})
     )
     assert sequences.item_ids[sequences.items].tolist() == ["a", "c", "b"]  # the file's order
@@ -71,7 +71,7 @@ def test_fields_that_are_not_named_are_not_read(here):
 )
 def test_times_of_a_parquet_file_say_themselves_what_their_unit_is(here, times):
     write_parquet(here / "f", u=["a", "b"], i=[1, 2], t=times)
-    layout = formats.layout("parquet", {"user": "u", "item": "i", "timestamp": "t"})
+    layout = layouts.layout_of("parquet", {"user": "u", "item": "i", "timestamp": "t"})
     assert read(here / "f", layout) == [("a", "1", 1489996800.0), ("b", "2", 1490000400.0)]
 
 
@@ -79,7 +79,7 @@ def test_days_and_codes_of_a_parquet_file_are_read(here):
     users = pa.array(["a", "b", "a"]).dictionary_encode()
     days = pa.array([date(1970, 1, 2)] * 3)
     write_parquet(here / "f", u=users, i=pa.array([7, 8, 9], pa.uint64()), t=days)
-    layout = formats.layout("parquet", {"user": "u", "item": "i", "timestamp": "t"})
+    layout = layouts.layout_of("parquet", {"user": "u", "item": "i", "timestamp": "t"})
     assert read(here / "f", layout) == [
         ("a", "7", 86400.0),
         ("b", "8", 86400.0),
@@ -90,12 +90,18 @@ def test_days_and_codes_of_a_parquet_file_are_read(here):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"u": ["a"], "i": ["b"]}, "should have one column 't', has ['u', 'i']"),
-        ({"u": ["a"], "i": [1.5], "t": [1]}, "'i' holds double: the item should be text or whole"),
-        ({"u": ["a"], "i": [1], "t": ["x"]}, "'t' holds string: the timestamp should be numbers"),
+        ({"u": ["a"], "i": ["b"]}, "the file should have one column 't', has ['u', 'i']"),
+        (
+            {"u": ["a"], "i": [1.5], "t": [1]},
+            "column 'i' has type double: item should be text or whole",
+        ),
+        (
+            {"u": ["a"], "i": [1], "t": ["x"]},
+            "column 't' has type string: timestamp should be numbers",
+        ),
         ({"u": ["a", None], "i": [1, 2], "t": [1, 2]}, "row 2: user is missing"),
         ({"u": ["a", ""], "i": [1, 2], "t": [1, 2]}, "row 2: user is empty"),
-        ({"u": ["a", "b\n"], "i": [1, 2], "t": [1, 2]}, "row 2: user holds a control character"),
+        ({"u": ["a", "b\n"], "i": [1, 2], "t": [1, 2]}, "row 2: user contains a control character"),
         ({"u": ["a", "é" * 257], "i": [1, 2], "t": [1, 2]}, "row 2: user has more than 256 char"),
         ({"u": ["a"] * 5, "i": [1] * 5, "t": [1, 1, 1, 1, None]}, "row 5: timestamp is missing"),
         ({"u": ["a"], "i": [1], "t": [float("nan")]}, "row 1: timestamp is not a number"),
@@ -104,7 +110,7 @@ def test_days_and_codes_of_a_parquet_file_are_read(here):
 )
 def test_what_a_parquet_file_should_not_hold_is_named(here, columns, message):
     write_parquet(here / "f", **columns)
-    layout = formats.layout("parquet", {"user": "u", "item": "i", "timestamp": "t"})
+    layout = layouts.layout_of("parquet", {"user": "u", "item": "i", "timestamp": "t"})
     with pytest.raises(DataError) as caught:
         read(here / "f", layout)
     assert f"{here}/f: {message}" in str(caught.value)
@@ -113,11 +119,11 @@ def test_what_a_parquet_file_should_not_hold_is_named(here, columns, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("u,i\na,b\n", "f:1: the header should name 't' once, it is 'u,i'"),
+        ("u,i\na,b\n", "f:1: the header should name 't' once, found 'u,i'"),
         ("u,i,t\na,b\n", "f:2: 2 fields instead of 3"),
         (
             "u,i,t\na,b,1490000000000\n",
-            "f:2: timestamp looks like milliseconds: say timestamp_unit",
+            "f:2: timestamp looks like milliseconds: add timestamp_unit",
         ),
         ('u,i,t\na,b,1\n"a\nb",c,2\n', "f:3: 1 fields instead of 3"),
         ('u,i,t\n"",b,1\n', "f:2: user is empty"),
@@ -138,24 +144,33 @@ def test_what_a_csv_file_should_not_hold_is_named(here, content, message):
         ({"reader": "csv", "columns": ["u", "i"]}, r"needs columns, .* not \['u', 'i'\]"),
         ({"reader": "csv", "columns": {"user": "u"}}, "needs columns"),
         ({"reader": "csv", "columns": {"user": "u", "item": 3}}, "needs columns"),
-        ({"reader": "csv", "columns": {"user": "u", "item": "u"}}, "names one column twice"),
+        (
+            {"reader": "csv", "columns": {"user": "u", "item": "u"}},
+            "uses one column of the file twice",
+        ),
         ({"reader": "csv", "columns": {"user": "u", "item": "i", "price": "p"}}, "needs columns"),
         ({"columns": COLUMNS, "reader": "csv", "separator": "::"}, "should be one character"),
-        ({"columns": COLUMNS, "reader": "parquet", "separator": ";"}, "character of a csv file"),
-        ({"columns": COLUMNS, "reader": "csv", "timestamp_unit": "h"}, "is none of s, ms, us"),
-        ({"reader": "recbole", "timestamp_unit": "ms"}, "recbole has its own"),
+        (
+            {"columns": COLUMNS, "reader": "parquet", "separator": ";"},
+            "one character, for the reader csv only",
+        ),
+        (
+            {"columns": COLUMNS, "reader": "csv", "timestamp_unit": "h"},
+            "should be one of s, ms, us",
+        ),
+        ({"reader": "recbole", "timestamp_unit": "ms"}, "layout of recbole is fixed"),
     ],
 )
 def test_what_does_not_go_together_is_named(here, source, message):
     with pytest.raises(DataError, match=rf"mine.yaml: .*{message}"):
-        datasets.load(described(here, sources=[{"file": "f"} | source]))
+        load(described(here, sources=[{"file": "f"} | source]))
 
 
 def test_a_file_that_is_no_parquet_file_is_one_line(here):
     (here / "data").mkdir()
     (here / "data/f").write_text("u,i,t\n")
     with pytest.raises(DataError, match=r"data/f: cannot be read as a Parquet file: .*") as caught:
-        datasets.load(own(here, "f", "parquet"))
+        load(own(here, "f", "parquet"))
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -1,4 +1,4 @@
-"""`python -m datasets.prepare`: from a name to prepared data and a card, as often as one likes."""
+"""`python -m datasets.prepare`: prepared data and a card, also when it is repeated or killed."""
 
 import re
 import signal
@@ -13,6 +13,7 @@ import pytest
 import datasets
 from datasets import card, prepare, spec
 from datasets.download import BLOCK
+from datasets.prepare import load
 from tests.datasets.test_load import (
     ROWS,
     Mirror,
@@ -36,7 +37,7 @@ CARD = """\
 
 **Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10
 
-**Digest:** `DIGEST`, of the sequences as they are learned from
+**Digest:** `DIGEST`, of the prepared sequences
 
 ## Dataset Information
 
@@ -63,6 +64,7 @@ split: leave-one-out
 FILTERS = {"rating": {"min": 2}, "timestamp": {"max": 1.49e9}, "k_core": 3}
 
 
+@pytest.mark.process
 def test_it_says_what_it_made_and_does_nothing_twice(here, run_command):
     name = described(here, filters=FILTERS)
     (here / "data").mkdir()
@@ -72,10 +74,10 @@ def test_it_says_what_it_made_and_does_nothing_twice(here, run_command):
     read, *said = first.stdout.splitlines()
     assert read == "data/mine.csv: 21 rows read, 1 with rating outside [2.0, inf]"
     assert said[0].startswith("Mine: 4 users, 5 items, 20 interactions, sparsity 0.00%; digest ")
-    assert said[1].startswith("leave-one-out: 12 interactions to train on, 4 users to validate on")
+    assert said[1].startswith("leave-one-out: 12 interactions for training, 4 users for validation")
     places = [Path(line.split(": ")[1]) for line in said[2:]]
     assert [path.suffix for path in places] == [".npz", ".md"]
-    digest = datasets.load(name)[1].digest
+    digest = load(name)[1].digest
     assert places[1].read_text() == CARD.replace("DIGEST", digest)
     changed = places[0].stat().st_mtime_ns
     again = run_command("python", "-m", "datasets.prepare", name)
@@ -111,6 +113,7 @@ def test_a_large_data_set_is_not_called_empty(sparsity, text):
     assert card.percent(sparsity) == text
 
 
+@pytest.mark.process
 def test_a_mistake_is_one_line_and_no_traceback(here, run_command):
     done = run_command("python", "-m", "datasets.prepare", "ml-2m")
     assert (done.returncode, done.stdout) == (1, "")
@@ -118,7 +121,7 @@ def test_a_mistake_is_one_line_and_no_traceback(here, run_command):
 
 
 class BreaksOff(Mirror):
-    """After its first answer, which ends early, it does not answer until ``go`` is set."""
+    """A server whose first answer ends early; later ones wait until ``go`` is set."""
 
     go = threading.Event()
 
@@ -130,13 +133,14 @@ class BreaksOff(Mirror):
 
 
 def killed(when: Callable[[], bool]) -> None:
-    """Start to prepare mine.yaml, and kill it (SIGKILL) then."""
+    """Start to prepare mine.yaml; kill the process (SIGKILL) once ``when`` is true."""
     process = subprocess.Popen([sys.executable, "-m", "datasets.prepare", "mine.yaml"])
     until(when)
     process.kill()
     assert process.wait(60) == -signal.SIGKILL
 
 
+@pytest.mark.process
 def test_killed_at_each_step_it_goes_on(mirror, here, run_command, monkeypatch):  # noqa: F811
     handler, url = mirror
     monkeypatch.setenv("PYTHONPATH", str(Path(datasets.__file__).parents[1]))
@@ -160,6 +164,7 @@ def test_killed_at_each_step_it_goes_on(mirror, here, run_command, monkeypatch):
     assert not list(here.glob("data/**/*.part"))
 
 
+@pytest.mark.process
 def test_two_at_once_leave_what_one_leaves(mirror, here, run_command):  # noqa: F811
     handler, url = mirror
     downloaded(here, url)

@@ -1,11 +1,11 @@
-"""Every format the field publishes is read; a row that does not fit is named by file and line."""
+"""Every published layout is read; a malformed row is reported with file and line."""
 
 import gzip
 import zipfile
 
 import pytest
 
-from datasets import DataError, formats, readers, text
+from datasets import DataError, layouts, readers, text
 
 ROWS = [("u1", "i1", 5.0, 100.0), ("u1", "i2", 3.0, 200.0), ("u2", "i1", 4.0, 150.0)]
 FILES = {
@@ -23,12 +23,12 @@ FILES = {
 
 
 def rows(path, reader, member=None):
-    return read(path, formats.FORMATS[reader], member)
+    return read(path, layouts.LAYOUTS[reader], member)
 
 
 def read(path, layout, member=None):
     batches = [batch.to_pydict() for batch in readers.read(path, layout, member)]
-    names = [n for n in formats.FIELDS if batches and n in batches[0]]
+    names = [n for n in layouts.FIELDS if batches and n in batches[0]]
     return [row for batch in batches for row in zip(*(batch[n] for n in names), strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""RecBole's configuration files: the data that they describe, or one line that says what is not."""
+"""RecBole's configuration files: the data that they describe, or one line of error."""
 
 import math
 import operator
@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-import datasets
 from datasets import DataError, recbole, spec
+from datasets.prepare import load
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 
@@ -28,18 +28,21 @@ ROWS = [(f"u{user}", f"i{item}", 1 + item % 5, item) for user in range(4) for it
 
 def test_a_data_set_that_is_not_known_is_found_where_recbole_has_it(here):
     path = config(here, val_interval={"rating": "(1,inf)"}, user_inter_num_interval=None)
-    with pytest.raises(DataError, match=r"mine: place mine/mine.inter or mine.inter in data"):
-        datasets.load("mine", None, path)
+    with pytest.raises(
+        DataError, match=r"mine: no file found, .*: place mine/mine.inter or mine.inter in data"
+    ):
+        load("mine", None, path)
     (here / "data").mkdir()
     (here / "data/mine.inter").write_text(atomic_file(ROWS))
-    described, sequences = datasets.load("mine", None, path)
+    described, sequences = load("mine", None, path)
     assert (described.name, described.title, described.split) == ("mine", "mine", "leave-one-out")
     assert sequences.n_items == 4  # i0 and i5 have a rating of 1
     (here / "data/mine").mkdir()
     (here / "data/mine/mine.inter").write_text(atomic_file(ROWS[:18]))
-    assert datasets.load("mine", None, path)[1].n_users == 3
+    assert load("mine", None, path)[1].n_users == 3
 
 
+@pytest.mark.process
 def test_prepared_alone_they_have_a_card_in_our_words(run_command, here):
     path = config(here, val_interval={"rating": "(1,4]"}, user_inter_num_interval=None)
     (here / "mine.inter").write_text(atomic_file(ROWS))
@@ -48,7 +51,7 @@ def test_prepared_alone_they_have_a_card_in_our_words(run_command, here):
     assert done.returncode == 0, done.stderr
     page = (here / done.stdout.split("card: ")[1].strip()).read_text()
     (here / "ours.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
-    ours, theirs = datasets.load("ours.yaml", "."), datasets.load("mine", ".", path)
+    ours, theirs = load("ours.yaml", "."), load("mine", ".", path)
     assert ours[1].digest == theirs[1].digest
     assert ours[0].filters == theirs[0].filters
 
@@ -56,34 +59,35 @@ def test_prepared_alone_they_have_a_card_in_our_words(run_command, here):
 @pytest.mark.parametrize("name", ["", "..", "../mine", "a/b", "a\nb", "x" * 101])
 def test_a_name_that_leaves_the_data_folder_is_refused(here, name):
     with pytest.raises(DataError, match="no data set can be called"):
-        datasets.load(name, None, config(here))
+        load(name, None, config(here))
 
 
 def test_sources_are_the_named_data_set_s_and_filters_are_not(here):
-    found = recbole.described("ml-1m", config(here))
+    found = recbole.read_spec("ml-1m", config(here))
     assert found.sources == spec.read("ml-1m").sources
     assert found.filters == spec.Filters()
-    found = recbole.described("ml-1m-temporal", config(here, item_inter_num_interval="[1,inf)"))
+    found = recbole.read_spec("ml-1m-temporal", config(here, item_inter_num_interval="[1,inf)"))
     assert (found.split, found.title) == ("leave-one-out", "MovieLens-1M, split by time")
 
 
 def test_the_cards_of_the_published_data_sets_are_the_data_sets_that_are_shipped(here):
-    core = dict.fromkeys(recbole.COUNTS, "[10,inf)")
+    core = dict.fromkeys(recbole.K_CORE_KEYS, "[10,inf)")
     for name, values in (
         ("ml-1m", {"rating": "[3,inf)"}),
         ("amazon-books", {"rating": "[3,inf)", "timestamp": "[1490000000,inf)"}),
     ):
-        assert recbole.described(name, config(here, val_interval=values, **core)) == spec.read(name)
+        assert recbole.read_spec(name, config(here, val_interval=values, **core)) == spec.read(name)
 
 
 @pytest.mark.parametrize("group_by", [None, "none", "None", "-"])
 def test_ratios_in_time_order_are_the_temporal_split(here, group_by):
     args = {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "TO", "group_by": group_by, "mode": "full"}
-    assert recbole.described("ml-1m", config(here, eval_args=args)).split == "temporal"
+    assert recbole.read_spec("ml-1m", config(here, eval_args=args)).split == "temporal"
 
 
 LEAVE_ONE_OUT = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"}
-CORE = dict.fromkeys(recbole.COUNTS, "[5,inf)")
+USER_KEY, ITEM_KEY = recbole.K_CORE_KEYS
+CORE = dict.fromkeys(recbole.K_CORE_KEYS, "[5,inf)")
 TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
 
 
@@ -92,41 +96,41 @@ TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
     [
         ({"USER_ID_FIELD": "session_id"}, "USER_ID_FIELD cannot be 'session_id': no other name"),
         ({"TIME_FIELD": None}, "TIME_FIELD cannot be None: no other name"),
-        ({"field_separator": ","}, "field_separator cannot be ',': tabs are between"),
-        ({"repeatable": False}, "repeatable cannot be False: what a user had"),
+        ({"field_separator": ","}, "field_separator cannot be ',': columns of"),
+        ({"repeatable": False}, "repeatable cannot be False: items of the"),
         ({"rm_dup_inter": "last"}, "rm_dup_inter cannot be 'last': all interactions are kept"),
         ({"benchmark_filename": ["a"]}, "benchmark_filename cannot be ['a']: the data are split"),
-        ({"eval_setting": "RO_RS,full"}, "eval_setting cannot be 'RO_RS,full': it is of old"),
-        ({"lowest_val": {"rating": 3}}, "lowest_val cannot be {'rating': 3}: it is of old"),
-        ({"min_user_inter_num": 5}, "min_user_inter_num cannot be 5: it is of old versions"),
+        ({"eval_setting": "RO_RS,full"}, "eval_setting cannot be 'RO_RS,full': it belongs"),
+        ({"lowest_val": {"rating": 3}}, "lowest_val cannot be {'rating': 3}: it belongs"),
+        ({"min_user_inter_num": 5}, "min_user_inter_num cannot be 5: it belongs to old"),
         ({"val_interval": "[3,inf)"}, "val_interval cannot be '[3,inf)': it should be a mapping"),
         ({"val_interval": {"age": "[3,9]"}}, "val_interval cannot be {'age': '[3,9]'}: only rati"),
         ({"val_interval": {"rating": 3}}, "val_interval.rating cannot be 3: it should be an"),
         ({"val_interval": {"rating": "3"}}, "val_interval.rating cannot be '3': it should be an"),
         ({"val_interval": {"rating": "[3,4"}}, "val_interval.rating cannot be '[3,4': it should"),
         ({"val_interval": {"rating": "[a,4]"}}, "val_interval.rating cannot be '[a,4]': it should"),
-        ({"val_interval": {"rating": "[4,3]"}}, "no number is in '[4,3]'"),
-        ({"val_interval": {"rating": "[1,2]; (3,3]"}}, "no number is in '(3,3]'"),
-        ({"val_interval": {"rating": "[nan,3]"}}, "no number is in '[nan,3]'"),
-        ({"val_interval": {"rating": "[1,2];[4,5]"}}, "one interval without gaps is supported"),
+        ({"val_interval": {"rating": "[4,3]"}}, "the interval '[4,3]' is empty"),
+        ({"val_interval": {"rating": "[1,2]; (3,3]"}}, "the interval '(3,3]' is empty"),
+        ({"val_interval": {"rating": "[nan,3]"}}, "the interval '[nan,3]' is empty"),
+        ({"val_interval": {"rating": "[1,2];[4,5]"}}, "a gap between them are not supported"),
         ({"val_interval": {"rating": "[1,2];"}}, "'[1,2];': it should be an interval"),
-        (CORE | {recbole.COUNTS[1]: "[4,inf)"}, "item_inter_num_interval cannot be '[4,inf)': use"),
-        ({recbole.COUNTS[0]: "[5,inf)"}, "item_inter_num_interval cannot be None: users and items"),
-        ({recbole.COUNTS[0]: "[5,50]"}, "user_inter_num_interval cannot be '[5,50]': only a"),
-        ({recbole.COUNTS[0]: "[inf,inf]"}, "no number is in '[inf,inf]'"),
-        ({recbole.COUNTS[1]: 5}, "item_inter_num_interval cannot be 5: it should be an interval"),
+        (CORE | {ITEM_KEY: "[4,inf)"}, "item_inter_num_interval cannot be '[4,inf)': use"),
+        ({USER_KEY: "[5,inf)"}, "item_inter_num_interval cannot be None: users and items"),
+        ({USER_KEY: "[5,50]"}, "user_inter_num_interval cannot be '[5,50]': only a"),
+        ({USER_KEY: "[inf,inf]"}, "the interval '[inf,inf]' is empty"),
+        ({ITEM_KEY: 5}, "item_inter_num_interval cannot be 5: it should be an interval"),
         ({"load_col": ["user_id"]}, "load_col cannot be ['user_id']: it should be a mapping"),
-        ({"load_col": {"inter": ["user_id"]}}, "item_id, timestamp should be among them"),
-        ({"load_col": {"inter": 3}}, "load_col.inter cannot be 3: user_id, item_id, timestamp"),
+        ({"load_col": {"inter": ["user_id"]}}, "it should include item_id, timestamp"),
+        ({"load_col": {"inter": 3}}, "load_col.inter cannot be 3: it should include user_id"),
         (
             {
                 "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
                 "val_interval": {"rating": "[3,inf)"},
             },
-            "load_col.inter cannot be ['user_id', 'item_id', 'timestamp']: rating should be among",
+            "load_col.inter cannot be ['user_id', 'item_id', 'timestamp']: it should include",
         ),
         ({"eval_args": "TO"}, "eval_args cannot be 'TO': it should be a mapping"),
-        ({"eval_args": {"mode": "uni100"}}, "eval_args.mode cannot be 'uni100': every item is"),
+        ({"eval_args": {"mode": "uni100"}}, "eval_args.mode cannot be 'uni100': all items are"),
         ({"eval_args": {"mode": {"test": "pop100"}}}, "eval_args.mode cannot be {'test': 'po"),
         ({"eval_args": LEAVE_ONE_OUT | {"order": "RO"}}, "eval_args.order cannot be 'RO': sequen"),
         ({"eval_args": {"split": {"LS": "valid_and_test"}}}, "be 'RO' (RecBole's default): sequen"),
@@ -138,7 +142,7 @@ TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
 )  # fmt: skip
 def test_what_would_be_other_data_or_another_protocol_is_one_line(here, content, message):
     with pytest.raises(DataError) as caught:
-        recbole.described("ml-1m", config(here, **content))
+        recbole.read_spec("ml-1m", config(here, **content))
     said = str(caught.value)
     assert said.startswith("card.yaml: ")
     assert message in said
@@ -148,17 +152,17 @@ def test_what_would_be_other_data_or_another_protocol_is_one_line(here, content,
 def test_what_is_no_configuration_is_one_line(here):
     (here / "card.yaml").write_text("- a\n")
     with pytest.raises(DataError, match=r"card.yaml: a configuration should be a mapping, not \['"):
-        recbole.described("ml-1m", "card.yaml")
+        recbole.read_spec("ml-1m", "card.yaml")
     with pytest.raises(DataError, match=r"nowhere.yaml: no such file"):
-        recbole.described("ml-1m", "nowhere.yaml")
+        recbole.read_spec("ml-1m", "nowhere.yaml")
     (here / "card.yaml").write_text("")
-    assert recbole.described("ml-1m", "card.yaml").filters == spec.Filters()
+    assert recbole.read_spec("ml-1m", "card.yaml").filters == spec.Filters()
 
 
 def test_values_of_generated_data_cannot_be_filtered_and_their_core_can(here):
-    with pytest.raises(DataError, match=r"card.yaml: val_interval: demo is generated"):
-        datasets.load("demo", None, config(here, **TIMES))
-    assert recbole.described("demo", config(here, **CORE)).filters.k_core == 5
+    with pytest.raises(DataError, match=r"card.yaml: val_interval: demo is synthetic"):
+        load("demo", None, config(here, **TIMES))
+    assert recbole.read_spec("demo", config(here, **CORE)).filters.k_core == 5
 
 
 # --- intervals
@@ -181,7 +185,7 @@ def test_an_interval_has_the_numbers_that_it_has_for_recbole(parts, space):
     text = f"{space};{space}".join(f"{a}{low}{space},{high}{b}" for a, low, high, b in parts)
     wanted = [any(inside(number, part) for part in parts) for number in NEAR]
     try:
-        found = recbole.protocol({"val_interval": {"rating": text}}, "f")[0].rating
+        found = recbole.filters_and_split({"val_interval": {"rating": text}}, "f")[0].rating
     except DataError:
         found = None
     empty = any(not any(inside(number, part) for number in NEAR) for part in parts)
@@ -195,6 +199,6 @@ def test_an_interval_has_the_numbers_that_it_has_for_recbole(parts, space):
 @given(st.sampled_from("[("), st.integers(-3, 30) | st.floats(0, 30))
 def test_counts_from_k_on_are_a_k_core(bracket, k):
     text = f"{bracket}{k},inf)"
-    found = recbole.protocol(dict.fromkeys(recbole.COUNTS, text), "f")[0].k_core
+    found = recbole.filters_and_split(dict.fromkeys(recbole.K_CORE_KEYS, text), "f")[0].k_core
     kept = [n for n in range(1, 40) if inside(n, (bracket, str(k), "inf", ")"))]
     assert found == kept[0]

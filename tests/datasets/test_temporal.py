@@ -1,4 +1,4 @@
-"""``split: temporal``: two points in time for all users, and nothing learned from after them."""
+"""``split: temporal``: two points in time for all users; training data precede all targets."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import datasets
 from datasets import DataError, prepare, spec
+from datasets.prepare import load
 from datasets.sequences import from_interactions, temporal
 
-# Few users and few times, so that most targets have rivals and most times ties; or many times.
+# Few users, and few timestamps (many ties) or many.
 rows = st.lists(
     st.tuples(
         st.sampled_from("abcdef"),
@@ -24,12 +24,12 @@ rows = st.lists(
     min_size=10,
     max_size=80,
 )
-# b comes between the two points in time: not trained on, but with a history for test.
+# User b starts between the two points in time: no training interactions, but a history for test.
 LATE_COMER = [*[("a", "x", t) for t in range(17)], ("b", "u", 17), ("b", "v", 18), ("a", "y", 19)]
 
 
 def slowly(interactions: pd.DataFrame) -> dict[str, dict]:
-    """The definition, user by user: training items, and (history, target) of those evaluated."""
+    """The definition, user by user: training items, and (history, target) of evaluated users."""
     times = interactions["timestamp"]
 
     def latest_with_at_most(percent: int) -> int:
@@ -134,7 +134,7 @@ def csv(times, users="ab") -> str:
 @pytest.mark.parametrize(
     ("rows", "reader", "message"),
     [
-        ("u i\n" * 9, "user-item-text", "needs timestamps, and these data have none: take a file"),
+        ("u i\n" * 9, "user-item-text", "needs timestamps, and these data have none: use a file"),
         (csv([7] * 9), "amazon-2018", "nobody to evaluate in validation: no user has interactions"),
         (csv(range(10), "aaaaaaaaba"), "amazon-2018", "nobody to evaluate in validation: no user"),
         (csv(range(10), "aaaaaaaaab"), "amazon-2018", "nobody to evaluate in test: no user has"),
@@ -147,7 +147,7 @@ def csv(times, users="ab") -> str:
 )
 def test_what_cannot_be_split_by_time_is_said(here, rows, reader, message):
     with pytest.raises(DataError, match=message) as caught:
-        datasets.load(described(here, rows, reader))
+        load(described(here, rows, reader))
     assert str(caught.value).startswith("data/mine.txt: split: temporal ")
     assert "\n" not in str(caught.value)
 
@@ -161,9 +161,9 @@ def test_the_cache_keeps_the_times(here, monkeypatch, times):
         content["sources"][0]["reader"] = "user-item-text"
         (here / name).write_text(yaml.safe_dump(content))
         (here / "data/mine.txt").write_text("a x\na y\na z\n")
-    _, first = datasets.load(name)
-    monkeypatch.setattr(prepare, "prepare", None)  # what is not in the cache fails
-    _, again = datasets.load(name)
+    _, first = load(name)
+    monkeypatch.setattr(prepare, "prepare", None)  # preparing again would fail
+    _, again = load(name)
     assert again.digest == first.digest
     if times:
         assert again.timestamps.dtype == np.float64
@@ -174,24 +174,24 @@ def test_the_cache_keeps_the_times(here, monkeypatch, times):
 
 
 def test_the_digest_is_that_of_the_order_whatever_the_split(here):
-    content = yaml.safe_load((spec.FOLDER / "demo.yaml").read_text())
+    content = yaml.safe_load((spec.SPECS_FOLDER / "demo.yaml").read_text())
     Path("timed.yaml").write_text(yaml.safe_dump(content | {"split": "temporal"}))
-    assert datasets.load("timed.yaml")[1].digest == datasets.load("demo")[1].digest
+    assert load("timed.yaml")[1].digest == load("demo")[1].digest
 
 
 def test_a_trial_is_trained_and_tracked_on_a_split_by_time(train_here, store):
-    content = yaml.safe_load((spec.FOLDER / "demo.yaml").read_text()) | {"split": "temporal"}
+    content = yaml.safe_load((spec.SPECS_FOLDER / "demo.yaml").read_text()) | {"split": "temporal"}
     content["synthetic"] |= {"users": 90, "items": 30}
     Path("timed.yaml").write_text(yaml.safe_dump(content))
-    described, sequences = datasets.load("timed.yaml")
+    described, sequences = load("timed.yaml")
     split = described.split_of(sequences)
     done = train_here("--dataset", "timed.yaml", "--epochs", "1")
     assert done.returncode == 0, done.stderr
     trained = (split.train_ends - split.train_starts).sum()
     valid, test = len(split.valid.users), len(split.test.users)
     assert (
-        f"{split.name}: {trained:,} interactions to train on, {valid} users to validate on, "
-        f"{test} to test on\n{90 - test} users have no interaction before 1970-01-01T00:00:"
+        f"{split.name}: {trained:,} interactions for training, {valid} users for validation, "
+        f"{test} for test\n{90 - test} users have no interaction before 1970-01-01T00:00:"
     ) in done.stdout
 
     (experiment,) = store.search_experiments(filter_string="name = 'timed'")

@@ -1,4 +1,4 @@
-"""Two processes that start on the same data: real ones, and a server that is as slow as needed."""
+"""Two real processes that need the same data at once, and a server that waits for the test."""
 
 import os
 import signal
@@ -13,12 +13,14 @@ import pytest
 from tests.conftest import ROOT
 from tests.datasets.test_load import ROWS, Mirror, described, mirror  # noqa: F401 (a fixture)
 
-LOAD = "import datasets; print(datasets.load('mine.yaml')[1].digest)"
-WAITS = "data/mine.csv: another process downloads it: waiting for that\n"
+pytestmark = pytest.mark.process
+
+LOAD = "from datasets.prepare import load; print(load('mine.yaml')[1].digest)"
+WAITS = "data/mine.csv: another process is downloading it: waiting\n"
 
 
 class Slow(Mirror):
-    """Answers when ``go`` is set."""
+    """A server that answers when ``go`` is set."""
 
     asked, go = 0, None
 
@@ -48,7 +50,7 @@ def started(code: str = LOAD) -> subprocess.Popen:
 
 
 def ended(process: subprocess.Popen) -> list[str]:
-    """What it has printed."""
+    """Lines that the process has printed, once it has ended without error."""
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     return out.splitlines()
@@ -59,7 +61,7 @@ def until(condition) -> None:
         if condition():
             return
         time.sleep(0.01)
-    pytest.fail("it did not come to this within a minute")
+    pytest.fail("the condition did not become true within a minute")
 
 
 def test_the_second_waits_for_the_first_and_uses_its_result(slow, here):
@@ -88,9 +90,7 @@ def test_one_process_prepares_and_the_other_takes_that(here):
     first = started(f"import slowly; {LOAD}")
     assert first.stdout.readline() == "prepares\n"
     second = started(f"import slowly; {LOAD}")
-    assert second.stdout.readline().endswith(
-        ".npz: another process prepares it: waiting for that\n"
-    )
+    assert second.stdout.readline().endswith(".npz: another process is preparing it: waiting\n")
     Path("go").touch()
     rest = ended(second)
     assert len(rest) == 1  # the digest: it has prepared nothing
@@ -121,18 +121,18 @@ def test_without_locks_both_download_and_nothing_is_mixed_up(slow, here):
 
 
 def test_a_process_that_ends_while_it_reads_ends_as_it_wants(here, run_command):
-    """No thread may read on: it would abort the process instead of letting it say what is wrong."""
+    """No thread may read ahead: the process would be aborted without a message."""
     Path("m.csv").write_text("i1,u1,5,1\n" * 1_000_000)
     done = run_command(
         *("python", "-c"),
         "import time\nfrom pathlib import Path\n"
-        "from datasets import formats, readers, streams, text\n"
+        "from datasets import layouts, readers, streams, text\n"
         "text.BLOCK_BYTES = 1 << 20\n"
-        "read, seen = streams._Text.readinto, []\n"
+        "read, seen = streams._CheckedText.readinto, []\n"
         "def slow_later(*what):\n"
         "    seen.append(1)\n    time.sleep(0.3 if len(seen) > 20 else 0)\n    return read(*what)\n"
-        "streams._Text.readinto = slow_later\n"
-        "next(readers.read(Path('m.csv'), formats.FORMATS['amazon-2018']))\n"
+        "streams._CheckedText.readinto = slow_later\n"
+        "next(readers.read(Path('m.csv'), layouts.LAYOUTS['amazon-2018']))\n"
         "raise SystemExit('enough')",
     )
     assert (done.returncode, done.stderr) == (1, "enough\n")

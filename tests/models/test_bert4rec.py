@@ -1,4 +1,4 @@
-"""What BERT4Rec must do whatever its weights are."""
+"""Properties of BERT4Rec that hold for any weights."""
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def seeded(seed):
 
 
 def encode(model, sequences):
-    """Every place of sequences without masks: [batch, length, hidden]."""
+    """The encoder's output at all positions of sequences without masks: [batch, length, hidden]."""
     attend = (sequences != ITEMS)[:, None]
     places = torch.arange(sequences.shape[1]).expand(len(sequences), -1)
     return model.encode(sequences, torch.empty(0, dtype=torch.int64), attend, places)
@@ -94,14 +94,14 @@ def test_scores_of_parts_are_the_parts_of_the_scores(model):
 def test_a_learned_weight_moves_what_the_history_holds_and_nothing_else(make):
     model = make()
     history = torch.cat([torch.full((5, 2), ITEMS), sequences(length=6)], dim=1)
-    history[:, -1] = history[:, -2]  # an item that is there twice counts once
+    history[:, -1] = history[:, -2]  # an item that occurs twice gets the weight once
     queries = model.queries(history)
     plain = queries.vectors @ model.item_embedding.weight[:ITEMS].t() + model.item_bias.weight[:, 0]
     moved = model.scores(queries, 0, ITEMS) - plain
     weight = 0.0 if model.repeat_bias is None else -0.7
     for row in range(5):
         expected = torch.zeros(ITEMS)
-        expected[history[row, -7:][history[row, -7:] < ITEMS]] = weight  # 8 places, one is the mask
+        expected[history[row, -7:][history[row, -7:] < ITEMS]] = weight  # only 7 items are read
         torch.testing.assert_close(moved[row], expected, atol=1e-5, rtol=0)
 
 
@@ -156,7 +156,7 @@ def test_a_share_of_the_sequences_is_asked_for_the_last_item(make):
 
 
 def test_left_to_right_asks_what_is_asked_in_the_end(make):
-    """With one layer, each answer is that of ``queries`` to the items before it."""
+    """With one layer, each output in training equals ``queries`` of the items before the target."""
     model = make(causal_share=1.0, layers=1, max_length=9)
     batch = sequences(length=8)
     batch[0, :3] = ITEMS
@@ -167,7 +167,7 @@ def test_left_to_right_asks_what_is_asked_in_the_end(make):
             past = batch[row : row + 1, : k + 1]
             past = past[:, past[0] != ITEMS]
             assert target == (batch[row, k + 1] if past.numel() else -1)
-            if past.numel() and hasattr(model, "turns"):
+            if past.numel() and model.encoder.turns is not None:
                 torch.testing.assert_close(answers[row, k], model.queries(past).vectors[0])
 
 
@@ -197,7 +197,7 @@ def test_left_to_right_never_sees_what_comes_after(make):
 
 @pytest.mark.parametrize("causal_share", [0.0, 1.0])
 def test_the_loss_counts_what_is_asked_for_only(make, causal_share):
-    """Against the plain formula on the full matrix of logits."""
+    """The loss equals the plain formula on the full matrix of logits."""
     batch = sequences()
     batch[0, :3] = ITEMS
     batch[1, 5] = batch[1, 2]

@@ -1,4 +1,4 @@
-"""The operations made for a CPU against torch's own, or against what they promise."""
+"""Cross-entropy and dropout, compared with torch's own or with their definitions."""
 
 import pytest
 import torch
@@ -25,12 +25,12 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
         (scale * torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_()
         for shape in ((n, 8), (n_items, 8), (n_items, 1), ())
     )
-    seen = torch.rand(n, n_items, generator=generator).topk(n_seen).indices  # no item twice
+    seen = torch.rand(n, n_items, generator=generator).topk(n_seen).indices  # distinct items
     seen[torch.rand(n, n_seen, generator=generator) < 0.3] = -1
     targets = torch.randint(-1, n_items, (n,), generator=generator)
-    targets[0] = 0  # at least one is wanted
+    targets[0] = 0  # at least one row has a target
     raised = torch.zeros(n, n_items + 1, dtype=torch.float64)
-    raised[torch.arange(n)[:, None], seen] = 1  # the last column takes what is none
+    raised[torch.arange(n)[:, None], seen] = 1  # index -1 marks the extra column
     logits = queries @ weight.t() + bias[:, 0] + gain * raised[:, :-1]
     expected = F.cross_entropy(logits, targets, ignore_index=-1)
     slopes = torch.autograd.grad(expected, (queries, weight, bias, gain))
@@ -39,25 +39,25 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
     found = cross_entropy(*single[:3], targets, seen, single[3])
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
     for a, b in zip(torch.autograd.grad(found * 3, single), slopes, strict=True):
-        # Logits of 10,000 and more are rounded to 0.001 and more, and probabilities with them.
+        # float32 rounds logits above 10,000 by 0.001 or more, and so the probabilities.
         atol = scale * (1e-4 + 1e-7 * scale**2)
         torch.testing.assert_close(a.double(), b * 3, rtol=1e-3, atol=atol)
 
 
 N_ITEMS, NEGATIVES = 45, 10
-PARTS = torch.tensor([4, 5] * 5)  # the sizes of the parts that 45 items fall into
+PARTS = torch.tensor([4, 5] * 5)  # the sizes of the 10 parts of 45 items
 PART = torch.repeat_interleave(torch.arange(NEGATIVES), PARTS)
 
 
 @pytest.fixture
 def sampled():
-    """(inputs that have gradients, targets, seen, [n, N_ITEMS] logits written out)"""
+    """Inputs that require gradients, targets, seen items, and the full logits [n, N_ITEMS]."""
     torch.manual_seed(0)
     queries, weight, bias, gain = (torch.randn(s) for s in ((5, 4), (N_ITEMS, 4), (N_ITEMS, 1), ()))
     inputs = [x.requires_grad_() for x in (queries, weight, bias, gain)]
     targets = torch.tensor([0, 44, 17, 18, 30])
     seen = torch.rand(5, N_ITEMS).topk(9).indices
-    seen[0, 0], seen[1, :5] = 0, -1  # one has its target among them, one has fewer
+    seen[0, 0], seen[1, :5] = 0, -1  # row 0 has seen its target; row 1 has seen fewer
     raised = torch.zeros(5, N_ITEMS + 1)
     raised[torch.arange(5)[:, None], seen] = 1
     return inputs, targets, seen, queries @ weight.t() + bias[:, 0] + gain * raised[:, :-1]
@@ -82,8 +82,9 @@ def test_a_few_negatives_are_a_softmax_over_one_item_of_each_part(sampled):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.process
 def test_a_few_negatives_stand_for_the_catalogue(sampled):
-    """On average: the sum in the softmax is that over all items outside the target's part."""
+    """On average, the sum in the softmax equals the sum over items outside the target's part."""
     (queries, weight, bias, gain), targets, seen, logits = sampled
     with torch.no_grad():
         others = PART[targets][:, None] != PART

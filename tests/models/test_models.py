@@ -1,4 +1,4 @@
-"""What holds for every model: the protocol's interface, and what each is known to do."""
+"""The interface that every model has, and the scores that each model is defined by."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def build(name, **changes):
     given = {k: v for k, v in (SMALL | changes).items() if k in models.own_settings(name)}
     settings = Settings.of(model=name, **given)
     model = models.build(name, N_ITEMS, vars(settings))
-    for parameter in model.parameters():  # away from zero, where everything is alike
+    for parameter in model.parameters():  # near zero, all scores would be almost equal
         torch.nn.init.normal_(parameter, std=0.3)
     return model.eval()
 
@@ -60,7 +60,7 @@ def test_scores_of_parts_of_the_catalogue_are_those_of_all(name):
 
 @pytest.mark.parametrize("name", [name for name in MODELS if models.learns(name)])
 def test_padding_changes_no_score(name):
-    """So that a user's rank does not depend on who stands beside them in a batch."""
+    """If padding changed scores, a user's rank would depend on the other users in the batch."""
     model = build(name)
     torch.testing.assert_close(
         all_scores(model, [[N_ITEMS, N_ITEMS, 3, 5, 7]]), all_scores(model, [[3, 5, 7]])
@@ -85,7 +85,7 @@ def test_a_place_knows_nothing_of_what_comes_after_it(name, padding):
 
 @pytest.mark.parametrize("name", LEFT_TO_RIGHT)
 def test_training_asks_at_each_place_what_is_asked_in_the_end(name):
-    """The loss's query after a history is the query that ranks."""
+    """After a history, the query in the loss equals the query in the ranking."""
     model = build(name)
     sequence = torch.randint(N_ITEMS, (2, 6))
     sequence[1, :2] = N_ITEMS
@@ -102,7 +102,7 @@ def test_training_asks_at_each_place_what_is_asked_in_the_end(name):
 @pytest.mark.parametrize("name", ["SASRec", "GRU4Rec"])
 def test_the_loss_is_the_cross_entropy_of_the_scores(name):
     model = build(name)
-    sequence = torch.randint(N_ITEMS // 4, (3, 6))  # with repetitions, which have their weight
+    sequence = torch.randint(N_ITEMS // 4, (3, 6))  # few items, so that some repeat
     read, targets = model.examples(sequence, torch.Generator())
     losses = []
     for places in range(1, read.shape[1] + 1):
@@ -112,7 +112,7 @@ def test_the_loss_is_the_cross_entropy_of_the_scores(name):
 
 
 def test_gbce_is_the_papers():
-    """Against the formula, with the negatives that it draws."""
+    """The loss equals the formula of the paper, with the same negatives."""
     model = build("gSASRec", negatives=4, calibration=0.75)
     vectors, targets = torch.randn(2, 3, 8), torch.tensor([[1, 2, -1], [4, 5, 6]])
     torch.manual_seed(5)
@@ -142,9 +142,9 @@ def test_popularity_scores_all_histories_alike():
 
 
 def test_markov_scores_by_what_came_next():
-    """1 is followed by 2 twice and by 3 once, and never by 4, though a new user starts there."""
+    """Item 1 is followed by item 2 twice and by item 3 once. Item 4 has only its popularity."""
     scores = all_scores(counted("Markov", [[1, 2, 1, 3], [1, 2], [4, 4, 4]]), [[9, 1]])[0]
-    popular = scores[4].item() / 3  # of the scores of those without an entry, for each occurrence
+    popular = scores[4].item() / 3  # popularity score per occurrence: item 4 occurs three times
     assert 0 < scores[4] <= 1 / 6
     expected = torch.zeros(N_ITEMS)
     expected[[1, 2, 3, 4]] = popular * torch.tensor([3.0, 2.0, 1.0, 3.0])
@@ -161,7 +161,7 @@ def test_item_knn_scores_by_common_users():
     norms = np.sqrt(had.sum(0))
     for item in (1, 2, 3):
         cosine = had[:, 0] @ had[:, item] / norms[0] / norms[item]
-        assert scores[item] == pytest.approx(cosine, abs=0.25)  # popularity adds at most half
+        assert scores[item] == pytest.approx(cosine, abs=0.25)  # 0.25: popularity adds less
         assert scores[item] > scores[0]
     assert scores.argsort(descending=True)[:3].tolist() == [1, 3, 2]
 

@@ -1,4 +1,4 @@
-"""The best items: against a plain sort, against the rank that a model is evaluated by."""
+"""Recommended items, compared with a plain sort and with the ranks of the evaluation."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.models.test_models import N_ITEMS, build, counted
 
 
 class Table(torch.nn.Module):
-    """Reads the last item of a history, and has a row of scores for each."""
+    """A model with one row of scores for each last item of a history."""
 
     max_length = 2
 
@@ -29,7 +29,7 @@ class Table(torch.nn.Module):
         return self.table[queries][:, first:last].clone()
 
 
-# The row after the last item's is what follows an empty history.
+# Each table has one row for each item, and a last row for empty histories.
 tables = st.integers(1, 9).flatmap(
     lambda n: st.lists(
         st.lists(st.integers(-2, 2), min_size=n, max_size=n), min_size=n + 1, max_size=n + 1
@@ -79,7 +79,7 @@ def test_an_item_stands_where_evaluation_ranks_it(name, exclude, monkeypatch):
                 int(rank(model, queries, torch.tensor([item]), seen if exclude else None))
                 for item in found
             ]
-        # In evaluation a target stands behind all its equals, and what is left out below all.
+        # In evaluation a target ranks behind all items of the same score; excluded items rank last.
         assert ranks == [int((score >= s).sum()) for s in score]
         assert not exclude or not set(found) & set(past)
 

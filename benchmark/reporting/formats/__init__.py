@@ -1,5 +1,28 @@
-"""A report in every format: each is one file here, and one line in ``benchmark.report``.
+"""The formats of a report by name: each is one file here and its line in ``FORMATS``."""
 
-A format's ``render(report, name)`` gives files by name: first the report itself, ``name`` and a
-suffix, then what belongs to it and is found beside it.
-"""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmark.reporting.content import Content
+from benchmark.reporting.formats import html, latex, markdown, numbers
+
+Files = dict[str, str | bytes]
+"""Content by file name: first the report itself, then the files beside it."""
+
+
+@dataclass(frozen=True)
+class Format:
+    suffix: str
+    render: Callable[[Content, str], Files]
+    """From the content and the report's name, without its suffix."""
+    draws: bool = False
+    """Whether the format shows charts."""
+
+
+FORMATS = {
+    "markdown": Format(".md", markdown.render, draws=True),
+    "html": Format(".html", html.render, draws=True),
+    "csv": Format(".csv", numbers.render_csv),
+    "json": Format(".json", numbers.render_json),
+    "latex": Format(".tex", latex.render),
+}

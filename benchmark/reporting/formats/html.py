@@ -1,7 +1,8 @@
-"""One page that needs nothing else: plots to point at, tables to sort, light and dark."""
+"""HTML: one page without requests, with interactive plots and sortable tables, light and dark."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -13,7 +14,7 @@ TEMPLATE = "report.html.j2"
 
 
 def render(content: Content, name: str) -> dict[str, str | bytes]:
-    """NAME.html. Jinja escapes all text; plotly.js, in it, makes no request."""
+    """NAME.html. Jinja escapes all text; the page contains plotly.js, which makes no request."""
     from plotly.offline import get_plotlyjs
 
     templates = Environment(
@@ -22,23 +23,24 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    card = content.dataset.card
     text = templates.get_template(TEMPLATE).render(
         content=content,
-        link=content.card if content.card and content.card.startswith("https://") else None,
-        page=page.render(content.ranking.own, content.title, content.card),
+        link=card if card and card.startswith("https://") else None,
+        page=page.render(content.ranking.own, content.dataset.title, card),
         figures=_script([_figure(chart) for chart in content.charts]),
         plotly=get_plotlyjs() if content.charts else "",
     )
     return {f"{name}.html": text}
 
 
-def _figure(chart: Chart) -> dict:
-    """What plotly.js draws; colours come from the page, which knows if it is dark."""
+def _figure(chart: Chart) -> dict[str, Any]:
+    """The figure for plotly.js. The page adds the colours, which depend on light and dark."""
     lines = [
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "name": line.name.replace("<", "&lt;"),  # plotly reads some tags
+            "name": line.name.replace("<", "&lt;"),  # plotly interprets some tags
             "x": line.x,
             "y": line.mean,
             "error_y": {
@@ -51,7 +53,8 @@ def _figure(chart: Chart) -> dict:
         }
         for line in chart.lines
     ]
-    x = {"title": {"text": chart.x}, "type": "log" if chart.logarithmic else "linear"}
+    scale = "log" if chart.logarithmic else "linear"
+    x: dict[str, Any] = {"title": {"text": chart.x}, "type": scale}
     if chart.ticks:
         x |= {"tickvals": chart.ticks, "ticktext": [f"{tick:g}" for tick in chart.ticks]}
     return {
@@ -62,5 +65,5 @@ def _figure(chart: Chart) -> dict:
 
 
 def _script(value: object) -> str:
-    """JSON that can stand in a script element whatever its strings are."""
+    """JSON that is safe inside a script element, whatever its strings are."""
     return json.dumps(value).replace("<", "\\u003c").replace("&", "\\u0026")

@@ -1,4 +1,4 @@
-"""The published page, and after it tables and plots as image files."""
+"""Markdown: the published layout, then tables, and plots as image files."""
 
 import io
 
@@ -7,13 +7,13 @@ from tabulate import tabulate
 from benchmark.reporting.charts import Chart
 from benchmark.reporting.content import Content
 from benchmark.reporting.formats import page
-from benchmark.reporting.sections import Section
+from benchmark.reporting.sections import Section, Table
 
 
 def render(content: Content, name: str) -> dict[str, str | bytes]:
     """NAME.md and its images."""
     images = {f"{name}-{chart.slug}.png": chart for chart in content.charts}
-    text = page.render(content.ranking.own, content.title, content.card)
+    text = page.render(content.ranking.own, content.dataset.title, content.dataset.card)
     for number, section in enumerate(content.sections):
         text += f"\n{_section(section)}"
         if number == 0 and images:
@@ -32,7 +32,8 @@ def _section(section: Section) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: Table) -> str:
+    """A table of pipes; empty for no rows."""
     if not rows:
         return ""
     cells = [{escape(name): _cell(name, cell) for name, cell in row.items()} for row in rows]
@@ -44,7 +45,7 @@ def _cell(name: str, cell: object) -> str:
 
 
 def escape(cell: object) -> str:
-    """Text that stays within its line and cell and is no markup."""
+    """Text without markup that stays within its line and its cell."""
     text = " ".join(str(cell).split()).replace("&", "&amp;").replace("<", "&lt;")
     for mark in ("\\", "|", "`", "*", "[", "]"):
         text = text.replace(mark, f"\\{mark}")
@@ -52,13 +53,13 @@ def escape(cell: object) -> str:
 
 
 def _code(cell: object) -> str:
-    """A command as code, if it can be one: a code span knows no escapes but the table's own."""
+    """A command as a code span, which has no escapes but the table's; with a backquote, as text."""
     text = " ".join(str(cell).split())
     return escape(text) if "`" in text else "`" + text.replace("|", "\\|") + "`"
 
 
 def draw(chart: Chart) -> bytes:
-    """A PNG that can be read on light and on dark pages."""
+    """A PNG on white, for light and dark pages."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, NullLocator
@@ -67,7 +68,7 @@ def draw(chart: Chart) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for line in chart.lines:
-        name = line.name.replace("$", r"\$")  # else mathematics
+        name = line.name.replace("$", r"\$")  # matplotlib reads $ as mathematics
         if chart.logarithmic:
             axes.errorbar(line.x, line.mean, line.deviation, marker="o", capsize=3, label=name)
         else:

@@ -1,24 +1,26 @@
-"""A report's numbers, in full precision, for programs: CSV (a row each) and JSON (all of it)."""
+"""A report's numbers in full precision, for programs: CSV (the rows) and JSON (everything)."""
 
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.content import Content
-from benchmark.reporting.ranking import Ranking, Row, value
+from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 
 
 def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
-    """A line for each row of the ranking; parameters, then figures, under the schema's names."""
-    ranking, lines = content.ranking, []
+    """NAME.csv: a line for each row of the ranking, with parameters, then figures."""
+    ranking = content.ranking
+    lines = []
     for place, row in enumerate(ranking.rows, start=1):
         found = _row(place, row, ranking, content.comparison)
         line = {"rank": place, "published": found["published"]}
-        line |= {name: value(row, name) for name in ["model", *ranking.searched]}
+        line |= {name: row.param(name) for name in ["model", *ranking.searched]}
         line |= {"seeds": len(row.records)}
         for part in ("valid", "test"):
             line |= {f"{part}/{metric}": mean for metric, mean in found[part].items()}
@@ -32,9 +34,11 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
 
 
 def render_json(content: Content, name: str) -> dict[str, str | bytes]:
-    ranking, comparison = content.ranking, content.comparison
-    record = {
-        "dataset": content.title,
+    """NAME.json."""
+    ranking = content.ranking
+    comparison = content.comparison
+    record: dict[str, object] = {
+        "dataset": content.dataset.title,
         "metric": ranking.metric,
         "protocol": ranking.own.records[0].tags.get(schema.PROTOCOL),
         "data_digest": ranking.own.records[0].tags.get(schema.DATA_DIGEST),
@@ -49,7 +53,7 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
         ],
     }
     if comparison:
-        beside = comparison.beside_the_first.to_dict("records")
+        beside = [asdict(row) for row in comparison.beside_the_first]
         record["comparison"] = {
             "metric": comparison.metric,
             "test": comparison.test,
@@ -65,7 +69,7 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
     return {f"{name}.json": json.dumps(_finite(record), indent=1, ensure_ascii=False) + "\n"}
 
 
-def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) -> dict:
+def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) -> dict[str, Any]:
     deviations = {
         part: {name: row.deviation(part, name) for name in getattr(row, part)}
         for part in ("valid", "test")
@@ -73,8 +77,8 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
     found = {
         "rank": place,
         "published": row.published,
-        "params": {name: value(row, name) for name in sorted(row.params)},
-        "seeds": [value(record, "seed") for record in row.records],
+        "params": {name: row.params[name] for name in sorted(row.params)},
+        "seeds": [record.params.get("seed", "") for record in row.records],
         "valid": row.valid,
         "valid deviation": deviations["valid"],
         "test": row.test,
@@ -90,8 +94,8 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
     return found
 
 
-def _finite(found):
-    """JSON has no NaN."""
+def _finite(found: object) -> object:
+    """The same without NaN and infinity, which JSON does not have."""
     if isinstance(found, dict):
         return {key: _finite(part) for key, part in found.items()}
     if isinstance(found, list | tuple):

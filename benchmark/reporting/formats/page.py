@@ -2,18 +2,19 @@
 
 from tqdm import tqdm
 
-from benchmark.metrics import NAMES
-from benchmark.reporting.ranking import Ranking, Row, value
+from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
 
+METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
+"""The metrics of the published pages, in their order."""
+
 
 def render(ranking: Ranking, title: str, card: str | None) -> str:
-    """Markdown; ``title`` and ``card`` (a link) are those of the data set.
+    """The page in markdown; ``title`` and ``card`` (a link) are those of the data set.
 
-    Trials stand in the order in which they were run, those that differ in the seed alone as one;
-    numbers as `round(x, 4)` prints them, and every space of the original is kept, those at the ends
-    of lines too.
+    Trials are in the order in which they were run; trials that differ in the seed alone are one.
+    Numbers are printed by `round(x, 4)`. Every space of the original is kept, also at line ends.
     """
     seconds = _time_cost(ranking)
     sections = "\n\n".join(
@@ -32,38 +33,39 @@ def render(ranking: Ranking, title: str, card: str | None) -> str:
 
 
 def _section(heading: str, content: str) -> str:
-    """A list item with a fenced block; only empty lines inside the block are not indented."""
+    """A list item with a fenced block; empty lines inside the block are not indented."""
     lines = [f"  {line}" if line else "" for line in ["```yaml", *content.split("\n"), "```"]]
     return "\n".join([f"- **{heading}:", "", *lines])
 
 
 def _link(text: str, target: str | None) -> str:
-    """A run's name for its model or data is text, whatever it is."""
+    """A link; the name that a run gives its model or data is escaped."""
     text = _one_line(text).replace("<", "&lt;").replace("[", "\\[").replace("]", "\\]")
     return f"[{text}]({_one_line(target).replace(')', '%29')})" if target else text
 
 
 def _one_line(value: object) -> str:
-    """Nothing that ends a line can end a fenced block."""
+    """Without line ends, which could end a fenced block."""
     return " ".join(str(value).split()) if isinstance(value, str) else str(value)
 
 
 def _models(ranking: Ranking) -> str:
-    of_model = {record.params.get("model", "unknown"): record for record in ranking.records}
+    of_model = {str(r.params.get("model", "unknown")): r for r in ranking.records}
     return ", ".join(_link(name, _model_link(record)) for name, record in of_model.items())
 
 
 def _model_link(record: Record) -> str | None:
-    """As logged; of runs that others logged, as the model of that name has it."""
+    """As logged; for runs that did not log it, the link of this suite's model of that name."""
     if schema.MODEL_LINK in record.tags:
         return record.tags[schema.MODEL_LINK]
-    from models import MODELS  # and with them torch, which loads slowly
+    from models import MODELS  # imports torch, which loads slowly
 
-    return getattr(MODELS.get(record.params.get("model")), "link", None)
+    name = str(record.params.get("model", ""))
+    return MODELS[name].link if name in MODELS else None
 
 
 def _time_cost(ranking: Ranking) -> float | None:
-    """Mean seconds per trial, of those that were timed; None if none was."""
+    """Mean seconds per trial over the trials that were timed; None if none was."""
     seconds = [record.seconds for record in ranking.records if record.seconds is not None]
     return sum(seconds) / len(seconds) if seconds else None
 
@@ -78,10 +80,10 @@ def _search_space(ranking: Ranking) -> str:
 
 
 def _parameters(row: Row, ranking: Ranking) -> dict[str, int | float | str]:
-    """What was searched; of a published trial as it was written, and in that order."""
+    """The searched parameters; of a published trial as written, and in the order of its page."""
     if row.published:
-        return row.records[0].point
-    return {name: value(row, name) for name in ranking.searched if name in row.params}
+        return dict(row.records[0].point)
+    return {name: row.params[name] for name in ranking.searched if name in row.params}
 
 
 def _best_parameters(ranking: Ranking) -> str:
@@ -108,11 +110,12 @@ def _trials(ranking: Ranking) -> str:
 
 
 def _metrics(values: dict[str, float]) -> str:
-    return "    ".join(f"{name} : {round(values[name], 4)}" for name in NAMES)
+    return "    ".join(f"{name} : {round(values[name], 4)}" for name in METRICS)
 
 
 def _logging(ranking: Ranking) -> str:
-    best, count = ranking.best, len(ranking.records)
+    best = ranking.best
+    count = len(ranking.records)
     each = _time_cost(ranking)
     seconds = None if each is None else each * count
     if ranking.sweep:
@@ -122,7 +125,7 @@ def _logging(ranking: Ranking) -> str:
     if seconds is not None:
         loss = f"best loss: {-score}"
         bars = [tqdm.format_meter(count, count, seconds, unit="trial", postfix=loss)]
-    params = {name: _unquoted(value(best, name)) for name in _parameters(best, ranking)}
+    params = {name: _unquoted(best.param(name)) for name in _parameters(best, ranking)}
     result = (
         f"{{'model': {best.params.get('model', 'unknown')!r}, 'best_valid_score': {score}, "
         f"'valid_score_bigger': True, 'best_valid_result': {_ordered(best.valid)}, "
@@ -132,10 +135,10 @@ def _logging(ranking: Ranking) -> str:
 
 
 def _unquoted(value: int | float | str) -> int | float | str:
-    """Pages quote some lists and words among the parameters."""
+    """Some parameters of published pages are lists or words in quotes."""
     return value.strip("'\"") if isinstance(value, str) else value
 
 
 def _ordered(values: dict[str, float]) -> str:
-    pairs = ", ".join(f"({name!r}, {round(values[name], 4)})" for name in NAMES)
+    pairs = ", ".join(f"({name!r}, {round(values[name], 4)})" for name in METRICS)
     return f"OrderedDict([{pairs}])"

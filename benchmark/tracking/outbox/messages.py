@@ -1,73 +1,145 @@
-"""The requests that a run consists of. Each can be made twice without harm."""
+"""What a run tells the tracking server: one class for each kind of request.
 
+A message does no harm when it is delivered twice, so that it can be sent again after an answer
+that never arrived: MLflow's SQL stores keep one of two metrics with the same key, step, value and
+time.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
-import requests
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-Client, RunId = MlflowClient, str
+
+@dataclass(frozen=True)
+class Message(ABC):
+    """One request about one run. Its fields are JSON values."""
+
+    kind: ClassVar[str]
+    """The name of the class on disk."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the message reports; 0 if it reports none."""
+        return 0
+
+    @abstractmethod
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        """Make the request. ``attachments`` is the folder of the file that the message sends.
+
+        Raises MlflowException or requests.RequestException if the server does not take it.
+        """
 
 
-def _metrics(client: Client, run_id: RunId, values: dict, step: int, time: int) -> None:
-    """``time`` in milliseconds since 1970."""
-    metrics = [Metric(key, value, time, step) for key, value in values.items()]
-    client.log_batch(run_id, metrics=metrics)
+@dataclass(frozen=True)
+class Metrics(Message):
+    kind = "metrics"
+
+    values: dict[str, float]
+    step: int
+    """The epoch."""
+    time: int
+    """Milliseconds since 1970."""
+
+    @property
+    def epoch(self) -> int:
+        return self.step
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        metrics = [Metric(key, value, self.time, self.step) for key, value in self.values.items()]
+        client.log_batch(run_id, metrics=metrics)
 
 
-def _settings(client: Client, run_id: RunId, params: dict, tags: dict) -> None:
-    client.log_batch(
-        run_id,
-        params=[Param(key, str(value)) for key, value in params.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
+@dataclass(frozen=True)
+class Labels(Message):
+    """Params, which never change once they are logged, and tags."""
+
+    kind = "settings"
+
+    params: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        client.log_batch(
+            run_id,
+            params=[Param(key, str(value)) for key, value in self.params.items()],
+            tags=[RunTag(key, value) for key, value in self.tags.items()],
+        )
 
 
-def _data(client: Client, run_id: RunId, dataset: dict) -> None:
-    """Of trials that log the same new data set at once, MLflow lets all but one fail: again."""
-    context = [InputTag(MLFLOW_DATASET_CONTEXT, "training")]
-    client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), context)])
+@dataclass(frozen=True)
+class Data(Message):
+    """The data set that a run trains on.
+
+    When several runs log the same new data set at once, MLflow refuses all but one: the outbox
+    delivers a refused message again.
+    """
+
+    kind = "data"
+
+    dataset: dict[str, str]
+    """The fields of mlflow.entities.Dataset."""
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        context = [InputTag(MLFLOW_DATASET_CONTEXT, "training")]
+        client.log_inputs(run_id, [DatasetInput(Dataset(**self.dataset), context)])
 
 
-def _artifact(client: Client, run_id: RunId, name: str, file: Path) -> None:
-    parent = Path(name).parent.as_posix()
-    client.log_artifact(run_id, file, None if parent == "." else parent)
+@dataclass(frozen=True)
+class Artifact(Message):
+    kind = "artifact"
+
+    name: str
+    """The path below the run's artifacts; the file has the same last part."""
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        folder = Path(self.name).parent.as_posix()
+        file = attachments / Path(self.name).name
+        client.log_artifact(run_id, str(file), None if folder == "." else folder)
 
 
-def _status(client: Client, run_id: RunId, status: str, time: int | None = None) -> None:
-    if time is None:  # it goes on
-        client.update_run(run_id, status=status)
-    else:
-        client.set_terminated(run_id, status, time)
+@dataclass(frozen=True)
+class Status(Message):
+    kind = "status"
+
+    status: str
+    """MLflow's: RUNNING, FINISHED, FAILED or KILLED."""
+    time: int | None = None
+    """When the run ended, in milliseconds since 1970; None while it runs."""
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        if self.time is None:
+            client.update_run(run_id, status=self.status)
+        else:
+            client.set_terminated(run_id, self.status, self.time)
 
 
-def _untag(client: Client, run_id: RunId, name: str) -> None:
-    if name in client.get_run(run_id).data.tags:
-        client.delete_tag(run_id, name)
+@dataclass(frozen=True)
+class Untag(Message):
+    """Removes a tag, if the run has it."""
+
+    kind = "untag"
+
+    name: str
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        if self.name in client.get_run(run_id).data.tags:
+            client.delete_tag(run_id, self.name)
 
 
-DELIVER = {
-    "metrics": _metrics,
-    "settings": _settings,
-    "data": _data,
-    "artifact": _artifact,
-    "status": _status,
-    "untag": _untag,
+KINDS: dict[str, type[Message]] = {
+    message.kind: message for message in (Metrics, Labels, Data, Artifact, Status, Untag)
 }
 
 
-def may_pass(error: Exception) -> bool:
-    """Whether it is an outage, and not a refusal."""
-    if isinstance(error, MlflowException):
-        return error.get_http_status_code() >= 500
-    return isinstance(error, requests.RequestException)
+def as_json(message: Message) -> dict[str, Any]:
+    return {"kind": message.kind, "content": asdict(message)}
 
 
-def reason(error: Exception | None) -> str:
-    """On one line, and short where it is always the same."""
-    text = " ".join(str(error or "not yet answered").split())
-    if "error responses" in text:  # urllib3: too many 500 error responses
-        return "it answers with errors"
-    return "no connection" if "Max retries exceeded" in text else text[:200]
+def from_json(stored: dict[str, Any]) -> Message:
+    """Raises KeyError or TypeError if this is no message."""
+    return KINDS[stored["kind"]](**stored["content"])

@@ -1,11 +1,10 @@
-"""What a run has to say, kept on disk until the tracking server has it.
+"""The messages of one run, kept on disk until the tracking server has them.
 
-    undelivered/RUN_ID/000007.json                     a message: what to say, with its time
-    undelivered/RUN_ID/000007/state-0.safetensors      the file that it sends
+    undelivered/RUN_ID/000007.json                     a message, with its time
+    undelivered/RUN_ID/000007/state-0.safetensors      the file that the message sends
 
-A message is a request that does no harm when it is made twice: MLflow keeps one of two metrics with
-the same key, step, value and time. So each is made, in order, until it is answered, by a thread
-beside the training, which never waits for a server.
+A thread beside the training delivers them in order and repeats each until the server answers.
+Training never waits for the server.
 """
 
 import json
@@ -22,51 +21,61 @@ from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from benchmark import interruption
 from benchmark.errors import MachineError
-from benchmark.tracking.outbox.messages import DELIVER, may_pass, reason
+from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.outbox.messages import Artifact, Message, as_json, from_json
 from benchmark.tracking.server import TrackingError
 
 FOLDER = Path("undelivered")
-SHORT_PATIENCE = 20.0  # seconds, after a signal, or an error: less than what clusters grant
-PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries; the last one again and again
+SHORT_WAIT = 20.0  # seconds, after a signal or an error: less than what clusters grant
+PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries; the last one repeats
+TRIES = 6  # of a message that the server refuses: a refusal can be a race between two runs
+NOTICED = 3  # failures in a row before the user reads of them
 
 
-@dataclass
-class Message:
-    """One request, on disk."""
+@dataclass(frozen=True)
+class Entry:
+    """A message in its place on disk."""
 
     path: Path
-    kind: str
-    """A key of DELIVER."""
-    content: dict
+    message: Message
     epoch: int
-    """The last one that the run had said something about by then."""
+    """The last epoch that the run had reported by then."""
 
     @property
-    def sends(self) -> str | None:
-        """The artifact that it sends."""
-        return self.content["name"] if self.kind == "artifact" else None
+    def attachments(self) -> Path:
+        """The folder of the file that the message sends."""
+        return self.path.with_suffix("")
 
     @property
-    def file(self) -> Path:
-        """Of an artifact."""
-        return self.path.with_suffix("") / Path(self.content["name"]).name
+    def artifact(self) -> str | None:
+        """The name of the artifact that the message sends; None if it sends none."""
+        return self.message.name if isinstance(self.message, Artifact) else None
 
-    def deliver(self, client: MlflowClient, run_id: str) -> None:
-        file = {"file": self.file} if self.sends else {}
-        DELIVER[self.kind](client, run_id, **self.content, **file)
+    def write(self) -> None:
+        """Write the message whole or not at all. A full disk is no reason not to deliver it."""
+        part = self.path.with_suffix(".part")
+        try:
+            with open(part, "w", encoding="utf-8") as out:
+                json.dump(as_json(self.message) | {"epoch": self.epoch}, out)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(part, self.path)
+        except OSError:
+            part.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """First what makes it a message: a file alone is rubbish and is cleared away."""
+        """The message goes first: a file without a message is cleared away by the next process."""
         self.path.unlink(missing_ok=True)
-        shutil.rmtree(self.path.with_suffix(""), ignore_errors=True)
+        shutil.rmtree(self.attachments, ignore_errors=True)
 
 
 def check_room(folder: Path = FOLDER) -> None:
-    """Raises MachineError if no outbox can be made there."""
+    """Raises MachineError if no outbox can be made in ``folder``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
@@ -81,14 +90,15 @@ def _not_writable(folder: Path, error: OSError) -> MachineError:
 
 
 class Outbox:
-    """The messages of one run that this process owns.
+    """The outbox of a run, owned by this process.
 
     Raises TrackingError if another process of this machine owns it, MachineError if its folder
     cannot be written.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, folder: Path = FOLDER):
-        self.client, self.run_id = MlflowClient(client.tracking_uri), run_id  # not a patient one
+        self.client = MlflowClient(client.tracking_uri)  # one that does not wait for the server
+        self.run_id = run_id
         self.folder = (folder / run_id).absolute()
         self.lock = FileLock(self.folder / "lock", thread_local=False)
         try:
@@ -100,10 +110,11 @@ class Outbox:
         except OSError as error:
             raise _not_writable(self.folder, error) from None
         self.waiting = self._on_disk()
-        self.next_number = 1 + max((int(m.path.stem) for m in self.waiting), default=0)
-        self.epoch = max((m.epoch for m in self.waiting), default=0)
-        self.sending: Message | None = None
-        self.problem: Exception | None = None
+        self.next_number = 1 + max((int(entry.path.stem) for entry in self.waiting), default=0)
+        self.epoch = max((entry.epoch for entry in self.waiting), default=0)
+        self.sending: Entry | None = None
+        self.problem: Exception | None = None  # of the last try
+        self.refused = False  # whether the problem is for good
         self.closed = False
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self._deliver_all, daemon=True)
@@ -111,22 +122,22 @@ class Outbox:
             self.begin()
 
     def begin(self) -> None:
-        """Deliver. What was found on disk waits for this, in case it is needless."""
+        """Start to deliver. Entries found on disk wait for this: they may be superfluous."""
         self.thread.start()
 
-    def say(self, kind: str, **content) -> None:
-        """Have it delivered some time; on a disk that is full it is only remembered."""
-        self.epoch = max(self.epoch, content.get("step", 0))
-        self._put(Message(self._path(), kind, content, self.epoch))
+    def say(self, message: Message) -> None:
+        """Deliver a message some time. If the disk is full it is kept in memory alone."""
+        self.epoch = max(self.epoch, message.epoch)
+        self._put(Entry(self._next_path(), message, self.epoch))
 
     def keep(self, name: str, write: Callable[[Path], object]) -> None:
-        """``write`` a file, and have it kept as the artifact of that name.
+        """Write a file with ``write`` and deliver it as the artifact ``name``.
 
-        One of that name that still waits has become needless. Raises MachineError, and leaves
-        nothing, if it cannot be written.
+        An undelivered file of the same name is superfluous and removed. Raises MachineError, and
+        leaves nothing, if the file cannot be written.
         """
-        message = Message(self._path(), "artifact", {"name": name}, self.epoch)
-        file = message.file
+        entry = Entry(self._next_path(), Artifact(name), self.epoch)
+        file = entry.attachments / Path(name).name
         try:
             file.parent.mkdir()
             write(file)
@@ -138,32 +149,48 @@ class Outbox:
                 f"{name} of run {self.run_id} cannot be kept: {file}: {error.strerror or error}; "
                 f"make room, then: python -m benchmark.train --resume {self.run_id}"
             ) from None
-        self._put(message)
+        self._put(entry)
 
-    def flush(self, patience: float) -> bool:
-        """Wait until everything is delivered, at most so many seconds, and less if the server
-        refuses or a signal says not to; whether it is."""
-        started, said = time.monotonic(), False
+    def check(self) -> None:
+        """Raise the error that ended the delivery for good, if one did. All messages stay on disk.
+
+        Raises TrackingError if the server refuses a message; any other error is a defect of this
+        program and keeps its trace.
+        """
+        if not self.refused or self.problem is None:
+            return
+        if isinstance(self.problem, MlflowException):
+            raise TrackingError(f"the tracking server refuses a message: {self.left()}") from None
+        raise self.problem
+
+    def flush(self, wait: float) -> bool:
+        """Wait until all messages are delivered; whether they are.
+
+        ``wait`` is in seconds; a full disk shortens it, a second signal cuts it to one second, and
+        a refusal ends it at once.
+        """
+        started = time.monotonic()
+        announced = False
         with self.changed:
             self.changed.notify_all()
-            while self.waiting:
+            while self.waiting and not self.refused:
                 waited = time.monotonic() - started
-                hopeless = self.problem and not may_pass(self.problem)
-                limit = min(patience, SHORT_PATIENCE) if hopeless else patience
-                if waited > limit or (interruption.hurried() and waited > 1):
+                if self.problem and not is_outage(self.problem):
+                    wait = min(wait, SHORT_WAIT)
+                if waited > wait or (interruption.hurried() and waited > 1):
                     return False
-                if self.problem and waited > 1 and not said:
-                    said = True
-                    _tell(f"waiting {limit:.0f} s for {self._where()}; Ctrl-C ends that")
+                if self.problem and waited > 1 and not announced:
+                    announced = True
+                    _print(f"waiting up to {wait:.0f} s for {self._server()}; Ctrl-C ends the wait")
                 self.changed.wait(0.2)
-        return True
+        return not self.waiting
 
-    def close(self, patience: float) -> bool:
-        """``flush``, and give up the run; what was not delivered stays on disk."""
+    def close(self, wait: float) -> bool:
+        """``flush``, then give up the run. Messages that are not delivered stay on disk."""
         if self.closed:
             return not self.waiting
         try:
-            return self.flush(patience)
+            return self.flush(wait)
         finally:
             with self.changed:
                 self.closed = True
@@ -174,106 +201,119 @@ class Outbox:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.lock.release()
             with suppress(OSError):
-                self.folder.parent.rmdir()  # if this was the last one
+                self.folder.parent.rmdir()  # if this was the last outbox
 
     def left(self) -> str:
-        """What to do about what is left."""
+        """What is not delivered, why, and what to do about it."""
         return (
             f"{len(self.waiting)} messages of run {self.run_id} could not be delivered to "
             f"{self.client.tracking_uri} ({reason(self.problem)}); they are kept in {self.folder}: "
-            "python -m benchmark.sync"
+            "to deliver them later: python -m benchmark.sync"
         )
 
-    def drop(self, needless: Callable[[Message], bool]) -> int:
-        """Forget those messages that were found on disk and are needless; how many."""
+    def drop(self, superfluous: Callable[[Entry], bool]) -> int:
+        """Remove superfluous entries that were found on disk; their number."""
         with self.changed:
-            dropped = [m for m in self.waiting if needless(m)]
-            self.waiting = [m for m in self.waiting if m not in dropped]
-        for message in dropped:
-            message.remove()
+            dropped = [entry for entry in self.waiting if superfluous(entry)]
+            self.waiting = [entry for entry in self.waiting if entry not in dropped]
+        for entry in dropped:
+            entry.remove()
         return len(dropped)
 
-    def _path(self) -> Path:
+    def _next_path(self) -> Path:
         self.next_number += 1
         return self.folder / f"{self.next_number - 1:06d}.json"
 
-    def _put(self, message: Message) -> None:
-        _write(message)
+    def _put(self, entry: Entry) -> None:
+        entry.write()
         with self.changed:
-            needless = [
+            superfluous = [
                 other
                 for other in self.waiting
-                if other.sends and other.sends == message.sends and other is not self.sending
+                if other.artifact and other.artifact == entry.artifact and other is not self.sending
             ]
-            self.waiting = [m for m in self.waiting if m not in needless] + [message]
+            self.waiting = [other for other in self.waiting if other not in superfluous] + [entry]
             self.changed.notify_all()
-        for other in needless:
+        for other in superfluous:
             other.remove()
 
-    def _on_disk(self) -> list[Message]:
-        """What an earlier process left, in order; files without a message are cleared away."""
-        messages = []
+    def _on_disk(self) -> list[Entry]:
+        """The entries of an earlier process, in order; files without a message are removed."""
+        entries = []
         for path in sorted(self.folder.glob("*.json")):
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
-                content, epoch = dict(stored["content"]), int(stored["epoch"])
-                messages.append(Message(path, stored["kind"], content, epoch))
+                entries.append(Entry(path, from_json(stored), int(stored["epoch"])))
             except (ValueError, KeyError, TypeError):
                 raise TrackingError(f"{path} is damaged: remove it to deliver the rest") from None
-        whole = {message.path.with_suffix("") for message in messages}
+        whole = {entry.attachments for entry in entries}
         for path in self.folder.iterdir():
             if path.is_dir() and path not in whole:
                 shutil.rmtree(path)
             elif path.suffix == ".part":
                 path.unlink()
-        return messages
+        return entries
 
     def _deliver_all(self) -> None:
         failures = 0
-        while True:
-            with self.changed:
-                while not self.waiting and not self.closed:
-                    self.changed.wait()
-                if self.closed:
-                    return
-                message = self.sending = self.waiting[0]
+        while entry := self._first():
             try:
-                message.deliver(self.client, self.run_id)
-            except Exception as error:
+                entry.message.deliver(self.client, self.run_id, entry.attachments)
+            except Exception as error:  # whatever it is: ``check`` raises it in the training
                 failures += 1
                 self.problem = error
-                if failures == 3:  # else it has passed before anybody could read of it
-                    _tell(f"training goes on without {self._where()}: it is told later")
-                with self.changed:
-                    self.sending = None
-                    if not self.closed:
-                        self.changed.wait(PAUSES[min(failures, len(PAUSES)) - 1])
+                if _is_final(error, failures):
+                    with self.changed:
+                        self.refused = True
+                        self.sending = None
+                        self.changed.notify_all()
+                    return
+                self._pause(failures)
                 continue
-            if failures >= 3:
-                _tell(f"the tracking server {self.client.tracking_uri} is back, and is told")
-            failures, self.problem = 0, None
-            message.remove()
+            if failures >= NOTICED:
+                _print(f"the tracking server {self.client.tracking_uri} responds again")
+            failures = 0
+            self.problem = None
+            entry.remove()
             with self.changed:
                 self.sending = None
-                self.waiting.remove(message)
+                self.waiting.remove(entry)
                 self.changed.notify_all()
 
-    def _where(self) -> str:
+    def _first(self) -> Entry | None:
+        """The entry to deliver next, as soon as there is one; None once the outbox is closed."""
+        with self.changed:
+            while not self.waiting and not self.closed:
+                self.changed.wait()
+            if self.closed:
+                return None
+            self.sending = self.waiting[0]
+            return self.sending
+
+    def _pause(self, failures: int) -> None:
+        if failures == NOTICED:
+            _print(
+                f"{self._server()} does not respond: training continues, results are kept on disk "
+                "and delivered later"
+            )
+        with self.changed:
+            self.sending = None
+            if not self.closed:
+                self.changed.wait(PAUSES[min(failures, len(PAUSES)) - 1])
+
+    def _server(self) -> str:
         return f"the tracking server {self.client.tracking_uri} ({reason(self.problem)})"
 
 
-def _write(message: Message) -> None:
-    """Whole or not at all; a full disk is no reason not to tell the server."""
-    part = message.path.with_suffix(".part")
-    try:
-        with open(part, "w", encoding="utf-8") as out:
-            json.dump({key: getattr(message, key) for key in ("kind", "content", "epoch")}, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, message.path)
-    except OSError:
-        part.unlink(missing_ok=True)
+def _is_final(error: Exception, failures: int) -> bool:
+    """Whether no later try can succeed: the server refuses the message, or this program is wrong.
+
+    OSError: the disk of a store on this machine is full, which passes as an outage does.
+    """
+    if is_outage(error) or isinstance(error, OSError):
+        return False
+    return failures >= TRIES or not isinstance(error, MlflowException)
 
 
-def _tell(text: str) -> None:
-    tqdm.write(text, file=sys.stderr)  # a bar makes room for it
+def _print(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)  # a progress bar makes room for the line

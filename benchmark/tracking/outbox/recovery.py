@@ -1,20 +1,20 @@
-"""What a process that is gone has left undelivered."""
+"""The messages that an earlier process left undelivered."""
 
 from pathlib import Path
 
-import click
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
-from benchmark.tracking.outbox.messages import reason
-from benchmark.tracking.outbox.outbox import FOLDER, SHORT_PATIENCE, Message, Outbox
+from benchmark.tracking.outage import reason
+from benchmark.tracking.outbox.messages import Message, Metrics
+from benchmark.tracking.outbox.outbox import FOLDER, SHORT_WAIT, Outbox
 from benchmark.tracking.reading.trials import last_step
 from benchmark.tracking.server import TrackingError
 
 
 def left_behind(folder: Path = FOLDER) -> list[tuple[str, str]]:
-    """Run and tracking URI of each outbox in the folder."""
+    """The run id and the tracking URI of each outbox in the folder."""
     return [
         (path.parent.name, path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("*/tracking_uri"))
@@ -22,10 +22,10 @@ def left_behind(folder: Path = FOLDER) -> list[tuple[str, str]]:
 
 
 def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
-    """The outbox of a run that was started before, with nothing left in it.
+    """The outbox of an existing run, empty: messages that an earlier process left are delivered.
 
-    What was left is delivered, unless the run has meanwhile gone on elsewhere, or ended. Raises
-    TrackingError if there is no such run, or if the server does not take what is left.
+    Messages are dropped instead if the run has meanwhile finished, or continued elsewhere. Raises
+    TrackingError if there is no such run, or if the server does not take the messages.
     """
     try:
         run = client.get_run(run_id)
@@ -44,20 +44,23 @@ def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
 
 
 def _deliver_rest(outbox: Outbox, logged: int, finished: bool) -> None:
+    """``logged`` is the last epoch that the server has."""
     count = len(outbox.waiting)
     elsewhere = finished or outbox.epoch < logged
-    # An epoch of which it was not confirmed that the server has it, but it has.
-    dropped = outbox.drop(lambda message: elsewhere or 0 < _epoch_logged(message) <= logged)
+    # The server may have an epoch without having confirmed it.
+    dropped = outbox.drop(lambda entry: elsewhere or 0 < _epoch_reported(entry.message) <= logged)
     outbox.begin()
-    if not outbox.flush(SHORT_PATIENCE):
+    if not outbox.flush(SHORT_WAIT):
+        outbox.check()
         raise TrackingError(outbox.left())
     if elsewhere:
-        click.echo(f"run {outbox.run_id} has gone on elsewhere: {count} messages are not needed")
+        print(f"run {outbox.run_id} has continued elsewhere: {count} messages are dropped")
     else:
-        click.echo(f"run {outbox.run_id}: {count - dropped} messages delivered")
+        print(f"run {outbox.run_id}: {count - dropped} messages delivered")
 
 
-def _epoch_logged(message: Message) -> int:
-    """Its number, if the message holds the metrics of an epoch; else 0."""
-    values = message.content.get("values", {})
-    return message.content["step"] if schema.EPOCH_LOGGED in values else 0
+def _epoch_reported(message: Message) -> int:
+    """The epoch whose metrics the message holds; 0 for any other message."""
+    if isinstance(message, Metrics) and schema.EPOCH_LOGGED in message.values:
+        return message.step
+    return 0

@@ -1,0 +1,1 @@
+"""Reading: trials and sweeps, as the tracking server has them."""

@@ -1,4 +1,4 @@
-"""Reading: the trials of an experiment, as the tracking server has them."""
+"""The trials of an experiment, as the tracking server has them."""
 
 import json
 import tempfile
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -17,6 +17,12 @@ from mlflow.exceptions import MlflowException
 from benchmark.metrics import NAMES, SELECTION_METRIC
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
+
+Param = int | float | str
+"""MLflow stores text; a text that reads as a number is that number, so that 3e-4 is 0.0003."""
+
+Of = TypeVar("Of")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -30,39 +36,42 @@ class Record:
     """MLflow's: RUNNING, SCHEDULED, FINISHED, FAILED or KILLED."""
     started: int
     """Milliseconds since 1970."""
-    params: dict[str, str]
+    params: dict[str, Param]
     valid: dict[str, float] | None
-    """Metrics at 10 of the best epoch on validation; None unless all were logged."""
+    """Metrics of the best epoch on validation; None without ``schema.RESULT_METRICS``."""
     test: dict[str, float] | None
     best_epoch: int | None
     last_epoch: int | None
     metrics: dict[str, float]
-    """All others, too, as they were logged last."""
+    """Every metric of the run, under its key, as it was logged last."""
     seconds: float | None
-    """``trial_seconds``; of runs here that did not log it, from their start to their end."""
+    """``trial_seconds``; for a run that did not log it, the time from its start to its end."""
     tags: dict[str, str]
     statistics: dict[str, int | float]
     """Of the data set, as logged with it; may be empty."""
 
     @property
     def published(self) -> bool:
-        """Read from a page, and not run here."""
+        """Whether the figures come from a page: the trial did not run here."""
         return schema.PUBLISHED in self.tags
 
     @property
     def point(self) -> dict[str, str]:
-        """Of a published trial what was searched, as text and in the order of the page."""
-        return json.loads(self.tags.get(schema.POINT, "{}"))
+        """The searched parameters of a published trial, as written and in the order of the page."""
+        found: dict[str, str] = json.loads(self.tags.get(schema.POINT, "{}"))
+        return found
 
     @property
     def complete(self) -> bool:
+        """Whether the trial has finished with a result."""
         return self.status == "FINISHED" and self.valid is not None and self.test is not None
 
 
 def records(client: MlflowClient, experiment: str) -> list[Record]:
-    """All trials of the experiment (and no sweep's own run) in the order in which they started.
+    """All trials of the experiment, in the order in which they started.
 
-    Raises TrackingError if there is no such experiment, or no run in it.
+    Runs of sweeps and reports are no trials. Raises TrackingError if there is no such experiment,
+    or no run in it.
     """
     found = client.get_experiment_by_name(experiment)
     if found is None or found.lifecycle_stage == "deleted":
@@ -79,7 +88,8 @@ def records(client: MlflowClient, experiment: str) -> list[Record]:
 
 def search(client: MlflowClient, experiment_id: str, filter_string: str = "") -> list[Run]:
     """The experiment's runs that are not deleted, in the order in which they started."""
-    runs, token = [], None
+    runs: list[Run] = []
+    token: str | None = None
     while True:
         page = client.search_runs(
             [experiment_id],
@@ -88,7 +98,8 @@ def search(client: MlflowClient, experiment_id: str, filter_string: str = "") ->
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
-        runs, token = runs + page, page.token
+        runs += page
+        token = page.token
         if not token:
             return runs
 
@@ -103,9 +114,9 @@ def record(run: Run) -> Record:
         artifact_uri=run.info.artifact_uri,
         status=run.info.status,
         started=run.info.start_time,
-        params=dict(run.data.params),
-        valid=_metrics(metrics, "best_valid"),
-        test=_metrics(metrics, "test"),
+        params={name: _param(text) for name, text in run.data.params.items()},
+        valid=_result(metrics, "best_valid"),
+        test=_result(metrics, "test"),
         best_epoch=_count(metrics.get("best_epoch")),
         last_epoch=_count(metrics.get("last_epoch")),
         metrics=dict(metrics),
@@ -115,11 +126,17 @@ def record(run: Run) -> Record:
     )
 
 
-def ranks(client: MlflowClient, trials: list[Record], part: str) -> dict[str, pd.DataFrame]:
-    """The tables of ``benchmark.ranks`` that those trials have, for part "valid" or "test", by run.
+def _param(text: str) -> Param:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
-    ``client.download_artifacts`` would read each run again, to learn where its artifacts are.
-    """
+
+def ranks(client: MlflowClient, trials: list[Record], part: str) -> dict[str, pd.DataFrame]:
+    """The tables of ``training.ranks`` that the trials have, by run; ``part`` is valid or test."""
 
     def read(trial: Record) -> pd.DataFrame | None:
         table = _artifact(client, trial, schema.RANKS.format(part=part), pd.read_parquet)
@@ -129,12 +146,17 @@ def ranks(client: MlflowClient, trials: list[Record], part: str) -> dict[str, pd
 
 
 def card(client: MlflowClient, trial: Record) -> str | None:
-    """The page that describes the trial's data set, as the trial kept it, if it did."""
+    """The card of the trial's data set; None if the trial kept none."""
     return _artifact(client, trial, schema.CARD, lambda path: Path(path).read_text("utf-8"))
 
 
-def _artifact(client: MlflowClient, trial: Record, name: str, read: Callable[[str], Any]) -> Any:
-    """What ``read`` makes of the file, None if there is none, or something else."""
+def _artifact(
+    client: MlflowClient, trial: Record, name: str, read: Callable[[str], Found]
+) -> Found | None:
+    """What ``read`` makes of the file; None if there is no file, or one of another kind.
+
+    ``client.download_artifacts`` would request the run again, to learn where its artifacts are.
+    """
     uri = f"{trial.artifact_uri}/{name}"
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -148,7 +170,7 @@ def _artifact(client: MlflowClient, trial: Record, name: str, read: Callable[[st
 
 
 def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[int, float]]:
-    """A metric's values by step, of each run."""
+    """The values of a metric by step, for each run."""
 
     def read(run_id: str) -> dict[int, float]:
         history = client.get_metric_history(run_id, key)
@@ -170,15 +192,16 @@ def last_step(client: MlflowClient, run_id: str) -> int:
     return max((metric.step for metric in history), default=0)
 
 
-def _each(read: Callable, of: list) -> Iterable[tuple[Any, Any]]:
-    """A server answers several questions at a time."""
+def _each(read: Callable[[Of], Found], of: list[Of]) -> Iterable[tuple[Of, Found]]:
+    """Each of a list with what ``read`` gives: a server answers several requests at a time."""
     with ThreadPoolExecutor(8) as pool:
         yield from zip(of, pool.map(read, of), strict=True)
 
 
 def _duration(run: Run) -> float | None:
-    """A published trial lasts no longer than it took to read."""
-    start, end = run.info.start_time, run.info.end_time  # milliseconds
+    """In seconds; None for a published trial, whose run lasted as long as the page was read."""
+    start = run.info.start_time  # milliseconds
+    end = run.info.end_time
     known = start and end and schema.PUBLISHED not in run.data.tags
     return (end - start) / 1000 if known else None
 
@@ -187,8 +210,8 @@ def _count(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _statistics(profile: str) -> dict[str, int | float]:
-    """The profile as this suite logs it; other tools put other things there."""
+def _statistics(profile: str) -> dict[str, Any]:
+    """The profile as this suite logs it; other tools log other things there."""
     try:
         found = json.loads(profile)
     except ValueError:
@@ -196,6 +219,13 @@ def _statistics(profile: str) -> dict[str, int | float]:
     return found if isinstance(found, dict) and "users_not_evaluated" in found else {}
 
 
-def _metrics(stored: dict[str, float], part: str) -> dict[str, float] | None:
-    values = {name: stored.get(schema.metric_key(part, name)) for name in NAMES}
-    return None if None in values.values() else values
+def _result(stored: dict[str, float], part: str) -> dict[str, float] | None:
+    """The metrics of a part that this suite knows, by name.
+
+    None unless all of ``schema.RESULT_METRICS`` were logged.
+    """
+    found = {schema.metric_name(part, key): value for key, value in stored.items()}
+    if not set(schema.RESULT_METRICS) <= found.keys():
+        return None
+    others = sorted(name for name in found if name in NAMES and name not in schema.RESULT_METRICS)
+    return {name: found[name] for name in (*schema.RESULT_METRICS, *others)}

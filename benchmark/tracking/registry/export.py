@@ -1,10 +1,10 @@
 """A trial's best weights as a folder that MLflow can serve without this repository.
 
-    MLmodel  recommender.py  code/models/    what is run, with its signature and settings
-    artifacts/weights.safetensors            the trial's best checkpoint, as it is
+    MLmodel  recommender.py  code/models/    the code that runs, its signature and settings
+    artifacts/weights.safetensors            the trial's best checkpoint, unchanged
     artifacts/items.json                     raw item ids, in the order of their codes
-    requirements.txt  python_env.yaml        the few packages that this needs
-    report.md                                the ranking that the trial came out of
+    requirements.txt  python_env.yaml        the packages that the code needs
+    report.md                                the report that ranked the trial first
 
 Nothing in it is a pickle.
 """
@@ -29,7 +29,7 @@ from benchmark.settings import Settings
 from benchmark.training import checkpoint
 
 ROOT = Path(__file__).parents[3]
-# MLflow's smaller half runs a model; both have one version. numpy and pandas: its data.
+# mlflow-skinny suffices to run a model and has mlflow's version. numpy and pandas: its data.
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(Array("string"), "history")]),
@@ -41,10 +41,10 @@ SIGNATURE = ModelSignature(
 def export(
     folder: Path, model: Model, settings: Settings, weights: Path, item_ids: list[str]
 ) -> None:
-    """Write the model into a new folder; ``model`` says whose it is.
+    """Write the model into a new folder. ``model`` names its run and its id.
 
-    Raises CheckpointError if the weights are damaged, or those of another version of this suite
-    (their code would be this one's); MlflowException if MLflow refuses.
+    Raises CheckpointError if the weights are damaged, or of another version of this suite: the code
+    beside them would be this version's. Raises MlflowException if MLflow refuses.
     """
     given = settings.as_dict()
     own = {name: given[name] for name in sorted(models.own_settings(settings.model))}
@@ -80,7 +80,7 @@ def export(
 
 
 def _requirements() -> list[str]:
-    """Pinned as requirements.txt has them."""
+    """The versions that requirements.txt pins."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     versions = dict(line.split("==") for line in lines if "==" in line)
     return [f"{name}=={versions[name.removesuffix('-skinny')]}" for name in PACKAGES]
@@ -88,7 +88,7 @@ def _requirements() -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """MLflow tells everybody of type hints, which make a server check rows one by one."""
+    """Silence MLflow's advice to use type hints: with them a server checks rows one by one."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

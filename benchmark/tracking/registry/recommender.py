@@ -1,13 +1,15 @@
 """A registered model, as MLflow loads it: raw item ids in, the best raw item ids out.
 
 MLflow copies this file and ``models/`` into the model ("models from code") and runs the file
-wherever the model is loaded, without this repository: it may import nothing else of it. What it
-answers to histories that are empty, unknown or long is in docs/serving.md.
+wherever the model is loaded, without this repository: nothing else of it may be imported here.
+docs/serving.md lists the answers to empty, unknown and long histories.
 """
 
 import json
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +26,10 @@ LARGEST_ANSWER = 1_000_000  # items in one answer: a server has to hold it, as t
 
 
 class Recommender(PythonModel):
-    """``predict`` is what a server calls; ``best`` is the same for whoever has millions."""
+    """A server calls ``predict``; ``best`` is the same for millions of users, without pandas."""
 
-    def load_context(self, context) -> None:
+    def load_context(self, context: Any) -> None:
+        """Called once, with MLflow's PythonModelContext: where artifacts and settings are."""
         config = context.model_config
         ids = json.loads(Path(context.artifacts["items"]).read_text(encoding="utf-8"))
         self.item_ids = np.array(ids, dtype=object)
@@ -37,14 +40,19 @@ class Recommender(PythonModel):
         self.model.to(device).eval()
         self.device = device
 
-    def predict(self, context, model_input: pd.DataFrame, params: dict | None = None):
-        """One row for each user, with ``history``, a list of item ids, oldest first.
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """``model_input`` has one row for each user; its column ``history`` holds lists of raw item
+        ids, oldest first. ``params`` are ``k`` and ``exclude_seen``; the signature has defaults.
 
-        Returns ``items`` and ``scores`` for each, best first. Raises MlflowException, which is a
-        400 over HTTP, for a k below 1 and for more than LARGEST_ANSWER items.
+        Returns a row for each user with ``items`` and ``scores``, lists, best first. Raises
+        MlflowException, a 400 over HTTP, for a k below 1 and for more than LARGEST_ANSWER items.
         """
         histories = model_input["history"].tolist()
-        k, exclude_seen = params["k"], params["exclude_seen"]
+        params = params or {}
+        k = params["k"]
+        exclude_seen = params["exclude_seen"]
         if k is None or k < 1:
             raise MlflowException.invalid_parameter_value(f"k is {k}: it has to be 1 or more")
         k = min(k, len(self.item_ids))
@@ -65,12 +73,15 @@ class Recommender(PythonModel):
             }
         )
 
-    def best(self, ids, lengths: np.ndarray, k: int, exclude_seen: bool):
-        """The best items of many users: how many each has [n] int64, and all of them, user after
-        user: raw ids [sum] object and scores [sum] float32.
+    def best(
+        self, ids: Iterable[str | None], lengths: np.ndarray, k: int, exclude_seen: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The ``k`` best items of many users.
 
-        ``ids`` are the histories one after the other, ``lengths`` [n] int64 of them each. Ids that
-        the model does not know are left out before anything else.
+        ``ids`` are the histories of all users, one after the other; ``lengths`` [n] int64 is the
+        length of each. Ids that the model does not know are left out first. Returns the number of
+        items of each user [n] int64, and the items of all users, one after the other: raw ids [sum]
+        object and scores [sum] float32.
         """
         known = np.fromiter((self.codes.get(i, -1) for i in ids), np.int64, int(lengths.sum()))
         row = np.repeat(np.arange(len(lengths)), lengths)[known >= 0]

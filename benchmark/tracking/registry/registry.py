@@ -1,4 +1,4 @@
-"""The model registry: which trial's model is in use. A model is named after its experiment."""
+"""Register a trial's model as the champion of its experiment, and look the champion up."""
 
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from benchmark.tracking.outbox.messages import reason
+from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.trials import Record, record
 from benchmark.tracking.registry.export import export
 from benchmark.tracking.server import TrackingError
@@ -24,46 +24,51 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class Champion:
-    """The model version that has the alias."""
+    """The model version with the alias ``champion``."""
 
     version: str
     run_id: str
     tags: dict[str, str]
-    """Data digest and protocol among them."""
+    """They include the data's digest and the protocol."""
     trial: Record | None
-    """The run that it came from; None if that is gone."""
+    """The trial that it was made from; None if its run was deleted."""
 
 
-def champion(client: MlflowClient, name: str) -> Champion | None:
-    """None if there is none yet. Raises TrackingError if the registry does not answer."""
+def find_champion(client: MlflowClient, name: str) -> Champion | None:
+    """The champion of the registered model ``name``; None if there is none yet.
+
+    Raises TrackingError if the registry does not answer.
+    """
     try:
         found = client.get_model_version_by_alias(name, CHAMPION)
     except MlflowException as error:
-        # Of a registered model without that alias MLflow says that the parameter is invalid.
+        # MLflow answers "invalid parameter" for a registered model without the alias.
         if error.get_http_status_code() in (400, 404):
             return None
         raise TrackingError(f"model {name!r} cannot be looked up: {reason(error)}") from None
+    run_id = str(found.run_id)
     try:
-        trial = record(client.get_run(found.run_id))
+        trial = record(client.get_run(run_id))
     except MlflowException:
         trial = None
-    return Champion(str(found.version), found.run_id, dict(found.tags), trial)
+    return Champion(str(found.version), run_id, dict(found.tags), trial)
 
 
 def register(
     client: MlflowClient, name: str, trial: Record, item_ids: list[str], report: str
 ) -> str:
-    """A new version of the model, made of the trial's best weights, as champion; its number.
+    """Register the trial's best weights as a new version of the model ``name``, and make it the
+    champion; the number of the version.
 
     ``item_ids`` are the raw ids in the order of their codes, ``report`` is markdown. The alias
-    moves last: whatever fails before leaves the champion that there was. Raises TrackingError if
-    the trial has no weights, or the server does not take the model.
+    moves last: after a failure the champion is the same as before. Raises TrackingError if the
+    trial has no weights, or if the server does not take the model.
     """
     tags = {key: trial.tags[key] for key in _TAGS if key in trial.tags}
     try:
         _create_name(client, name)
         with tempfile.TemporaryDirectory() as temporary:
-            weights, settings = _kept(client, trial, temporary)
+            weights, settings = _download(client, trial, temporary)
             where = client.get_run(trial.run_id).info.experiment_id
             made = client.create_logged_model(where, "recommender", trial.run_id, tags)
             folder = Path(temporary, "model")
@@ -92,12 +97,15 @@ def register(
 _TAGS = (schema.DATA_DIGEST, schema.PROTOCOL, schema.DATASET_TITLE, schema.SYNTHETIC)
 
 
-def _kept(client: MlflowClient, trial: Record, folder: str) -> tuple[Path, Settings]:
-    """The trial's best weights, as a file in the folder, and its settings."""
+def _download(client: MlflowClient, trial: Record, folder: str) -> tuple[Path, Settings]:
+    """The trial's best weights, downloaded to the folder, and its settings."""
     try:
         weights = Path(client.download_artifacts(trial.run_id, schema.BEST, folder))
         config = client.download_artifacts(trial.run_id, schema.CONFIG, folder)
-        return weights, Settings(**plain_yaml.read(Path(config)))
+        content = plain_yaml.read(Path(config))
+        if not isinstance(content, dict):
+            raise ValueError(f"{schema.CONFIG} is no mapping")
+        return weights, Settings(**content)
     except (MlflowException, OSError, TypeError, ValueError, DataError) as error:
         raise TrackingError(
             f"run {trial.run_id} has no {schema.BEST} and {schema.CONFIG} of this suite: "

@@ -1,0 +1,1 @@
+"""Writing: the runs of trials, sweeps, published pages and reports."""

@@ -1,4 +1,4 @@
-"""Writing: a published page as the sweep that it is, though nobody ran it here."""
+"""A published page as a sweep that ran elsewhere: a run, and a run for each of its trials."""
 
 import json
 
@@ -11,6 +11,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark.recbole.page import PublishedPage, PublishedTrial
 from benchmark.tracking import schema
+from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.sweeps import children, dump, sweep_runs
 from benchmark.tracking.server import TrackingError, experiment_id
 
@@ -20,17 +21,17 @@ LONGEST = 5000  # characters that every store takes as a tag
 def find_page(
     client: MlflowClient, experiment: str, name: str, page: PublishedPage
 ) -> tuple[str, str] | None:
-    """Name and run of that very page, if the experiment has it, under whatever name.
+    """The name and the run of the same page, if the experiment has it under any name.
 
     Raises TrackingError if another page or a sweep has the name.
     """
     found = client.get_experiment_by_name(experiment)
     runs = sweep_runs(client, found.experiment_id) if found else []
     for run in runs:
-        if run.data.tags.get(schema.PAGE_DIGEST) == page.digest and not _cut_off(run):
+        if run.data.tags.get(schema.PAGE_DIGEST) == page.digest and not _unfinished(run):
             return run.data.tags[schema.SWEEP], run.info.run_id
     for run in runs:
-        if run.data.tags[schema.SWEEP] == name and not _cut_off(run):
+        if run.data.tags[schema.SWEEP] == name and not _unfinished(run):
             what = "another page" if schema.PUBLISHED in run.data.tags else "a sweep"
             raise TrackingError(
                 f"{page.path}: {what} is called {name!r} in experiment {experiment!r} (run "
@@ -42,16 +43,19 @@ def find_page(
 def log_page(
     client: MlflowClient, experiment: str, name: str, page: PublishedPage, contradictions: list[str]
 ) -> str:
-    """The page's run, with one for each of its trials nested in it; its id."""
+    """Log the page's run, with a run for each of its trials nested in it; the id of the page's run.
+
+    Raises TrackingError if the server does not take them.
+    """
     try:
         where = experiment_id(client, experiment)
-        _remove_cut_off(client, where, name)
+        _remove_unfinished(client, where, name)
         started = get_current_time_millis()
         tags = resolve_tags() | {schema.SWEEP: name, schema.PUBLISHED: page.path.name}
         own = {schema.HEARTBEAT: "published", schema.PAGE_DIGEST: page.digest}
         if contradictions:
             own[schema.CONTRADICTIONS] = "\n".join(contradictions)[:LONGEST]
-        run_id = client.create_run(where, started, tags | own, name).info.run_id
+        run_id: str = client.create_run(where, started, tags | own, name).info.run_id
         definition = {schema.PUBLISHED: page.path.name, "space": page.space, "best": page.best}
         client.log_text(run_id, dump(definition), schema.SWEEP_FILE)
         client.log_artifact(run_id, page.path)
@@ -65,10 +69,9 @@ def log_page(
             _log_trial(client, where, page, trial, number, started + number, tags)
         if page.bar:
             client.log_metric(run_id, "sweep_seconds", page.bar.seconds)
-        client.set_terminated(run_id)  # last: without it the page was cut off
+        client.set_terminated(run_id)  # last: without it the page is not whole
     except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TrackingError(f"{page.path}: the page cannot be written: {reason}") from None
+        raise TrackingError(f"{page.path}: the page cannot be logged: {reason(error)}") from None
     return run_id
 
 
@@ -99,14 +102,14 @@ def _log_trial(
     client.set_terminated(run.info.run_id, end_time=started)
 
 
-def _cut_off(run: Run) -> bool:
-    """A page whose reading did not end: it is no page yet."""
+def _unfinished(run: Run) -> bool:
+    """Whether a process died while it logged the page."""
     return schema.PUBLISHED in run.data.tags and run.info.status != "FINISHED"
 
 
-def _remove_cut_off(client: MlflowClient, where: str, name: str) -> None:
+def _remove_unfinished(client: MlflowClient, where: str, name: str) -> None:
     for run in sweep_runs(client, where):
-        if run.data.tags[schema.SWEEP] == name and _cut_off(run):
+        if run.data.tags[schema.SWEEP] == name and _unfinished(run):
             for trial in children(client, run):
                 client.delete_run(trial.info.run_id)
             client.delete_run(run.info.run_id)

@@ -7,20 +7,21 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
-from benchmark.tracking.reading import trials
-from benchmark.tracking.server import TrackingError
+from benchmark.tracking.outage import reason
+from benchmark.tracking.reading.trials import search
+from benchmark.tracking.server import TrackingError, experiment_id
 
 
 def log_report(client: MlflowClient, experiment: str, files: dict[str, str | bytes]) -> str:
-    """Keep the files in the experiment's one run for reports; its id.
+    """Keep the files in the experiment's one run for reports; the id of the run.
 
     Raises TrackingError if the server does not take them.
     """
     try:
-        where = client.get_experiment_by_name(experiment).experiment_id
-        found = trials.search(client, where, f"tags.{schema.REPORT} LIKE '%'")
+        where = experiment_id(client, experiment)
+        found = search(client, where, f"tags.{schema.REPORT} LIKE '%'")
         if found:
-            run_id = found[0].info.run_id
+            run_id: str = found[0].info.run_id
         else:
             run = client.create_run(where, run_name="report", tags={schema.REPORT: experiment})
             run_id = run.info.run_id
@@ -31,6 +32,7 @@ def log_report(client: MlflowClient, experiment: str, files: dict[str, str | byt
                 Path(folder, name).write_bytes(data)
             client.log_artifacts(run_id, folder)
     except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TrackingError(f"experiment {experiment!r} cannot keep the report: {reason}") from None
+        raise TrackingError(
+            f"experiment {experiment!r} cannot keep the report: {reason(error)}"
+        ) from None
     return run_id

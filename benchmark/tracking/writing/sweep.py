@@ -1,4 +1,4 @@
-"""A sweep: a run, and the runs of its trials nested in it. They are its only state."""
+"""A sweep: a run in MLflow, with the runs of its trials nested in it. They are its only state."""
 
 import json
 import time
@@ -18,29 +18,35 @@ from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, schema
 from benchmark.tracking.heartbeat import Heart
+from benchmark.tracking.outbox.messages import Metrics
 from benchmark.tracking.outbox.recovery import reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
-from benchmark.tracking.server import PATIENCE, TrackingError, experiment_id, patiently
+from benchmark.tracking.server import LONG_WAIT, TrackingError, experiment_id, repeated
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.trial import Trial
-from datasets import Sequences, Spec
+from datasets import Sequences
+from datasets.spec import Spec
+
+Values = dict[str, str | int | float]
+"""Settings by name."""
 
 
 @dataclass(frozen=True)
 class SweptTrial:
-    """The run of one point with one seed, as it is on record."""
+    """The run of one point of the search space with one seed, as it was logged."""
 
     number: int
-    """Of its point."""
-    values: dict[str, str | int | float]
-    """What was searched."""
+    """The number of the point, from 0."""
+    values: Values
+    """The point: the searched settings."""
     seed: int
     record: trials.Record
 
     @property
-    def cut_off(self) -> bool:
-        return self.record.status not in status.ENDED
+    def interrupted(self) -> bool:
+        """Whether the trial is to be started, or resumed."""
+        return self.record.status not in schema.ENDED
 
     @property
     def pruned(self) -> bool:
@@ -48,11 +54,11 @@ class SweptTrial:
 
     @property
     def why_it_failed(self) -> str:
-        return self.record.tags.get(schema.FAILURE, "for no reason on record")
+        return self.record.tags.get(schema.FAILURE, "no reason was logged")
 
     @property
     def score(self) -> float | None:
-        """Its validation metric; None if it failed."""
+        """The validation metric of the best epoch; None if the trial failed."""
         valid = self.record.valid
         return valid[SELECTION_METRIC] if valid and self.record.status == "FINISHED" else None
 
@@ -61,17 +67,19 @@ class Sweep:
     """The sweep that this process works on."""
 
     def __init__(self, client: MlflowClient, run: Run):
-        self.client, self.run, self.run_id = client, run, run.info.run_id
-        self.experiment_id = run.info.experiment_id
-        self.experiment = client.get_experiment(self.experiment_id).name
-        self.name = run.data.tags[schema.SWEEP]
+        self.client = client
+        self.run = run
+        self.run_id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
+        self.experiment: str = client.get_experiment(self.experiment_id).name
+        self.name: str = run.data.tags[schema.SWEEP]
         self.outbox = reopen(client, self.run_id)
         self.heart = Heart(client, self.run_id)
         self.seconds_before = run.data.metrics.get("sweep_seconds", 0.0)
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Own the run's status and let its heart beat; no trial is left RUNNING."""
+        """Own the run's status and let its heart beat; on an error no trial is left RUNNING."""
         self.started = time.monotonic()
         with status.ends(self.outbox), self.heart.beats():
             try:
@@ -83,18 +91,18 @@ class Sweep:
                 raise
 
     def trials(self) -> list[SweptTrial]:
-        """All trials that have been started, whatever became of them."""
+        """All trials that have been started, finished or not."""
         return [_swept(run) for run in children(self.client, self.run)]
 
     def trial(self, run_id: str) -> SweptTrial:
         return _swept(self.client.get_run(run_id))
 
-    def add_trial(self, settings: Settings, number: int, values: dict) -> str:
-        """A run for a trial, which is to be prepared; its id."""
-        return patiently(self._add_trial, settings, number, values)
+    def add_trial(self, settings: Settings, number: int, values: Values) -> str:
+        """Create the run of a trial; its id. ``prepare_trial`` comes next."""
+        return repeated(self._add_trial, settings, number, values)
 
-    def _add_trial(self, settings: Settings, number: int, values: dict) -> str:
-        """Or the run that was made when the server broke off before it could say so."""
+    def _add_trial(self, settings: Settings, number: int, values: Values) -> str:
+        """The run may exist already, if the server broke off before it could answer."""
         name = " ".join(f"{key}={value}" for key, value in values.items())
         tags = {
             MLFLOW_PARENT_RUN_ID: self.run_id,
@@ -114,17 +122,18 @@ class Sweep:
         return run.info.run_id
 
     def prepare_trial(
-        self, run_id: str, settings: Settings, spec: Spec, sequences: Sequences
+        self, run_id: str, settings: Settings, spec: Spec, sequences: Sequences, protocol: str
     ) -> None:
-        """Log all that is known before it starts, unless that is there already."""
+        """Log all that is known before the trial starts, unless it has been logged."""
         outbox = reopen(self.client, run_id)
         try:
             if not any(f.path == schema.CONFIG for f in self.client.list_artifacts(run_id)):
                 trial = Trial(self.client, self.client.get_run(run_id), outbox)
-                trial.log_start(settings, spec, sequences)
+                trial.log_start(settings, spec, sequences, protocol)
         finally:
-            delivered = outbox.close(PATIENCE)
+            delivered = outbox.close(LONG_WAIT)
         if not delivered:
+            outbox.check()
             raise TrackingError(outbox.left())
 
     def fail_trial(self, run_id: str, why: str) -> None:
@@ -135,17 +144,16 @@ class Sweep:
         return trials.curve(self.client, run_id)
 
     def log_seconds(self) -> None:
-        """In which somebody worked on it, over all sessions, each until its last trial ended."""
+        """Log how long processes worked on the sweep, each until its last trial ended."""
         seconds = self.seconds_before + time.monotonic() - self.started
-        values = {"sweep_seconds": seconds}
-        self.outbox.say("metrics", values=values, step=0, time=get_current_time_millis())
+        self.outbox.say(Metrics({"sweep_seconds": seconds}, 0, get_current_time_millis()))
 
 
 def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) -> tuple[Sweep, bool]:
     """The sweep of that name in the experiment, and whether it had been started before.
 
-    Raises TrackingError if another process is at work on it, or if it is another one: whose
-    ``definition`` (what all its trials have in common, and what is searched) differs.
+    ``definition`` is what the sweep searches and what all its trials share. Raises TrackingError if
+    another process works on the sweep, or if a sweep of that name has another definition.
     """
     given = launcher.given_run(client)
     where = given.info.experiment_id if given else experiment_id(client, spec.name)
@@ -155,9 +163,19 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
     if found:
         _check_same(client, name, found[0], definition)
         if found[0].info.run_id in alive:
-            raise TrackingError(f"sweep {name!r} is being worked on by another process")
+            raise TrackingError(f"another process works on sweep {name!r}")
         launcher.leave_note(client, "sweep", found[0])
         return Sweep(client, found[0]), True
+    run = _create(client, name, where, given)
+    client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
+    return Sweep(client, run), False
+
+
+def _create(client: MlflowClient, name: str, where: str, given: Run | None) -> Run:
+    """The run of a new sweep: the one of `mlflow run`, or another in experiment ``where``.
+
+    Raises TrackingError if another process creates the same sweep at the same time.
+    """
     tags = {schema.SWEEP: name, schema.HEARTBEAT: "not yet"}
     if given:
         for key, value in tags.items():
@@ -168,22 +186,21 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
         launcher.leave_note(client, "sweep", run)
     first = next(r for r in sweep_runs(client, where) if r.data.tags[schema.SWEEP] == name)
     if first.info.run_id != run.info.run_id:
-        status.end(client, run.info.run_id, "FAILED", "another process was quicker")
+        status.end(client, run.info.run_id, "FAILED", "another process started it first")
         client.set_tag(run.info.run_id, schema.SWEEP, f"{name} (not started)")
         raise TrackingError(f"sweep {name!r} has just been started by another process")
-    client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
-    return Sweep(client, run), False
+    return run
 
 
 def close_trials(client: MlflowClient, sweep: Run, why: str) -> None:
-    """End what nobody works on any more."""
+    """Set the status of the sweep's unfinished trials to KILLED; ``why`` is the reason."""
     for run in children(client, sweep):
         if run.info.status in ("RUNNING", "SCHEDULED"):
             status.end(client, run.info.run_id, "KILLED", why)
 
 
 def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
-    """End RUNNING sweeps whose heart does not beat, and their trials; ids of those that live."""
+    """End the RUNNING sweeps whose heart does not beat; the ids of those whose heart does."""
     alive = heartbeat.living(client, sweeps)
     for run in sweeps:
         if run.info.status == "RUNNING" and run.info.run_id not in alive:
@@ -195,7 +212,7 @@ def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
 def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> None:
     try:
         theirs = stored_definition(client, run)
-    except (MlflowException, OSError):  # cut off before it was written: no trial had been started
+    except (MlflowException, OSError):  # killed before it was written: no trial had been started
         client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
         return
     ours = yaml.safe_load(dump(definition))

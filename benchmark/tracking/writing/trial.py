@@ -1,12 +1,10 @@
-"""Writing: the MLflow run of one trial."""
+"""The MLflow run of one trial."""
 
 import tempfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import click
-import numpy as np
-import torch
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -14,68 +12,74 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
 
-from benchmark.metrics import means
+from benchmark.results import Epoch, Machine, Result
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema
-from benchmark.tracking.outbox.messages import reason
+from benchmark.tracking.outage import reason
+from benchmark.tracking.outbox.messages import Data, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import reopen
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.tracking.writing import status
-from benchmark.training import checkpoint
-from benchmark.training.checkpoint import CheckpointError
-from benchmark.training.memory import peak_memory
-from benchmark.training.ranks import rank_table
-from benchmark.training.trainer import Epoch, Trainer
-from datasets import DataError, Sequences, Spec, card, plain_yaml
+from datasets import DataError, Sequences, card, plain_yaml
+from datasets.spec import Spec
+
+Write = Callable[[Path], object]
+"""Writes a file at the path. Raises OSError if it cannot."""
 
 
 class Trial:
-    """One trial's run: what is logged while it trains, and how it ends.
+    """The run of one trial: what is logged while it trains, and how it ends.
 
-    What it logs waits in its outbox until the server has it; training waits for nothing.
+    Everything waits in the outbox until the server has it. Training waits for nothing.
     """
 
     def __init__(self, client: MlflowClient, run: Run, outbox: Outbox):
-        self.client, self.run, self.run_id = client, run, run.info.run_id
-        self.experiment = client.get_experiment(run.info.experiment_id).name
-        self.outbox, self.logged_epochs = outbox, outbox.epoch
+        self.client = client
+        self.run = run
+        self.run_id: str = run.info.run_id
+        self.experiment: str = client.get_experiment(run.info.experiment_id).name
+        self.outbox = outbox
+        self.logged_epochs = outbox.epoch
         self.next_slot = 0
 
     def ends(self) -> AbstractContextManager[None]:
+        """See ``status.ends``."""
         return status.ends(self.outbox)
 
     def release(self) -> None:
-        """Leave it to others, if it has not ended."""
+        """Give the run up to other processes, if it has not ended."""
         self.outbox.close(0)
 
-    def log_start(self, settings: Settings, spec: Spec, sequences: Sequences) -> None:
-        """All that is known before the first step."""
+    def log_start(
+        self, settings: Settings, spec: Spec, sequences: Sequences, protocol: str
+    ) -> None:
+        """Log all that is known before the first step."""
         params = settings.as_dict()
-        # What was given with -P is there already: `mlflow run` logs it, and params never change.
+        # `mlflow run` has logged what was given with -P, and params never change.
         new = {key: value for key, value in params.items() if key not in self.run.data.params}
-        tags = provenance.tags(settings, spec, sequences)
-        self.outbox.say("settings", params=new, tags=tags)
-        self.outbox.say("data", dataset=provenance.data(spec, sequences))
-        config = yaml.safe_dump(params, sort_keys=False)
-        self.outbox.keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-        page = card.render(spec, sequences)
-        self.outbox.keep(schema.CARD, lambda path: path.write_text(page, encoding="utf-8"))
+        tags = provenance.tags(settings, spec, sequences, protocol)
+        self.outbox.say(Labels(params=new, tags=tags))
+        self.outbox.say(Data(provenance.data(spec, sequences)))
+        self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))
+        self._keep_text(schema.CARD, card.render(spec, sequences))
 
-    def log_machine(self, device: torch.device) -> None:
-        """Where it trains; after a resumption, where it trained last."""
-        self.outbox.say("settings", params={}, tags=provenance.machine(device))
+    def log_machine(self, machine: Machine) -> None:
+        """Log where it trains; after a resumption, where it trained last."""
+        tags = {schema.HOST: machine.host, schema.DEVICE: machine.device}
+        self.outbox.say(Labels(tags=tags))
 
     def check_data(self, spec: Spec, sequences: Sequences) -> None:
-        """Raises TrackingError if these are not the data, split as they were when it started."""
+        """Raises TrackingError unless the data and the split are those the trial started with."""
         before = self.run.data.tags.get(schema.DATA_DIGEST)
         if before != sequences.digest:
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started on data with digest "
                 f"{before}, these have {sequences.digest}"
             )
-        before, now = self.run.data.tags.get(schema.PROTOCOL, ""), spec.split_of(sequences).name
+        before = self.run.data.tags.get(schema.PROTOCOL, "")
+        now = spec.split_of(sequences).name
         if not before.startswith(f"{now};"):
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started with the protocol {before}, "
@@ -83,99 +87,83 @@ class Trial:
             )
 
     def log_epoch(self, epoch: Epoch) -> None:
-        """Metrics of one epoch, step = epoch. One that a resumed trial repeats is there already."""
+        """Log the metrics of one epoch, step = epoch, unless they were logged before a resumption.
+
+        Raises what ``Outbox.check`` raises.
+        """
+        self.outbox.check()
         if epoch.number <= self.logged_epochs:
             return
         values = {schema.metric_key("valid", name): v for name, v in epoch.valid.items()}
-        values |= {
-            **({} if epoch.train_loss is None else {"train/loss": epoch.train_loss}),
-            schema.EPOCH_LOGGED: epoch.train_seconds,
-            "valid_seconds": epoch.valid_seconds,
-            "sequences_per_second": epoch.sequences_per_second,
-        }
+        if epoch.train_loss is not None:
+            values["train/loss"] = epoch.train_loss
+        values[schema.EPOCH_LOGGED] = epoch.train_seconds
+        values["valid_seconds"] = epoch.valid_seconds
+        values["sequences_per_second"] = epoch.sequences_per_second
         self._log_metrics(values, epoch.number)
 
     def curve(self) -> list[float]:
         """The validation metric after each epoch."""
         return curve(self.client, self.run_id)
 
-    def log_checkpoint(self, trainer: Trainer, best: bool) -> None:
-        """The state to go on from and, for the best epoch so far, its weights alone."""
-        if best:
-            values = {"epoch": trainer.best_epoch, "valid": trainer.best_valid}
-            self.outbox.keep(
-                schema.BEST, lambda path: checkpoint.save(path, trainer.best_weights, values)
-            )
-        name = schema.LAST.format(slot=self.next_slot)
-        self.outbox.keep(name, lambda path: checkpoint.save(path, *trainer.state()))
+    def keep_best(self, write: Write) -> None:
+        """Keep the weights of the best epoch so far."""
+        self.outbox.keep(schema.BEST, write)
+
+    def keep_state(self, write: Write) -> None:
+        """Keep the state to resume from. Two slots take turns: one is whole at any time."""
+        self.outbox.keep(schema.LAST.format(slot=self.next_slot), write)
         self.next_slot = 1 - self.next_slot
 
-    def last_state(self) -> tuple[dict[str, torch.Tensor], dict] | None:
-        """The newest whole checkpoint, or None if it was cut off before the first; one that is
-        damaged is said aloud."""
-        states = {}
-        with tempfile.TemporaryDirectory() as folder:
-            kept = self.client.list_artifacts(self.run_id, str(Path(schema.LAST).parent))
-            for name in (schema.LAST.format(slot=slot) for slot in (0, 1)):
-                if not any(file.path == name for file in kept):
-                    continue
-                path = Path(self.client.download_artifacts(self.run_id, name, folder))
-                try:
-                    states[name] = checkpoint.load(path)
-                except CheckpointError as error:
-                    click.echo(f"damaged, and left: {name} of run {self.run_id}: {error}", err=True)
-        if not states:
-            return None
-        newest = max(states, key=lambda name: _progress(states[name][1]))
-        self.next_slot = int(newest == schema.LAST.format(slot=0))
-        return states[newest]
+    def saved_states(self, folder: Path) -> list[Path]:
+        """Download the states that were kept, none to two, to a folder."""
+        kept = self.client.list_artifacts(self.run_id, str(Path(schema.LAST).parent))
+        names = [schema.LAST.format(slot=slot) for slot in (0, 1)]
+        found = [name for name in names if any(file.path == name for file in kept)]
+        return [
+            Path(self.client.download_artifacts(self.run_id, name, str(folder))) for name in found
+        ]
 
-    def log_result(
-        self, trainer: Trainer, ranks: dict[str, np.ndarray], sequences: Sequences
-    ) -> dict[str, dict[str, float]]:
-        """Per-user ranks, and what follows from them: {"best_valid": metrics, "test": metrics}."""
-        for part, targets in (("valid", trainer.split.valid), ("test", trainer.split.test)):
-            table = rank_table(sequences, trainer.split, targets, ranks[part])
+    def resumed_from(self, state: Path) -> None:
+        """The trial continues from one of ``saved_states``: the other slot is written next."""
+        self.next_slot = int(state.name == Path(schema.LAST.format(slot=0)).name)
+
+    def log_result(self, result: Result) -> None:
+        """Log the ranks of each user's target, and the metrics and costs of the whole trial."""
+        for part, table in result.ranks.items():
             self.outbox.keep(schema.RANKS.format(part=part), table.to_parquet)
-        result = {"best_valid": means(ranks["valid"]), "test": means(ranks["test"])}
-        self._log_end(trainer, result)
-        return result
-
-    def log_pruned(self, trainer: Trainer, why: str) -> None:
-        """It was not worth going on with, and is not evaluated on test."""
-        self._log_end(trainer, {"best_valid": trainer.best_valid})
-        self.outbox.say("settings", params={}, tags={schema.PRUNED: why})
-
-    def _log_end(self, trainer: Trainer, result: dict[str, dict[str, float]]) -> None:
         values = {
             schema.metric_key(part, name): value
-            for part, metrics in result.items()
+            for part, metrics in result.metrics.items()
             for name, value in metrics.items()
         }
         values |= {
-            "best_epoch": trainer.best_epoch,
-            "last_epoch": trainer.epoch,
-            "trial_seconds": trainer.seconds,
-            "parameters": sum(p.numel() for p in trainer.model.parameters()),
-            "peak_memory_mb": peak_memory(trainer.device),
+            "best_epoch": result.best_epoch,
+            "last_epoch": result.last_epoch,
+            "trial_seconds": result.seconds,
+            "parameters": result.parameters,
+            "peak_memory_mb": result.peak_memory_mb,
         }
-        self._log_metrics(values, trainer.epoch)
+        self._log_metrics(values, result.last_epoch)
+
+    def log_pruned(self, result: Result) -> None:
+        """Log the result of a trial that the pruner stopped, and when it was stopped."""
+        self.log_result(result)
+        tags = {schema.PRUNED: f"after epoch {result.last_epoch}"}
+        self.outbox.say(Labels(tags=tags))
+
+    def _keep_text(self, name: str, text: str) -> None:
+        self.outbox.keep(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def _log_metrics(self, values: dict[str, float], step: int) -> None:
-        self.outbox.say("metrics", values=values, step=step, time=get_current_time_millis())
-
-
-def _progress(values: dict) -> tuple[int, int]:
-    """Of a state: whole epochs, and batches of the next one."""
-    return values["epoch"], values["batch"]
+        self.outbox.say(Metrics(values, step, get_current_time_millis()))
 
 
 def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
-    """A run for a new trial.
+    """The run of a new trial.
 
-    It is the run that `mlflow run` made, if that stands in an experiment of the user's choice; else
-    a new one in the experiment that is named after the data set. Raises TrackingError if the
-    server does not answer.
+    This is the run of `mlflow run`, if the user chose its experiment; otherwise a new run in the
+    experiment that is named after the data set. Raises TrackingError if the server does not answer.
     """
     check_room()
     try:
@@ -192,9 +180,9 @@ def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
 
 
 def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
-    """The run of a trial that did not finish, with all that it had to say, and its settings.
+    """The run of a trial that did not finish, and its settings. Its outbox is delivered first.
 
-    Raises TrackingError if there is no such run or nothing to go on with.
+    Raises TrackingError if there is no such run or nothing to resume.
     """
     outbox = reopen(client, run_id)
     try:
@@ -203,8 +191,10 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
             raise TrackingError(f"run {run_id} has finished: there is nothing to resume")
         with tempfile.TemporaryDirectory() as folder:
             config = client.download_artifacts(run_id, schema.CONFIG, folder)
-            settings = Settings(**plain_yaml.read(Path(config)))
-        return Trial(client, run, outbox), settings
+            content = plain_yaml.read(Path(config))
+        if not isinstance(content, dict):
+            raise ValueError(f"{schema.CONFIG} is no mapping")
+        return Trial(client, run, outbox), Settings(**content)
     except BaseException as error:
         outbox.close(0)
         if isinstance(error, MlflowException | OSError | TypeError | ValueError | DataError):

@@ -1,4 +1,4 @@
-"""`--recbole-config` as a user of RecBole gives it: its published card, and what differs."""
+"""Commands with `--recbole-config`, on the file that RecBole publishes for Amazon-Books."""
 
 import signal
 from pathlib import Path
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-import datasets
+from datasets.prepare import load
 from tests.benchmark.test_train import start_training, trials
 from tests.conftest import TINY
 from tests.datasets.test_recbole import atomic_file
 
-# The configuration file of RecBole's page of Amazon-Books, to the letter.
+# An exact copy of the configuration file on RecBole's page of Amazon-Books.
 CARD = r"""
 # dataset config
 field_separator: "\t"
@@ -58,14 +58,14 @@ NOT_USED = (
 )
 FEW_STEPS = (
     "amazon-books_seq.yaml: RecBole's train_batch_size 1024 counts prefixes with one target each; "
-    "here it counts windows of which each item is a target, so that steps are few: the recipe has "
-    "--batch-size 32\n"
+    "here it counts windows in which every item is a target, so an epoch has few steps: the recipe "
+    "has --batch-size 32\n"
 )
 
 
 @pytest.fixture
 def card(here) -> str:
-    """The card, and synthetic ratings of its layout, of which it keeps a part."""
+    """The name of the published file, beside synthetic ratings. Its filters keep some of them."""
     rng = np.random.default_rng(0)
     rows = [
         (f"A{user}", rng.integers(12), rng.integers(1, 6), 1_489_999_990 + step)
@@ -87,6 +87,7 @@ def words(verb: str, *options: str) -> list[str]:
     return ["python", "-m", f"benchmark.{verb}", *options, *TINY]
 
 
+@pytest.mark.process
 def test_the_published_card_is_a_trial_s_configuration(run_command, run_verb, store, card):
     done = run_command(*words("train", "--recbole-config", card, "--epochs", "1"))
     assert done.returncode == 0, done.stderr
@@ -95,11 +96,11 @@ def test_the_published_card_is_a_trial_s_configuration(run_command, run_verb, st
     expected = {
         "recbole_config": card,
         "dataset": "amazon-books",
-        "epochs": "1",  # the command line comes before the card
+        "epochs": "1",  # the command line overrides the file
         "batch_size": "1024",
         "max_length": "50",
         "negatives": "0",
-        "patience": "20",  # the recipe comes after it
+        "patience": "20",  # from the recipe: the file does not set it
     }
     assert {name: run.data.params[name] for name in expected} == expected
     assert run.data.metrics["test/ndcg_at_10"] > 0
@@ -111,7 +112,7 @@ def test_the_published_card_is_a_trial_s_configuration(run_command, run_verb, st
     assert other.data.params["batch_size"] == "32"
     for tag in ("data_digest", "protocol", "dataset_title"):
         assert other.data.tags[tag] == run.data.tags[tag]
-    assert len(list(Path("data/prepared").glob("*.npz"))) == 1  # and they are not prepared twice
+    assert len(list(Path("data/prepared").glob("*.npz"))) == 1  # the data are prepared once
 
     again = run.data.tags["command"].removeprefix("mlflow run . ").replace("-P ", "--").split()
     again = run_verb("train", *(w for pair in again for w in pair.split("=", 1)))
@@ -133,12 +134,13 @@ def test_the_data_are_those_of_the_same_filters_in_a_file_of_ours(card):
     sources = [{"file": "Amazon_Books.inter", "reader": "recbole"}]
     ours = {"title": "Ours", "sources": sources, "filters": filters}
     Path("ours.yaml").write_text(yaml.safe_dump(ours))
-    _, wanted = datasets.load("ours.yaml")
-    _, found = datasets.load("amazon-books", None, config(**content))
+    _, wanted = load("ours.yaml")
+    _, found = load("amazon-books", None, config(**content))
     assert (found.digest, found.n_users) == (wanted.digest, wanted.n_users)
-    assert found.digest != datasets.load("amazon-books", None, card)[1].digest
+    assert found.digest != load("amazon-books", None, card)[1].digest
 
 
+@pytest.mark.process
 def test_a_trial_is_resumed_on_the_same_data(run_verb, store, card):
     content = yaml.safe_load(CARD) | {"val_interval": {"rating": "[2,inf)"}}
     small = config(**content | {"epochs": 200, "stopping_step": 200})
@@ -166,8 +168,9 @@ def test_a_trial_is_resumed_on_the_same_data(run_verb, store, card):
     assert "cannot be resumed: it was started on data with digest" in done.stderr
 
 
+@pytest.mark.process
 def test_a_sweep_searches_beside_the_card(run_command, run_verb, store, card):
-    """What is searched comes before the card, as what stands on the command line does."""
+    """Searched values override the file, as options on the command line do."""
     Path("two.yaml").write_text("model: [SASRec, GRU4Rec]\nbatch_size: [16]\n")
     sizes = {"hidden_size": 8, "embedding_size": 8, "inner_size": 12, "dataset": "amazon-books"}
     path = config(**yaml.safe_load(CARD) | sizes)
@@ -188,6 +191,7 @@ def test_a_sweep_searches_beside_the_card(run_command, run_verb, store, card):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_a_sweep_of_mlflow_s_launcher_takes_it(run_command, project, store, card):
     Path("one.yaml").write_text("learning_rate: [0.01]\n")
     parameters = {"space": "one.yaml", "recbole_config": card, "epochs": 1, "hidden_size": 8}
@@ -199,11 +203,11 @@ def test_a_sweep_of_mlflow_s_launcher_takes_it(run_command, project, store, card
     assert run.data.params["batch_size"] == "1024"
 
 
+@pytest.mark.process
 def test_the_speed_of_what_it_says_is_measured(run_command, card):
     done = run_command("python", "-m", "benchmark.speed", "--recbole_config", card, "--steps=1",
                        "--hidden_size=8", "--heads=1")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "batch_size=1024" in done.stdout
     done = run_command("python", "-m", "benchmark.speed", "--recbole_config", "nowhere.yaml")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("error: nowhere.yaml: no such file")
+    assert (done.returncode, done.stderr) == (1, "Error: nowhere.yaml: no such file\n")

@@ -12,7 +12,7 @@ from benchmark.recbole import page as result_page
 from benchmark.recbole.contradictions import contradictions
 from benchmark.recbole.page import PageError
 from benchmark.reporting.formats import page
-from benchmark.reporting.ranking import rank
+from benchmark.reporting.ranking import order
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Record
 from tests import published
@@ -101,7 +101,7 @@ def parsed(here, text):
 
 
 def runs(store, experiment):
-    """Without the one that keeps the report."""
+    """The runs of an experiment, oldest first, without the run that keeps the report."""
     found = store.get_experiment_by_name(experiment)
     if found is None:
         return []
@@ -215,7 +215,7 @@ def test_a_file_that_is_no_page_is_an_error_with_its_line(here, old, new, said):
     assert PAGE.count(old) == 1
     with pytest.raises(PageError) as error:
         parsed(here, PAGE.replace(old, new))
-    assert f"page.md:{said}" in error.value.message
+    assert f"page.md:{said}" in str(error.value)
 
 
 def test_if_one_file_is_no_page_none_is_written(read, here):
@@ -239,7 +239,7 @@ def test_a_page_is_kept_once_and_its_name_is_its_own(read, run_command, store, h
     count = len(runs(store, "ml-1m"))
     again = read("page.md", "--name", "again")
     assert (again.returncode, again.stderr) == (0, "")
-    assert "page.md: it is there already, as 'page': run " in again.stdout
+    assert "page.md: logged before, as 'page': run " in again.stdout
     (here / "page.md").write_text(PAGE + "\n", encoding="utf-8")
     other = read("page.md")
     assert other.returncode == 1
@@ -272,8 +272,8 @@ def test_published_trials_stand_beside_others_only_when_asked_for(read, report, 
     assert both.stdout.count("BERT4Rec (published)") == 5
     assert both.stdout.count("| BERT4Rec  ") == 5
     text = (here / "reports/amazon-books.md").read_text()
-    assert text.startswith(EXAMPLE.read_text())  # made of what was run here alone
-    assert "Published rows are figures of a page: nobody can trace them" in text
+    assert text.startswith(EXAMPLE.read_text())  # the page has only trials that ran here
+    assert "Published rows are figures of a page: they cannot be traced" in text
     page_alone = report("--experiment", "amazon-books", "--sweep", "published_page")
     assert page_alone.stdout.count("BERT4Rec (published)") == 5
     assert "| BERT4Rec  " not in page_alone.stdout
@@ -312,7 +312,7 @@ def test_what_is_rendered_is_read(tmp_path_factory, trials, seconds):
     ]
     space = [f"{name} choice [1]" for name in names]
     total = seconds and seconds * len(records)
-    ranking = rank(records, "ndcg@10")
+    ranking = order(records, "ndcg@10")
     ranking = replace(ranking, sweep=SweepRecord("s", space, len(records), total, []))
     path = tmp_path_factory.mktemp("page") / "page.md"
     path.write_text(page.render(ranking, "Title", "card"), encoding="utf-8")

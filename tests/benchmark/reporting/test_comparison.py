@@ -1,4 +1,4 @@
-"""Reports that compare trials user by user, from ranks that anyone may have logged."""
+"""Reports that compare trials user by user, from the ranks that the runs logged."""
 
 import json
 import re
@@ -17,7 +17,7 @@ USERS = 400
 
 
 def log(store, model, ranks, experiment="e", seed=1, link=None, items=None, extra=True, **tags):
-    """A finished run whose test ranks these are; on validation it has the same metrics."""
+    """Log a finished run with these test ranks and the same validation metrics; return its id."""
     found = store.get_experiment_by_name(experiment)
     where = found.experiment_id if found else store.create_experiment(experiment)
     run = store.create_run(where, run_name=f"{model} {seed}").info.run_id
@@ -56,7 +56,7 @@ def report(run_verb):
 
 @pytest.fixture
 def ranks():
-    """Of a good, an equally good and a bad model."""
+    """Ranks of a good model, of an equally good one and of a bad one."""
     rng = np.random.default_rng(0)
     good = rng.integers(1, 30, USERS)
     return {"Good": good, "Twin": rng.permutation(good), "Bad": good + 5}
@@ -123,7 +123,7 @@ def test_the_table_says_what_is_better_than_what(report, store, here, ranks, tes
     head, _, good, bad = rows(table)
     assert good[head.index("better than")] == "2"
     assert bad[head.index("better than")] == ""
-    assert f"paired tests over users ({test}; Holm's correction for 1 pairs)" in table
+    assert f"paired {test} test over users, Holm's correction for 1 pairs)" in table
     assert good[head.index("parameters")] == "1,234"
 
 
@@ -140,7 +140,16 @@ def test_ranks_of_other_targets_are_not_compared(report, store, ranks):
     second = log(store, "Bad", ranks["Bad"], items=np.array(["x"] * USERS))
     done = report("--experiment", "e")
     assert done.returncode == 1
-    assert f"runs {second} and {first} say that they have the same data" in done.stderr
+    assert f"runs {second} and {first} have the same data digest" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ranks_of_fewer_users_are_not_compared(report, store, ranks):
+    first = log(store, "Good", ranks["Good"])
+    second = log(store, "Bad", ranks["Bad"][:-1])
+    done = report("--experiment", "e")
+    assert done.returncode == 1
+    assert f"runs {second} and {first} have the same data digest" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -202,7 +211,7 @@ def test_what_came_from_a_run_is_text_in_every_format(report, store, here, ranks
     text = (here / "out").read_text()
     if form == "markdown":
         blocks = re.split(r"(?m)^ *```.*$", text)
-        assert len(blocks) == 9  # four are fenced, and a run has opened or closed none
+        assert len(blocks) == 9  # four fenced blocks: text of a run opens or closes none
         assert "<script>" not in "".join(blocks[::2])
         tables = text.split("## Trials")[1]
         widths = {line.replace("\\|", "").count("|") for line in tables.split("##")[0].splitlines()}
@@ -242,7 +251,7 @@ def test_warnings_are_said(report, store, here, ranks):
         "Rows 1, 2: one seed:",
         "Trials ran on 2 commits",
         "Trials ran on 2 devices",
-        "Leave-one-out splits each user's own time line",
+        "Leave-one-out splits each user's own sequence",
     ):
         assert text in warnings
     assert "the best epoch is the last" not in warnings

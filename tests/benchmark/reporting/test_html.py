@@ -8,6 +8,8 @@ from playwright.sync_api import sync_playwright
 from tests.benchmark.reporting.test_comparison import log
 from tests.conftest import command, place
 
+pytestmark = pytest.mark.process
+
 NASTY = "<script>document.title='broken'</script>|</script><img src=x onerror=alert(1)>"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
@@ -22,7 +24,7 @@ def chromium(chromium_path):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, new_database):
-    """Of the report on three models, one of which has a name that is a script."""
+    """The address of a report on three models. The name of one model is a script."""
     here = tmp_path_factory.mktemp("html")
     store = MlflowClient(place(new_database, here / "mlflow.db"))
     good = np.random.default_rng(0).integers(1, 30, 300)
@@ -37,7 +39,10 @@ def address(tmp_path_factory, new_database):
 
 @pytest.fixture
 def opened(chromium, address):
-    """``opened(**how)``: the page in a tab, and all that it asked for or complained of."""
+    """``opened(**how)``: the page in a new tab, and the list of its requests, messages and errors.
+
+    ``how`` are options of the browser context.
+    """
     contexts = []
 
     def open_page(**how):
@@ -62,7 +67,7 @@ def column(page, number):
 
 def test_it_is_one_page_that_asks_for_nothing_and_runs_nothing_of_a_runs(opened, address):
     page, seen = opened()
-    assert seen == [address]  # no request, no complaint, no alert
+    assert seen == [address]  # no other request, no message, no alert
     assert page.title().endswith(": sequential recommendation")
     assert column(page, 2) == [NASTY, "Middle", "Bad"]
     assert NASTY in page.locator("#plot-0 .legendtext").first.text_content()
@@ -84,7 +89,7 @@ def test_a_click_on_a_heading_sorts_by_number_or_by_word(opened):
     assert column(page, 2)[-1] == "Middle"
     better = names.index("better than")
     head.nth(better).click()
-    assert column(page, better + 1)[-1] == ""  # what is empty stays last
+    assert column(page, better + 1)[-1] == ""  # empty cells stay last
     head.nth(better).click()
     assert column(page, better + 1)[-1] == ""
 
@@ -98,7 +103,7 @@ def test_it_is_dark_where_the_reader_is_and_light_at_a_click(opened):
     pale = page.evaluate(axis)
     page.click("#theme")
     assert page.evaluate(back) == "rgb(255, 255, 255)"
-    page.wait_for_function(f"{axis} != '{pale}'")  # the plots turn, too
+    page.wait_for_function(f"{axis} != '{pale}'")  # the plots change colour, too
 
 
 def test_a_plot_says_what_it_shows(opened):

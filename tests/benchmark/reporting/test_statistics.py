@@ -1,4 +1,4 @@
-"""Intervals and tests, against scipy's and by hand."""
+"""Confidence intervals and significance tests, compared with scipy's and with known results."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,10 @@ from benchmark.reporting.statistics import FLIPS, holm, interval, randomisation,
 
 @pytest.fixture
 def results():
-    """Two systems' reciprocal ranks of 12 users, and the same ones again."""
+    """Reciprocal ranks a and b, [12] each, of two systems for the same users.
+
+    Returns the differences a - b, b - a and 0, stacked to [3, 12]; then a and b.
+    """
     rng = np.random.default_rng(3)
     a, b = 1 / rng.integers(1, 9, (2, 12))
     return np.stack([a - b, b - a, a * 0]), a, b
@@ -23,7 +26,7 @@ def test_randomisation_is_scipys_exact_test(results):
         (a, b), lambda x, y: (x - y).mean(), permutation_type="samples", n_resamples=np.inf
     ).pvalue
     found = randomisation(differences)
-    error = 4 * np.sqrt(exact * (1 - exact) / FLIPS)  # four standard errors of a share of FLIPS
+    error = 4 * np.sqrt(exact * (1 - exact) / FLIPS)  # four standard errors with FLIPS draws
     assert found[:2] == pytest.approx([exact, exact], abs=error)
     assert found[2] == 1.0
 
@@ -62,7 +65,7 @@ def test_holm_is_between_none_and_bonferroni_and_keeps_the_order(p):
 
 
 def test_an_interval_is_that_of_the_mean():
-    """Of many values it is the normal distribution's: mean +- 1.96 standard errors."""
+    """For many values it is close to the normal interval: mean +- 1.96 standard errors."""
     rng = np.random.default_rng(0)
     values = rng.exponential(size=(2, 3000))
     low, high = interval(values)
@@ -79,7 +82,7 @@ def test_an_interval_is_scipys():
         (values,), np.mean, axis=1, n_resamples=20_000, method="percentile", rng=0
     ).confidence_interval
     low, high = interval(values)
-    width = expected.high - expected.low  # the ends of 2,000 resamples are a few percent off
+    width = expected.high - expected.low  # 2,000 resamples leave an error of a few percent
     assert low == pytest.approx(expected.low, abs=0.06 * width.max())
     assert high == pytest.approx(expected.high, abs=0.06 * width.max())
     assert not np.allclose(low, values.mean(axis=1), atol=0.2 * width.min())

@@ -1,4 +1,4 @@
-"""Sweeps on a real Ray cluster of two nodes on this machine, one of which dies in the middle."""
+"""Sweeps on a real Ray cluster of two nodes on this machine. One node dies during a sweep."""
 
 import os
 import re
@@ -13,29 +13,31 @@ from pathlib import Path
 
 import pytest
 
-import datasets
 from benchmark.attempt import attempt
 from benchmark.tracking import server
+from datasets.prepare import load
 from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
+
+pytestmark = pytest.mark.process
 
 pytest.importorskip("ray")
 
 
 def processes(text):
-    """Ids of the processes whose command line contains this."""
+    """The ids of all processes whose command line contains ``text``."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if text in (folder / "cmdline").read_text().replace("\0", " "):
                 found.append(int(folder.name))
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
     return found
 
 
 def kill(text):
-    """How many processes there were to kill."""
+    """Kill all processes whose command line contains ``text``; return their number."""
     found = processes(text)
     for process in found:
         with suppress(ProcessLookupError):
@@ -45,11 +47,11 @@ def kill(text):
 
 @pytest.fixture
 def ray_folder(monkeypatch):
-    """Where Ray keeps its sockets and the address of the cluster that was started last."""
+    """A temporary folder for Ray's sockets, and for the address of its newest cluster."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
         monkeypatch.setenv("RAY_AUTH_MODE", "token")
-        monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else one is left in ~/.ray
+        monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one to ~/.ray
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
         yield folder
         kill(folder)
@@ -57,7 +59,7 @@ def ray_folder(monkeypatch):
 
 @pytest.fixture
 def cluster(here, ray_folder, monkeypatch):
-    """The address of a cluster of two nodes, one CPU each, of which the second can be killed."""
+    """Start a cluster of two nodes with one CPU each; return the second node's name, to kill it."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -81,7 +83,7 @@ def history(store, run, name):
 def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
     space = "learning_rate choice [0.003, 0.01, 0.02]\n"
     options = ["--epochs", "8"]
-    # Ray believes in the GPUs that it is told of; the trials find none and take the CPU.
+    # Ray is told of GPUs that do not exist. The trials find none and use the CPU.
     words = words_for(space, *options, "--executor", "ray", "--gpus-per-trial", "0.5")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -93,7 +95,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
     )
     wait_for(process, "sweep ")
     both = []
-    while len(both) < 2:  # until two trials are at work, each on its node
+    while len(both) < 2:  # until two trials train, one on each node
         time.sleep(0.2)
         assert process.poll() is None, process.communicate()
         both = [run for run in runs(store)[1] if len(history(store, run, "train/loss")) > 1]
@@ -117,12 +119,12 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
 
 
 def test_a_trial_that_has_ended_is_not_attempted_again(train_here, store):
-    """Its worker may be lost between its last word and Ray's hearing of it."""
+    """A worker can be lost after its trial has ended, but before Ray has its result."""
     assert train_here("--epochs", "1").returncode == 0
     assert train_here("--epochs", "1", "--learning-rate", "1e30").returncode == 1
     before = [run.to_dictionary() for run in runs(store)[0]]
     assert [run["info"]["status"] for run in before] == ["FINISHED", "FAILED"]
-    data = datasets.load("demo")
+    data = load("demo")
     for run in before:
         attempt(store.tracking_uri, *data, run["info"]["run_id"])
     assert [run.to_dictionary() for run in runs(store)[0]] == before
@@ -138,7 +140,7 @@ def test_without_a_cluster_it_is_one_line(store, here, run_command):
 
 
 def test_workers_find_a_database_that_is_named_by_a_relative_path(here, monkeypatch):
-    """They work in folders of their own."""
+    """Workers have other working directories, so they get an absolute path."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my.db")
     assert server.connect().tracking_uri == f"sqlite:///{here}/my.db"
     assert server.connect(f"sqlite:///{here}/a.db").tracking_uri == f"sqlite:///{here}/a.db"

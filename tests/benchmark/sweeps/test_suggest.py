@@ -1,10 +1,13 @@
-"""Which point is next, and which trial is stopped: functions of what is on record."""
+"""Search methods and pruners, which are functions of the stored trials."""
+
+import itertools
 
 import pytest
 from optuna.trial import TrialState
 
+from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.space import Choice, Interval
-from benchmark.sweeps.suggest import Point, Pruner, n_points, suggest
+from benchmark.sweeps.suggest import METHODS, Method, Point, Pruner, n_points, suggest
 
 GRID = {"learning_rate": Choice((0.1, 0.2)), "norm": Choice(("pre", "post"))}
 SPACE = {
@@ -16,7 +19,7 @@ SPACE = {
 
 
 def search(space, method, n, seed=1):
-    """n points, one after the other, of which those with small learning rates are good."""
+    """Suggest n points in turn. Scores are highest for learning rates near 0.003."""
     past = []
     for _ in range(n):
         values = suggest(space, method, seed, past)
@@ -70,6 +73,33 @@ def test_points_that_do_not_fit_are_drawn_again():
     assert sorted(point.values["learning_rate"] for point in past) == [0.1, 0.2]
 
 
+def test_a_search_method_is_one_function_and_one_line(monkeypatch):
+    def backwards(search):
+        points = itertools.product(*(choice.values[::-1] for choice in search.space.values()))
+        point = next(itertools.islice(points, len(search.past), None), None)
+        return point and dict(zip(search.space, point, strict=True))
+
+    monkeypatch.setitem(METHODS, "backwards", Method(backwards, exhaustive=True))
+    Definition(GRID, "backwards", "none", {}).check()
+    assert n_points(GRID, "backwards", 20) == 4
+    found = [tuple(point.values.values()) for point in search(GRID, "backwards", 4)]
+    assert found == [(0.2, "post"), (0.2, "pre"), (0.1, "post"), (0.1, "pre")]
+
+
+def test_an_unknown_method_or_pruner_is_an_error_and_no_other_search():
+    for call in (
+        lambda: suggest(GRID, "cmaes", 1, []),
+        lambda: n_points(GRID, "cmaes", 1),
+        lambda: Pruner("secateurs", []),
+    ):
+        with pytest.raises(KeyError):
+            call()
+    with pytest.raises(ValueError, match="no search method is called 'cmaes'; there are: grid, ra"):
+        Definition(GRID, "cmaes", "none", {})
+    with pytest.raises(ValueError, match="no pruner is called 'secateurs'; there are: none, med"):
+        Definition(GRID, "grid", "secateurs", {})
+
+
 def complete(*curve):
     return Point({}, TrialState.COMPLETE, max(curve), list(curve))
 
@@ -78,7 +108,7 @@ def test_the_median_pruner_stops_what_is_worse_than_the_median_in_the_same_epoch
     past = [complete(0.1, 0.2 + i / 100, 0.3) for i in range(5)]
     prune = Pruner("median", past)
     assert [prune(1, 0.2), prune(2, 0.15), prune(3, 0.29)] == [False, True, True]
-    assert not Pruner("median", past[:4])(1, 0.0)  # not before five have ended
+    assert not Pruner("median", past[:4])(1, 0.0)  # five trials have to end first
     assert not Pruner("none", past)(1, 0.0)
 
 

@@ -16,7 +16,10 @@ PARENT = "mlflow.parentRunId"
 
 @pytest.fixture
 def sweep(run_command, here):
-    """``sweep("learning_rate choice [0.01]", "--seeds", "2")`` on a tiny model and the demo."""
+    """``sweep("learning_rate choice [0.01]", "--seeds", "2")``: a sweep in a new process.
+
+    It trains a tiny model on the demo data.
+    """
 
     def sweep(space, *options, name="lr", **environment):
         words = words_for(space, *options, name=name)
@@ -27,7 +30,7 @@ def sweep(run_command, here):
 
 @pytest.fixture
 def sweep_here(run_verb, here):
-    """The same in this process."""
+    """The same as ``sweep``, but in this process."""
 
     def sweep(space, *options, name="lr"):
         _, _, *words = words_for(space, *options, name=name)
@@ -48,7 +51,7 @@ def words_for(space, *options, name="lr"):
 
 
 def start(space, *options):
-    """The same as a process of its own, which can be killed."""
+    """Start a sweep in a process that the test can kill."""
     return subprocess.Popen(
         [sys.executable, *words_for(space, *options)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -67,7 +70,7 @@ def wait_for(process, text):
 
 
 def runs(store, experiment="demo"):
-    """The run of the sweep, and those of its trials in the order in which they started."""
+    """The runs of sweeps, and the runs of their trials; both in the order in which they started."""
     found = store.get_experiment_by_name(experiment)
     every = store.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"])
     parents = [run for run in every if PARENT not in run.data.tags]
@@ -81,7 +84,7 @@ def report(run_verb, *options, experiment="demo"):
 
 
 def timeless(text):
-    """A report without what differs from run to run."""
+    """The lines of a report without times, memory and run ids, which differ each time."""
     text = re.sub(r"\d+(\.\d+)?s/trial|\[\d[\d:]*<", "", text)
     lines, left_out, in_table = [], [], False
     for line in text.splitlines():
@@ -94,6 +97,7 @@ def timeless(text):
     return lines
 
 
+@pytest.mark.process
 def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
     sweep, sweep_here, store, run_verb
 ):
@@ -127,12 +131,13 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
     assert again.returncode == 0, again.stderr
     assert "again\nbest: learning_rate=" in again.stdout
     assert len(runs(store)[1]) == 4
-    assert report(run_verb) == text  # the record of the sweep, its seconds included
+    assert report(run_verb) == text  # the recorded sweep, with the same seconds
 
     more = sweep_here(space, "--epochs", "2", "--seeds", "3", "--seed", "5")
     assert "trial 5 of 6: learning_rate=0.02 seed=7" in more.stdout
 
 
+@pytest.mark.process
 def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, run_verb):
     options = ["--method", "tpe", "--trials", "3", "--epochs", "4", "--pruner", "halving"]
     space = "learning_rate loguniform -6, -3\ndropout uniform 0, 0.3\n"
@@ -163,6 +168,7 @@ def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, 
     assert texts[0] == texts[1]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_nothing_running(store, here, sent, code):
     process = start("learning_rate choice [0.01, 0.02]", "--epochs", "30")
@@ -175,6 +181,7 @@ def test_a_signal_leaves_nothing_running(store, here, sent, code):
     assert (parent.info.status, trial.info.status) == ("KILLED", "KILLED")
 
 
+@pytest.mark.process
 def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, sweep_here, store, run_verb):
     space = "learning_rate choice [1e30, 0.01]\nhidden_size choice [8, 100000000]\n"
     done = sweep(space, "--epochs", "1")
@@ -196,6 +203,7 @@ def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, sweep_here
     assert len(runs(store)[1]) == 4
 
 
+@pytest.mark.process
 def test_a_sweep_without_any_result_fails(sweep, store):
     done = sweep("learning_rate choice [1e30]", "--epochs", "1")
     assert done.returncode == 1
@@ -203,6 +211,7 @@ def test_a_sweep_without_any_result_fails(sweep, store):
     assert runs(store)[0][0].info.status == "FAILED"
 
 
+@pytest.mark.process
 def test_two_processes_do_not_work_on_one_sweep(sweep, store):
     space = "learning_rate choice [0.01]"
     process = start(space, "--epochs", "200")
@@ -210,13 +219,14 @@ def test_two_processes_do_not_work_on_one_sweep(sweep, store):
         wait_for(process, "epoch 1")
         done = sweep(space, "--epochs", "200")
         assert done.returncode == 1
-        assert "Error: sweep 'lr' is being worked on by another process" in done.stderr
+        assert "Error: another process works on sweep 'lr'" in done.stderr
     finally:
         process.kill()
         process.communicate()
     assert len(runs(store)[1]) == 1
 
 
+@pytest.mark.process
 def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
     process = start("learning_rate choice [0.01, 0.02]", "--epochs", "8")
     wait_for(process, "epoch 1")
@@ -230,6 +240,7 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
     assert len(trials) == 1
 
 
+@pytest.mark.process
 def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
     assert sweep_here("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
     for space, option, message in (
@@ -246,6 +257,7 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_pruned_trials_are_marked(sweep_here, store, run_verb):
     rates = "0.05, 0.04, 0.03, 0.02, 0.01, 1e-6"
     done = sweep_here(
@@ -255,7 +267,7 @@ def test_pruned_trials_are_marked(sweep_here, store, run_verb):
     _, trials = runs(store)
     last = trials[-1]
     assert last.data.params["learning_rate"] == "1e-06"
-    assert last.data.params["seed"] == "1"  # and there is no second seed
+    assert last.data.params["seed"] == "1"  # a pruned trial gets no second seed
     assert last.info.status == "FINISHED"
     assert "test/ndcg_at_10" not in last.data.metrics
     assert "pruned after epoch 1" in done.stdout
@@ -267,7 +279,12 @@ def test_pruned_trials_are_marked(sweep_here, store, run_verb):
     [
         ("learning_rat choice [1]", [], 1, "lr.test:1: learning_rat: no such setting"),
         ("", [], 1, "the search space is empty"),
-        ("layers choice [two]", [], 1, "lr.test:1: layers: 'two' is no number"),
+        (
+            "layers choice [two]",
+            [],
+            1,
+            "lr.test:1: layers cannot be 'two': it should be an integer",
+        ),
         ("heads choice [1, 3]", [], 1, "heads=3: hidden_size 8 cannot be divided among 3 heads"),
         ("epochs choice [1]", ["--epochs", "2"], 1, "epochs: both searched and given"),
         ("dropout uniform 0, 0.5", ["--method", "grid"], 1, "dropout: a grid needs choices"),
@@ -275,9 +292,14 @@ def test_pruned_trials_are_marked(sweep_here, store, run_verb):
             f"epochs choice {list(range(1, 200))}\nbatch_size choice {list(range(1, 99))}",
             [],
             1,
-            "a grid of 19,502 points: --method random or tpe",
+            "a grid of 19,502 points is too large: --method random or tpe",
         ),
-        ("epochs choice [1]", ["--trials", "2"], 2, "a grid has its number of points"),
+        (
+            "epochs choice [1]",
+            ["--trials", "2"],
+            2,
+            "a grid tries all points: --trials is for random and tpe",
+        ),
         ("epochs choice [1]", ["--cpus-per-trial", "2"], 2, "--cpus-per-trial is for --executor"),
         ("epochs choice [1]", ["--pruner", "secateurs"], 2, "'secateurs' is not one of"),
         ("epochs choice [1]", ["--data-dir", "no", "--dataset", "ml-1m"], 1, "no: the data folder"),
@@ -293,6 +315,7 @@ def test_a_mistake_is_said_before_any_trial_starts(
     assert not store.get_experiment_by_name("demo")
 
 
+@pytest.mark.process
 def test_a_space_that_is_not_there_is_said(run_command, here):
     done = run_command("python", "-m", "benchmark.sweep", "none.test", "--dataset", "demo")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Machines that lack something, and numbers that are none: each works or says why."""
+"""Full disks, read-only folders, short memory, NaN losses: a trial works, or says why not."""
 
 import os
 import pickle
@@ -12,14 +12,18 @@ import torch
 from benchmark.settings import Settings
 from benchmark.training import checkpoint, evaluation
 from benchmark.training.trainer import Trainer
-from datasets import load
+from datasets.prepare import load
 from tests.conftest import ROOT, TINY
 
 TRAIN = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, "--epochs", "3"]
 
 
 def run(*words: str, limit=None, mounts: str = "") -> subprocess.CompletedProcess:
-    """A command, with a ``limit`` of its process or in a place where file systems are mounted."""
+    """Run a command until it ends.
+
+    ``limit`` is called in the new process, to limit its resources. ``mounts`` are shell commands
+    that mount file systems; only this command sees them.
+    """
     if mounts:
         words = ("unshare", "-rm", "sh", "-c", f'{mounts} && exec "$@"', "sh", *words)
     return subprocess.run(
@@ -43,6 +47,7 @@ def the_run(store):
     return found
 
 
+@pytest.mark.process
 def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, mounting):
     small = "mkdir undelivered && mount -t tmpfs -o size=40k tmpfs undelivered"
     done = run(*TRAIN, mounts=small)
@@ -60,12 +65,13 @@ def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, 
     assert "failure" not in the_run(store).data.tags
 
 
+@pytest.mark.process
 def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mounting):
     done = run(*TRAIN, mounts="mkdir mlruns && mount -t tmpfs -o nr_inodes=1 tmpfs mlruns")
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "python -m benchmark.sync" in done.stderr
-    assert the_run(store).info.status == "RUNNING"  # nobody could say more, in order
+    assert the_run(store).info.status == "RUNNING"  # its status waits behind the artifact
     done = run(sys.executable, "-m", "benchmark.sync")
     assert done.returncode == 0, done.stderr
     assert the_run(store).info.status == "FINISHED"
@@ -73,6 +79,7 @@ def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mo
     assert kept == {"checkpoints", "config.yaml", "dataset.md", "ranks"}
 
 
+@pytest.mark.process
 def test_a_data_folder_that_cannot_be_written_is_no_hindrance(here, store, mounting):
     read_only = "mkdir data && mount -t tmpfs -o ro tmpfs data"
     done = run(*TRAIN, mounts=read_only)
@@ -81,6 +88,7 @@ def test_a_data_folder_that_cannot_be_written_is_no_hindrance(here, store, mount
     assert the_run(store).info.status == "FINISHED"
 
 
+@pytest.mark.process
 def test_a_folder_that_cannot_be_written_is_said_before_training(here, store, mounting):
     read_only = "mkdir undelivered && mount -t tmpfs -o ro tmpfs undelivered"
     done = run(*TRAIN, mounts=read_only)
@@ -89,6 +97,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(here, store, mo
     assert not store.get_experiment_by_name("demo")
 
 
+@pytest.mark.process
 def test_two_trials_that_start_on_an_empty_store_at_once_both_work(here):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     both = [subprocess.Popen(TRAIN, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
@@ -104,6 +113,7 @@ def test_two_trials_that_start_on_an_empty_store_at_once_both_work(here):
     assert first == second
 
 
+@pytest.mark.process
 def test_a_loss_that_is_no_number_fails_the_trial_with_epoch_and_learning_rate(here, store):
     done = run(*TRAIN, "--learning-rate", "1e30", "--warmup-steps", "0")
     assert done.returncode == 1
@@ -113,6 +123,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_with_epoch_and_learning_rate(h
     assert "in epoch 1 with learning_rate 1e+30" in the_run(store).data.tags["failure"]
 
 
+@pytest.mark.process
 def test_too_large_a_batch_says_what_to_set(here, store):
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
@@ -146,7 +157,7 @@ def test_ranking_takes_fewer_users_at_once_where_memory_is_short(here, monkeypat
 
 
 def test_a_checkpoint_is_never_run(here):
-    """What pickle would run when it is loaded, under the name of a checkpoint."""
+    """A pickle that would run code when it is loaded, in the place of a checkpoint, is refused."""
 
     class Evil:
         def __reduce__(self):

@@ -14,8 +14,11 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
 from tests.conftest import ROOT, TINY, free_port, serve, until
+
+pytestmark = pytest.mark.process
 
 EPOCHS = 30
 OPTIONS = ["--dataset", "demo", *TINY, "--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
@@ -65,12 +68,12 @@ def test_a_server_that_stops_and_comes_back_misses_nothing(here, server_database
     with serve(here, server_database, port) as uri:
         process = start(uri)
         until(process, "epoch 2")
-    until(process, "epoch 12")  # ten epochs without it
+    until(process, "epoch 12")  # ten epochs without a server
     with serve(here, server_database, port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-        assert f"goes on without the tracking server {uri} (no connection): it is told" in said
-        assert f"the tracking server {uri} is back, and is told" in said
+        assert f"the tracking server {uri} (no connection) does not respond: training" in said
+        assert f"the tracking server {uri} responds again" in said
         assert_all_there_once(uri)
 
 
@@ -91,13 +94,13 @@ def test_what_a_dead_server_has_not_heard_is_delivered_later(here, server_databa
     sync = ["python", "-m", "benchmark.sync"]
     done = run_command(*sync)
     assert done.returncode == 1
-    assert "Error: 1 of 1 runs still wait in undelivered" in done.stderr
+    assert "Error: 1 of 1 runs in undelivered are not delivered" in done.stderr
     with serve(here, server_database, port):
         done = run_command(*sync)
         assert done.returncode == 0, done.stderr
         assert "messages delivered" in done.stdout
         assert_all_there_once(uri)
-        assert run_command(*sync).stdout == "undelivered: nothing waits to be delivered\n"
+        assert run_command(*sync).stdout == "undelivered: nothing to deliver\n"
 
 
 def test_a_server_that_fails_forgets_to_answer_and_is_slow_hears_all_once(here, server, proxy):
@@ -115,19 +118,19 @@ def test_a_server_that_fails_forgets_to_answer_and_is_slow_hears_all_once(here, 
 
 @pytest.mark.parametrize("confirmed", [3, 2])
 def test_what_is_left_of_the_last_epoch_is_delivered(run_verb, store, monkeypatch, confirmed):
-    """The server has all metrics of epochs; what comes after the last ones is still to be told."""
+    """The server has the metrics of all epochs, but not the messages after the last epoch."""
     run_id = store.create_run(store.create_experiment("e")).info.run_id
     with monkeypatch.context() as patch:
-        patch.setattr(Outbox, "begin", lambda _: None)  # the process dies before it delivers
+        patch.setattr(Outbox, "begin", lambda _: None)  # as if the process died before delivery
         outbox = Outbox(store, run_id)
         for epoch in (1, 2, 3):
-            outbox.say("metrics", values={"train_seconds": 0.5}, step=epoch, time=epoch)
+            outbox.say(Metrics({"train_seconds": 0.5}, step=epoch, time=epoch))
             if epoch <= confirmed:
                 outbox.waiting.pop().remove()
             store.log_metric(run_id, "train_seconds", 0.5, timestamp=epoch, step=epoch)
         outbox.keep("checkpoints/last/state-0.safetensors", lambda path: path.write_text("all"))
-        outbox.say("metrics", values={"test/ndcg_at_10": 0.25}, step=3, time=4)
-        outbox.say("status", status="FINISHED", time=5)
+        outbox.say(Metrics({"test/ndcg_at_10": 0.25}, step=3, time=4))
+        outbox.say(Status("FINISHED", time=5))
         outbox.close(0)
     done = run_verb("sync")
     assert (done.returncode, done.stdout) == (0, f"run {run_id}: 3 messages delivered\n")
@@ -137,7 +140,7 @@ def test_what_is_left_of_the_last_epoch_is_delivered(run_verb, store, monkeypatc
     history = store.get_metric_history(run_id, "train_seconds")
     assert [metric.step for metric in history] == [1, 2, 3]
     assert [file.path for file in store.list_artifacts(run_id)] == ["checkpoints"]
-    assert "nothing waits" in run_verb("sync").stdout
+    assert "nothing to deliver" in run_verb("sync").stdout
 
 
 def test_a_sweep_outlives_its_server(here, server_database):
@@ -148,7 +151,9 @@ def test_a_sweep_outlives_its_server(here, server_database):
         process = start(uri, "benchmark.sweep", "few.test", *options)
         until(process, "trial 1 of 3")
         until(process, "epoch 1")
-    time.sleep(5)
+    for line in process.stderr:  # until the sweep reports the outage
+        if "tracking server" in line:
+            break
     with serve(here, server_database, port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
@@ -161,7 +166,7 @@ def test_a_sweep_outlives_its_server(here, server_database):
 
 
 class Proxy(ThreadingHTTPServer):
-    """Between a trial and the server: does to requests, in turn, what ``ways`` says."""
+    """A proxy between a trial and the server. ``ways`` lists faults, which requests get in turn."""
 
     daemon_threads = True
 
@@ -192,7 +197,7 @@ class Forward(BaseHTTPRequestHandler):
             self.command, self.server.behind + self.path, data=body, headers=headers, timeout=60
         )
         if way == "forget":
-            self.connection.close()  # it was done, but nobody will know
+            self.connection.close()  # the server has done it, but the client gets no answer
             return None
         return self.answer(theirs.status_code, theirs.content)
 

@@ -1,4 +1,4 @@
-"""`python -m benchmark.promote` as a user runs it, and what it leaves in MLflow's registry."""
+"""`python -m benchmark.promote` as a user runs it, and the versions in MLflow's registry."""
 
 import json
 import tempfile
@@ -11,9 +11,9 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
-import datasets
 from benchmark.tracking import schema
 from benchmark.training import checkpoint
+from datasets.prepare import load
 from tests import published
 from tests.benchmark.reporting import test_comparison
 from tests.benchmark.sweeps.test_sweep import words_for
@@ -34,6 +34,7 @@ def refused(done, message):
     assert message in line, line
 
 
+@pytest.mark.process
 def test_a_trial_becomes_champion_and_only_a_better_one_takes_its_place(
     run_verb, promote, store, here
 ):
@@ -55,7 +56,7 @@ def test_a_trial_becomes_champion_and_only_a_better_one_takes_its_place(
         assert version.tags[name] == run.data.tags[name]
     holds_what_is_needed_to_serve_it(version, run)
 
-    (here / "data").rename(here / "elsewhere")  # prepared anew, and the same
+    (here / "data").rename(here / "elsewhere")  # prepared again, with the same digest
     done = promote("demo", "--force")
     assert done.returncode == 0, done.stderr
     assert int(store.get_model_version_by_alias("demo", "champion").version) == 3
@@ -68,7 +69,7 @@ def holds_what_is_needed_to_serve_it(version, run):
     folder = Path(mlflow.artifacts.download_artifacts("models:/demo@champion"))
     files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     code = {f"code/models/{path.name}" for path in (ROOT / "models").glob("*.py")}
-    assert files - code - {"registered_model_meta"} == {  # of the download
+    assert files - code - {"registered_model_meta"} == {  # added by the download
         *("MLmodel", "recommender.py", "report.md", "conda.yaml", "python_env.yaml"),
         *("requirements.txt", "input_example.json", "serving_input_example.json"),
         *("artifacts/items.json", "artifacts/weights.safetensors"),
@@ -88,6 +89,7 @@ def holds_what_is_needed_to_serve_it(version, run):
     assert params == {"k": 10, "exclude_seen": False}
 
 
+@pytest.mark.process
 def test_the_best_of_a_sweep_can_be_promoted_by_it(run_command, store, here):
     words = words_for("learning_rate choice [0.001, 0.01]", "--epochs", "1", "--promote")
     done = run_command("python", *words)
@@ -102,17 +104,20 @@ def test_the_best_of_a_sweep_can_be_promoted_by_it(run_command, store, here):
 def test_ids_come_from_the_data_that_a_recbole_configuration_describes(
     run_verb, promote, store, here
 ):
-    core = {f"{who}_inter_num_interval": "[15,inf)" for who in ("user", "item")}
+    content = yaml.safe_load((ROOT / "datasets/demo.yaml").read_text())
+    content["synthetic"]["users"] = 300  # so few that some items have few interactions
+    Path("small.yaml").write_text(yaml.safe_dump(content))
+    core = {f"{who}_inter_num_interval": "[10,inf)" for who in ("user", "item")}
     Path("few.yaml").write_text(yaml.safe_dump(core))
     words = ["--recbole-config", "few.yaml", "--model", "Popularity"]
-    done = run_verb("train", "--dataset", "demo", *words)
+    done = run_verb("train", "--dataset", "small.yaml", *words)
     assert done.returncode == 0, done.stderr
-    done = promote("demo")
+    done = promote("small")
     assert done.returncode == 0, done.stderr
-    version = store.get_model_version_by_alias("demo", "champion")
+    version = store.get_model_version_by_alias("small", "champion")
     folder = Path(mlflow.artifacts.download_artifacts(version.source))
     ids = json.loads((folder / "artifacts/items.json").read_text())
-    _, sequences = datasets.load("demo", recbole_config="few.yaml")
+    _, sequences = load("small.yaml", recbole_config="few.yaml")
     assert ids == sequences.item_ids.tolist()
     assert 0 < len(ids) < 200
 
@@ -135,7 +140,7 @@ def test_weights_of_another_version_are_refused_and_leave_no_champion(
 
 @pytest.fixture
 def log(store):
-    """``log("A", ranks)``: a finished run whose ranks on validation and test these are; its id."""
+    """``log("A", ranks)`` logs a finished run with these ranks in both splits; returns its id."""
 
     def log(model, ranks, **tags):
         run_id = test_comparison.log(store, model, ranks, **tags)
@@ -150,7 +155,7 @@ def log(store):
 
 
 def crown(store, run_id, **changes):
-    """Make that run's model champion, as if it had been promoted."""
+    """Make the model of a run the champion, as if it had been promoted. ``changes`` are tags."""
     tags = {k: store.get_run(run_id).data.tags[k] for k in ("data_digest", "protocol")} | changes
     store.create_registered_model("e")
     source = f"{store.get_run(run_id).info.artifact_uri}/ranks"
@@ -160,7 +165,7 @@ def crown(store, run_id, **changes):
 
 @pytest.fixture
 def ranks():
-    """Of a champion, of one that is hardly better, and of one that is."""
+    """Ranks of a champion, of a trial that is hardly better, and of one that is much better."""
     rng = np.random.default_rng(0)
     worse = rng.integers(1, 60, 400)
     little = worse.copy()
@@ -173,7 +178,7 @@ def test_who_is_not_significantly_better_is_refused(promote, log, store, ranks):
     crown(store, log("A", worse))
     run_id = log("B", little)
     refused(promote("e"), f"run {run_id} is not significantly better than the champion, e version")
-    log("C", better)  # would be promoted; but what it was trained on is nowhere
+    log("C", better)  # is better; but its data set does not exist
     refused(promote("e"), "no data set is called 'e'")
 
 

@@ -1,4 +1,4 @@
-"""Trials that are killed, stopped or lose a checkpoint, and go on to the same end."""
+"""Trials that are killed, stopped or lose a checkpoint, and resume to the same results."""
 
 import os
 import random
@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +14,12 @@ import torch
 from mlflow import MlflowClient
 
 from benchmark.training import checkpoint
-from tests.conftest import ROOT, TINY, place, until
+from tests.conftest import ROOT, TINY, cpu_seconds, place, until, work
 
-pytestmark = pytest.mark.usefixtures("store")  # which each trial would take seconds to make
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.usefixtures("store"),  # otherwise each trial takes seconds to make a database
+]
 
 EPOCHS = 5
 OPTIONS = ["--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"]
@@ -33,7 +35,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # As in a terminal: a shell starts what it runs in the background with Ctrl-C ignored.
+        # Ctrl-C works as in a terminal: a background job of a shell would ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -45,7 +47,7 @@ def the_trial(folder: Path) -> tuple[MlflowClient, str]:
 
 
 def result(folder: Path) -> dict:
-    """All of a trial that is not a time: metrics by step, weights, ranks."""
+    """A finished trial's metrics by step, best weights and ranks; times and memory are left out."""
     client, run_id = the_trial(folder)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -75,7 +77,7 @@ def assert_same(one: dict, other: dict) -> None:
 
 
 def resume(folder: Path) -> str:
-    """What it prints to standard error."""
+    """Resume the trial until it ends; return its standard error."""
     process = start(folder, "--resume", the_trial(folder)[1])
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -84,15 +86,17 @@ def resume(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, new_database) -> tuple[dict, float]:
-    """What a trial gives that nobody disturbs, and its seconds from its first line to its end."""
+    """The result of an undisturbed trial, and its CPU seconds between its first and last lines."""
     folder = tmp_path_factory.mktemp("whole")
     place(new_database, folder / "mlflow.db")
     process = start(folder)
     until(process, "trial")
-    started = time.monotonic()
+    before = cpu_seconds(process)
+    until(process, "best epoch")
+    seconds = cpu_seconds(process) - before
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    return result(folder), time.monotonic() - started
+    return result(folder), seconds
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(whole, here, moment):
@@ -100,7 +104,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_end(whole, here, moment):
     draw = random.Random(moment)
     process = start(here)
     until(process, draw.choice(["trial", *(f"epoch {n}:" for n in range(1, EPOCHS - 1))]))
-    time.sleep(draw.uniform(0, 1.2) * seconds / EPOCHS)
+    work(process, draw.uniform(0, 1.2) * seconds / EPOCHS)
     process.kill()
     process.communicate(timeout=120)
     assert the_trial(here)[0].get_run(the_trial(here)[1]).info.status == "RUNNING"
@@ -112,7 +116,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_end(whole, here, moment):
 def test_a_signal_leaves_a_state_in_the_middle_of_an_epoch(whole, here, sent, code):
     process = start(here)
     until(process, "epoch 2")
-    time.sleep(0.1)
+    work(process, 0.1)
     process.send_signal(sent)
     _, said = process.communicate(timeout=120)
     assert process.returncode == code
@@ -135,9 +139,8 @@ def test_a_signal_leaves_a_state_in_the_middle_of_an_epoch(whole, here, sent, co
 def test_a_second_ctrl_c_leaves_at_once(here):
     process = start(here, "--epochs", "500")
     until(process, "epoch 1")
-    os.kill(process.pid, signal.SIGSTOP)  # so that both are there when it goes on
+    os.kill(process.pid, signal.SIGSTOP)  # both signals arrive while it is stopped
     process.send_signal(signal.SIGINT)
-    time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     os.kill(process.pid, signal.SIGCONT)
     _, said = process.communicate(timeout=120)
@@ -177,13 +180,16 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_taken(whole, here, d
         path.write_bytes(content[:-1] if damage == "newest cut" else content)
     said = resume(here)
     why = "not fully covered" if damage == "newest cut" else "its checksum is wrong"
-    assert said.count(f"damaged, and left: checkpoints/last/{states[1].name} of run {run_id}") == 1
+    assert said.count(f"damaged checkpoint, not used: {states[1].name} of run {run_id}") == 1
     assert said.count(why) == (2 if damage == "both changed" else 1)
     assert_same(result(here), whole[0])
 
 
 def test_messages_of_a_run_that_has_gone_on_elsewhere_are_not_delivered(whole, here):
-    """Its folder is copied to another machine's, which resumes it, before it is delivered."""
+    """`sync` delivers no old messages of a run that was resumed without them.
+
+    Here the messages move to another folder, as if the run were resumed on another machine.
+    """
     process = start(here)
     until(process, "epoch 2")
     process.kill()

@@ -18,17 +18,19 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-import datasets
+from datasets.prepare import load
 from datasets.sequences import leave_one_out
 from tests.benchmark.tracking.test_promote import GOOD
 from tests.conftest import ROOT, command, free_port, serve, wait_for
+
+pytestmark = pytest.mark.process
 
 URI = "models:/demo@champion"
 HISTORY = ["i5", "i17", "i3"]
 
 
 def without_this_repository(tracking_uri) -> dict[str, str]:
-    """The environment of a process that MLflow starts with the model alone."""
+    """Environment variables for a process that has the model, but not this repository."""
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return kept | {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
@@ -36,11 +38,11 @@ def without_this_repository(tracking_uri) -> dict[str, str]:
 
 @contextmanager
 def scoring_server(folder, tracking_uri):
-    """Where a real `mlflow models serve` of the champion answers."""
+    """Run a real `mlflow models serve` of the champion, and give its address."""
     where = f"http://127.0.0.1:{free_port()}"
     words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI]
     words += ["--env-manager", "local", "--port", where.rsplit(":", 1)[1]]
-    (folder / "empty").mkdir()  # not this repository, where there are other models
+    (folder / "empty").mkdir()  # outside this repository, which has a package models, too
     with open(folder / "scoring.log", "w") as log:
         process = subprocess.Popen(
             words,
@@ -60,7 +62,7 @@ def scoring_server(folder, tracking_uri):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A model that was trained, promoted and served by a tracking server, and where each is."""
+    """A trained, promoted and served model: its folder, tracking server and scoring server."""
     folder = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -80,7 +82,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture
 def post(served):
-    """``post(body)``: the server's answer, to an object or to bytes."""
+    """``post(body)``: the server's response. ``body`` is bytes, or an object to send as JSON."""
 
     def post(body, kind="application/json"):
         data = body if isinstance(body, bytes) else json.dumps(body)
@@ -92,7 +94,7 @@ def post(served):
 
 @pytest.fixture
 def ask(post):
-    """``ask([HISTORY], k=3)``: items and scores of each."""
+    """``ask([HISTORY], k=3)``: the items and scores for each history."""
 
     def ask(histories, **params):
         body = {"dataframe_records": [{"history": h} for h in histories], "params": params}
@@ -105,9 +107,9 @@ def ask(post):
 
 @pytest.fixture
 def tested(served, monkeypatch):
-    """Histories of the test split, and the ranks of their targets as the trial logged them."""
+    """Histories of the test split, and the ranks that the trial logged for their targets."""
     monkeypatch.chdir(served.folder)
-    _, sequences = datasets.load("demo")
+    _, sequences = load("demo")
     targets = leave_one_out(sequences).test
     spans = zip(targets.starts, targets.positions, strict=True)
     raw = sequences.item_ids[sequences.items]
@@ -130,12 +132,12 @@ def test_what_is_served_is_the_ranking_of_the_evaluation(ask, tested):
             scores = np.array(scores)
             assert (np.diff(scores) <= 0).all()
             own = scores[items.index(target.item)]
-            # Batches of other users round the last digit differently.
+            # The last digit of a score depends on the other users of its batch.
             above, not_below = (scores > own + 1e-5).sum(), (scores >= own - 1e-5).sum()
             assert above < target.rank <= not_below
             exact += items.index(target.item) + 1 == target.rank
     assert exact > 990
-    assert (ranks["rank"] <= 10).mean() > 0.2  # it has learned something
+    assert (ranks["rank"] <= 10).mean() > 0.2  # the model has learned something
 
 
 def test_histories_of_every_kind_have_an_answer(ask):
@@ -145,7 +147,7 @@ def test_histories_of_every_kind_have_an_answer(ask):
     assert len(known[0]) == 10
     assert empty == unknown
     long = [f"i{n % 200}" for n in range(5000)]
-    ((items, _), (last, _)) = ask([long, long[-50:]])  # max_length
+    ((items, _), (last, _)) = ask([long, long[-50:]])  # max_length is 50
     assert items == last
 
 
@@ -213,7 +215,7 @@ def test_a_hundred_clients_at_once_get_each_their_own_answer(ask, post, tested):
 
 
 def places_of_packages() -> list[str]:
-    """Folders where pip looks on this machine, if any; uv does not know of them."""
+    """Folders in which pip is set to look for packages, if any; uv does not read pip's settings."""
     words = [sys.executable, "-m", "pip", "config", "list"]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     lines = re.findall("find-links='(.*)'", said)
@@ -221,7 +223,7 @@ def places_of_packages() -> list[str]:
 
 
 def test_it_answers_alike_in_an_environment_built_from_what_it_recorded(served, ask, here):
-    """By MLflow, with uv, and without anything of this repository or of its environment."""
+    """MLflow builds the environment with uv. Nothing comes from this repository's environment."""
     (here / "in.json").write_text(json.dumps(ONE | {"params": {"k": 3}}))
     words = [sys.executable, "-m", "mlflow", "models", "predict", "-m", URI]
     words += ["-i", "in.json", "-o", "out.json", "--env-manager", "uv"]
@@ -238,7 +240,7 @@ def test_it_answers_alike_in_an_environment_built_from_what_it_recorded(served, 
 
 @pytest.fixture
 def recommend(served, here):
-    """The verb, in an empty folder, with the tracking server of ``served``."""
+    """``recommend(*options)`` runs in an empty folder, with the tracking server of ``served``."""
 
     def recommend(*options, **environment):
         words = ["python", "-m", "benchmark.recommend", "--model", URI, *options]
@@ -248,7 +250,7 @@ def recommend(served, here):
 
 
 def test_a_file_of_histories_is_filled_by_the_code_of_the_model(recommend, ask, tested, here):
-    """Even where this repository's models have changed since."""
+    """`recommend` runs the code stored with the model, even if the repository has other code."""
     for name in ("benchmark", "datasets", "models"):
         shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
     (here / "models/__init__.py").write_text("raise ImportError('another version')\n")
@@ -258,7 +260,7 @@ def test_a_file_of_histories_is_filled_by_the_code_of_the_model(recommend, ask, 
     done = recommend("--histories", "h.parquet", "--output", "new/o.parquet", "--k", "5")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "3,002 users: new/o.parquet\n"
-    assert not done.stderr  # no progress bar where nobody watches
+    assert not done.stderr  # no progress bar outside a terminal
     found = pd.read_parquet("new/o.parquet")
     assert os.listdir("new") == ["o.parquet"]
     assert list(found) == ["user", "items", "scores"]
@@ -276,7 +278,7 @@ def test_all_users_of_a_data_set_are_served(recommend, here):
     done = recommend("--dataset", "demo", "--output", "o.parquet", "--exclude-seen")
     assert done.returncode == 0, done.stderr
     found = pd.read_parquet("o.parquet")
-    _, sequences = datasets.load("demo")
+    _, sequences = load("demo")
     assert found["user"].tolist() == sequences.user_ids.tolist()
     for user in range(0, 3000, 100):
         past = sequences.items[sequences.offsets[user] : sequences.offsets[user + 1]]

@@ -1,4 +1,4 @@
-"""The tracking server of a team: MLflow's own, on PostgreSQL, with many who log at once."""
+"""A team's tracking server: `mlflow server` on PostgreSQL, with several trials at once."""
 
 import os
 import shutil
@@ -14,18 +14,20 @@ from benchmark.metrics import NAMES
 from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import ROOT, TINY, free_port, serve
 
+pytestmark = pytest.mark.process
+
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 @pytest.fixture(scope="module")
 def postgres():
-    """The URI of an empty database on a real PostgreSQL server of its own."""
+    """Start a real PostgreSQL server, and give the URI of an empty database on it."""
     if not BINARIES:
         pytest.skip("PostgreSQL (Debian's package postgresql) is not on this machine")
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: it holds a socket
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # the path of a socket has to be short
     port = free_port()
     user = []
-    if os.getuid() == 0:  # as whom PostgreSQL refuses to run
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(folder, "postgres")
         user = ["runuser", "-u", "postgres", "--"]
 
@@ -50,7 +52,7 @@ def postgres():
 
 @pytest.fixture(scope="module")
 def team_server(postgres, tmp_path_factory):
-    """Its store is empty for the first test, and has that one's trials for the second."""
+    """The address of a server on PostgreSQL. The second test finds the trials of the first one."""
     with serve(tmp_path_factory.mktemp("team"), postgres) as uri:
         yield uri
 
@@ -78,7 +80,7 @@ def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_comman
     assert sorted(run.data.params["seed"] for run in runs) == ["1", "2", "3", "4"]
     for run in runs:
         assert run.info.status == "FINISHED"
-        assert run.info.artifact_uri.startswith("mlflow-artifacts:")  # the server has the files
+        assert run.info.artifact_uri.startswith("mlflow-artifacts:")  # the server keeps the files
         for name in ("train/loss", "valid/ndcg_at_10"):
             steps = [m.step for m in client.get_metric_history(run.info.run_id, name)]
             assert steps == [1, 2, 3]
@@ -91,7 +93,7 @@ def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_comman
         "python", "-m", "benchmark.report", "--experiment", "demo", "--tracking-uri", team_server
     )
     assert done.returncode == 0, done.stderr
-    assert "| 4       | " in done.stdout  # seeds, in one row
+    assert "| 4       | " in done.stdout  # the number of seeds, in one row
     assert not (here / "mlflow.db").exists()
 
 

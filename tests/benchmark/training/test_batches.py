@@ -1,4 +1,4 @@
-"""Windows, padding and shuffling, against the same thing written per sample."""
+"""Windows, padding and shuffling, compared with plain loops over single sequences."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Which optimizer moves what, and how far."""
+"""The parameters that each optimizer updates, and the size of its steps."""
 
 import math
 
@@ -18,7 +18,7 @@ class Model(nn.Module):
 
 
 def test_muon_moves_a_matrix_in_all_its_directions_alike():
-    """The first step is the nearest orthogonal matrix to the gradient, about."""
+    """The first step is approximately the orthogonal matrix nearest to the gradient."""
     torch.manual_seed(0)
     weights = [nn.Parameter(torch.zeros(*shape)) for shape in ((6, 6), (6, 6), (12, 4), (4, 12))]
     for weight in weights:
@@ -30,7 +30,7 @@ def test_muon_moves_a_matrix_in_all_its_directions_alike():
         u, _, v = torch.linalg.svd(weight.grad, full_matrices=False)
         scale = 0.1 * max(1, weight.shape[0] / weight.shape[1]) ** 0.5
         moved = torch.linalg.svdvals(weight.detach()) / scale
-        assert moved.min() > 0.3  # the iteration of five steps stops near 1
+        assert moved.min() > 0.3  # five iterations bring singular values only near 1
         assert moved.max() < 1.3
         assert ((u @ v) * weight.detach()).sum() < -0.7 * scale * min(weight.shape)
 
@@ -49,7 +49,7 @@ def test_muon_has_the_matrices_and_adam_the_rest():
 def test_the_step_size_rises_and_falls(schedule):
     settings = Settings.of(warmup_steps=4, epochs=2, schedule=schedule)
     optimizers = Optimizers(Model(), settings, 50)
-    found = [optimizers.share(step) for step in (1, 2, 4, 50, 100)]
+    found = [optimizers.schedule(step) for step in (1, 2, 4, 50, 100)]
     fall = [
         1 if schedule == "constant" else (1 + math.cos(math.pi * step / 100)) / 2
         for step in (1, 2, 4, 50, 100)
@@ -58,8 +58,11 @@ def test_the_step_size_rises_and_falls(schedule):
 
 
 def test_rows_that_wait_come_out_as_if_all_rows_moved_in_every_step():
-    """Adam without a first moment, its second one number for a row, and the running mean: written
-    out for whole tables, beside what looks at the rows of a step alone."""
+    """Row-wise Adam and the running mean, compared with their formulas on the whole table.
+
+    Both update only the rows of a step; the running mean of other rows catches up later. Row-wise
+    Adam has no first moment, and its second moment is one number for each row.
+    """
     torch.manual_seed(0)
     model = nn.ModuleDict({"table": nn.Embedding(7, 4, sparse=True), "linear": nn.Linear(4, 1)})
     settings = Settings.of(learning_rate=0.01, muon_ratio=0, warmup_steps=0, schedule="constant")
@@ -67,7 +70,7 @@ def test_rows_that_wait_come_out_as_if_all_rows_moved_in_every_step():
     weight = model["table"].weight
     expected, mean, square = weight.detach().clone(), weight.detach().clone(), torch.zeros(7)
     for number in range(1, 41):
-        rows = torch.randint(6, (3,))  # some twice, some not for long, the last one never
+        rows = torch.randint(6, (3,))  # some occur twice, some rarely, the last one never
         optimizers.zero_grad()
         model["linear"](model["table"](rows)).square().sum().backward()
         gradient = weight.grad.to_dense()

@@ -1,4 +1,4 @@
-"""One trial shared by two real processes gives what one process gives."""
+"""One trial on two real processes gives the same results as on one process."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from tests.conftest import ROOT, TINY, free_port
+
+pytestmark = pytest.mark.process
 
 SAME = ["--epochs", "2", "--seed", "3", "--dropout", "0", "--batch-size", "127"]
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
@@ -22,7 +24,7 @@ def test_two_processes_train_and_rank_as_one(train_here, run_command, store):
     words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--dataset", "demo"]
     shared = run_command("python", *words, *TINY, *SAME)
     assert shared.returncode == 0, shared.stderr
-    assert shared.stdout.count("epoch 2: loss") == 1  # only one of them speaks
+    assert shared.stdout.count("epoch 2: loss") == 1  # only one process prints
     experiment = store.get_experiment_by_name("demo")
     second, first = store.search_runs([experiment.experiment_id])
     assert second.info.status == "FINISHED"

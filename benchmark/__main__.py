@@ -1,0 +1,44 @@
+"""List the commands, or run one.
+
+python -m benchmark
+python -m benchmark train --dataset demo     # the same as python -m benchmark.train --dataset demo
+"""
+
+import runpy
+import sys
+
+COMMANDS = {
+    "train": "Train a model on a data set, as a tracked trial.",
+    "sweep": "Search settings: many trials, each a nested run.",
+    "report": "Rank the trials of an experiment, and write a report.",
+    "promote": "Register the best model of an experiment as champion.",
+    "published": "Log RecBole's published result pages, to compare with.",
+    "recommend": "Recommend items to many users with a registered model.",
+    "sync": "Deliver what trials could not log during an outage of the tracking server.",
+    "speed": "Measure how fast a trial trains and evaluates on this machine.",
+}
+"""The commands, each a file of this folder with the same name, and what they do."""
+
+USAGE = "Usage: python -m benchmark COMMAND [OPTIONS]"
+
+
+def main(words: list[str]) -> int:
+    """List the commands, or run the one that ``words`` begin with; the exit code."""
+    if not words or words[0] in ("--help", "-h"):
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items()]
+        print("\n".join([USAGE, "", "Commands:", *lines]))
+        print("\nOptions of a command: python -m benchmark COMMAND --help")
+        return 0
+    name, *options = words
+    if name not in COMMANDS:
+        message = f"no command is called {name!r}; the commands are: {', '.join(COMMANDS)}"
+        print(f"{USAGE}\n\nError: {message}", file=sys.stderr)
+        return 2
+    sys.argv[1:] = options
+    runpy.run_module(f"benchmark.{name}", run_name="__main__", alter_sys=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""The trials to report, read from the tracking server and ranked."""
+
+from dataclasses import replace
+from itertools import chain
+
+from mlflow import MlflowClient
+
+from benchmark.reporting.ranking import Ranking, ReportError, order
+from benchmark.tracking import schema
+from benchmark.tracking.reading.sweeps import sweep_record
+from benchmark.tracking.reading.trials import Record, records
+
+
+def gather(
+    client: MlflowClient,
+    experiments: tuple[str, ...],
+    *,
+    metric: str,
+    sweep: str | None = None,
+    with_published: bool = False,
+) -> Ranking:
+    """Rank the trials of the experiments by ``metric`` on validation.
+
+    ``sweep`` restricts them to the sweep of that name. Published trials are ranked with
+    ``with_published``, or if there are no others. Raises ReportError if no trial has finished, if
+    an experiment has no trial that can be compared with the others', or if there is no such sweep;
+    TrackingError if there is no such experiment.
+    """
+    by_experiment = {name: records(client, name) for name in experiments}
+    found = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
+    ranking = order(_chosen(found, sweep, with_published), metric)
+    if not sweep:
+        _check_comparable(ranking, by_experiment)
+    return replace(ranking, sweep=sweep_record(client, ranking.own.records, found))
+
+
+def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) -> None:
+    """Raises ReportError unless each experiment has a ranked trial, or no finished one."""
+    reasons = {record.run_id: why for record, why in ranking.not_ranked if record.complete}
+    for name, found in by_experiment.items():
+        complete = [record for record in found if record.complete]
+        if complete and all(record.run_id in reasons for record in complete):
+            others = ", ".join(other for other in by_experiment if other != name)
+            why = reasons[complete[0].run_id]
+            raise ReportError(f"{name} cannot be compared with {others}: {why}")
+
+
+def _chosen(found: list[Record], sweep: str | None, with_published: bool) -> list[Record]:
+    chosen = [record for record in found if not record.published] or found
+    if sweep:
+        chosen = _of_sweep(found, sweep)
+    ids = {record.run_id for record in chosen}
+    return [r for r in found if r.run_id in ids or (with_published and r.published)]
+
+
+def _of_sweep(found: list[Record], name: str) -> list[Record]:
+    chosen = [record for record in found if record.tags.get(schema.SWEEP) == name]
+    if not chosen:
+        known = dict.fromkeys(r.tags[schema.SWEEP] for r in found if schema.SWEEP in r.tags)
+        raise ReportError(
+            f"no trial belongs to a sweep {name!r}; there are: {', '.join(known) or 'none'}"
+        )
+    return chosen

@@ -1,0 +1,51 @@
+"""What training hands over to whoever records it: an epoch, and the result of a trial."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training data, and the evaluation after it."""
+
+    number: int
+    """From 1."""
+    train_loss: float | None
+    """Mean over batches, in nats per target; None for a counted model."""
+    valid: Mapping[str, float]
+    """Metrics at 10 on the validation targets."""
+    improved: bool
+    """Whether ndcg@10 is better than in every epoch before."""
+    train_seconds: float
+    valid_seconds: float
+    sequences_per_second: float
+    """Training windows per second of training."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The best epoch of a trial on validation, what it reaches, and what the trial cost."""
+
+    metrics: Mapping[str, Mapping[str, float]]
+    """By part, "best_valid" and "test": metrics by name, such as {"ndcg@10": 0.17}. A trial that a
+    pruner stopped has no test metrics."""
+    best_epoch: int
+    """From 1."""
+    last_epoch: int
+    seconds: float
+    """Of training and evaluation, over all sessions of a resumed trial."""
+    parameters: int
+    peak_memory_mb: float
+    """In units of 2^20 bytes."""
+    ranks: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """By part, "valid" and "test": the tables of ``training.ranks``; none for a pruned trial."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a trial trains."""
+
+    host: str
+    device: str

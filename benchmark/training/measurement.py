@@ -1,0 +1,217 @@
+"""How fast training and evaluation run here, against the peak rate of this machine.
+
+Torch, numpy and pandas suffice.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch reads when imported)
+
+# isort: split
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from benchmark.training.memory import peak_memory
+from benchmark.training.progress import T, no_bar
+from benchmark.training.trainer import Trainer
+from datasets.sequences import Sequences, Split, leave_one_out
+
+WARM_UP_STEPS = 10
+PROFILED_STEPS = 20
+LARGEST_OPERATIONS = 12
+
+# Operations that torch's counter leaves out: attention on a CPU, and products added in place. Each
+# function gets the shapes of the arguments; a multiplication and an addition count as two.
+UNCOUNTED = {
+    torch.ops.aten.addmm_: lambda _, a, b, **__: 2 * a[0] * a[1] * b[1],
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda grad, q, k, v, *_, **__: sdpa_backward_flop_count(grad, q, k, v)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    figures: dict[str, float]
+    """Rates, seconds and shares by name."""
+    stages: pd.DataFrame
+    """Columns stage, "ms per step" and share."""
+    operations: pd.DataFrame
+    """Columns operation, "ms per step" and share."""
+
+
+def measure(trainer: Trainer, steps: int) -> Measurement:
+    """Time ``steps`` training steps and the ranking of all users.
+
+    The trainer's model has to be a learned one.
+    """
+    figures = _figures(trainer, steps)
+    stages = _stages(trainer, steps)
+    model = stages[stages["stage"].isin(["forward", "backward"])]["ms per step"].sum() / 1e3
+    figures["share in forward and backward"] = (
+        figures["GFLOP per step"] / model / figures["GFLOP/s of a large matrix product"]
+    )
+    return Measurement(figures, stages, _operations(trainer, min(steps, PROFILED_STEPS)))
+
+
+def load_arrays(path: Path) -> tuple[Sequences, Split]:
+    """Sequences from an .npz file of ``items`` [n] and ``offsets`` [users + 1], leave-one-out."""
+    with np.load(path, allow_pickle=False) as arrays:
+        items = arrays["items"]
+        offsets = arrays["offsets"]
+    users = np.arange(len(offsets) - 1).astype(str)
+    ids = np.arange(items.max() + 1).astype(str)
+    sequences = Sequences(items.astype(np.int32), offsets, users, ids)
+    return sequences, leave_one_out(sequences)
+
+
+def peak_flops(device: torch.device, precision: str) -> float:
+    """The best rate of a large matrix product on this machine, in FLOP/s."""
+    size = 8192 if device.type == "cuda" else 1536
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    clock = _Clock(device)
+    times = []
+    for _ in range(12):
+        started = clock.now()
+        a @ b
+        times.append(clock.now() - started)
+    return 2.0 * size**3 / min(times)
+
+
+class _Clock:
+    """Adds up the seconds that wrapped functions take. It waits for a CUDA device."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.seconds: dict[str, float] = {}
+
+    def now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = self.now()
+            result = function(*args, **kwargs)
+            self.seconds[name] = self.seconds.get(name, 0.0) + self.now() - started
+            return result
+
+        return timed
+
+
+class _Steps:
+    """The first steps of an epoch, the same ones in each run."""
+
+    def __init__(self, trainer: Trainer, count: int):
+        self.trainer = trainer
+        self.count = min(count, len(trainer.batches))
+        self.tokens = 0
+        self.sequences = 0
+
+    def run(self) -> None:
+        """Train on these steps, and count their tokens and sequences."""
+        self.trainer.bar = self._first
+        self.trainer.begin_epoch()
+        self.trainer.train_epoch()
+        self.trainer.bar = no_bar
+
+    def _first(self, steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterator[T]:
+        self.tokens = 0
+        self.sequences = 0
+        for _, batch in zip(range(self.count), steps, strict=False):
+            assert isinstance(batch, Tensor)
+            self.tokens += int(torch.ne(batch, self.trainer.model.n_items).sum())
+            self.sequences += len(batch)
+            yield batch
+
+
+def _figures(trainer: Trainer, count: int) -> dict[str, float]:
+    """Rates of training over ``count`` steps, and of ranking all validation users once."""
+    device = trainer.device
+    clock = _Clock(device)
+    _Steps(trainer, WARM_UP_STEPS).run()
+    peak = peak_flops(device, trainer.settings.precision)
+    steps = _Steps(trainer, count)
+    started = clock.now()
+    steps.run()
+    seconds = clock.now() - started
+    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+        steps.run()
+    operations = float(counter.get_total_flops())
+    trainer.ranks(trainer.split.valid)
+    started = clock.now()
+    trainer.ranks(trainer.split.valid)
+    ranking = clock.now() - started
+    return {
+        "sequences per second": steps.sequences / seconds,
+        "tokens per second": steps.tokens / seconds,
+        "milliseconds per step": 1e3 * seconds / steps.count,
+        "seconds per epoch": seconds / steps.count * len(trainer.batches),
+        "GFLOP per step": operations / steps.count / 1e9,
+        "GFLOP/s in training": operations / seconds / 1e9,
+        "GFLOP/s of a large matrix product": peak / 1e9,
+        "share of that": operations / seconds / peak,
+        "users per second in evaluation": len(trainer.split.valid.users) / ranking,
+        "seconds per evaluation": ranking,
+        "peak memory in MB": peak_memory(device),
+    }
+
+
+def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
+    """The time of each stage of a step, in milliseconds and as a share.
+
+    "forward" holds all products of the loss and of its gradients (models/functional.py).
+    """
+    clock = _Clock(trainer.device)
+    timed: list[tuple[Any, str, str]] = [
+        (trainer.model, "examples", "drawing masks"),
+        (trainer, "trained", "forward"),
+        (torch.Tensor, "backward", "backward"),
+        (trainer.optimizers, "step", "optimizer"),
+        (trainer.averaging, "before_step", "mean of weights"),
+        (trainer.averaging, "after_step", "mean of weights"),
+    ]
+    originals = [getattr(owner, name) for owner, name, _ in timed]
+    for (owner, name, stage), original in zip(timed, originals, strict=True):
+        setattr(owner, name, clock.wrap(stage, original))
+    try:
+        steps = _Steps(trainer, count)
+        started = clock.now()
+        steps.run()
+        total = clock.now() - started
+    finally:
+        for (owner, name, _), original in zip(timed, originals, strict=True):
+            setattr(owner, name, original)
+    clock.seconds["batches and the rest"] = total - sum(clock.seconds.values())
+    rows = [(name, 1e3 * s / steps.count, s / total) for name, s in clock.seconds.items()]
+    return pd.DataFrame(rows, columns=["stage", "ms per step", "share"])
+
+
+def _operations(trainer: Trainer, count: int) -> pd.DataFrame:
+    """The operations that take longest, by the time spent in each alone."""
+    cuda = trainer.device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * cuda
+    steps = _Steps(trainer, count)
+    with profile(activities=activities) as profiler:
+        steps.run()
+    times = {
+        event.key: float(event.self_device_time_total if cuda else event.self_cpu_time_total)
+        for event in profiler.key_averages()
+    }  # microseconds
+    total = sum(times.values())
+    largest = sorted(times.items(), key=lambda item: -item[1])[:LARGEST_OPERATIONS]
+    rows = [(name, t / 1e3 / steps.count, t / total) for name, t in largest]
+    return pd.DataFrame(rows, columns=["operation", "ms per step", "share"])

@@ -1,0 +1,55 @@
+"""The state of a trial between two steps: all that it needs to resume as if it had not stopped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.training.checkpoint import State
+from benchmark.training.trainer import Trainer, TrainingError
+
+COUNTERS = ("epoch", "batch", "steps", "best_epoch", "best_valid", "seconds", "epoch_seconds")
+"""The attributes of a Trainer that are JSON values."""
+
+
+def capture(trainer: Trainer) -> State:
+    """The tensors, which share memory with the trainer's, and the JSON values."""
+    tensors = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
+    tensors |= {f"averaged.{k}": v for k, v in trainer.averaged.state_dict().items()}
+    tensors |= {f"best.{k}": v for k, v in trainer.best_weights.items()}
+    tensors |= {f"averaging.{k}": v for k, v in trainer.averaging.state().items()}
+    tensors |= {f"optimizer.{k}": v for k, v in trainer.optimizers.state().items()}
+    tensors["loss_sum"] = trainer.loss_sum
+    tensors["random.masking"] = trainer.masking.get_state()
+    tensors["random.cpu"] = torch.get_rng_state()
+    if trainer.device.type == "cuda":
+        tensors["random.device"] = torch.cuda.get_rng_state(trainer.device)
+    return tensors, {name: getattr(trainer, name) for name in COUNTERS}
+
+
+def restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Continue from a captured state; its tensors may come from another device.
+
+    Raises TrainingError if it is of another model or another version of this suite.
+    """
+    try:
+        _restore(trainer, tensors, values)
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"the checkpoint does not fit this trial: {reason}") from None
+
+
+def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+    trainer.model.load_state_dict(part("model."))
+    trainer.averaged.load_state_dict(part("averaged."))
+    trainer.best_weights = {k: v.to(trainer.device) for k, v in part("best.").items()}
+    trainer.averaging.restore(part("averaging."))
+    trainer.optimizers.restore(part("optimizer."))
+    trainer.loss_sum = tensors["loss_sum"].to(trainer.device)
+    trainer.random_states = part("random.")
+    for name in COUNTERS:
+        setattr(trainer, name, values[name])

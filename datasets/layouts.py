@@ -1,0 +1,117 @@
+"""How interactions are laid out in a file: layouts of published data sets, and generic ones."""
+
+from dataclasses import dataclass, field
+
+from datasets.errors import quoted
+
+FIELDS = ("user", "item", "rating", "timestamp")
+NUMBERS = ("rating", "timestamp")
+# numpy stores an array of ids with the width of its longest id, four bytes a character.
+LONGEST_ID = 256
+LATEST = 1e11  # seconds since 1970: the year 5138; read as milliseconds: 1973
+TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000}  # per second
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of one kind of file, by ``columns`` or by a ``header`` line."""
+
+    separator: str = ","
+    columns: tuple[str, ...] = ()
+    """Field names, in order, of a file without a header line; fields called ``_`` are skipped."""
+    header: dict[str, str] = field(default_factory=dict)
+    """Our field names, each with its name in the header line (or in the Parquet schema). Other
+    columns of the file are skipped."""
+    optional: tuple[str, ...] = ()
+    """Fields of ``header`` that the file may lack."""
+    ticks_per_second: int = 1
+    """Unit of the timestamps: 1 for seconds, 1,000 for milliseconds."""
+    quotes: bool = False
+    """True: a field may be in double quotes and then contain the separator (RFC 4180)."""
+    columnar: bool = False
+    """True: a Parquet file. False: a text file."""
+
+
+# The keys are the values of ``reader:`` in a data set's YAML file.
+LAYOUTS = {
+    # RecBole's atomic files: a header of name:type, tab-separated.
+    "recbole": Layout(
+        "\t",
+        header=dict(zip(FIELDS, ("user_id", "item_id", "rating", "timestamp"), strict=True)),
+        optional=("rating",),
+    ),
+    "amazon-2014": Layout(columns=("user", "item", "rating", "timestamp")),
+    "amazon-2018": Layout(columns=("item", "user", "rating", "timestamp")),
+    "amazon-2023": Layout(
+        header=dict(zip(FIELDS, ("user_id", "parent_asin", "rating", "timestamp"), strict=True)),
+        ticks_per_second=TICKS["ms"],
+    ),
+    # ml-1m and ml-10m: user::item::rating::timestamp. A parser with a one-character separator sees
+    # seven fields, every second one empty; parsers of longer separators are ten times slower.
+    "movielens-dat": Layout(":", columns=("user", "_", "item", "_", "rating", "_", "timestamp")),
+    "movielens-100k": Layout("\t", columns=("user", "item", "rating", "timestamp")),
+    "movielens-csv": Layout(
+        header=dict(zip(FIELDS, ("userId", "movieId", "rating", "timestamp"), strict=True))
+    ),
+    # BERT4Rec's and SASRec's own files: one "user item" per line, oldest first.
+    "user-item-text": Layout(" ", columns=("user", "item")),
+}
+GENERIC_READERS = ("csv", "parquet")
+"""Readers of any CSV or Parquet file; the YAML file names the columns."""
+READERS = (*LAYOUTS, *GENERIC_READERS)
+
+
+def layout_of(
+    reader: str,
+    columns: dict[str, str] | None = None,
+    separator: str | None = None,
+    timestamp_unit: str | None = None,
+) -> Layout:
+    """The layout that a reader expects.
+
+    ``reader`` is one of READERS. The other arguments describe the file of a generic reader:
+    ``columns`` maps our field names to the file's, ``separator`` is one character (CSV only,
+    default a comma), ``timestamp_unit`` is a key of TICKS (default ``s``).
+
+    Raises ValueError for an unknown reader, and for arguments that do not fit the reader.
+    """
+    if reader in LAYOUTS:
+        if columns or separator or timestamp_unit:
+            raise ValueError(
+                f"columns, separator and timestamp_unit are for the readers "
+                f"{' and '.join(GENERIC_READERS)}: the layout of {reader} is fixed"
+            )
+        return LAYOUTS[reader]
+    if reader not in GENERIC_READERS:
+        raise ValueError(f"reader should be one of {', '.join(READERS)}, not {quoted(reader)}")
+    if not _names_columns(columns):
+        raise ValueError(
+            f"the reader {reader} needs columns, such as {{user: customer, item: product, "
+            f"timestamp: bought_at}}, not {quoted(columns)}"
+        )
+    header = columns or {}
+    if len(set(header.values())) < len(header):
+        raise ValueError(f"columns uses one column of the file twice: {quoted(columns)}")
+    if separator is not None and (reader != "csv" or len(separator) != 1 or separator in '"\r\n'):
+        raise ValueError(
+            f"separator should be one character, for the reader csv only, not {quoted(separator)}"
+        )
+    if timestamp_unit is not None and timestamp_unit not in TICKS:
+        raise ValueError(
+            f"timestamp_unit should be one of {', '.join(TICKS)}, not {quoted(timestamp_unit)}"
+        )
+    return Layout(
+        separator=separator or ",",
+        header=header,
+        ticks_per_second=TICKS[timestamp_unit or "s"],
+        quotes=reader == "csv",
+        columnar=reader == "parquet",
+    )
+
+
+def _names_columns(columns: object) -> bool:
+    """True for a mapping of our field names, user and item among them, to names in the file."""
+    if not isinstance(columns, dict):
+        return False
+    named = all(isinstance(theirs, str) and theirs for theirs in columns.values())
+    return named and {"user", "item"} <= set(columns) <= set(FIELDS)
