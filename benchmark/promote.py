@@ -5,14 +5,10 @@ python -m benchmark.promote --experiment ml-1m --sweep hyper --force
 mlflow models serve -m models:/amazon-books@champion --env-manager local
 """
 
-import shlex
-
 import click
-from mlflow import MlflowClient
 
 from benchmark import cli, promotion
-from benchmark.metrics import SELECTION_METRIC
-from benchmark.tracking import schema, server
+from benchmark.tracking import server
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -26,27 +22,11 @@ def promote(experiment: str, sweep: str | None, force: bool, data_dir: str | Non
     A trial that is not significantly better on validation than the present champion, user by user,
     is refused.
     """
-    promote_best(server.connect(), experiment, sweep, force, data_dir)
-
-
-def promote_best(
-    client: MlflowClient,
-    experiment: str,
-    sweep: str | None,
-    force: bool = False,
-    data_dir: str | None = None,
-) -> None:
-    """Promote, and print what was promoted. See ``promotion.promote_best``."""
-    trial, version = promotion.promote_best(
+    client = server.connect()
+    promoted = promotion.promote_best(
         client, experiment, sweep=sweep, force=force, data_dir=data_dir
     )
-    synthetic = ", SYNTHETIC data" if trial.tags.get(schema.SYNTHETIC) == "true" else ""
-    click.echo(
-        f"{experiment}: champion is version {version}, {trial.name} (run {trial.run_id}): "
-        f"valid {SELECTION_METRIC} {promotion.score(trial):.4f}{synthetic}"
-    )
-    uri = shlex.quote(f"models:/{experiment}@champion")
-    click.echo(f"to serve: mlflow models serve -m {uri} --env-manager local")
+    click.echo(promotion.describe(experiment, *promoted))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Make the best trial of an experiment its champion, if it is significantly better."""
 
+import shlex
+
 from mlflow import MlflowClient
 
 from benchmark.metrics import SELECTION_METRIC
@@ -45,6 +47,17 @@ def promote_best(
     content = assemble(client, ranking, dataset_of(ranking, experiment), k=CUT_OFFS)
     text = str(FORMATS["markdown"].render(content, "report")["report.md"])
     return trial, register(client, experiment, trial, item_ids, text)
+
+
+def describe(experiment: str, trial: Record, version: str) -> str:
+    """What was promoted, and the command that serves it."""
+    synthetic = ", SYNTHETIC data" if trial.tags.get(schema.SYNTHETIC) == "true" else ""
+    uri = shlex.quote(f"models:/{experiment}@champion")
+    return (
+        f"{experiment}: champion is version {version}, {trial.name} (run {trial.run_id}): "
+        f"valid {SELECTION_METRIC} {score(trial):.4f}{synthetic}\n"
+        f"to serve: mlflow models serve -m {uri} --env-manager local"
+    )
 
 
 def score(trial: Record) -> float:

@@ -137,9 +137,14 @@ def sweep(
     where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
-        from benchmark import promote  # slow to load, because it renders a report, and seldom used
+        from benchmark import (
+            promotion,  # slow to load, because it renders a report, and seldom used
+        )
 
-        promote.promote_best(client, run.experiment, run.name, force=False, data_dir=data_dir)
+        best_trial = promotion.promote_best(
+            client, run.experiment, sweep=run.name, data_dir=data_dir
+        )
+        click.echo(promotion.describe(run.experiment, *best_trial))
 
 
 def _check_usage(context: click.Context, method: str, executor: str) -> None:

@@ -129,6 +129,12 @@ def test_a_setting_that_a_model_does_not_have_is_refused(run_command, here):
         assert done.stderr.splitlines()[-1] == f"Error: {message}"
 
 
+def test_a_number_of_a_process_means_nothing_without_torchrun(run_verb, store):
+    done = run_verb("train", "--dataset", "demo", "--model", "Popularity", RANK="3", LOCAL_RANK="3")
+    assert done.returncode == 0, done.stderr
+    assert "test  recall@10" in done.stdout
+
+
 @pytest.mark.process
 def test_the_same_seed_gives_the_same_numbers_in_another_process(train, store):
     for _ in range(2):

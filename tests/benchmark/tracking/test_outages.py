@@ -106,13 +106,19 @@ def test_what_a_dead_server_has_not_heard_is_delivered_later(here, server_databa
 def test_a_server_that_fails_forgets_to_answer_and_is_slow_hears_all_once(here, server, proxy):
     process = start(proxy.uri)
     until(process, "epoch 1:")
-    for ways, last in ((["fail"], 6), (["forget"], 12), (["slow"], 18), (["fail", "forget"], 24)):
+    for last, *ways in (
+        (5, "fail"),
+        (10, "forget"),
+        (15, "slow"),
+        (20, "html"),
+        (25, "fail", "forget", "html"),
+    ):
         proxy.ways = ways
         until(process, f"epoch {last}:")
     proxy.ways = []
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert proxy.did == {"fail", "forget", "slow"}
+    assert proxy.did == {"fail", "forget", "slow", "html"}
     assert_all_there_once(server)
 
 
@@ -190,6 +196,8 @@ class Forward(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if way == "fail":
             return self.answer(500, b'{"error_code": "INTERNAL_ERROR", "message": "a fault"}')
+        if way == "html":  # as of an ingress whose server restarts
+            return self.answer(404, b"<html>default backend</html>")
         if way == "slow":
             time.sleep(1)
         headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
