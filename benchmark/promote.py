@@ -15,7 +15,7 @@ from benchmark.tracking import server
 @click.option("--experiment", required=True, help="MLflow experiment: the name of the data set.")
 @click.option("--sweep", help="Name of a sweep: only its trials are considered.")
 @click.option("--force", is_flag=True, help="Promote without a comparison with the champion.")
-@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+@cli.data_dir_option
 def promote(experiment: str, sweep: str | None, force: bool, data_dir: str | None) -> None:
     """Register the model of the trial that is best on validation, as champion.
 

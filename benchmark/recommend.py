@@ -44,7 +44,7 @@ ANSWER_FIELDS = [
 @click.option(
     "--dataset", help="Data set, in place of --histories: all its users and interactions."
 )
-@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+@cli.data_dir_option
 @click.option(
     "--output",
     required=True,

@@ -139,7 +139,11 @@ class Settings:
         "it.",
     )
     model: str = _setting("BERT4Rec", "Model to train: a name in models/.", choices=tuple(MODELS))
-    recipe: str = _setting("fast", "Named set of defaults; options override it.", choices=RECIPES)
+    recipe: str = _setting(
+        "fast",
+        "Named set of defaults; options override it. paper is for BERT4Rec alone.",
+        choices=RECIPES,
+    )
     learning_rate: float = _setting(0.002, "Learning rate of Adam.", above=0)
     muon_ratio: float = _setting(
         7.0,

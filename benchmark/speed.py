@@ -29,7 +29,7 @@ from datasets.sequences import Sequences, Split
 
 
 @click.command(context_settings=cli.CONTEXT)
-@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+@cli.data_dir_option
 @click.option(
     "--steps", type=click.IntRange(1), default=60, show_default=True, help="Training steps to time."
 )

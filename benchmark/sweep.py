@@ -89,7 +89,7 @@ from datasets.prepare import load
     default=False,
     help="Promotion of the best trial to champion when the sweep ends, as by benchmark.promote.",
 )
-@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+@cli.data_dir_option
 @options.setting_options
 @click.pass_context
 def sweep(

@@ -16,10 +16,10 @@ from benchmark.tracking.outbox import recovery
 @click.command(context_settings=cli.CONTEXT)
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("undelivered"))
 def sync(folder: Path) -> None:
-    """Deliver the metrics, artifacts and status of the runs in FOLDER, in order.
+    """Deliver the messages that are kept in FOLDER (default: ./undelivered), in order and once.
 
-    Nothing is delivered twice. A run that a process on this machine still trains delivers its own
-    messages.
+    They are the metrics, artifacts and status of runs whose tracking server did not respond. A run
+    that is still training on this machine is skipped: it delivers its own messages.
     """
     left = recovery.left_behind(folder)
     if not left:

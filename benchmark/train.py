@@ -30,7 +30,7 @@ from datasets.spec import Spec
 
 @click.command(context_settings=cli.CONTEXT)
 @options.setting_options
-@click.option("--data-dir", help="Folder of the raw data; before $SEQREC_DATA_DIR and ./data.")
+@cli.data_dir_option
 @click.option(
     "--resume",
     "run_id",
@@ -42,6 +42,9 @@ def train(
     context: click.Context, data_dir: str | None, run_id: str | None, **values: Value
 ) -> None:
     """Train a model on a data set, and log parameters, metrics and checkpoints to MLflow.
+
+    Defaults are those of BERT4Rec's recipe fast; other models and recipes have some of their own.
+    A setting that the model does not have is refused.
 
     The trial becomes a run of the experiment that is named after the data set, unless
     `mlflow run --experiment-name` names another.

@@ -40,9 +40,9 @@ def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) 
     for name, found in by_experiment.items():
         complete = [record for record in found if record.complete]
         if complete and all(record.run_id in reasons for record in complete):
-            others = ", ".join(other for other in by_experiment if other != name)
+            others = ", ".join(repr(other) for other in by_experiment if other != name)
             why = reasons[complete[0].run_id]
-            raise ReportError(f"{name} cannot be compared with {others}: {why}")
+            raise ReportError(f"experiment {name!r} cannot be compared with {others}: {why}")
 
 
 def _chosen(found: list[Record], sweep: str | None, with_published: bool) -> list[Record]:

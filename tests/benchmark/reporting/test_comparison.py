@@ -185,7 +185,7 @@ def test_other_data_or_another_protocol_is_refused_and_named(report, store, rank
     log(store, "Bad", ranks["Bad"], experiment="two", **other)
     done = report("--experiment", "one", "--experiment", "two")
     assert done.returncode == 1
-    assert done.stderr == f"Error: two cannot be compared with one: {field}\n"
+    assert done.stderr == f"Error: experiment 'two' cannot be compared with 'one': {field}\n"
 
 
 def test_the_report_run_is_reused_and_never_ranked(report, store, here, ranks):
