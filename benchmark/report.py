@@ -122,7 +122,7 @@ def report(
 ) -> None:
     """Rank trials by validation, compare the best on test, and write a report."""
     if layout == "page" and form != "markdown":
-        raise click.UsageError("--layout page is markdown, and no other --format")
+        raise click.UsageError("--layout page needs --format markdown")
     client = server.connect(tracking_uri)
     chosen = FORMATS[form]
     drawn = chosen.draws and output != STDOUT

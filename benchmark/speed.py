@@ -11,6 +11,7 @@ import json
 import os
 import platform
 from pathlib import Path
+from zipfile import BadZipFile
 
 import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch reads when imported)
 
@@ -69,7 +70,12 @@ def speed(
 
 def _data(settings: Settings, data_dir: str | None) -> tuple[Sequences, Split]:
     if settings.dataset.endswith(".npz"):
-        return load_arrays(Path(settings.dataset))
+        try:
+            return load_arrays(Path(settings.dataset))
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise UserError(
+                f"{settings.dataset}: not an .npz file of items and offsets: {error}"
+            ) from None
     spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
     return sequences, spec.split_of(sequences)
 

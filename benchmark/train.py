@@ -110,7 +110,8 @@ def _resumed_settings(settings: Settings, given: dict[str, Value]) -> Settings:
     for name, value in given.items():
         if value != getattr(settings, name):
             raise click.UsageError(
-                f"{name} is {getattr(settings, name)} in the trial to resume, and stays so"
+                f"{name} is {getattr(settings, name)} in the trial to resume and cannot change: "
+                f"leave out --{name.replace('_', '-')}"
             )
     return replace(settings, device=device)
 

@@ -29,7 +29,7 @@ class Heart:
         self.run_id = run_id
         self.owner = uuid.uuid4().hex
         self.lost = False  # another process has taken over
-        self.problem: Exception | None = None  # that ended the beats
+        self.problem: Exception | None = None  # of the last beat, unless it is an outage
 
     @contextmanager
     def beats(self) -> Iterator[None]:
@@ -46,7 +46,7 @@ class Heart:
     def check(self) -> None:
         """Ask the tracking server whether this process still owns the run.
 
-        Raises TakenOver if another process does, or the error that ended the beats.
+        Raises TakenOver if another process does, or the error of the last beat.
         """
         if not self._owned():
             raise TakenOver(f"another process has taken over run {self.run_id}")
@@ -60,10 +60,10 @@ class Heart:
             try:
                 if self._owned():
                     self._tag(count)
-            except Exception as error:
-                if not (is_outage(error) or isinstance(error, TrackingError)):
-                    self.problem = error
-                    return  # after an outage, however long, the server may respond at the next beat
+                self.problem = None
+            except Exception as error:  # ``check`` raises it, unless a later beat succeeds
+                outage = is_outage(error) or isinstance(error, TrackingError)
+                self.problem = None if outage else error
 
     def _owned(self) -> bool:
         tags = self.client.get_run(self.run_id).data.tags

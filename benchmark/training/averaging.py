@@ -16,9 +16,9 @@ ROWS_AT_ONCE = 1 << 18  # of a table, when all rows are brought up to date
 class RunningMean:
     """An exponential moving average of the weights (Polyak and Juditsky 1992).
 
-    Weights jitter about their mean, and the choice of the best epoch would jitter with them. The
-    mean is over about the last tenth of all steps until ``decay`` bounds it, so that it does not
-    lag behind a young model.
+    Weights jitter about their mean, and the choice of the best epoch would jitter with them. Early
+    in training the mean covers about the last tenth of the steps so far, so that it does not lag
+    behind; later it covers the window that ``decay`` gives.
 
     A table that is trained by rows is averaged by rows: rows that a step does not change are left
     for later. Their weights did not change meanwhile, so the mean approaches them by the product

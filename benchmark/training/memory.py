@@ -16,7 +16,8 @@ def peak_memory(device: torch.device) -> float:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether torch has run out of memory. On a CPU torch has no exception of its own for it."""
+    """Whether the error says that torch ran out of memory. On a CPU torch has no exception of its
+    own for it."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

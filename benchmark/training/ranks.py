@@ -1,7 +1,7 @@
 """The rank of each user's target: a trial's primary result, from which all metrics follow.
 
 A table has one row for each user: ``user`` and ``item`` (raw ids) and ``rank`` (from 1). Three more
-columns describe the user without the data: ``history`` (interactions before the target),
+columns let a report group users without the data: ``history`` (interactions before the target),
 ``popularity`` (training interactions with the target) and ``repeated`` (whether the target is in
 the history).
 """

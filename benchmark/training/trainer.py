@@ -66,8 +66,8 @@ class Trainer:
         self.sequences = sequences
         self.split = split
         self.bar: Bar = bar or no_bar
-        self.device = resolve_device(settings.device)
         workers.join()
+        self.device = resolve_device(settings.device)
         torch.manual_seed(settings.seed)
         try:
             self.model = models.build(settings.model, sequences.n_items, asdict(settings))
@@ -99,7 +99,7 @@ class Trainer:
         self.epoch = 0  # the number of complete epochs
         self.steps = 0
         self.begin_epoch()
-        self.random_states: dict[str, Tensor] = {}  # of an epoch that is resumed in its middle
+        self.random_states: dict[str, Tensor] = {}  # from a checkpoint within an epoch
         self.best_epoch = 0
         self.best_valid: dict[str, float] = {SELECTION_METRIC: -1.0}
         self.best_weights: dict[str, Tensor] = {}
@@ -107,7 +107,7 @@ class Trainer:
 
     def begin_epoch(self) -> None:
         self.batch = 0  # the number of complete batches in this epoch
-        self.epoch_seconds = 0.0  # that they took
+        self.epoch_seconds = 0.0  # that these batches took
         self.loss_sum = torch.zeros((), device=self.device)
 
     @property
@@ -205,8 +205,8 @@ class Trainer:
     def _seed(self) -> None:
         """Seed the random generators by the trial's seed and the number of the epoch.
 
-        Only an epoch that is resumed in its middle needs their states. All processes shuffle and
-        mask alike; each has its own dropout.
+        An epoch that resumes in its middle continues from the saved states instead. All processes
+        shuffle and mask alike; each has its own dropout.
         """
         seeds = np.random.SeedSequence([self.settings.seed, self.epoch]).spawn(3)
         shuffling, masking, dropout = (int(s.generate_state(1, np.uint64)[0]) for s in seeds)

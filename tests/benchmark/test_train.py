@@ -174,7 +174,7 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
     (run,) = trials(store)
     done = train_here("--resume", run.info.run_id, "--seed", "9")
     assert done.returncode == 2
-    assert "seed is 1 in the trial to resume, and stays so" in done.stderr
+    assert "seed is 1 in the trial to resume and cannot change" in done.stderr
     store.set_tag(run.info.run_id, "protocol", "temporal (training before then); and so on")
     done = train_here("--resume", run.info.run_id)
     assert done.returncode == 1

@@ -34,6 +34,7 @@ FOLDER = Path("undelivered")
 SHORT_WAIT = 20.0  # seconds, after a signal or an error: less than what clusters grant
 PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries; the last one repeats
 TRIES = 6  # of a message that the server refuses: a refusal can be a race between two runs
+DEFECTS = (AssertionError, AttributeError, KeyError, NameError, TypeError)  # of this program
 NOTICED = 3  # failures in a row before the user reads of them
 
 
@@ -166,8 +167,8 @@ class Outbox:
     def flush(self, wait: float) -> bool:
         """Wait until all messages are delivered; whether they are.
 
-        ``wait`` is in seconds; a full disk shortens it, a second signal cuts it to one second, and
-        a refusal ends it at once.
+        ``wait`` is in seconds. It is at most SHORT_WAIT while the last error is not an outage, and
+        one second after a second signal; a refusal for good ends it at once.
         """
         started = time.monotonic()
         announced = False
@@ -175,13 +176,15 @@ class Outbox:
             self.changed.notify_all()
             while self.waiting and not self.refused:
                 waited = time.monotonic() - started
-                if self.problem and not is_outage(self.problem):
-                    wait = min(wait, SHORT_WAIT)
-                if waited > wait or (interruption.hurried() and waited > 1):
+                outage = self.problem is None or is_outage(self.problem)
+                limit = wait if outage else min(wait, SHORT_WAIT)
+                if waited > limit or (interruption.hurried() and waited > 1):
                     return False
                 if self.problem and waited > 1 and not announced:
                     announced = True
-                    _print(f"waiting up to {wait:.0f} s for {self._server()}; Ctrl-C ends the wait")
+                    _print(
+                        f"waiting up to {limit:.0f} s for {self._server()}; Ctrl-C ends the wait"
+                    )
                 self.changed.wait(0.2)
         return not self.waiting
 
@@ -205,10 +208,14 @@ class Outbox:
 
     def left(self) -> str:
         """What is not delivered, why, and what to do about it."""
+        remedy = "to deliver them later: python -m benchmark.sync"
+        if self.refused and self.waiting:
+            first = self.waiting[0]
+            remedy += f"; if it is refused again, remove {first.path} to deliver the rest"
         return (
             f"{len(self.waiting)} messages of run {self.run_id} could not be delivered to "
             f"{self.client.tracking_uri} ({reason(self.problem)}); they are kept in {self.folder}: "
-            "to deliver them later: python -m benchmark.sync"
+            f"{remedy}"
         )
 
     def drop(self, superfluous: Callable[[Entry], bool]) -> int:
@@ -292,9 +299,11 @@ class Outbox:
 
     def _pause(self, failures: int) -> None:
         if failures == NOTICED:
+            outage = self.problem is not None and is_outage(self.problem)
+            what = "does not respond" if outage else "does not take a message"
             _print(
-                f"{self._server()} does not respond: training continues, results are kept on disk "
-                "and delivered later"
+                f"{self._server()} {what}: training continues, results are kept on disk and "
+                "delivered later"
             )
         with self.changed:
             self.sending = None
@@ -306,13 +315,15 @@ class Outbox:
 
 
 def _is_final(error: Exception, failures: int) -> bool:
-    """Whether no later try can succeed: the server refuses the message, or this program is wrong.
+    """Whether no later try can succeed: this program is wrong, or the server refuses the message.
 
-    OSError: the disk of a store on this machine is full, which passes as an outage does.
+    Any other error may pass, as an outage does: the disk of a store on this machine is full, or a
+    store of artifacts, which has errors of its own, does not answer.
     """
-    if is_outage(error) or isinstance(error, OSError):
-        return False
-    return failures >= TRIES or not isinstance(error, MlflowException)
+    if isinstance(error, DEFECTS):
+        return True
+    refused = isinstance(error, MlflowException) and not is_outage(error)
+    return refused and failures >= TRIES
 
 
 def _print(text: str) -> None:

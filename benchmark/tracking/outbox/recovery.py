@@ -51,12 +51,11 @@ def _deliver_rest(outbox: Outbox, logged: int, finished: bool) -> None:
     dropped = outbox.drop(lambda entry: elsewhere or 0 < _epoch_reported(entry.message) <= logged)
     outbox.begin()
     if not outbox.flush(SHORT_WAIT):
-        outbox.check()
-        raise TrackingError(outbox.left())
+        raise TrackingError(outbox.left()) from outbox.problem
     if elsewhere:
-        print(f"run {outbox.run_id} has continued elsewhere: {count} messages are dropped")
+        print(f"run {outbox.run_id} has continued elsewhere: {count} messages dropped", flush=True)
     else:
-        print(f"run {outbox.run_id}: {count - dropped} messages delivered")
+        print(f"run {outbox.run_id}: {count - dropped} messages delivered", flush=True)
 
 
 def _epoch_reported(message: Message) -> int:

@@ -12,6 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record, search
+from benchmark.tracking.server import TrackingError
 from datasets import plain_yaml
 
 Definition = dict[str, Any]
@@ -58,12 +59,12 @@ def sweep_record(
 
 
 def stored_definition(client: MlflowClient, run: Run) -> Definition:
-    """Raises MlflowException or OSError if the run has none."""
+    """Raises MlflowException or OSError if the run has none, TrackingError if it is damaged."""
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE, folder)
         content = plain_yaml.read(Path(path))
     if not isinstance(content, dict):
-        raise OSError(f"{schema.SWEEP_FILE} of run {run.info.run_id} is no mapping")
+        raise TrackingError(f"{schema.SWEEP_FILE} of run {run.info.run_id} is damaged: no mapping")
     return content
 
 

@@ -21,6 +21,9 @@ from benchmark.tracking.server import TrackingError
 Param = int | float | str
 """MLflow stores text; a text that reads as a number is that number, so that 3e-4 is 0.0003."""
 
+NAMES_OF_THINGS = ("dataset", "model", "recbole_config")
+"""Parameters that are text, even if they read as a number: a data set may be called 007."""
+
 Of = TypeVar("Of")
 Found = TypeVar("Found")
 
@@ -114,7 +117,7 @@ def record(run: Run) -> Record:
         artifact_uri=run.info.artifact_uri,
         status=run.info.status,
         started=run.info.start_time,
-        params={name: _param(text) for name, text in run.data.params.items()},
+        params={name: _param(name, text) for name, text in run.data.params.items()},
         valid=_result(metrics, "best_valid"),
         test=_result(metrics, "test"),
         best_epoch=_count(metrics.get("best_epoch")),
@@ -126,7 +129,9 @@ def record(run: Run) -> Record:
     )
 
 
-def _param(text: str) -> Param:
+def _param(name: str, text: str) -> Param:
+    if name in NAMES_OF_THINGS:
+        return text
     for kind in (int, float):
         try:
             return kind(text)
@@ -199,7 +204,7 @@ def _each(read: Callable[[Of], Found], of: list[Of]) -> Iterable[tuple[Of, Found
 
 
 def _duration(run: Run) -> float | None:
-    """In seconds; None for a published trial, whose run lasted as long as the page was read."""
+    """In seconds; None for a published trial, whose run lasted only while the page was logged."""
     start = run.info.start_time  # milliseconds
     end = run.info.end_time
     known = start and end and schema.PUBLISHED not in run.data.tags

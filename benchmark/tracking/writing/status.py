@@ -26,8 +26,8 @@ class TakenOver(BaseException):
 def ends(outbox: Outbox) -> Iterator[None]:
     """Own the run's status while the block runs, and set it when the block ends.
 
-    FINISHED; FAILED after an exception, with its trace as an artifact; KILLED by a signal or by
-    a lack of the machine's (disk, memory). Without this MLflow keeps a terminated run RUNNING for
+    FINISHED; FAILED after an exception, with its trace as an artifact; KILLED after a signal, or if
+    the machine lacks disk space or memory. Without this MLflow keeps a terminated run RUNNING for
     ever. Raises TrackingError if the run has finished and the server could not be told.
     """
     with interruption.listening():
@@ -63,7 +63,8 @@ def _say_how(error: BaseException, outbox: Outbox) -> None:
     if isinstance(error, MachineError):
         _end(outbox, "KILLED", str(error))
     elif interruption.heard() or not isinstance(error, Exception):
-        # A signal may surface as any exception: of two processes one is stopped first.
+        # If a signal stops one of two processes that share a trial, the other fails with some
+        # exception: that counts as the signal, too.
         _end(outbox, "KILLED", "stopped by a signal")
     else:
         _end(outbox, "FAILED", f"{type(error).__name__}: {error}")

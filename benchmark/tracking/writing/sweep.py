@@ -102,7 +102,7 @@ class Sweep:
         return repeated(self._add_trial, settings, number, values)
 
     def _add_trial(self, settings: Settings, number: int, values: Values) -> str:
-        """The run may exist already, if the server broke off before it could answer."""
+        """The run may exist already: an earlier request created it, and its answer was lost."""
         name = " ".join(f"{key}={value}" for key, value in values.items())
         tags = {
             MLFLOW_PARENT_RUN_ID: self.run_id,

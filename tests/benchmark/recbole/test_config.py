@@ -154,7 +154,7 @@ def test_a_trial_is_resumed_on_the_same_data(run_verb, store, card):
     resume = ["train", "--resume", run.info.run_id]
     done = run_verb(*resume, "--recbole-config", card)
     assert done.returncode == 2
-    assert "recbole_config is mine.yaml in the trial to resume, and stays so" in done.stderr
+    assert "recbole_config is mine.yaml in the trial to resume and cannot change" in done.stderr
     done = run_verb(*resume)
     assert done.returncode == 0, done.stderr
     assert "epoch 200: loss" in done.stdout

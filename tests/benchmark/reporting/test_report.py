@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from benchmark.tracking.reading.trials import record
 from tests import published
 from tests.conftest import ROOT
 
@@ -221,3 +222,11 @@ def test_an_output_that_cannot_be_written_is_said_so(report, store, here):
     done = report("--experiment", "e", "--output", "file/report.md")
     assert done.returncode == 1
     assert "file/report.md: cannot be written" in done.stderr
+
+
+def test_a_name_that_reads_as_a_number_stays_a_name(store):
+    run_id = store.create_run(store.create_experiment("e")).info.run_id
+    for name, text in (("dataset", "007"), ("model", "12"), ("learning_rate", "3e-4")):
+        store.log_param(run_id, name, text)
+    params = record(store.get_run(run_id)).params
+    assert params == {"dataset": "007", "model": "12", "learning_rate": 0.0003}

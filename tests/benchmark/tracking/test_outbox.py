@@ -1,8 +1,11 @@
 """Messages to a tracking server that will never take them."""
 
+import time
+
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 
+from benchmark.tracking import heartbeat
 from benchmark.tracking.outage import is_outage
 from benchmark.tracking.outbox import outbox as outboxes
 from benchmark.tracking.outbox.messages import Artifact, Labels, Metrics, Status, as_json, from_json
@@ -40,6 +43,45 @@ def test_a_refusal_for_good_is_raised_and_nothing_is_lost(store, run_id, impatie
     assert again.close(60)
     assert store.get_run(run_id).data.metrics == {"train/loss": 1.0}
     assert [file.path for file in store.list_artifacts(run_id)] == ["checkpoints"]
+
+
+def test_an_error_of_another_library_is_an_outage(store, run_id, impatient, monkeypatch):
+    """Stores of artifacts have exceptions of their own, such as botocore's."""
+
+    class StoreError(Exception):
+        pass
+
+    deliver, tries = Metrics.deliver, []
+
+    def fails_at_first(*words):
+        tries.append(words)
+        if len(tries) < 10:
+            raise StoreError("no answer")
+        deliver(*words)
+
+    monkeypatch.setattr(Metrics, "deliver", fails_at_first)
+    outbox = Outbox(store, run_id)
+    outbox.say(Metrics({"train/loss": 1.0}, step=1, time=1))
+    assert outbox.close(60)
+    assert store.get_run(run_id).data.metrics == {"train/loss": 1.0}
+
+
+def test_a_heart_beats_on_after_a_refusal(store, run_id, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
+    heart = heartbeat.Heart(store, run_id)
+    beat, beats = heart._tag, []
+
+    def refused_once(count):
+        beats.append(count)
+        if len(beats) == 2:
+            raise MlflowException("a pool is full", error_code=3)
+        beat(count)
+
+    monkeypatch.setattr(heart, "_tag", refused_once)
+    with heart.beats():
+        while len(beats) < 4:
+            time.sleep(0.01)
+        heart.check()
 
 
 def test_a_defect_of_this_program_keeps_its_trace(store, run_id, monkeypatch):
