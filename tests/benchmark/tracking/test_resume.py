@@ -209,5 +209,5 @@ def test_messages_of_a_run_that_has_gone_on_elsewhere_are_not_delivered(whole, h
         sync, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr
-    assert f"run {run_id} has gone on elsewhere" in done.stdout
+    assert f"run {run_id} has continued elsewhere" in done.stdout
     assert_same(result(here), whole[0])

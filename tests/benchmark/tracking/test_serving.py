@@ -290,8 +290,8 @@ def test_all_users_of_a_data_set_are_served(recommend, here):
     ("options", "message"),
     [
         (["--model", "models:/demo@nobody"], "Registered model alias nobody not found"),
-        (["--histories", "no.parquet"], "no.parquet: no parquet file that can be read: "),
-        (["--histories", "text.parquet"], "text.parquet: no parquet file that can be read: "),
+        (["--histories", "no.parquet"], "no.parquet: cannot be read as a parquet file: "),
+        (["--histories", "text.parquet"], "text.parquet: cannot be read as a parquet file: "),
         (["--histories", "other.parquet"], "other.parquet: no column history; there are: user"),
         (["--histories", "numbers.parquet"], "history is list<element: int64>: it has to be"),
         (["--output", "text.parquet/o"], "text.parquet/o: cannot be written: "),
