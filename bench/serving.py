@@ -249,7 +249,7 @@ def check(
 def over_http(
     url: str, ids: list[str], offsets: np.ndarray, items: np.ndarray, n: int, clients: int
 ) -> Timing:
-    """Time ``n`` requests of one user each, of which ``clients`` are sent at a time."""
+    """Time ``n`` requests, each for one user; ``clients`` of them are open at any time."""
     histories = histories_of(range(n), ids, offsets, items)
     with requests.Session() as session, ThreadPoolExecutor(clients) as pool:
         session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=clients))

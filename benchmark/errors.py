@@ -15,5 +15,5 @@ class MachineError(UserError):
 
 
 def printable(name: str) -> str:
-    """A name from a file as messages show it: as it is, or quoted if that would not be one line."""
+    """The name, for a message: unchanged, or quoted if it is long or not printable."""
     return name if name.isprintable() and len(name) <= 80 else quoted(name)

@@ -45,7 +45,7 @@ def _integer(limit: float | None) -> int | None:
 
 
 def given(context: click.Context, values: Mapping[str, Value]) -> dict[str, Value]:
-    """The options that stand on the command line, without those that have their defaults."""
+    """The options that the user gave on the command line; the others have their defaults."""
     return {name: value for name, value in values.items() if is_given(context, name)}
 
 

@@ -30,8 +30,8 @@ def published(
 ) -> None:
     """Log result pages in RecBole's published layout, each as a sweep that ran elsewhere.
 
-    A page that contradicts itself is logged as it is, and its contradictions are printed. If one
-    FILE is no such page, none is logged.
+    A page that contradicts itself is logged unchanged, and its contradictions are printed. If one
+    FILE is not a result page, no FILE is logged.
     """
     if name and len(files) > 1:
         raise click.UsageError("--name is for one FILE")

@@ -124,8 +124,8 @@ RECIPES = tuple(dict.fromkeys(name for model in MODELS.values() for name in mode
 class Settings:
     """What decides a trial's result.
 
-    A model has the settings that its constructor names and those that no model's constructor names.
-    Defaults are BERT4Rec's; a model's ``recipes`` give those that differ.
+    Settings that no model's constructor names belong to every model; the others belong to the
+    models whose constructors name them. Defaults are BERT4Rec's; ``recipes`` override some of them.
 
     The default sizes (hidden 64, 2 layers, 2 heads, inner 256), mask ratio and length are those of
     RecBole's published BERT4Rec. By default a trial runs for all its epochs: ``patience`` is not

@@ -22,7 +22,7 @@ import torch
 from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
-from benchmark.settings import Settings
+from benchmark.settings import Settings, Value
 from benchmark.training.measurement import Measurement, load_arrays, measure
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
@@ -47,7 +47,7 @@ def speed(
     data_dir: str | None,
     steps: int,
     path: Path | None,
-    **values: str | int | float,
+    **values: Value,
 ) -> None:
     """Measure the rates of training and ranking, and where the time of a training step goes."""
     given = options.given(context, values)

@@ -15,7 +15,7 @@ LONGEST = 3_000  # characters of the best params: Python writes numbers of at mo
 
 
 Contradiction = tuple[int | str, str]
-"""A line or a section, and what is wrong there."""
+"""The place in the page (a line or a section), and the contradiction."""
 
 
 @dataclass(frozen=True)

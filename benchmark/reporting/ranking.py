@@ -14,7 +14,7 @@ NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume")
 
 
 class ReportError(UserError):
-    """There is nothing to report, or what is to be reported does not fit together."""
+    """Trials cannot be reported: none has finished, or they cannot be compared."""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Definition:
             yield dict(zip(self.space, point, strict=True))
 
     def as_dict(self, sequences: Sequences) -> dict[str, Any]:
-        """The definition as it is stored with the sweep, to be compared when it resumes."""
+        """The content of sweep.yaml. A sweep resumes only with the content that is stored."""
         shared = self.base.as_dict()
         for name in (*self.space, "device"):  # the device does not change a result
             shared.pop(name, None)

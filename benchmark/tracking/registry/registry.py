@@ -13,11 +13,12 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
+from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import Record, record
 from benchmark.tracking.registry.export import export
 from benchmark.tracking.server import TrackingError
 from benchmark.training.checkpoint import CheckpointError
-from datasets import DataError, plain_yaml
+from datasets import DataError
 
 CHAMPION = "champion"
 
@@ -101,11 +102,7 @@ def _download(client: MlflowClient, trial: Record, folder: str) -> tuple[Path, S
     """The trial's best weights, downloaded to the folder, and its settings."""
     try:
         weights = Path(client.download_artifacts(trial.run_id, schema.BEST, folder))
-        config = client.download_artifacts(trial.run_id, schema.CONFIG, folder)
-        content = plain_yaml.read(Path(config))
-        if not isinstance(content, dict):
-            raise ValueError(f"{schema.CONFIG} is no mapping")
-        return weights, Settings(**content)
+        return weights, stored_settings(client, trial.run_id)
     except (MlflowException, OSError, TypeError, ValueError, DataError) as error:
         raise TrackingError(
             f"run {trial.run_id} has no {schema.BEST} and {schema.CONFIG} of this suite: "

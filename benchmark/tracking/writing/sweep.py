@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.settings import Settings
+from benchmark.settings import Settings, Value
 from benchmark.tracking import heartbeat, launcher, schema
 from benchmark.tracking.heartbeat import Heart
 from benchmark.tracking.outbox.messages import Metrics
@@ -28,7 +28,7 @@ from benchmark.tracking.writing.trial import Trial
 from datasets import Sequences
 from datasets.spec import Spec
 
-Values = dict[str, str | int | float]
+Values = dict[str, Value]
 """Settings by name."""
 
 

@@ -1,6 +1,5 @@
 """The MLflow run of one trial."""
 
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,10 +18,11 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import reopen
+from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.tracking.writing import status
-from datasets import DataError, Sequences, card, plain_yaml
+from datasets import DataError, Sequences, card
 from datasets.spec import Spec
 
 Write = Callable[[Path], object]
@@ -189,12 +189,7 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
         run = client.get_run(run_id)
         if run.info.status == "FINISHED":
             raise TrackingError(f"run {run_id} has finished: there is nothing to resume")
-        with tempfile.TemporaryDirectory() as folder:
-            config = client.download_artifacts(run_id, schema.CONFIG, folder)
-            content = plain_yaml.read(Path(config))
-        if not isinstance(content, dict):
-            raise ValueError(f"{schema.CONFIG} is no mapping")
-        return Trial(client, run, outbox), Settings(**content)
+        return Trial(client, run, outbox), stored_settings(client, run_id)
     except BaseException as error:
         outbox.close(0)
         if isinstance(error, MlflowException | OSError | TypeError | ValueError | DataError):
