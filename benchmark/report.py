@@ -166,6 +166,8 @@ def _print(ranking: Ranking) -> None:
     click.echo(markdown.table(rows))
     for record, reason in ranking.not_ranked:
         click.echo(f"not ranked: {record.name}: {reason}")
+    if ranking.left_out:
+        click.echo(f"published trials, ranked by --with-published: {ranking.left_out}")
 
 
 def _write(output: Path, files: Files) -> None:

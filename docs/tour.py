@@ -80,7 +80,7 @@ def _addresses(client: MlflowClient, name: str) -> dict[str, str]:
     trials = client.search_runs(
         [experiment_id], f"params.{PARAMETER} LIKE '%'", order_by=["start_time"]
     )
-    reports = client.search_runs([experiment_id], "tags.report LIKE '%'")
+    reports = client.search_runs([experiment_id], "tags.`seqrec.report` LIKE '%'")
     files = [file.path for run in reports for file in client.list_artifacts(run.info.run_id)]
     pages = [file for file in files if file.endswith(".html")]
     if not trials or not pages:

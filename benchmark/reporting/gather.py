@@ -28,10 +28,13 @@ def gather(
     """
     by_experiment = {name: records(client, name) for name in experiments}
     found = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
-    ranking = order(_chosen(found, sweep, with_published), metric)
+    chosen = _chosen(found, sweep, with_published)
+    ranking = order(chosen, metric)
     if not sweep:
         _check_comparable(ranking, by_experiment)
-    return replace(ranking, sweep=sweep_record(client, ranking.own.records, found))
+    left_out = 0 if sweep else len(found) - len(chosen)
+    own_sweep = sweep_record(client, ranking.own.records, found)
+    return replace(ranking, sweep=own_sweep, left_out=left_out)
 
 
 def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) -> None:

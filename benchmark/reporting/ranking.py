@@ -87,6 +87,8 @@ class Ranking:
     """Each with the reason."""
     sweep: SweepRecord | None = None
     """The sweep that all ranked trials belong to."""
+    left_out: int = 0
+    """The number of published trials that were not asked for."""
 
     @property
     def best(self) -> Row:

@@ -13,6 +13,7 @@ from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
 from benchmark.sweeps.executors import Executor, Job, Task
 from benchmark.sweeps.suggest import Point, Pruner
+from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.sweep import Sweep, SweptTrial
 from benchmark.training import evaluation
@@ -179,6 +180,6 @@ class Plan:
             return f"{what}: failed: {trial.why_it_failed}"
         how = f"valid {SELECTION_METRIC} {trial.score:.4f}, {trial.record.seconds:.1f} s"
         if trial.pruned:
-            how += f", pruned {trial.record.tags['pruned']}"
+            how += f", pruned {trial.record.tags[schema.PRUNED]}"
         best = self.best()
         return f"{what}: {how}" + (f"; best {best.score:.4f}" if best else "")

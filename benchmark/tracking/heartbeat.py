@@ -79,7 +79,7 @@ def living(client: MlflowClient, runs: list[Run]) -> set[str]:
 
     def beats() -> dict[str, str]:
         return {
-            run.info.run_id: client.get_run(run.info.run_id).data.tags[schema.HEARTBEAT]
+            run.info.run_id: schema.tags_of(client.get_run(run.info.run_id))[schema.HEARTBEAT]
             for run in runs
             if run.info.status == "RUNNING"
         }

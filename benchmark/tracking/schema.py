@@ -8,7 +8,14 @@ metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             of a sweep: sweep_seconds
 tags        the constants below
 artifacts   config.yaml, dataset.md, checkpoints/, ranks/
+
+Tags that decide what a run is (a report, a sweep, a figure of a page) have the prefix `seqrec.`, so
+that no tag of a user is taken for one of them. Tags that describe a trial have none.
 """
+
+from collections.abc import Callable
+
+from mlflow.entities import Run
 
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
 CARD = "dataset.md"  # the card of the data set
@@ -34,24 +41,55 @@ SYNTHETIC = "synthetic"  # "true" if the data are not real
 FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # when a pruner stopped the trial
 STARTED = "started_run"  # in the run of `mlflow run`: the run of the trial or sweep it started
-REPORT = "report"  # in the run that holds an experiment's report
+REPORT = "seqrec.report"  # in the run that holds an experiment's report
 
 ENDED = ("FINISHED", "FAILED")  # the statuses that are final; a KILLED run can be resumed
 
 # A sweep is a run with the runs of its trials nested in it.
 SWEEP = "sweep"  # the sweep's name, in all of these runs
-HEARTBEAT = "heartbeat"  # in the sweep's run: changes every two seconds while a process works on it
+HEARTBEAT = "seqrec.heartbeat"
+# in the sweep's run: changes every two seconds while a process works on the sweep
 NUMBER = "sweep_number"  # in a trial's run: the number of its point, from 0
 POINT = "sweep_point"  # in a trial's run: the searched settings, as JSON
 
 # A published page is a sweep that ran elsewhere. It has no data digest and no protocol.
-PUBLISHED = "published"  # the file of the page, in all of its runs
+PUBLISHED = "seqrec.published"  # the file of the page, in all of its runs
 PAGE_DIGEST = "page_digest"  # SHA-256 of the file, in the page's own run
 CONTRADICTIONS = "contradictions"  # where the page contradicts itself, in the page's own run
 
 # A trial has a result if all of these were logged for best_valid and for test. The list does not
 # grow with the metrics that this suite computes: stored results stay results.
 RESULT_METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
+
+SWEEP_SECONDS = "sweep_seconds"  # the one metric of a sweep's run
+
+
+def tags_of(run: Run) -> dict[str, str]:
+    """The run's tags, under the names above.
+
+    Versions before 0.3 wrote three of them without the prefix. Such a tag counts if the run looks
+    as those versions left it; otherwise it is the user's own.
+    """
+    tags: dict[str, str] = dict(run.data.tags)
+    for name, wrote in _BEFORE_0_3.items():
+        plain = name.removeprefix("seqrec.")
+        if plain in tags and name not in tags and wrote(run):
+            tags[name] = tags[plain]
+    return tags
+
+
+_BEFORE_0_3: dict[str, Callable[[Run], bool]] = {
+    REPORT: lambda run: not run.data.params and not run.data.metrics,
+    HEARTBEAT: lambda run: (
+        SWEEP in run.data.tags
+        and NUMBER not in run.data.tags
+        and run.data.metrics.keys() <= {SWEEP_SECONDS}
+    ),
+    PUBLISHED: lambda run: (
+        DATA_DIGEST not in run.data.tags
+        and (NUMBER in run.data.tags or PAGE_DIGEST in run.data.tags)
+    ),
+}
 
 
 def metric_key(part: str, name: str) -> str:

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Record, search
+from benchmark.tracking.reading.trials import Record, search, with_tag
 from benchmark.tracking.server import TrackingError
 from datasets import plain_yaml
 
@@ -53,7 +53,7 @@ def sweep_record(
         run.data.tags[schema.SWEEP],
         definition["space"],
         sum(record.status in schema.ENDED for record in of_sweep),
-        run.data.metrics.get("sweep_seconds"),
+        run.data.metrics.get(schema.SWEEP_SECONDS),
         list(definition.get("best", {})),
     )
 
@@ -88,5 +88,6 @@ def children(client: MlflowClient, sweep: Run) -> list[Run]:
 
 def sweep_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
     """The runs of the sweeps in an experiment, oldest first."""
-    runs = search(client, experiment_id, f"tags.{schema.HEARTBEAT} LIKE '%'")
+    found = with_tag(client, experiment_id, schema.HEARTBEAT)
+    runs = [run for run in found if schema.SWEEP in run.data.tags]
     return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))

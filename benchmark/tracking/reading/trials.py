@@ -73,8 +73,8 @@ class Record:
 def records(client: MlflowClient, experiment: str) -> list[Record]:
     """All trials of the experiment, in the order in which they started.
 
-    Runs of sweeps and reports are no trials. Raises TrackingError if there is no such experiment,
-    or no run in it.
+    Runs of sweeps, reports and launchers are no trials; a run with a result is always one. Raises
+    TrackingError if there is no such experiment, or no run in it.
     """
     found = client.get_experiment_by_name(experiment)
     if found is None or found.lifecycle_stage == "deleted":
@@ -85,8 +85,8 @@ def records(client: MlflowClient, experiment: str) -> list[Record]:
     runs = search(client, found.experiment_id)
     if not runs:
         raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
-    no_trial = (schema.HEARTBEAT, schema.STARTED, schema.REPORT)
-    return [record(run) for run in runs if not any(tag in run.data.tags for tag in no_trial)]
+    no_trial = {schema.HEARTBEAT, schema.STARTED, schema.REPORT}
+    return [r for r in map(record, runs) if r.complete or not no_trial & r.tags.keys()]
 
 
 def search(client: MlflowClient, experiment_id: str, filter_string: str = "") -> list[Run]:
@@ -107,6 +107,17 @@ def search(client: MlflowClient, experiment_id: str, filter_string: str = "") ->
             return runs
 
 
+def with_tag(client: MlflowClient, experiment_id: str, tag: str) -> list[Run]:
+    """The experiment's runs that have one of the schema's prefixed tags; see ``schema.tags_of``."""
+    names = (tag, tag.removeprefix("seqrec."))
+    found = {
+        run.info.run_id: run
+        for name in names
+        for run in search(client, experiment_id, f"tags.`{name}` LIKE '%'")
+    }
+    return [run for run in found.values() if tag in schema.tags_of(run)]
+
+
 def record(run: Run) -> Record:
     metrics = run.data.metrics
     datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
@@ -124,7 +135,7 @@ def record(run: Run) -> Record:
         last_epoch=_count(metrics.get("last_epoch")),
         metrics=dict(metrics),
         seconds=metrics.get("trial_seconds", _duration(run)),
-        tags=dict(run.data.tags),
+        tags=schema.tags_of(run),
         statistics=_statistics(profile),
     )
 
@@ -207,7 +218,7 @@ def _duration(run: Run) -> float | None:
     """In seconds; None for a published trial, whose run lasted only while the page was logged."""
     start = run.info.start_time  # milliseconds
     end = run.info.end_time
-    known = start and end and schema.PUBLISHED not in run.data.tags
+    known = start and end and schema.PUBLISHED not in schema.tags_of(run)
     return (end - start) / 1000 if known else None
 
 

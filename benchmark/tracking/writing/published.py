@@ -32,7 +32,7 @@ def find_page(
             return run.data.tags[schema.SWEEP], run.info.run_id
     for run in runs:
         if run.data.tags[schema.SWEEP] == name and not _unfinished(run):
-            what = "another page" if schema.PUBLISHED in run.data.tags else "a sweep"
+            what = "another page" if schema.PUBLISHED in schema.tags_of(run) else "a sweep"
             raise TrackingError(
                 f"{page.path}: {what} is called {name!r} in experiment {experiment!r} (run "
                 f"{run.info.run_id}): give this one another --name"
@@ -56,7 +56,7 @@ def log_page(
         if contradictions:
             own[schema.CONTRADICTIONS] = "\n".join(contradictions)[:LONGEST]
         run_id: str = client.create_run(where, started, tags | own, name).info.run_id
-        definition = {schema.PUBLISHED: page.path.name, "space": page.space, "best": page.best}
+        definition = {"published": page.path.name, "space": page.space, "best": page.best}
         client.log_text(run_id, dump(definition), schema.SWEEP_FILE)
         client.log_artifact(run_id, page.path)
         tags |= {
@@ -68,7 +68,7 @@ def log_page(
         for number, trial in enumerate(page.trials):
             _log_trial(client, where, page, trial, number, started + number, tags)
         if page.bar:
-            client.log_metric(run_id, "sweep_seconds", page.bar.seconds)
+            client.log_metric(run_id, schema.SWEEP_SECONDS, page.bar.seconds)
         client.set_terminated(run_id)  # last: without it the page is not whole
     except (MlflowException, OSError) as error:
         raise TrackingError(f"{page.path}: the page cannot be logged: {reason(error)}") from None
@@ -104,7 +104,7 @@ def _log_trial(
 
 def _unfinished(run: Run) -> bool:
     """Whether a process died while it logged the page."""
-    return schema.PUBLISHED in run.data.tags and run.info.status != "FINISHED"
+    return schema.PUBLISHED in schema.tags_of(run) and run.info.status != "FINISHED"
 
 
 def _remove_unfinished(client: MlflowClient, where: str, name: str) -> None:

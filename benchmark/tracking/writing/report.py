@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
-from benchmark.tracking.reading.trials import search
+from benchmark.tracking.reading.trials import with_tag
 from benchmark.tracking.server import TrackingError, experiment_id
 
 
@@ -19,7 +19,7 @@ def log_report(client: MlflowClient, experiment: str, files: dict[str, str | byt
     """
     try:
         where = experiment_id(client, experiment)
-        found = search(client, where, f"tags.{schema.REPORT} LIKE '%'")
+        found = [run for run in with_tag(client, where, schema.REPORT) if not run.data.metrics]
         if found:
             run_id: str = found[0].info.run_id
         else:

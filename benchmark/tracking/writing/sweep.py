@@ -75,7 +75,7 @@ class Sweep:
         self.name: str = run.data.tags[schema.SWEEP]
         self.outbox = reopen(client, self.run_id)
         self.heart = Heart(client, self.run_id)
-        self.seconds_before = run.data.metrics.get("sweep_seconds", 0.0)
+        self.seconds_before = run.data.metrics.get(schema.SWEEP_SECONDS, 0.0)
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -146,7 +146,7 @@ class Sweep:
     def log_seconds(self) -> None:
         """Log how long processes worked on the sweep, each until its last trial ended."""
         seconds = self.seconds_before + time.monotonic() - self.started
-        self.outbox.say(Metrics({"sweep_seconds": seconds}, 0, get_current_time_millis()))
+        self.outbox.say(Metrics({schema.SWEEP_SECONDS: seconds}, 0, get_current_time_millis()))
 
 
 def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) -> tuple[Sweep, bool]:

@@ -13,6 +13,7 @@ from benchmark.recbole.contradictions import contradictions
 from benchmark.recbole.page import PageError
 from benchmark.reporting.formats import page
 from benchmark.reporting.ranking import order
+from benchmark.tracking import schema
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Record
 from tests import published
@@ -106,7 +107,7 @@ def runs(store, experiment):
     if found is None:
         return []
     all_of_them = store.search_runs([found.experiment_id], order_by=["start_time ASC"])
-    return [run for run in all_of_them if "report" not in run.data.tags]
+    return [run for run in all_of_them if schema.REPORT not in run.data.tags]
 
 
 def test_the_published_page_comes_back_byte_for_byte_from_runs_that_say_what_they_are(
@@ -127,7 +128,7 @@ def test_the_published_page_comes_back_byte_for_byte_from_runs_that_say_what_the
     assert rates == list(published.TRIALS)
     for run in trials:
         assert run.info.status == "FINISHED"
-        assert run.data.tags["published"] == "published_page.md"
+        assert run.data.tags[schema.PUBLISHED] == "published_page.md"
         assert run.data.metrics["trial_seconds"] == published.SECONDS
         assert not {"data_digest", "protocol"} & run.data.tags.keys()
 
@@ -264,7 +265,8 @@ def test_published_trials_stand_beside_others_only_when_asked_for(read, report, 
     published.log(store)
     assert read(str(EXAMPLE)).returncode == 0
     own = report("--experiment", "amazon-books")
-    assert "published" not in own.stdout
+    assert "(published)" not in own.stdout
+    assert "\npublished trials, ranked by --with-published: 5\n" in own.stdout
     both = report("--experiment", "amazon-books", "--with-published", "--sweep", "published_page")
     assert (here / "reports/amazon-books.md").exists()
     assert both.stdout.count("BERT4Rec (published)") == 5

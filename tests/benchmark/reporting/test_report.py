@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import record
 from tests import published
 from tests.conftest import ROOT
@@ -222,6 +223,42 @@ def test_an_output_that_cannot_be_written_is_said_so(report, store, here):
     done = report("--experiment", "e", "--output", "file/report.md")
     assert done.returncode == 1
     assert "file/report.md: cannot be written" in done.stderr
+
+
+def test_a_tag_of_a_user_hides_no_trial_and_takes_no_report(report, store, here):
+    words = ("report", "heartbeat", "published", "started_run", "sweep", "pruned", "failure")
+    words += (schema.REPORT, schema.HEARTBEAT)
+    trials = [log(store, "e", n / 10, n / 10, **{word: "mine"}) for n, word in enumerate(words, 1)]
+    log(store, "e", 1, None, status="FAILED", report="mine")
+    done = report("--experiment", "e")
+    assert done.returncode == 0, done.stderr
+    assert len(rows(done.stdout)) == 2 + len(words)
+    assert "(published)" not in done.stdout
+    assert "not ranked: lr 1: failed" in done.stdout
+    assert not any(store.list_artifacts(run_id) for run_id in trials)
+    assert report("--experiment", "e").stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+
+
+def test_stores_of_earlier_versions_are_read(report, store, run_verb, here):
+    """Their runs are tagged ``report``, ``heartbeat`` and ``published``."""
+    published.log(store)
+    assert run_verb("published", str(ROOT / "tests/published_page.md")).returncode == 0
+    assert report("--experiment", "amazon-books").returncode == 0
+    experiment_id = store.get_experiment_by_name("amazon-books").experiment_id
+    count = 0
+    for run in store.search_runs([experiment_id]):
+        for tag in (schema.REPORT, schema.HEARTBEAT, schema.PUBLISHED):
+            if tag in run.data.tags:
+                store.set_tag(run.info.run_id, tag.removeprefix("seqrec."), run.data.tags[tag])
+                store.delete_tag(run.info.run_id, tag)
+                count += 1
+    assert count == 8  # the report, the page twice, and its five trials
+    done = report("--experiment", "amazon-books", "--with-published")
+    assert len(rows(done.stdout)) == 2 + 10
+    assert done.stdout.count("(published)") == 5
+    assert len(store.search_runs([experiment_id])) == 12
+    again = run_verb("published", str(ROOT / "tests/published_page.md"))
+    assert "logged before" in again.stdout
 
 
 def test_a_name_that_reads_as_a_number_stays_a_name(store):

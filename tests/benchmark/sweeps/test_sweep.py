@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.tracking import schema
 from tests.conftest import ROOT, TINY
 
 PARENT = "mlflow.parentRunId"
@@ -231,7 +232,7 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
     process = start("learning_rate choice [0.01, 0.02]", "--epochs", "8")
     wait_for(process, "epoch 1")
     (parent,), _ = runs(store)
-    store.set_tag(parent.info.run_id, "heartbeat", "somebody else")
+    store.set_tag(parent.info.run_id, schema.HEARTBEAT, "somebody else")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said.endswith(f"Error: another process has taken over run {parent.info.run_id}\n")
