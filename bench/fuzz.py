@@ -19,8 +19,10 @@ with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfi
     from benchmark.recbole import contradictions, page
     from benchmark.sweeps import space
     from datasets import DataError, cache, layouts, readers, spec
+    from tests.datasets.test_lines import by_python, by_us
 
 FOLDER = Path(tempfile.mkdtemp())
+TOKENS = ("u", ",", '"', "\n", "\r\n", " ", "é")
 
 
 def file(name: str, content: bytes) -> Path:
@@ -37,6 +39,13 @@ def read_data(content: bytes) -> None:
         assert all(1 <= len(user) <= layouts.LONGEST_ID for user in batch["user"].to_pylist())
 
 
+def read_lines(content: bytes) -> None:
+    """Read a CSV file in blocks of a few bytes, and compare with Python's csv module. The first
+    byte chooses the size of the blocks, each other byte is a token."""
+    lines = "u,i,t\n" + "".join(TOKENS[byte % len(TOKENS)] for byte in content[1:])
+    assert by_us(file("f", lines.encode()), 1 + content[0] % 32) == by_python(lines)
+
+
 def read_spec(content: bytes) -> None:
     """Read the YAML file of a data set, and compute the path of its cache."""
     described = spec.read(str(file("f.yaml", content)))
@@ -50,6 +59,7 @@ def read_page(content: bytes) -> None:
 
 TARGETS = {
     "reader": read_data,
+    "lines": read_lines,
     "spec": read_spec,
     "space": lambda content: space.lines(space.read(file("f.test", content))),
     "space-yaml": lambda content: space.lines(space.read(file("f.yaml", content))),

@@ -8,6 +8,11 @@ from datasets.errors import LONGEST_QUOTE, DataError, quoted
 from datasets.layouts import LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout
 from datasets.streams import opened
 
+UNCLOSED = (
+    "a quote is not closed in this line: remove the quote or, if the text in quotes has several "
+    "lines, write the data to a Parquet file"
+)
+
 
 def malformed(
     path: Path,
@@ -15,17 +20,18 @@ def malformed(
     layout: Layout,
     names: list[str],
     used: list[str],
+    first: int,
     otherwise: str,
 ) -> DataError:
     """The error for the first line that does not fit; the file is read again, slowly.
 
-    ``names`` are the names of all fields, ``used`` those of the fields that are read. If every
-    line fits, the message is ``otherwise``.
+    ``names`` are the names of all fields, ``used`` those of the fields that are read. The search
+    begins at line number ``first``. If every line fits, the message is ``otherwise``.
     """
     expected = layout.separator.join(n.strip("_0123456789") for n in names)
     with opened(path, member) as stream:
         for number, raw in enumerate(stream, start=1):
-            if number == 1 and layout.header:
+            if number < first:
                 continue
             line = raw.decode("utf-8", "replace").rstrip("\r\n")
             reason = _reason(layout, names, used, line) if _is_utf8(raw) else "not UTF-8 text"
@@ -33,14 +39,23 @@ def malformed(
                 return DataError(
                     f"{path}:{number}: {reason}: expected {quoted(expected)}, found {quoted(line)}"
                 )
-    return DataError(f"{path}: {' '.join(otherwise.split())[:LONGEST_QUOTE]}")
+    return DataError(f"{path}:{first}: {' '.join(otherwise.split())[:LONGEST_QUOTE]}")
+
+
+def fields_of(line: str, layout: Layout) -> list[str] | None:
+    """The fields of a line, without its line end; None if a quote is not closed in it."""
+    if not layout.quotes:
+        return line.split(layout.separator)
+    reader = csv.reader([line, ""], delimiter=layout.separator)
+    fields = next(reader) or [""]
+    return fields if reader.line_num == 1 else None
 
 
 def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str | None:
     """Why a line does not fit; None if it does."""
-    cells = line.split(layout.separator)
-    if layout.quotes:
-        cells = next(csv.reader([line], delimiter=layout.separator), [""])
+    cells = fields_of(line, layout)
+    if cells is None:
+        return UNCLOSED
     if len(cells) != len(names):
         return f"{len(cells)} fields instead of {len(names)}"
     row = {name: cell for name, cell in zip(names, cells, strict=True) if name in used}

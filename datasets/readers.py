@@ -52,13 +52,14 @@ def read(
 
 
 def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | None:
-    """(row, reason) of a value that ``read`` does not promise."""
+    """(row, reason) of the first value that ``read`` does not promise."""
+    found = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         checks = _check_numbers(name, column) if name in NUMBERS else _check_ids(column, layout)
         for valid, reason in checks:
             if not pc.all(valid, min_count=0).as_py():
-                return pc.index(valid, False).as_py(), f"{name} {reason}"
-    return None
+                found.append((pc.index(valid, False).as_py(), f"{name} {reason}"))
+    return min(found, key=lambda invalid: invalid[0], default=None)
 
 
 def _check_numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]]:
@@ -78,6 +79,6 @@ def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str
     if len(sizes) and pc.max(sizes).as_py() > LONGEST_ID:  # counting characters is 70 times slower
         short = pc.less_equal(pc.utf8_length(column), LONGEST_ID)
         yield short, f"has more than {LONGEST_ID} characters"
-    if layout.quotes or layout.columnar:  # streams.py has checked other text
+    if layout.columnar:  # streams.py has checked text
         found = pc.match_substring_regex(column, CONTROL_CHARACTERS)
         yield pc.invert(found), "contains a control character"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
+import pyarrow as pa
 from tqdm import tqdm
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
@@ -28,6 +29,7 @@ LONGEST_LINE = 1 << 16  # bytes; blocks have this size, so a line within one blo
 MOST_UNPACKED = 1_000_000_000  # bytes
 MOST_TIMES = 100  # the compressed size
 
+NEWLINE = 10
 FIRST_PRINTED = 32
 DELETE = b"\x7f"
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
@@ -192,6 +194,12 @@ class _CheckedText(io.RawIOBase):
         if end >= 0:
             self._length = len(block) - block.rfind(b"\n") - 1
             self._line += newlines
+
+
+def count_lines(block: pa.Buffer) -> int:
+    """The number of lines; the last one may lack its newline."""
+    view = np.frombuffer(block, np.uint8)
+    return int(np.count_nonzero(view == NEWLINE)) + int(len(view) > 0 and view[-1] != NEWLINE)
 
 
 def _count_bytes(character: bytes, text: bytes) -> int:

@@ -1,6 +1,5 @@
 """Interactions in text files: one a line, fields between separators."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -11,8 +10,8 @@ from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from datasets.errors import DataError, quoted
 from datasets.layouts import NUMBERS, Layout
-from datasets.malformed import malformed
-from datasets.streams import opened
+from datasets.malformed import UNCLOSED, fields_of, malformed
+from datasets.streams import LONGEST_LINE, count_lines, opened
 
 BLOCK_BYTES = 1 << 23  # given to the parser at once
 PIECE_BYTES = 1 << 20  # parsed by one thread; longer than the longest line of streams.py
@@ -23,7 +22,10 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """See ``readers.Parser``.
 
-    Arrow refuses rows with too many or too few fields, invalid numbers, and text other than UTF-8.
+    Each line is a row. Arrow refuses rows with too many or too few fields, invalid numbers, and
+    text other than UTF-8. It says nothing about a row whose quotes are not closed: it joins that
+    row with the next lines, drops it where one of its pieces of the block ends, and closes the
+    quotes where the block ends. So lines are counted against rows.
     """
     names, used = _fields(path, layout, member)
     types = {name: pa.float64() if name in NUMBERS else pa.string() for name in used}
@@ -39,21 +41,28 @@ def batches(
         null_values=[],  # NA is a valid id, and an invalid number
         strings_can_be_null=False,
     )
-    try:
-        with opened(path, member, progress) as stream:
-            if layout.header:
-                stream.readline()
-            for lines in _blocks(stream):
-                rows = read_csv(pa.BufferReader(lines), reading, parsing, converting)
-                yield from _in_seconds(rows.to_batches(), layout)
-    except pa.ArrowInvalid as error:
-        raise malformed(path, member, layout, names, used, str(error)) from None
+    first = 2 if layout.header else 1  # number of the block's first line
+    with opened(path, member, progress) as stream:
+        if layout.header:
+            stream.readline()
+        for block in _blocks(stream):
+            lines = count_lines(block)
+            try:
+                rows = read_csv(pa.BufferReader(block), reading, parsing, converting)
+            except pa.ArrowInvalid as error:
+                raise malformed(path, member, layout, names, used, first, str(error)) from None
+            if rows.num_rows != lines or _is_open_at_end(block, layout):
+                reason = f"{rows.num_rows:,} rows in {lines:,} lines"
+                raise malformed(path, member, layout, names, used, first, reason)
+            yield from _in_seconds(rows.to_batches(), layout)
+            first += lines
 
 
 def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: str) -> DataError:
-    """See ``readers.Parser``. The line is searched for: a quoted field may span several lines."""
+    """See ``readers.Parser``."""
     names, used = _fields(path, layout, member)
-    return malformed(path, member, layout, names, used, reason)
+    line = row + (2 if layout.header else 1)
+    return malformed(path, member, layout, names, used, line, reason)
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
@@ -81,6 +90,15 @@ def _buffer(*parts: bytes | memoryview) -> pa.Buffer:
     return whole.getvalue()
 
 
+def _is_open_at_end(block: pa.Buffer, layout: Layout) -> bool:
+    """True if a quote is not closed in the last line of the block."""
+    if not layout.quotes:
+        return False
+    end = block.slice(max(0, block.size - LONGEST_LINE - 2)).to_pybytes()
+    last_line = end.removesuffix(b"\n").removesuffix(b"\r").rpartition(b"\n")[2]
+    return fields_of(last_line.decode("utf-8", "replace"), layout) is None
+
+
 def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
     for batch in rows:
         position = batch.schema.get_field_index("timestamp")
@@ -100,10 +118,11 @@ def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], 
         # Arrow needs unique names, for skipped fields, too.
         names = [f"_{i}" if n == "_" else n for i, n in enumerate(layout.columns)]
         return names, [n for n in names if not n.startswith("_")]
-    if layout.quotes:
-        fields = next(csv.reader([first_line], delimiter=layout.separator))
-    else:
-        fields = [field.split(":")[0] for field in first_line.split(layout.separator)]
+    fields = fields_of(first_line, layout)
+    if fields is None:
+        raise DataError(f"{path}:1: {UNCLOSED}, found {quoted(first_line)}")
+    if not layout.quotes:
+        fields = [field.split(":")[0] for field in fields]
     ours = {theirs: name for name, theirs in layout.header.items()}
     names = [ours.get(field, f"_{i}") for i, field in enumerate(fields)]
     for theirs, name in ours.items():

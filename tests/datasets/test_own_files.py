@@ -125,7 +125,7 @@ def test_what_a_parquet_file_should_not_hold_is_named(here, columns, message):
             "u,i,t\na,b,1490000000000\n",
             "f:2: timestamp looks like milliseconds: add timestamp_unit",
         ),
-        ('u,i,t\na,b,1\n"a\nb",c,2\n', "f:3: 1 fields instead of 3"),
+        ('u,i,t\na,b,1\n"a\nb",c,2\n', "f:3: a quote is not closed in this line"),
         ('u,i,t\n"",b,1\n', "f:2: user is empty"),
         ("u,i,t\na,b,2017-03-20\n", "f:2: timestamp is not a number"),
     ],
