@@ -9,9 +9,10 @@ from benchmark.reporting.comparison import compare
 from benchmark.reporting.content import assemble, dataset_of
 from benchmark.reporting.formats import FORMATS
 from benchmark.reporting.gather import gather
+from benchmark.reporting.problems import ROUNDING
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
-from benchmark.tracking.reading import trials
+from benchmark.tracking.reading.ranks import ranks
 from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.registry.registry import Champion, find_champion, register
 from benchmark.tracking.server import TrackingError
@@ -78,15 +79,21 @@ def _check_better(client: MlflowClient, experiment: str, trial: Record, present:
                 f"run {trial.run_id} cannot be compared with the champion, {champion}: other "
                 f"{name}: {ours} instead of {theirs}; --force promotes it all the same"
             )
-    rows = [Row([trial]), Row([present.trial])] if present.trial else []
-    tables = trials.ranks(client, [row.records[0] for row in rows], "valid")
+    rows = [Row([trial]), Row([present.trial])] if present.trial and present.trial.valid else []
+    tables = ranks(client, [row.records[0] for row in rows], "valid").tables
     comparison = None
     if len(tables) == 2:
         comparison = compare(Ranking(SELECTION_METRIC, rows, []), tables, SELECTION_METRIC, "t")
-    if comparison is None or present.trial is None:
+    if comparison is None or comparison.apart or present.trial is None:
         raise TrackingError(
             f"run {trial.run_id} cannot be compared with the champion, {champion}: one of them has "
-            "no ranks of validation targets; --force promotes it all the same"
+            "no ranks of the same validation targets; --force promotes it all the same"
+        )
+    given = float(comparison.values(SELECTION_METRIC)[0].mean())
+    if abs(given - score(trial)) > ROUNDING:
+        raise TrackingError(
+            f"run {trial.run_id} logged valid {SELECTION_METRIC} {score(trial):.4f}, but its ranks "
+            f"give {given:.4f}; --force promotes it all the same"
         )
     if comparison.beaten_by(1) != [2]:
         raise TrackingError(

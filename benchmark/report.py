@@ -26,6 +26,7 @@ from benchmark.reporting.sections import trials
 from benchmark.tracking import server
 from benchmark.tracking.reading.trials import card
 from benchmark.tracking.writing.report import log_report
+from datasets.files import write
 
 STDOUT = Path("-")
 CUT_OFFS = "1,5,10,20,50"
@@ -138,8 +139,12 @@ def report(
     if layout == "page":
         files: Files = {f"{name}.md": page.render(ranking.own, dataset.title, dataset.card)}
     else:
-        files = chosen.render(assemble(client, ranking, dataset, k=k, test=test, drawn=drawn), name)
+        content = assemble(client, ranking, dataset, k=k, test=test, drawn=drawn)
+        ranking = content.ranking
+        files = chosen.render(content, name)
     files |= beside
+    for problem in ranking.problems:
+        click.echo(f"warning: {problem}", err=True)
     if output == STDOUT:
         click.echo(next(iter(files.values())), nl=False)
         return
@@ -174,9 +179,8 @@ def _write(output: Path, files: Files) -> None:
     """Write the first file to ``output``, and the others beside it."""
     paths = [output, *(output.parent / name for name in list(files)[1:])]
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         for path, content in zip(paths, files.values(), strict=True):
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            write(path, content)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror}") from None
 

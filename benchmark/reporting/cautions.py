@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from benchmark.reporting import problems
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 
@@ -17,6 +18,7 @@ def cautions(ranking: Ranking) -> list[str]:
     own = {place: row for place, row in enumerate(ranking.rows, start=1) if not row.published}
     found = [
         _synthetic(ranking),
+        *ranking.problems,
         _if_any(own, _unfinished, "the best epoch is the last one: longer training may be better"),
         _if_any(own, _changed_code, "the code had changes that were not committed"),
         _one_seed(own),
@@ -30,13 +32,8 @@ def cautions(ranking: Ranking) -> list[str]:
 
 
 def _if_any(rows: dict[int, Row], holds: Callable[[Row], bool], what: str) -> str | None:
-    places = [str(place) for place, row in rows.items() if holds(row)]
-    return f"{_rows(places)}: {what}." if places else None
-
-
-def _rows(places: list[str]) -> str:
-    few = ", ".join(places[:10]) + (f" and {len(places) - 10} more" if len(places) > 10 else "")
-    return f"Row{'s' * (len(places) > 1)} {few}"
+    places = [place for place, row in rows.items() if holds(row)]
+    return f"{problems.rows(places)}: {what}." if places else None
 
 
 def _unfinished(row: Row) -> bool:

@@ -9,8 +9,7 @@ import pandas as pd
 
 from benchmark import metrics
 from benchmark.reporting import statistics
-from benchmark.reporting.ranking import Ranking, ReportError, Row
-from benchmark.tracking.reading.trials import Record
+from benchmark.reporting.ranking import Ranking, Row
 
 MOST = 10  # rows
 LEVEL = 0.05  # of significance
@@ -65,6 +64,8 @@ class Comparison:
     """For each row, [seeds, users] int64."""
     users: pd.DataFrame
     """One row for each user: the columns of ``training.ranks`` other than the rank."""
+    apart: list[int]
+    """The places of rows that are left out, because their ranks are of other users or targets."""
 
     def values(self, metric: str) -> np.ndarray:
         """The metric of each user, mean over seeds: [rows, users] float64."""
@@ -160,33 +161,32 @@ def compare(
     """Compare the leading rows whose trials all logged their ranks.
 
     ``tables`` are those of ``training.ranks`` by run id; ``test`` is a key of ``statistics.TESTS``.
-    None if no row has ranks. Raises ReportError if two tables are not of the same users and
-    targets.
+    Rows are compared on the users and targets that most of them have. None if no row has ranks.
     """
-    places: list[int] = []
-    ranks: list[np.ndarray] = []
-    users = pd.DataFrame()
-    first: Record | None = None
+    groups: list[dict[int, list[pd.DataFrame]]] = []
+    apart: list[int] = []
     for place in leading(ranking):
         records = ranking.rows[place - 1].records
         if any(record.run_id not in tables for record in records):
             continue
         of_row = [tables[record.run_id] for record in records]
-        if first is None:
-            first = records[0]
-            users = of_row[0]
-        for table, record in zip(of_row, records, strict=True):
-            if not _same_targets(table, users):
-                raise ReportError(
-                    f"runs {record.run_id} and {first.run_id} have the same data digest, but ranks "
-                    "of different users or targets: they cannot be compared"
-                )
-        users = max([users, *of_row], key=lambda table: table.shape[1])
-        places.append(place)
-        ranks.append(np.stack([table["rank"].to_numpy() for table in of_row]))
-    if not places:
+        if not all(_same_targets(table, of_row[0]) for table in of_row):
+            apart.append(place)
+            continue
+        same = (g for g in groups if _same_targets(next(iter(g.values()))[0], of_row[0]))
+        group = next(same, None)
+        if group is None:
+            group = {}
+            groups.append(group)
+        group[place] = of_row
+    if not groups:
         return None
-    return Comparison(metric, test, places, ranks, users.drop(columns="rank"))
+    largest = max(groups, key=len)
+    apart += [place for group in groups if group is not largest for place in group]
+    ranks = [np.stack([table["rank"].to_numpy() for table in row]) for row in largest.values()]
+    every = [table for row in largest.values() for table in row]
+    users = max(every, key=lambda table: table.shape[1]).drop(columns="rank")
+    return Comparison(metric, test, list(largest), ranks, users, sorted(apart))
 
 
 def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:

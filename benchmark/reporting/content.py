@@ -1,15 +1,17 @@
 """Everything that a report consists of, whatever its format."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
 
 from benchmark.reporting.charts import Chart, charts
 from benchmark.reporting.comparison import Comparison, compare, leading
+from benchmark.reporting.problems import of_ranks
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.sections import Section, sections
 from benchmark.tracking import schema
 from benchmark.tracking.reading import trials
+from benchmark.tracking.reading.ranks import ranks
 from datasets import DataError, spec
 
 
@@ -41,12 +43,14 @@ def assemble(
     """The content of a report on the ranking.
 
     ``k`` are the cut-offs, ``test`` is a key of ``statistics.TESTS``; there are charts if they are
-    to be ``drawn``. Raises ReportError if the trials' ranks are of different users.
+    to be ``drawn``.
     """
     places = leading(ranking)
     leaders = [record for place in places for record in ranking.rows[place - 1].records]
-    tables = trials.ranks(client, leaders, "test")
-    comparison = compare(ranking, tables, ranking.metric, test)
+    found_ranks = ranks(client, leaders, "test")
+    comparison = compare(ranking, found_ranks.tables, ranking.metric, test)
+    problems = [*ranking.problems, *of_ranks(ranking, comparison, found_ranks.unreadable)]
+    ranking = replace(ranking, problems=problems)
     found: list[Chart] = []
     if drawn:
         key = schema.metric_key("valid", ranking.metric)

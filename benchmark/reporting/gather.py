@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from benchmark.reporting.ranking import Ranking, ReportError, order
 from benchmark.tracking import schema
-from benchmark.tracking.reading.sweeps import sweep_record
+from benchmark.tracking.reading.sweeps import SweepUnreadable, sweep_record
 from benchmark.tracking.reading.trials import Record, records
 
 
@@ -33,8 +33,12 @@ def gather(
     if not sweep:
         _check_comparable(ranking, by_experiment)
     left_out = 0 if sweep else len(found) - len(chosen)
-    own_sweep = sweep_record(client, ranking.own.records, found)
-    return replace(ranking, sweep=own_sweep, left_out=left_out)
+    ranking = replace(ranking, left_out=left_out)
+    try:
+        return replace(ranking, sweep=sweep_record(client, ranking.own.records, found))
+    except SweepUnreadable as error:
+        problem = f"The sweep's search space is not known, so the values tried are shown: {error}."
+        return replace(ranking, problems=[problem])
 
 
 def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) -> None:

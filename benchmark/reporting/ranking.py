@@ -1,7 +1,7 @@
 """Which trials are ranked, in which order, and which are not, and why."""
 
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from benchmark.errors import UserError
@@ -89,6 +89,8 @@ class Ranking:
     """The sweep that all ranked trials belong to."""
     left_out: int = 0
     """The number of published trials that were not asked for."""
+    problems: list[str] = field(default_factory=list)
+    """Sentences: what could not be read."""
 
     @property
     def best(self) -> Row:
@@ -236,6 +238,6 @@ def _unfinished(record: Record) -> str:
     if schema.PRUNED in record.tags:
         return f"pruned {record.tags[schema.PRUNED]}"
     if record.status == "FINISHED":
-        return "finished without results"
+        return record.wrong or "finished without results"
     reason = record.tags.get(schema.FAILURE)
     return record.status.lower() + (f": {reason}" if reason else "")

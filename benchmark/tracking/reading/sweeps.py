@@ -8,15 +8,21 @@ from typing import Any
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Record, search, with_tag
+from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
 from benchmark.tracking.server import TrackingError
-from datasets import plain_yaml
+from datasets import DataError, plain_yaml
 
 Definition = dict[str, Any]
 """The content of ``schema.SWEEP_FILE``."""
+
+
+class SweepUnreadable(TrackingError):
+    """What a sweep searched is not known: its file is lost, or not of this suite."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class SweepRecord:
 
     @property
     def searched(self) -> list[str]:
-        return [line.split()[0] for line in self.space]
+        return [line.split()[0] for line in self.space if line.split()]
 
 
 def sweep_record(
@@ -41,20 +47,32 @@ def sweep_record(
 ) -> SweepRecord | None:
     """The sweep that all of these trials belong to, if there is one.
 
-    ``among`` are all trials of the experiment, those of the sweep that failed included.
+    ``among`` are all trials of the experiment, those of the sweep that failed included. Raises
+    SweepUnreadable if there is one, and what it searched is not known.
     """
     parents = {trial.tags.get(MLFLOW_PARENT_RUN_ID) for trial in trials}
     if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
         return None
-    run = client.get_run(str(parents.pop()))
-    of_sweep = [r for r in among if r.tags.get(MLFLOW_PARENT_RUN_ID) == run.info.run_id]
-    definition = stored_definition(client, run)
+    parent = str(parents.pop())
+    of_sweep = [r for r in among if r.tags.get(MLFLOW_PARENT_RUN_ID) == parent]
+    try:
+        run = client.get_run(parent)
+        definition = stored_definition(client, run)
+    except (MlflowException, OSError, DataError, TrackingError) as error:
+        if is_outage(error):
+            raise
+        raise SweepUnreadable(f"{schema.SWEEP_FILE} of run {parent}: {reason(error)}") from None
+    space = definition.get("space")
+    best = definition.get("best") or {}
+    texts = isinstance(space, list) and all(isinstance(line, str) for line in space)
+    if not texts or not space or not isinstance(best, dict):
+        raise SweepUnreadable(f"{schema.SWEEP_FILE} of run {parent} has no list of lines `space`")
     return SweepRecord(
-        run.data.tags[schema.SWEEP],
-        definition["space"],
+        run.data.tags.get(schema.SWEEP, ""),
+        [line for line in space if isinstance(line, str)],
         sum(record.status in schema.ENDED for record in of_sweep),
-        run.data.metrics.get(schema.SWEEP_SECONDS),
-        list(definition.get("best", {})),
+        not_negative(run.data.metrics.get(schema.SWEEP_SECONDS)),
+        [str(name) for name in best],
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run, ViewType
@@ -21,8 +20,22 @@ from benchmark.tracking.server import TrackingError
 Param = int | float | str
 """MLflow stores text; a text that reads as a number is that number, so that 3e-4 is 0.0003."""
 
+LARGEST = 1e15
+"""No number of a trial reaches this. (MLflow's SQL stores return infinity as 1.8e308.)"""
+
 NAMES_OF_THINGS = ("dataset", "model", "recbole_config")
 """Parameters that are text, even if they read as a number: a data set may be called 007."""
+
+STATISTICS = (
+    "users",
+    "items",
+    "interactions",
+    "interactions_per_user",
+    "interactions_per_item",
+    "sparsity",
+    "users_not_evaluated",
+)
+"""The numbers of a data set that every trial of this suite logged."""
 
 Of = TypeVar("Of")
 Found = TypeVar("Found")
@@ -41,17 +54,20 @@ class Record:
     """Milliseconds since 1970."""
     params: dict[str, Param]
     valid: dict[str, float] | None
-    """Metrics of the best epoch on validation; None without ``schema.RESULT_METRICS``."""
+    """Metrics of the best epoch on validation; None without ``schema.RESULT_METRICS``, or if one
+    of the trial's results is no number from 0 to 1."""
     test: dict[str, float] | None
     best_epoch: int | None
     last_epoch: int | None
     metrics: dict[str, float]
-    """Every metric of the run, under its key, as it was logged last."""
+    """The metrics of the run that are numbers, under their keys, as they were logged last."""
     seconds: float | None
     """``trial_seconds``; for a run that did not log it, the time from its start to its end."""
     tags: dict[str, str]
     statistics: dict[str, int | float]
     """Of the data set, as logged with it; may be empty."""
+    wrong: str | None = None
+    """The result that is no number from 0 to 1."""
 
     @property
     def published(self) -> bool:
@@ -60,9 +76,12 @@ class Record:
 
     @property
     def point(self) -> dict[str, str]:
-        """The searched parameters of a published trial, as written and in the order of the page."""
-        found: dict[str, str] = json.loads(self.tags.get(schema.POINT, "{}"))
-        return found
+        """The searched parameters of a published trial, as written and in the order of the page.
+
+        Empty if the run does not have them.
+        """
+        found = _mapping(self.tags.get(schema.POINT, ""))
+        return {name: str(value) for name, value in found.items()}
 
     @property
     def complete(self) -> bool:
@@ -119,7 +138,10 @@ def with_tag(client: MlflowClient, experiment_id: str, tag: str) -> list[Run]:
 
 
 def record(run: Run) -> Record:
-    metrics = run.data.metrics
+    """The trial of a run. Contents that are not as the schema has them count as missing."""
+    tags = schema.tags_of(run)
+    metrics = {key: value for key, value in run.data.metrics.items() if abs(value) < LARGEST}
+    wrong = _wrong(run.data.metrics)
     datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
     profile = next((dataset.profile for dataset in datasets if dataset.profile), "{}")
     return Record(
@@ -127,17 +149,29 @@ def record(run: Run) -> Record:
         name=run.info.run_name or run.info.run_id,
         artifact_uri=run.info.artifact_uri,
         status=run.info.status,
-        started=run.info.start_time,
-        params={name: _param(name, text) for name, text in run.data.params.items()},
-        valid=_result(metrics, "best_valid"),
-        test=_result(metrics, "test"),
+        started=run.info.start_time or 0,
+        params=_params(run.data.params, published=schema.PUBLISHED in tags),
+        valid=None if wrong else _result(metrics, "best_valid"),
+        test=None if wrong else _result(metrics, "test"),
         best_epoch=_count(metrics.get("best_epoch")),
         last_epoch=_count(metrics.get("last_epoch")),
-        metrics=dict(metrics),
-        seconds=metrics.get("trial_seconds", _duration(run)),
-        tags=schema.tags_of(run),
+        metrics=metrics,
+        seconds=not_negative(metrics.get("trial_seconds", _duration(run))),
+        tags=tags,
         statistics=_statistics(profile),
+        wrong=wrong,
     )
+
+
+def _params(logged: dict[str, str], published: bool) -> dict[str, Param]:
+    """The parameters by name, with their values.
+
+    `mlflow run -P learning-rate=0.1` logs learning-rate, and the trial learning_rate: they are one
+    parameter. A published page has its own names.
+    """
+    names = {name: name if published else name.replace("-", "_") for name in logged}
+    copies = {name for name, ours in names.items() if name != ours and ours in logged}
+    return {names[name]: _param(names[name], logged[name]) for name in logged.keys() - copies}
 
 
 def _param(name: str, text: str) -> Param:
@@ -145,54 +179,44 @@ def _param(name: str, text: str) -> Param:
         return text
     for kind in (int, float):
         try:
-            return kind(text)
+            value: int | float = kind(text)
         except ValueError:
             continue
+        return value if abs(value) < LARGEST else text
     return text
-
-
-def ranks(client: MlflowClient, trials: list[Record], part: str) -> dict[str, pd.DataFrame]:
-    """The tables of ``training.ranks`` that the trials have, by run; ``part`` is valid or test."""
-
-    def read(trial: Record) -> pd.DataFrame | None:
-        table = _artifact(client, trial, schema.RANKS.format(part=part), pd.read_parquet)
-        return table if table is not None and {"user", "item", "rank"} <= set(table) else None
-
-    return {trial.run_id: table for trial, table in _each(read, trials) if table is not None}
 
 
 def card(client: MlflowClient, trial: Record) -> str | None:
     """The card of the trial's data set; None if the trial kept none."""
-    return _artifact(client, trial, schema.CARD, lambda path: Path(path).read_text("utf-8"))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(download(client, trial, schema.CARD, folder)).read_text("utf-8")
+    except (MlflowException, OSError, ValueError):
+        return None
 
 
-def _artifact(
-    client: MlflowClient, trial: Record, name: str, read: Callable[[str], Found]
-) -> Found | None:
-    """What ``read`` makes of the file; None if there is no file, or one of another kind.
+def download(client: MlflowClient, trial: Record, name: str, folder: str) -> str:
+    """Download an artifact of the trial; the path of the file. Raises MlflowException or OSError.
 
     ``client.download_artifacts`` would request the run again, to learn where its artifacts are.
     """
-    uri = f"{trial.artifact_uri}/{name}"
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return read(
-                download_artifacts(
-                    artifact_uri=uri, dst_path=folder, tracking_uri=client.tracking_uri
-                )
-            )
-        except (MlflowException, OSError, ValueError):
-            return None
+    path: str = download_artifacts(
+        artifact_uri=f"{trial.artifact_uri}/{name}",
+        dst_path=folder,
+        tracking_uri=client.tracking_uri,
+    )
+    return path
 
 
 def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[int, float]]:
-    """The values of a metric by step, for each run."""
+    """The values of a metric by step, for each run; values that are no numbers are left out."""
 
     def read(run_id: str) -> dict[int, float]:
         history = client.get_metric_history(run_id, key)
-        return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
+        values = {m.step: m.value for m in sorted(history, key=lambda m: m.step)}
+        return {step: value for step, value in values.items() if abs(value) < LARGEST}
 
-    return dict(_each(read, runs))
+    return dict(each(read, runs))
 
 
 def curve(client: MlflowClient, run_id: str) -> list[float]:
@@ -208,7 +232,7 @@ def last_step(client: MlflowClient, run_id: str) -> int:
     return max((metric.step for metric in history), default=0)
 
 
-def _each(read: Callable[[Of], Found], of: list[Of]) -> Iterable[tuple[Of, Found]]:
+def each(read: Callable[[Of], Found], of: list[Of]) -> Iterable[tuple[Of, Found]]:
     """Each of a list with what ``read`` gives: a server answers several requests at a time."""
     with ThreadPoolExecutor(8) as pool:
         yield from zip(of, pool.map(read, of), strict=True)
@@ -222,17 +246,42 @@ def _duration(run: Run) -> float | None:
     return (end - start) / 1000 if known else None
 
 
+def not_negative(value: float | None) -> float | None:
+    """The measured value; None if there is none, or if it cannot be one."""
+    return value if value is not None and 0 <= value < LARGEST else None
+
+
 def _count(value: float | None) -> int | None:
-    return None if value is None else int(value)
+    return None if not_negative(value) is None else int(value or 0)
 
 
-def _statistics(profile: str) -> dict[str, Any]:
-    """The profile as this suite logs it; other tools log other things there."""
+def _statistics(profile: str) -> dict[str, int | float]:
+    """The numbers of the profile as this suite logs it; other tools log other things there."""
+    numbers = {
+        name: value
+        for name, value in _mapping(profile).items()
+        if isinstance(value, int | float) and abs(value) < LARGEST
+    }
+    return numbers if numbers.keys() >= set(STATISTICS) else {}
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """The mapping that the text is in JSON; empty if it is anything else."""
     try:
-        found = json.loads(profile)
-    except ValueError:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) and "users_not_evaluated" in found else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _wrong(stored: dict[str, float]) -> str | None:
+    """The first result that is no number from 0 to 1."""
+    for part in ("best_valid", "test"):
+        for name in NAMES:
+            key = schema.metric_key(part, name)
+            if key in stored and not 0 <= stored[key] <= 1:
+                return f"{key} is {stored[key]:g}, which is no value from 0 to 1"
+    return None
 
 
 def _result(stored: dict[str, float], part: str) -> dict[str, float] | None:

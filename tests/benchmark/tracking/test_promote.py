@@ -196,7 +196,9 @@ def best_run(store):
 def test_ranks_that_are_missing_are_said_so(promote, log, store, ranks):
     crown(store, log("A", ranks[0]))
     test_comparison.log(store, "B", ranks[2])
-    refused(promote("e"), "one of them has no ranks of validation targets; --force promotes it")
+    refused(
+        promote("e"), "one of them has no ranks of the same validation targets; --force promotes it"
+    )
 
 
 def test_a_published_trial_cannot_be_promoted(promote, run_verb, store):
