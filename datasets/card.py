@@ -1,6 +1,7 @@
 """Summary of a data set: a few lines for the terminal, and RecBole's data set card."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import yaml
@@ -8,10 +9,26 @@ import yaml
 from datasets.sequences import Sequences
 from datasets.spec import SPLITS, Filters, Spec
 
+MANY = 0.05  # share of tied test targets that a warning is worth
+FEW = 0.001  # share of copies that a warning is worth
+GAIN = 0.02  # share of successors that the file's order has to add to a random one's for a warning
+CUT_OFF = 10  # of the metrics on the card
+
+Numbers = Mapping[str, int | float]
+
+
+def numbers_of(spec: Spec, sequences: Sequences) -> dict[str, int | float]:
+    """The statistics of the sequences and of their split, by name."""
+    split = spec.split_of(sequences)
+    numbers = sequences.statistics | {"users_not_evaluated": split.users_not_evaluated}
+    tied = split.tied_targets(sequences)
+    return numbers if tied is None else numbers | {"tied_test_targets": tied}
+
 
 def summary(spec: Spec, sequences: Sequences) -> str:
-    """Numbers of users, items and interactions; users per part of the split."""
-    numbers = sequences.statistics
+    """Numbers of users, items and interactions; users per part of the split; what to know of the
+    order of equal times and of repeats."""
+    numbers = numbers_of(spec, sequences)
     split = spec.split_of(sequences)
     synthetic = " SYNTHETIC data, generated here:" if spec.synthetic else ""
     trained = (split.train_ends - split.train_starts).sum()
@@ -24,7 +41,81 @@ def summary(spec: Spec, sequences: Sequences) -> str:
     ]
     if split.users_not_evaluated:
         lines.append(f"{split.users_not_evaluated:,} users {split.not_evaluated}")
+    if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
+        lines.append(order_of_ties(spec, numbers))
+    if numbers["pairs"] < numbers["interactions"]:
+        lines.append(repeats(numbers))
+    lines += [f"warning: {text}" for text in warnings(numbers, spec.ties == "random")]
     return "\n".join(lines)
+
+
+def order_of_ties(spec: Spec, numbers: Numbers) -> str:
+    """Which interactions have no order in time, and what orders them."""
+    if "tied_neighbours" not in numbers:
+        return "no times: the order of each user's interactions is that of the file"
+    if not numbers["tied_neighbours"]:
+        return "no equal times: time alone orders each user's interactions"
+    order = "random" if spec.ties == "random" else "that of the file"
+    return (
+        f"equal times: {numbers['tied_neighbours']:.1%} of neighbouring interactions, "
+        f"{numbers['tied_test_targets']:.1%} of test targets; their order is {order}"
+    )
+
+
+def repeats(numbers: Numbers) -> str:
+    """How many interactions repeat an item that the user has had before."""
+    text = f"repeats: {numbers['interactions'] - numbers['pairs']:,} interactions with an item "
+    text += "that the user has had before"
+    return (
+        f"{text}, {numbers['copies']:,} of them copies (same time)" if "copies" in numbers else text
+    )
+
+
+def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
+    """What to know before believing results on these data; sentences without a full stop.
+
+    ``numbers`` are those of ``numbers_of``. Older versions stored fewer of them.
+    """
+    found = []
+    tied = numbers.get("tied_test_targets", 0)
+    if tied > MANY and not random_ties:
+        found.append(
+            f"{tied:.1%} of the test targets have the same time as another interaction of their "
+            "user: which of them is the target depends on the order of the file's rows; compare "
+            "with ties: random"
+        )
+    if not random_ties and _order_predicts(numbers):
+        in_order = numbers["successors_in_order"]
+        at_random = numbers["successors_in_random_order"]
+        found.append(
+            "the order of the file's rows predicts items at equal times: the ten most frequent "
+            f"successors of an item include the next one in {in_order:.1%} of cases, in random "
+            f"order in {at_random:.1%}; unless the rows are in the order in which things happened "
+            "(and not sorted by item, for example), results are too high: use ties: random"
+        )
+    copies = numbers.get("copies", 0)
+    if copies > FEW * numbers["interactions"]:
+        found.append(
+            f"{copies / numbers['interactions']:.1%} of the interactions are copies of another one "
+            "(same user, item and time): a model that repeats the last item predicts them; remove "
+            "them from the file"
+        )
+    if numbers["items"] <= CUT_OFF:
+        found.append(
+            f"with {numbers['items']} items, every item is among the first {CUT_OFF}: metrics at "
+            f"{CUT_OFF} do not tell models apart"
+        )
+    return found
+
+
+def _order_predicts(numbers: Numbers) -> bool:
+    """Whether the gain over random order is worth a warning, and is not due to chance."""
+    if "successors_asked" not in numbers:
+        return False
+    at_random = numbers["successors_in_random_order"]
+    gain = numbers["successors_in_order"] - at_random
+    error = math.sqrt(2 * at_random * (1 - at_random) / numbers["successors_asked"])
+    return gain > max(GAIN, 5 * error)
 
 
 def render(spec: Spec, sequences: Sequences) -> str:
@@ -32,7 +123,7 @@ def render(spec: Spec, sequences: Sequences) -> str:
 
     Layout: RecBole, asset/hyper_tune_configs/sequential/amazon-books_seq.md.
     """
-    numbers = sequences.statistics
+    numbers = numbers_of(spec, sequences)
     k = spec.filters.k_core
     core = f"delete users and items with less than {k} interactions, until all have as many"
     counts = " | ".join(f"{numbers[name]:,}" for name in ("users", "items", "interactions"))
@@ -45,6 +136,7 @@ def render(spec: Spec, sequences: Sequences) -> str:
         f"**Data filtering:** {_filtering(spec.filters)}",
         f"**K-core filtering:** {core if k > 1 else 'none'}",
         f"**Evaluation method:** chronological arrangement, {split} and full sorting",
+        f"**Order:** {order_of_ties(spec, numbers)}",
         "**Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10",
         f"**Digest:** `{sequences.digest}`, of the prepared sequences",
         "## Dataset Information",
@@ -54,6 +146,9 @@ def render(spec: Spec, sequences: Sequences) -> str:
         f"**Configuration file ({spec.name}.yaml):**",
         f"```yaml\n{configuration}```",
     ]
+    if numbers["pairs"] < numbers["interactions"]:
+        lines.append(f"**Repeats:** {repeats(numbers).removeprefix('repeats: ')}")
+    lines += [f"**Warning:** {text}" for text in warnings(numbers, spec.ties == "random")]
     if spec.synthetic:
         lines.insert(1, "**Synthetic** data: they say nothing about real users.")
     return "\n\n".join(lines) + "\n"

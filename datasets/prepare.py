@@ -85,8 +85,8 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     if not len(kept):
         wanted = json.dumps(asdict(spec.filters))
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
-    sequences = from_interactions(kept)
     try:
+        sequences = from_interactions(kept, spec.ties)
         spec.split_of(sequences)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from datasets import ties
 from datasets.errors import DataError
 
 
@@ -16,8 +17,11 @@ class Sequences:
     """Every user's items, oldest first, user after user.
 
     User ``u`` owns ``items[offsets[u]:offsets[u + 1]]``. Items have the codes 0 .. n_items - 1 and
-    users 0 .. n_users - 1, both in the order of their raw ids: codes and digest depend on the
-    interactions alone, not on the order of the rows in the file.
+    users 0 .. n_users - 1, both in the order of their raw ids.
+
+    With ``ties: random``, codes and digest depend on the interactions alone, not on the order of
+    the rows in the file. With ``ties: file``, this holds for users without equal times; the order
+    of rows at equal times, or without times, is part of the data and of the digest.
     """
 
     items: np.ndarray  # [n_interactions] int32
@@ -48,30 +52,67 @@ class Sequences:
 
     @cached_property
     def statistics(self) -> dict[str, int | float]:
-        """Counts without padding ids (RecBole counts one more user and one more item)."""
+        """Counts without padding ids (RecBole counts one more user and one more item).
+
+        ``pairs`` are the different pairs of user and item; sparsity is the share of all possible
+        pairs that do not occur. With timestamps: ``copies`` are the interactions that equal
+        another one in user, item and time (of two equal ones, one is a copy), ``tied_neighbours``
+        is the share of tied ones among all neighbouring interactions of one user, and the numbers
+        of ``ties.successor_hits`` are there if anything is tied.
+        """
         lengths = np.diff(self.offsets)
+        pairs = np.sort(ties.users_of(self.offsets) * self.n_items + self.items)
+        n_pairs = 1 + int(np.count_nonzero(pairs[1:] != pairs[:-1]))
         return {
             "users": self.n_users,
             "items": self.n_items,
             "interactions": len(self.items),
             "interactions_per_user": float(lengths.mean()),
             "interactions_per_item": len(self.items) / self.n_items,
-            "sparsity": 1 - len(self.items) / (self.n_users * self.n_items),
+            "pairs": n_pairs,
+            "sparsity": 1 - n_pairs / (self.n_users * self.n_items),
+            **self._ties(),
+        }
+
+    def _ties(self) -> dict[str, int | float]:
+        """The statistics that need timestamps."""
+        if self.timestamps is None:
+            return {}
+        tied = ties.tied_with_next(self.timestamps, self.offsets)
+        if not tied.any():
+            return {"copies": 0, "tied_neighbours": 0.0}
+        return {
+            "copies": ties.copies(self.items, self.offsets, self.timestamps),
+            "tied_neighbours": float(tied.sum() / (len(self.items) - self.n_users)),
+            **ties.successor_hits(self.items, self.offsets, self.timestamps),
         }
 
 
-def from_interactions(interactions: pd.DataFrame) -> Sequences:
+def from_interactions(interactions: pd.DataFrame, order_of_ties: str = "file") -> Sequences:
     """Give users and items integer codes, and put each user's items in time order.
 
     ``interactions`` has columns user and item (str) and, if known, timestamp (seconds since 1970).
-    Rows with equal timestamps, or without timestamps, keep their order.
+    Without timestamps, rows keep their order. So do rows with equal timestamps if
+    ``order_of_ties`` is "file"; "random" sorts them by a hash that the order of rows does not
+    change.
+
+    Raises DataError for a random order without timestamps.
     """
     user_codes, user_ids = pd.factorize(interactions["user"], sort=True)
     item_codes, item_ids = pd.factorize(interactions["item"], sort=True)
     times = None
     if "timestamp" in interactions:
         times = interactions["timestamp"].to_numpy(np.float64)
-        order = np.lexsort((times, user_codes))
+        keys: tuple[np.ndarray, ...] = (times, user_codes)
+        if order_of_ties == "random":
+            key = ties.random_keys(user_codes, user_ids, item_codes, item_ids, times)
+            keys = (key, *keys)
+        order = np.lexsort(keys)
+    elif order_of_ties == "random":
+        raise DataError(
+            "ties: random needs timestamps, and these data have none: their only order is that of "
+            "the file; remove ties: random"
+        )
     else:
         order = np.argsort(user_codes, kind="stable")
     lengths = np.bincount(user_codes, minlength=len(user_ids))
@@ -116,6 +157,15 @@ class Split:
     @property
     def users_not_evaluated(self) -> int:
         return len(self.train_starts) - len(self.test.users)
+
+    def tied_targets(self, sequences: Sequences) -> float | None:
+        """Share of the test targets with a neighbouring interaction of their user at the same time:
+        the order of equal times decides what the target is. None without timestamps."""
+        if sequences.timestamps is None:
+            return None
+        tied = ties.tied_with_next(sequences.timestamps, sequences.offsets)
+        at = self.test.positions
+        return float((tied[at] | tied[at - 1]).mean())
 
 
 def leave_one_out(sequences: Sequences) -> Split:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,13 @@ SPLITS = {
     "leave-one-out": SplitRule(leave_one_out, "leave one out split data set"),
     "temporal": SplitRule(temporal, "data set split at two points in time"),
 }
+
+
+# Values of ``ties:``. "file" is what published protocols do, among them RecBole's, which sorts
+# stably. "random" is random and still the same in every preparation.
+TIES = ("file", "random")
+RANDOM_TIES = ", equal times in random order"
+"""Added to the name of the split, which is part of the protocol."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ class Spec:
     filters: Filters = field(default_factory=Filters)
     split: str = "leave-one-out"
     """A key of SPLITS."""
+    ties: str = "file"
+    """Order of a user's interactions at the same time, one of TIES."""
     card: str | None = None
     """Page to which the Dataset line of reports links."""
     links: tuple[str, ...] = ()
@@ -103,7 +112,10 @@ class Spec:
 
         Raises DataError if these sequences cannot be split this way, or nobody would be evaluated.
         """
-        return SPLITS[self.split].split(sequences)
+        split = SPLITS[self.split].split(sequences)
+        if self.ties == "random":
+            split = replace(split, name=split.name + RANDOM_TIES)
+        return split
 
     def as_dict(self) -> dict[str, Any]:
         """Content of a YAML file from which ``read`` gives this spec; the name is the file's."""
@@ -169,6 +181,8 @@ def _spec(name: str, content: object) -> Spec:
         _check(source)
     if spec.split not in SPLITS:
         raise ValueError(f"split should be one of {', '.join(SPLITS)}, not {quoted(spec.split)}")
+    if spec.ties not in TIES:
+        raise ValueError(f"ties should be one of {', '.join(TIES)}, not {quoted(spec.ties)}")
     return spec
 
 

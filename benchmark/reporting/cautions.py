@@ -5,6 +5,8 @@ from collections.abc import Callable
 from benchmark.reporting import problems
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
+from datasets import card
+from datasets.spec import RANDOM_TIES
 
 LEAKAGE = (
     "Leave-one-out splits each user's own sequence: models were trained on interactions of other "
@@ -26,6 +28,7 @@ def cautions(ranking: Ranking) -> list[str]:
         _several(own, schema.GIT_COMMIT, "commits", "they may not have run the same code"),
         _several(own, schema.DEVICE, "devices", "their seconds cannot be compared"),
         _published(ranking),
+        *_data(ranking),
         LEAKAGE if _protocol(ranking).startswith("leave-one-out") else None,
     ]
     return [text for text in found if text]
@@ -87,6 +90,15 @@ def _synthetic(ranking: Ranking) -> str | None:
     if ranking.own.records[0].tags.get(schema.SYNTHETIC) == "true":
         return "The data are synthetic: these numbers say nothing about real users."
     return None
+
+
+def _data(ranking: Ranking) -> list[str]:
+    """The warnings of `datasets.prepare`, of trials that logged the numbers."""
+    numbers = ranking.own.records[0].statistics
+    if not numbers:
+        return []
+    found = card.warnings(numbers, RANDOM_TIES in _protocol(ranking))
+    return [f"{text[0].upper()}{text[1:]}." for text in found]
 
 
 def _protocol(ranking: Ranking) -> str:

@@ -225,6 +225,12 @@ def _data(ranking: Ranking) -> Table:
         "users not evaluated": f"{numbers['users_not_evaluated']:,}",
         "digest": tags.get(schema.DATA_DIGEST, ""),
     }
+    for name, column in (
+        ("tied_neighbours", "neighbours at equal times"),
+        ("tied_test_targets", "test targets at equal times"),
+    ):
+        if name in numbers:
+            row[column] = f"{numbers[name]:.1%}"
     return [row]
 
 

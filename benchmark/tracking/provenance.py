@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from datasets import Sequences
+from datasets import Sequences, card
 from datasets.spec import Spec
 from models import MODELS
 
@@ -34,13 +34,12 @@ def tags(settings: Settings, spec: Spec, sequences: Sequences, protocol: str) ->
 def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
     """The fields of an mlflow.entities.Dataset; its profile holds the statistics as JSON."""
     sources = [source.url or source.file for source in spec.sources]
-    not_evaluated = spec.split_of(sequences).users_not_evaluated
     return {
         "name": spec.name,
         "digest": sequences.digest,
         "source_type": "code" if spec.synthetic else "http",
         "source": json.dumps({"url": sources}),
-        "profile": json.dumps(sequences.statistics | {"users_not_evaluated": not_evaluated}),
+        "profile": json.dumps(card.numbers_of(spec, sequences)),
     }
 
 

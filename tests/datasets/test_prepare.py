@@ -35,6 +35,8 @@ CARD = """\
 
 **Evaluation method:** chronological arrangement, leave one out split data set and full sorting
 
+**Order:** no equal times: time alone orders each user's interactions
+
 **Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10
 
 **Digest:** `DIGEST`, of the prepared sequences
@@ -59,7 +61,10 @@ filters:
     max: 1490000000.0
   k_core: 3
 split: leave-one-out
+ties: file
 ```
+
+**Warning:** with 5 items, every item is among the first 10: metrics at 10 do not tell models apart
 """
 FILTERS = {"rating": {"min": 2}, "timestamp": {"max": 1.49e9}, "k_core": 3}
 
@@ -75,7 +80,8 @@ def test_it_says_what_it_made_and_does_nothing_twice(here, run_command):
     assert read == "data/mine.csv: 21 rows read, 1 with rating outside [2.0, inf]"
     assert said[0].startswith("Mine: 4 users, 5 items, 20 interactions, sparsity 0.00%; digest ")
     assert said[1].startswith("leave-one-out: 12 interactions for training, 4 users for validation")
-    places = [Path(line.split(": ")[1]) for line in said[2:]]
+    assert said[2].startswith("warning: with 5 items, every item is among the first 10: ")
+    places = [Path(line.split(": ")[1]) for line in said[3:]]
     assert [path.suffix for path in places] == [".npz", ".md"]
     digest = load(name)[1].digest
     assert places[1].read_text() == CARD.replace("DIGEST", digest)
