@@ -21,6 +21,7 @@ from benchmark.training import checkpoint, device, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
 from datasets import Sequences
+from datasets.errors import masked
 from datasets.spec import Spec
 
 Prune = Callable[[int, float], bool]
@@ -54,7 +55,7 @@ def attempt(
     except (MachineError, TrackingError):
         raise
     except Exception as error:  # trial.ends() has logged it with its trace
-        tqdm.write(f"trial {run_id} failed: {error}", file=sys.stderr)
+        tqdm.write(f"trial {run_id} failed: {masked(str(error))}", file=sys.stderr)
 
 
 def _would_have_pruned(prune: Prune, curve: list[float]) -> bool:

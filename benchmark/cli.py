@@ -1,6 +1,8 @@
 """What all commands share: how option names are read, and how errors become exit codes."""
 
 import sys
+import traceback
+from types import TracebackType
 
 import click
 
@@ -8,6 +10,7 @@ from benchmark.errors import UserError
 from benchmark.interruption import Terminated
 from benchmark.tracking.writing.status import TakenOver
 from datasets import DataError
+from datasets.errors import masked
 
 # --learning_rate is --learning-rate: `mlflow run -P learning_rate=...` passes names as they are.
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}
@@ -26,6 +29,7 @@ def run(command: click.Command) -> None:
     The exit code is 0 after success, 1 after a user's error (one line on stderr), 2 for wrong
     usage, 130 after Ctrl-C and 143 after SIGTERM.
     """
+    sys.excepthook = _print_masked
     try:
         sys.exit(command.main(standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -40,3 +44,10 @@ def run(command: click.Command) -> None:
     except Terminated:
         click.echo("Terminated.", err=True)
         sys.exit(143)
+
+
+def _print_masked(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of a defect, without the credentials of the URLs in it."""
+    click.echo(masked("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)

@@ -1,10 +1,16 @@
 """Errors of the user or of the machine, and how their messages show text from elsewhere."""
 
-from datasets.errors import quoted
+from datasets.errors import masked, quoted
 
 
 class UserError(RuntimeError):
-    """An error that the user can correct. Its message is one line: what, where, what to do."""
+    """An error that the user can correct. Its message is one line: what, where, what to do.
+
+    The credentials of URLs in it are masked.
+    """
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 class MachineError(UserError):

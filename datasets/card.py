@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import yaml
 
+from datasets.errors import masked
 from datasets.sequences import Sequences
 from datasets.spec import SPLITS, Filters, Spec
 
@@ -128,7 +129,8 @@ def render(spec: Spec, sequences: Sequences) -> str:
     core = f"delete users and items with less than {k} interactions, until all have as many"
     counts = " | ".join(f"{numbers[name]:,}" for name in ("users", "items", "interactions"))
     title = spec.title.replace("|", "\\|")
-    configuration = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
+    plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
+    configuration = masked(plain)
     split = SPLITS[spec.split].on_card
     lines = [
         f"# {spec.title}",

@@ -1,13 +1,34 @@
 """The one exception that users of this package handle, and how its messages quote input."""
 
+import re
+
 LONGEST_QUOTE = 200  # characters
+
+# user:password@ of a URL. A password may hold @; the secret key of s3://KEY:SECRET@bucket may hold
+# a slash, too, which is why host:5000/path is told apart by its port.
+_USER = re.compile(r"(?<=://)(?:[^\s/@:'\"\[]+:(?!\d*[/?#])[^\s'\"]*|[^\s/'\"]*)@")
+# ?password=..., ?X-Amz-Signature=..., ?sig=...
+_SECRET = re.compile(
+    r"([?&][\w.%-]*(?:pass|pwd|secret|token|sig|credential|key)[\w.%-]*=)[^&\s'\"#]+", re.IGNORECASE
+)
 
 
 class DataError(Exception):
-    """The data cannot be used as they are; the message says what, where, and what to do."""
+    """The data cannot be used as they are; the message says what, where, and what to do.
+
+    The credentials of URLs in it are masked.
+    """
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 def quoted(value: object) -> str:
     """``repr`` of the value: one line, cut after 200 characters."""
     text = repr(value)
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
+
+
+def masked(text: str) -> str:
+    """The text with *** in place of the credentials in its URLs."""
+    return _SECRET.sub(r"\1***", _USER.sub("***@", text))

@@ -4,9 +4,11 @@ import os
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from benchmark.tracking import schema
+from datasets.errors import masked
 
 DEFAULT_EXPERIMENT = "0"  # of `mlflow run` without --experiment-name
 
@@ -20,6 +22,11 @@ def given_run(client: MlflowClient) -> Run | None:
     launched = os.environ.get("MLFLOW_RUN_ID")
     run = client.get_run(launched) if launched else None
     return run if run and run.info.experiment_id != DEFAULT_EXPERIMENT else None
+
+
+def context_tags() -> dict[str, str]:
+    """MLflow's own tags of a new run: user, source, commit; the remote's URL without a token."""
+    return {key: masked(str(value)) for key, value in resolve_tags().items()}
 
 
 def leave_note(client: MlflowClient, what: str, run: Run) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from datasets import Sequences, card
+from datasets.errors import masked
 from datasets.spec import Spec
 from models import MODELS
 
@@ -22,7 +23,7 @@ def tags(settings: Settings, spec: Spec, sequences: Sequences, protocol: str) ->
         schema.DATA_DIGEST: sequences.digest,
         schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol}",
         schema.COMMAND: settings.command(),
-        schema.COMMAND_LINE: shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        schema.COMMAND_LINE: masked(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
         schema.GIT_COMMIT: _git_commit(),
         schema.MODEL_LINK: MODELS[settings.model].link,
         schema.DATASET_TITLE: spec.title,
@@ -33,7 +34,7 @@ def tags(settings: Settings, spec: Spec, sequences: Sequences, protocol: str) ->
 
 def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
     """The fields of an mlflow.entities.Dataset; its profile holds the statistics as JSON."""
-    sources = [source.url or source.file for source in spec.sources]
+    sources = [masked(source.url or source.file) for source in spec.sources]
     return {
         "name": spec.name,
         "digest": sequences.digest,

@@ -11,16 +11,31 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.utils.time import get_current_time_millis
 from tqdm import tqdm
 
 from benchmark.errors import UserError
-from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.outage import (
+    check_answer,
+    is_forbidden,
+    is_outage,
+    problem,
+    refuse_empty_answers,
+)
 from datasets import locks
+from datasets.errors import masked
 
 LONG_WAIT = 600.0  # seconds for a server that goes away while a trial or a sweep is at work
+SHORTEST_WAIT = 2.0  # seconds for any other command
 LONGEST_PAUSE = 8.0  # seconds between two requests
 DEFAULT_STORE = "sqlite:///mlflow.db"
+MLFLOWS_SETTINGS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # one for each file
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would create a run twice; ``Client`` repeats
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # with the user and the password
+}
 
 T = TypeVar("T")
 
@@ -33,66 +48,107 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     """A client whose server has answered, or whose database has been created and migrated.
 
     ``tracking_uri`` defaults to $MLFLOW_TRACKING_URI, then to sqlite:///mlflow.db. Raises
-    TrackingError within seconds if the server does not answer.
+    TrackingError within seconds if the server does not answer. So does each request of the client.
     """
-    where = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    given = _with_credentials(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"))
+    where = given or DEFAULT_STORE
     try:
         with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(where):
-            client = _client(tracking_uri)
+            client = _client(given)
             client.search_experiments(max_results=1)
     except Exception as error:  # of requests, SQLAlchemy or MLflow, by kind of store
-        raise TrackingError(
-            f"the tracking server {where} does not answer: {reason(error)}"
-        ) from None
-    return client
+        raise TrackingError(f"the tracking server {where} {problem(error)}") from None
+    return cast(MlflowClient, Client(client, SHORTEST_WAIT))  # it has all of its methods
 
 
 def connect_patiently(tracking_uri: str) -> MlflowClient:
     """A client for work in progress: each request waits up to ten minutes for the server."""
-    return cast(MlflowClient, WaitingClient(_client(tracking_uri)))  # it has all of its methods
+    return cast(MlflowClient, Client(_client(tracking_uri), LONG_WAIT))
+
+
+def without_credentials(tracking_uri: str) -> str:
+    """The URI as it may be written to disk. ``connect`` adds the credentials again, if
+    $MLFLOW_TRACKING_URI has them."""
+    return masked(tracking_uri).replace("://***@", "://")
+
+
+def _with_credentials(tracking_uri: str | None) -> str | None:
+    """$MLFLOW_TRACKING_URI, if it is the same server: it may have a user and a password."""
+    own = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return own if without_credentials(own) == tracking_uri else tracking_uri
 
 
 def _client(tracking_uri: str | None) -> MlflowClient:
     for name in ("alembic", "mlflow"):  # else a new database is announced table by table
         logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # WaitingClient repeats requests
-    return MlflowClient(_absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")))
+    for name, value in MLFLOWS_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    refuse_empty_answers()
+    return MlflowClient(_absolute(tracking_uri))
 
 
-class WaitingClient:
-    """An MlflowClient whose methods wait for the server during an outage."""
+class Client:
+    """An MlflowClient whose methods wait for the server during an outage.
 
-    def __init__(self, client: MlflowClient):
+    They raise TrackingError after ``wait`` seconds, and at once if the server refuses the user.
+    """
+
+    def __init__(self, client: MlflowClient, wait: float):
         self.client = client
+        self.wait = wait
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.client, name)
-        # A run whose creation was not confirmed may exist: see ``Sweep.add_trial``.
-        return partial(repeated, value) if callable(value) and name != "create_run" else value
+        return partial(self.ask, value) if callable(value) else value
+
+    def create_run(
+        self,
+        experiment_id: str,
+        start_time: int | None = None,
+        tags: dict[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> Run:
+        """A new run. It may exist when a request is repeated: only the answer was lost."""
+        started = start_time or get_current_time_millis()
+        asked = False
+
+        def create() -> Run:
+            nonlocal asked
+            then = f"attributes.start_time = {started}"
+            for run in self.client.search_runs([experiment_id], then) if asked else []:
+                same_name = run_name in (None, run.info.run_name)
+                if same_name and run.data.tags.items() >= (tags or {}).items():
+                    return run
+            asked = True
+            return self.client.create_run(experiment_id, started, tags, run_name)
+
+        return self.ask(create)
+
+    def ask(self, ask: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """The answer to ``ask(*args, **kwargs)``, which is repeated during an outage."""
+        started = time.monotonic()
+        pause = 0.5
+        where = f"the tracking server {masked(self.client.tracking_uri)}"
+        while True:
+            try:
+                answer = ask(*args, **kwargs)
+                check_answer(answer)
+                return answer
+            except Exception as error:
+                if not (is_outage(error) or is_forbidden(error)):
+                    raise
+                refused = is_forbidden(error) and not is_outage(error)
+                if refused or time.monotonic() - started > self.wait:
+                    raise TrackingError(f"{where} {problem(error)}") from None
+                if pause == 4:  # printed once, and only for an outage of some seconds
+                    tqdm.write(f"waiting: {where} {problem(error)}", file=sys.stderr)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def repeated(ask: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """The answer to ``ask(*args, **kwargs)``, which is repeated during an outage.
-
-    Raises TrackingError after ten minutes, and any other error of ``ask`` at once.
-    """
-    started = time.monotonic()
-    pause = 0.5
-    while True:
-        try:
-            return ask(*args, **kwargs)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            if time.monotonic() - started > LONG_WAIT:
-                raise TrackingError(
-                    f"the tracking server does not answer: {reason(error)}"
-                ) from None
-            if pause == 4:  # printed once, and only for an outage of some seconds
-                tqdm.write(f"waiting for the tracking server: {reason(error)}", file=sys.stderr)
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+def asked(client: MlflowClient, ask: Callable[[], T]) -> T:
+    """The answer to ``ask``, with the client's patience."""
+    return client.ask(ask) if isinstance(client, Client) else ask()
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:

@@ -28,7 +28,9 @@ from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.tracking.outage import is_outage, reason
 from benchmark.tracking.outbox.messages import Artifact, Message, as_json, from_json
-from benchmark.tracking.server import TrackingError
+from benchmark.tracking.server import TrackingError, without_credentials
+from datasets import files
+from datasets.errors import masked
 
 FOLDER = Path("undelivered")
 SHORT_WAIT = 20.0  # seconds, after a signal or an error: less than what clusters grant
@@ -105,7 +107,7 @@ class Outbox:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.lock.acquire(timeout=0)
-            (self.folder / "tracking_uri").write_text(client.tracking_uri, encoding="utf-8")
+            files.write(self.folder / "tracking_uri", without_credentials(client.tracking_uri))
         except Timeout:
             raise TrackingError(f"another process here is at work on run {run_id}") from None
         except OSError as error:
@@ -214,8 +216,8 @@ class Outbox:
             remedy += f"; if it is refused again, remove {first.path} to deliver the rest"
         return (
             f"{len(self.waiting)} messages of run {self.run_id} could not be delivered to "
-            f"{self.client.tracking_uri} ({reason(self.problem)}); they are kept in {self.folder}: "
-            f"{remedy}"
+            f"{masked(self.client.tracking_uri)} ({reason(self.problem)}); they are kept in "
+            f"{self.folder}: {remedy}"
         )
 
     def drop(self, superfluous: Callable[[Entry], bool]) -> int:
@@ -278,7 +280,7 @@ class Outbox:
                 self._pause(failures)
                 continue
             if failures >= NOTICED:
-                _print(f"the tracking server {self.client.tracking_uri} responds again")
+                _print(f"the tracking server {masked(self.client.tracking_uri)} responds again")
             failures = 0
             self.problem = None
             entry.remove()
@@ -311,7 +313,7 @@ class Outbox:
                 self.changed.wait(PAUSES[min(failures, len(PAUSES)) - 1])
 
     def _server(self) -> str:
-        return f"the tracking server {self.client.tracking_uri} ({reason(self.problem)})"
+        return f"the tracking server {masked(self.client.tracking_uri)} ({reason(self.problem)})"
 
 
 def _is_final(error: Exception, failures: int) -> bool:

@@ -5,12 +5,11 @@ import json
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark.recbole.page import PublishedPage, PublishedTrial
-from benchmark.tracking import schema
+from benchmark.tracking import launcher, schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.sweeps import children, dump, sweep_runs
 from benchmark.tracking.server import TrackingError, experiment_id
@@ -51,7 +50,7 @@ def log_page(
         where = experiment_id(client, experiment)
         _remove_unfinished(client, where, name)
         started = get_current_time_millis()
-        tags = resolve_tags() | {schema.SWEEP: name, schema.PUBLISHED: page.path.name}
+        tags = launcher.context_tags() | {schema.SWEEP: name, schema.PUBLISHED: page.path.name}
         own = {schema.HEARTBEAT: "published", schema.PAGE_DIGEST: page.digest}
         if contradictions:
             own[schema.CONTRADICTIONS] = "\n".join(contradictions)[:LONGEST]

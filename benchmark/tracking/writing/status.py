@@ -14,6 +14,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.outbox.messages import Labels, Status, Untag
 from benchmark.tracking.outbox.outbox import SHORT_WAIT, Outbox
 from benchmark.tracking.server import LONG_WAIT, TrackingError
+from datasets.errors import masked
 
 LONGEST_FAILURE = 500  # characters of the tag
 
@@ -68,7 +69,7 @@ def _say_how(error: BaseException, outbox: Outbox) -> None:
         _end(outbox, "KILLED", "stopped by a signal")
     else:
         _end(outbox, "FAILED", f"{type(error).__name__}: {error}")
-        trace = traceback.format_exc()
+        trace = masked(traceback.format_exc())
         with suppress(MachineError):  # a full disk has room for the reason at least
             outbox.keep(schema.TRACEBACK, lambda path: path.write_text(trace, "utf-8"))
 
@@ -81,11 +82,11 @@ def has_ended(client: MlflowClient, run_id: str) -> bool:
 def end(client: MlflowClient, run_id: str, status: str, failure: str | None = None) -> None:
     """Set the final status of a run that no process owns; ``failure`` is the reason."""
     if failure:
-        client.set_tag(run_id, schema.FAILURE, failure[:LONGEST_FAILURE])
+        client.set_tag(run_id, schema.FAILURE, masked(failure)[:LONGEST_FAILURE])
     client.set_terminated(run_id, status)
 
 
 def _end(outbox: Outbox, status: str, failure: str | None = None) -> None:
     if failure:
-        outbox.say(Labels(tags={schema.FAILURE: failure[:LONGEST_FAILURE]}))
+        outbox.say(Labels(tags={schema.FAILURE: masked(failure)[:LONGEST_FAILURE]}))
     outbox.say(Status(status, int(time.time() * 1000)))

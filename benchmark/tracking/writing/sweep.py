@@ -10,7 +10,6 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
@@ -22,7 +21,7 @@ from benchmark.tracking.outbox.messages import Metrics
 from benchmark.tracking.outbox.recovery import reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
-from benchmark.tracking.server import LONG_WAIT, TrackingError, experiment_id, repeated
+from benchmark.tracking.server import LONG_WAIT, TrackingError, experiment_id
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.trial import Trial
 from datasets import Sequences
@@ -99,10 +98,6 @@ class Sweep:
 
     def add_trial(self, settings: Settings, number: int, values: Values) -> str:
         """Create the run of a trial; its id. ``prepare_trial`` comes next."""
-        return repeated(self._add_trial, settings, number, values)
-
-    def _add_trial(self, settings: Settings, number: int, values: Values) -> str:
-        """The run may exist already: an earlier request created it, and its answer was lost."""
         name = " ".join(f"{key}={value}" for key, value in values.items())
         tags = {
             MLFLOW_PARENT_RUN_ID: self.run_id,
@@ -110,13 +105,10 @@ class Sweep:
             schema.NUMBER: str(number),
             schema.POINT: json.dumps(values | {"seed": settings.seed}),
         }
-        same = (f"tags.`{key}` = '{tags[key]}'" for key in (MLFLOW_PARENT_RUN_ID, schema.NUMBER))
-        made = trials.search(self.client, self.experiment_id, " and ".join(same))
-        run = next((r for r in made if r.data.tags[schema.POINT] == tags[schema.POINT]), None)
-        run = run or self.client.create_run(
+        run = self.client.create_run(
             self.experiment_id,
             run_name=f"{settings.model} {name} seed={settings.seed}",
-            tags=resolve_tags() | tags,
+            tags=launcher.context_tags() | tags,
         )
         self.client.update_run(run.info.run_id, status="SCHEDULED")
         return run.info.run_id
@@ -182,7 +174,7 @@ def _create(client: MlflowClient, name: str, where: str, given: Run | None) -> R
             client.set_tag(given.info.run_id, key, value)
         run = client.get_run(given.info.run_id)
     else:
-        run = client.create_run(where, run_name=name, tags=resolve_tags() | tags)
+        run = client.create_run(where, run_name=name, tags=launcher.context_tags() | tags)
         launcher.leave_note(client, "sweep", run)
     first = next(r for r in sweep_runs(client, where) if r.data.tags[schema.SWEEP] == name)
     if first.info.run_id != run.info.run_id:

@@ -8,7 +8,6 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark.results import Epoch, Machine, Result
@@ -172,7 +171,7 @@ def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
             rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
             name = f"{settings.model}{rate} seed={settings.seed}"
             where = experiment_id(client, spec.name)
-            run = client.create_run(where, run_name=name, tags=resolve_tags())
+            run = client.create_run(where, run_name=name, tags=launcher.context_tags())
             launcher.leave_note(client, "trial", run)
         return Trial(client, run, Outbox(client, run.info.run_id))
     except MlflowException as error:

@@ -4,19 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import requests
 from mlflow import MlflowClient
 
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
 from tests.conftest import ROOT, TINY, free_port, serve, until
+from tests.proxy import Proxy, proxied
 
 pytestmark = pytest.mark.process
 
@@ -78,17 +75,25 @@ def test_a_server_that_stops_and_comes_back_misses_nothing(here, server_database
 
 
 def test_what_a_dead_server_has_not_heard_is_delivered_later(here, server_database, run_command):
+    """The address has a password, which is neither printed nor kept."""
     port = free_port()
+    secret = {"MLFLOW_TRACKING_URI": f"http://me:s3cret@127.0.0.1:{port}"}
     with serve(here, server_database, port) as uri:
-        process = start(uri)
+        process = start(secret["MLFLOW_TRACKING_URI"])
         until(process, "epoch 2")
     until(process, f"epoch {EPOCHS}")
     for line in process.stderr:
         if line.startswith("waiting"):
             break
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    printed, said = process.communicate(timeout=60)
     assert process.returncode == 143
+    assert "s3cret" not in printed + line + said
+    assert f"the tracking server http://***@127.0.0.1:{port} (no connection)" in line
+    kept = [path for path in Path("undelivered").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"s3cret" in path.read_bytes()]
+    (address,) = Path("undelivered").glob("*/tracking_uri")
+    assert address.read_text() == uri
     assert "they are kept in" in said
     assert "Traceback" not in said
     sync = ["python", "-m", "benchmark.sync"]
@@ -171,60 +176,7 @@ def test_a_sweep_outlives_its_server(here, server_database):
             assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
 
 
-class Proxy(ThreadingHTTPServer):
-    """A proxy between a trial and the server. ``ways`` lists faults, which requests get in turn."""
-
-    daemon_threads = True
-
-    def __init__(self, behind: str):
-        super().__init__(("127.0.0.1", 0), Forward)
-        self.behind, self.uri = behind, f"http://127.0.0.1:{self.server_port}"
-        self.ways: list[str] = []
-        self.did: set[str] = set()
-        self.count = 0
-
-
-class Forward(BaseHTTPRequestHandler):
-    server: Proxy
-
-    def forward(self) -> None:
-        ways = self.server.ways
-        self.server.count += 1
-        way = ways[self.server.count % len(ways)] if ways else "forward"
-        if ways:
-            self.server.did.add(way)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if way == "fail":
-            return self.answer(500, b'{"error_code": "INTERNAL_ERROR", "message": "a fault"}')
-        if way == "html":  # as of an ingress whose server restarts
-            return self.answer(404, b"<html>default backend</html>")
-        if way == "slow":
-            time.sleep(1)
-        headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
-        theirs = requests.request(
-            self.command, self.server.behind + self.path, data=body, headers=headers, timeout=60
-        )
-        if way == "forget":
-            self.connection.close()  # the server has done it, but the client gets no answer
-            return None
-        return self.answer(theirs.status_code, theirs.content)
-
-    def answer(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def proxy(server) -> Iterator[Proxy]:
-    with Proxy(server) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+    with proxied(server) as made:
         yield made
-        made.shutdown()

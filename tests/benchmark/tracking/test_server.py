@@ -1,0 +1,32 @@
+"""The connection to the tracking server, without one."""
+
+import base64
+
+import pytest
+
+from benchmark.tracking import server
+from benchmark.tracking.server import TrackingError
+from tests.proxy import proxied
+
+
+def test_an_address_kept_without_its_password_gets_it_from_the_environment(here, monkeypatch):
+    with proxied("nowhere") as stub:
+        stub.ways = ["503"]
+        secret = stub.uri.replace("://", "://me:s3cret@")
+        kept = server.without_credentials(secret)
+        assert kept == stub.uri
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", secret)
+        with pytest.raises(TrackingError, match=r"http://\*\*\*@127.0.0.1:\d+ fails: status 503$"):
+            server.connect(kept)
+        assert stub.users == {f"Basic {base64.b64encode(b'me:s3cret').decode()}"}
+
+
+@pytest.mark.parametrize("way", ["fail", "503", "html", "empty", "close"])
+def test_a_request_that_fails_is_one_line_that_names_the_server(here, way):
+    with proxied("nowhere") as stub:
+        stub.ways = [way]
+        client = server.Client(server._client(stub.uri), wait=0)
+        with pytest.raises(TrackingError, match=f"^the tracking server {stub.uri} ") as error:
+            client.get_run("r")
+        assert len(str(error.value)) < 150
+        assert stub.count == 1
