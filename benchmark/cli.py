@@ -10,7 +10,7 @@ from benchmark.errors import UserError
 from benchmark.interruption import Terminated
 from benchmark.tracking.writing.status import TakenOver
 from datasets import DataError
-from datasets.errors import masked
+from datasets.errors import masked, visible
 
 # --learning_rate is --learning-rate: `mlflow run -P learning_rate=...` passes names as they are.
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}
@@ -36,7 +36,7 @@ def run(command: click.Command) -> None:
         error.show()
         sys.exit(error.exit_code)
     except USER_ERRORS as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {visible(str(error))}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):  # click makes the second of the first
         click.echo("Interrupted.", err=True)

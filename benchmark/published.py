@@ -16,6 +16,7 @@ from benchmark.recbole.page import PublishedPage, read
 from benchmark.tracking import server
 from benchmark.tracking.writing.published import find_page, log_page
 from datasets import spec
+from datasets.errors import visible
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -52,11 +53,11 @@ def published(
             continue
         wrong = contradictions(page)
         for line in wrong:
-            click.echo(line, err=True)
+            click.echo(visible(line), err=True)
         run_id = log_page(client, where, called, page, wrong)
         click.echo(
-            f"{page.path}: {len(page.trials)} trials of {page.model} on {page.dataset}: "
-            f"run {run_id} in experiment {where}"
+            f"{page.path}: {len(page.trials)} trials of {visible(page.model)} on "
+            f"{visible(page.dataset)}: run {run_id} in experiment {where}"
         )
         options = shlex.join(["--experiment", where, "--sweep", called])
         click.echo(f"to report: python -m benchmark.report {options}")

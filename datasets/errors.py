@@ -1,6 +1,7 @@
 """The one exception that users of this package handle, and how its messages quote input."""
 
 import re
+import unicodedata
 
 LONGEST_QUOTE = 200  # characters
 
@@ -27,6 +28,22 @@ def quoted(value: object) -> str:
     """``repr`` of the value: one line, cut after 200 characters."""
     text = repr(value)
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
+
+
+def visible(text: str) -> str:
+    """The text with escapes such as \\x1b and \\n in place of the characters that are not shown.
+
+    They would move a terminal's cursor, end a line of a table, or turn the direction of writing.
+    Spaces of other widths stay.
+    """
+    if text.isprintable():
+        return text
+    shown = (c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text)
+    return "".join(shown)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def masked(text: str) -> str:

@@ -26,7 +26,7 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
     card = content.dataset.card
     text = templates.get_template(TEMPLATE).render(
         content=content,
-        link=card if card and card.startswith("https://") else None,
+        link=card if card and card.lower().startswith(("http://", "https://")) else None,
         page=page.render(content.ranking.own, content.dataset.title, card),
         figures=_script([_figure(chart) for chart in content.charts]),
         plotly=get_plotlyjs() if content.charts else "",

@@ -1,6 +1,7 @@
 """Markdown: the published layout, then tables, and plots as image files."""
 
 import io
+import re
 
 from tabulate import tabulate
 
@@ -53,9 +54,12 @@ def escape(cell: object) -> str:
 
 
 def _code(cell: object) -> str:
-    """A command as a code span, which has no escapes but the table's; with a backquote, as text."""
-    text = " ".join(str(cell).split())
-    return escape(text) if "`" in text else "`" + text.replace("|", "\\|") + "`"
+    """A command as a code span, which has no escapes but the table's."""
+    text = str(cell).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks = "`" * (longest + 1)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{marks}{space}{text}{space}{marks}"
 
 
 def draw(chart: Chart) -> bytes:

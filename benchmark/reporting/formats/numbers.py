@@ -30,7 +30,14 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
         line |= {key: found[key] for key in ("seconds", "parameters", "peak_memory_mb")}
         line |= {"runs": " ".join(found["runs"])}
         lines.append(line)
-    return {f"{name}.csv": pd.DataFrame(lines).to_csv(index=False)}
+    harmless = [{_text(key): _text(cell) for key, cell in line.items()} for line in lines]
+    return {f"{name}.csv": pd.DataFrame(harmless).to_csv(index=False)}
+
+
+def _text(cell: Any) -> Any:
+    """The cell; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if formula else cell
 
 
 def render_json(content: Content, name: str) -> dict[str, str | bytes]:

@@ -2,6 +2,7 @@
 
 from tqdm import tqdm
 
+from benchmark.reporting.formats import links
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
@@ -34,14 +35,19 @@ def render(ranking: Ranking, title: str, card: str | None) -> str:
 
 def _section(heading: str, content: str) -> str:
     """A list item with a fenced block; empty lines inside the block are not indented."""
-    lines = [f"  {line}" if line else "" for line in ["```yaml", *content.split("\n"), "```"]]
+    fence = "```"
+    while fence in content:
+        fence += "`"
+    found = [f"{fence}yaml", *content.split("\n"), fence]
+    lines = [f"  {line}" if line else "" for line in found]
     return "\n".join([f"- **{heading}:", "", *lines])
 
 
 def _link(text: str, target: str | None) -> str:
-    """A link; the name that a run gives its model or data is escaped."""
-    text = _one_line(text).replace("<", "&lt;").replace("[", "\\[").replace("]", "\\]")
-    return f"[{text}]({_one_line(target).replace(')', '%29')})" if target else text
+    """A link; the name that a run gives its model or data is text."""
+    text = _one_line(text).replace("\\", "\\\\").replace("<", "&lt;")
+    text = text.replace("[", "\\[").replace("]", "\\]").replace("`", "\\`")
+    return f"[{text}]({links.quoted(target)})" if target and links.is_web(target) else text
 
 
 def _one_line(value: object) -> str:

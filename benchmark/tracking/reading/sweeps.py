@@ -16,6 +16,7 @@ from benchmark.tracking.outage import is_outage, reason
 from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
 from benchmark.tracking.server import TrackingError
 from datasets import DataError, plain_yaml
+from datasets.errors import visible
 
 Definition = dict[str, Any]
 """The content of ``schema.SWEEP_FILE``."""
@@ -68,11 +69,11 @@ def sweep_record(
     if not texts or not space or not isinstance(best, dict):
         raise SweepUnreadable(f"{schema.SWEEP_FILE} of run {parent} has no list of lines `space`")
     return SweepRecord(
-        run.data.tags.get(schema.SWEEP, ""),
-        [line for line in space if isinstance(line, str)],
+        visible(run.data.tags.get(schema.SWEEP, "")),
+        [visible(line) for line in space if isinstance(line, str)],
         sum(record.status in schema.ENDED for record in of_sweep),
         not_negative(run.data.metrics.get(schema.SWEEP_SECONDS)),
-        [str(name) for name in best],
+        [visible(str(name)) for name in best],
     )
 
 

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from benchmark.metrics import NAMES, SELECTION_METRIC
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
+from datasets.errors import visible
 
 Param = int | float | str
 """MLflow stores text; a text that reads as a number is that number, so that 3e-4 is 0.0003."""
@@ -97,7 +98,7 @@ def records(client: MlflowClient, experiment: str) -> list[Record]:
     """
     found = client.get_experiment_by_name(experiment)
     if found is None or found.lifecycle_stage == "deleted":
-        known = ", ".join(e.name for e in client.search_experiments(max_results=20))
+        known = ", ".join(visible(e.name) for e in client.search_experiments(max_results=20))
         raise TrackingError(
             f"there is no experiment {experiment!r} at {client.tracking_uri}; there are: {known}"
         )
@@ -138,15 +139,18 @@ def with_tag(client: MlflowClient, experiment_id: str, tag: str) -> list[Run]:
 
 
 def record(run: Run) -> Record:
-    """The trial of a run. Contents that are not as the schema has them count as missing."""
-    tags = schema.tags_of(run)
+    """The trial of a run. Contents that are not as the schema has them count as missing.
+
+    In all text, characters that are not shown are escapes.
+    """
+    tags = {name: visible(text) for name, text in schema.tags_of(run).items()}
     metrics = {key: value for key, value in run.data.metrics.items() if abs(value) < LARGEST}
     wrong = _wrong(run.data.metrics)
     datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
     profile = next((dataset.profile for dataset in datasets if dataset.profile), "{}")
     return Record(
         run_id=run.info.run_id,
-        name=run.info.run_name or run.info.run_id,
+        name=visible(run.info.run_name or run.info.run_id),
         artifact_uri=run.info.artifact_uri,
         status=run.info.status,
         started=run.info.start_time or 0,
@@ -171,7 +175,11 @@ def _params(logged: dict[str, str], published: bool) -> dict[str, Param]:
     """
     names = {name: name if published else name.replace("-", "_") for name in logged}
     copies = {name for name, ours in names.items() if name != ours and ours in logged}
-    return {names[name]: _param(names[name], logged[name]) for name in logged.keys() - copies}
+    return {
+        visible(ours): _param(ours, visible(logged[name]))
+        for name, ours in names.items()
+        if name not in copies
+    }
 
 
 def _param(name: str, text: str) -> Param:

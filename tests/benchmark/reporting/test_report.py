@@ -162,7 +162,7 @@ def test_names_from_runs_are_text_and_no_markup(report, store, here):
     log(store, "e", 0.2, None, status="FAILED", failure="<script>alert(1)</script>\n| a | b |")
     assert report("--experiment", "e").returncode == 0
     text = (here / "reports/e.md").read_text()
-    assert "&lt;script>alert(1)&lt;/script> \\| a \\| b \\|" in text
+    assert "&lt;script>alert(1)&lt;/script>\\\\n\\| a \\| b \\|" in text
 
 
 def test_seeds_are_one_row_with_mean_and_deviation(report, store, here):

@@ -1,0 +1,18 @@
+"""Links of anybody's runs: only to the web, or relative to the report."""
+
+import re
+
+SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)\s*:")
+# Markdown reads escapes and entities in a target; a space or a bracket ends it.
+NOT_IN_TARGETS = re.compile(r"[\s\\<>()\"'`|\[\]]|&(?=[#\w]+;)")
+
+
+def is_web(target: str) -> bool:
+    """Whether the target of a link is http, https or relative: nothing that a browser would run."""
+    scheme = SCHEME.match(target)
+    return scheme is None or scheme[1].lower() in ("http", "https")
+
+
+def quoted(target: str) -> str:
+    """The target with percent-encoding of what Markdown does not take literally."""
+    return NOT_IN_TARGETS.sub(lambda found: "".join(f"%{b:02X}" for b in found[0].encode()), target)
