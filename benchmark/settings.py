@@ -5,6 +5,7 @@ by ``checked``, wherever they come from.
 """
 
 import math
+import shlex
 from dataclasses import asdict, dataclass, field, fields
 from typing import Self, TypeVar
 
@@ -327,8 +328,8 @@ class Settings:
             del values["recbole_config"]
         return values
 
-    def command(self) -> str:
-        """The command that repeats this trial.
+    def command(self, data_dir: str | None = None) -> str:
+        """The command that repeats this trial, on raw files in the folder ``data_dir``.
 
         It lists the data set, the learning rate, and every setting that differs from the recipe's.
         With a ``recbole_config`` it lists all settings, because the file overrides the recipe.
@@ -339,8 +340,11 @@ class Settings:
             usual |= {"model": Settings.model, "recipe": Settings.recipe}
             del usual["dataset"]
             usual.pop("learning_rate", None)  # a model that is counted has none
-        given = [f"-P {k}={v}" for k, v in self.as_dict().items() if v != usual.get(k)]
-        return " ".join(["mlflow run .", *given])
+        given = {k: v for k, v in self.as_dict().items() if v != usual.get(k)}
+        if data_dir:
+            given["data_dir"] = data_dir
+        words = [word for name, value in given.items() for word in ("-P", f"{name}={value}")]
+        return shlex.join(["mlflow", "run", ".", *words])
 
 
 SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Settings)}

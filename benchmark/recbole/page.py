@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.recbole.links import is_web
 
 
 class PageError(UserError):
@@ -231,6 +232,8 @@ def _linked(path: Path, sections: dict[str, _Section], key: str) -> tuple[str, s
     """Text and target of `[text](target)`, or a text without a link."""
     section = sections[key]
     if link := LINK.fullmatch(section.text):
+        if not is_web(link["target"]):
+            raise _error(path, section.line, "a link that is http, https or relative", section.text)
         return link["text"], link["target"]
     if not section.text:
         raise _error(path, section.line, repr(FORMS[key]), section.text)

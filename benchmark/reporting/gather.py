@@ -35,10 +35,14 @@ def gather(
     left_out = 0 if sweep else len(found) - len(chosen)
     ranking = replace(ranking, left_out=left_out)
     try:
-        return replace(ranking, sweep=sweep_record(client, ranking.own.records, found))
+        own = sweep_record(client, ranking.own.records, found)
     except SweepUnreadable as error:
         problem = f"The sweep's search space is not known, so the values tried are shown: {error}."
         return replace(ranking, problems=[problem])
+    problems = (
+        [f"The page contradicts itself: {line}." for line in own.contradictions] if own else []
+    )
+    return replace(ranking, sweep=own, problems=problems)
 
 
 def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) -> None:

@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from benchmark.reporting.formats import links
+from benchmark.recbole import links
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
@@ -14,9 +14,12 @@ METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 def render(ranking: Ranking, title: str, card: str | None) -> str:
     """The page in markdown; ``title`` and ``card`` (a link) are those of the data set.
 
-    Trials are in the order in which they were run; trials that differ in the seed alone are one.
-    Numbers are printed by `round(x, 4)`. Every space of the original is kept, also at line ends.
+    The trials of a published page give that page back as it was read. Others are in the order in
+    which they were run; trials that differ in the seed alone are one. Numbers are printed by
+    `round(x, 4)`. Every space of the original is kept, also at line ends.
     """
+    if ranking.sweep and ranking.sweep.page:
+        return ranking.sweep.page
     seconds = _time_cost(ranking)
     sections = "\n\n".join(
         [

@@ -1,7 +1,7 @@
 """A sweep, as the tracking server has it."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from benchmark.recbole import page as recbole_page
+from benchmark.recbole.links import all_web
+from benchmark.recbole.page import PageError
 from benchmark.tracking import schema
 from benchmark.tracking.outage import is_outage, reason
 from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
@@ -37,6 +40,10 @@ class SweepRecord:
     """How long processes worked on the sweep; None if that was not logged yet."""
     best: list[str]
     """The names of the best parameters of a published page, in the order of the page."""
+    page: str | None = None
+    """The published page, as it was read, if the trials are all that it lists."""
+    contradictions: list[str] = field(default_factory=list)
+    """Where the published page contradicts itself."""
 
     @property
     def searched(self) -> list[str]:
@@ -74,7 +81,25 @@ def sweep_record(
         sum(record.status in schema.ENDED for record in of_sweep),
         not_negative(run.data.metrics.get(schema.SWEEP_SECONDS)),
         [visible(str(name)) for name in best],
+        _page(client, run, trials),
+        [visible(line) for line in run.data.tags.get(schema.CONTRADICTIONS, "").splitlines()],
     )
+
+
+def _page(client: MlflowClient, run: Run, trials: list[Record]) -> str | None:
+    """The published page, if the trials are all that it lists, and if the run has kept it."""
+    name = schema.tags_of(run).get(schema.PUBLISHED)
+    if name is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = client.download_artifacts(run.info.run_id, Path(name).name, folder)
+            page = recbole_page.read(Path(path))
+        except (MlflowException, OSError, PageError):
+            return None
+    whole = len(page.trials) == len(trials) and all(trial.published for trial in trials)
+    text = page.content.decode()
+    return text if whole and all_web(text) else None
 
 
 def stored_definition(client: MlflowClient, run: Run) -> Definition:

@@ -133,23 +133,34 @@ def test_the_published_page_comes_back_byte_for_byte_from_runs_that_say_what_the
         assert not {"data_digest", "protocol"} & run.data.tags.keys()
 
 
-def test_what_pages_say_differently_is_kept_or_put_right(read, report, here):
+def test_a_page_comes_back_as_it_was_read_whatever_it_says(read, report, here):
+    """Its spaces, line ends and fences, the sections it lacks, and its contradictions."""
     odd = PAGE.replace("5e-4\n", "5e-4  \n").replace("  ```yaml", "```").replace(" : ", ":")
     odd = odd.replace("\n  ", "\n\t  ").replace("1m]", "z]").replace("\n", "\r\n")
+    bar = "the bar counts 12 trials; 2 are listed"
     files = {
-        "all.md": PAGE,
-        "no time.md": PAGE.replace(TIME, "").replace("1m]", "x]"),
-        "no bar.md": PAGE.replace(TIME, "").replace(BAR, "").replace("1m]", "y]"),
-        "odd.md": "\ufeff" + odd,
+        "ml-1m": PAGE,
+        "movielens-w": PAGE.replace("2/2", "12/12").replace("1m]", "w]"),
+        "movielens-x": PAGE.replace(TIME, "").replace("1m]", "x]"),
+        "movielens-y": PAGE.replace(TIME, "").replace(BAR, "").replace("1m]", "y]"),
+        "movielens-z": "\ufeff" + odd,
     }
     for name, text in files.items():
-        (here / name).write_bytes(text.encode())
-    done = read(*files)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert as_page(report, "ml-1m") == PAGE
-    assert as_page(report, "movielens-x") == files["no time.md"]
-    assert as_page(report, "movielens-y") == files["no bar.md"]
-    assert as_page(report, "movielens-z") == PAGE.replace("1m]", "z]")
+        (here / f"{name}.md").write_bytes(text.encode())
+    done = read(*(f"{name}.md" for name in files))
+    assert done.returncode == 0
+    for name, text in files.items():
+        said = report("--experiment", name, "--layout", "page", "--output", "page.out").stderr
+        assert (here / "page.out").read_bytes() == text.encode()
+        assert (f"warning: The page contradicts itself: {name}.md:39: {bar}." in said) == (
+            name == "movielens-w"
+        )
+
+
+def test_a_page_with_a_link_that_a_browser_runs_is_refused(here):
+    for target in ("javascript:alert(1", " JavaScript:x", "java&#115;cript&colon;x", "data:x"):
+        with pytest.raises(PageError, match="a link that is http, https or relative"):
+            parsed(here, PAGE.replace("../md/ml-1m.md", target))
 
 
 def test_a_page_of_other_metrics_is_read_and_cannot_be_ranked(read, report, store, here):

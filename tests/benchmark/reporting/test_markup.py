@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.reporting.formats import links, page
+from benchmark.recbole import links
+from benchmark.reporting.formats import page
 from benchmark.reporting.formats.markdown import _code
 from benchmark.tracking import schema
 from datasets.errors import visible
@@ -87,3 +88,21 @@ def test_names_tags_and_reasons_are_harmless_in_every_format(report, store, here
     assert table["extra"].tolist() == ["'=cmd|' /C calc'!A0", f"'@{visible(ODD)}"]
     assert table["learning_rate"].tolist() == [0.1, -0.2]
     assert table["test/ndcg@10"].tolist() == [0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("[a](http://x) <https://y> [00:07<00:00, 3.51s/trial] a < b", True),
+        ("[a](../md/x.md)", True),
+        (f"see [a]({SCRIPT})", False),
+        (f"see [a](< {SCRIPT}>)", False),
+        (f"[a]: {SCRIPT}", False),
+        (f"<{SCRIPT}>", False),
+        ("[a](java&#115;cript:x)", False),
+        ("[a](javascript\\:x)", False),
+        ('<a href="javascript:x">', False),
+    ],
+)
+def test_a_page_is_given_back_only_if_its_links_go_to_the_web(text, safe):
+    assert links.all_web(text) is safe

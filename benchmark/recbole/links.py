@@ -1,16 +1,25 @@
 """Links of anybody's runs: only to the web, or relative to the report."""
 
+import html
 import re
 
 SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)\s*:")
 # Markdown reads escapes and entities in a target; a space or a bracket ends it.
+TARGET = re.compile(r"(?:\]\(|\]:|<)\s*<?\s*([^\s<>]*)")  # of links, references and <links>
+HTML_ATTRIBUTE = re.compile(r"<[A-Za-z][^<>=]*=")
 NOT_IN_TARGETS = re.compile(r"[\s\\<>()\"'`|\[\]]|&(?=[#\w]+;)")
 
 
 def is_web(target: str) -> bool:
     """Whether the target of a link is http, https or relative: nothing that a browser would run."""
-    scheme = SCHEME.match(target)
+    scheme = SCHEME.match(html.unescape(target).replace("\\", ""))
     return scheme is None or scheme[1].lower() in ("http", "https")
+
+
+def all_web(markdown: str) -> bool:
+    """Whether a text in Markdown has no other links, and no HTML with attributes."""
+    targets = TARGET.findall(html.unescape(markdown))
+    return all(map(is_web, targets)) and not HTML_ATTRIBUTE.search(markdown)
 
 
 def quoted(target: str) -> str:

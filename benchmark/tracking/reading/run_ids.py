@@ -1,0 +1,32 @@
+"""Run ids as people give them: reports show the first eight characters."""
+
+import re
+
+from mlflow import MlflowClient
+
+from benchmark.tracking.server import TrackingError
+
+BEGINNING = re.compile(r"[0-9a-f]{4,31}")  # of MLflow's ids, which have 32 characters
+
+
+def whole_run_id(client: MlflowClient, text: str) -> str:
+    """The id of the one run whose id begins with the text.
+
+    A text that begins none is returned, so that its reader says that there is no such run. Raises
+    TrackingError if it begins several.
+    """
+    if not BEGINNING.fullmatch(text):
+        return text
+    experiments: list[str] = []
+    token: str | None = None
+    while True:
+        page = client.search_experiments(page_token=token)
+        experiments += [experiment.experiment_id for experiment in page]
+        token = page.token
+        if not token:
+            break
+    found = client.search_runs(experiments, f"attributes.run_id LIKE '{text}%'", max_results=2)
+    ids = [run.info.run_id for run in found]
+    if len(ids) > 1:
+        raise TrackingError(f"several runs begin with {text}, such as {' and '.join(ids)}")
+    return ids[0] if ids else text
