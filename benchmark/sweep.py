@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+import models
 from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
@@ -24,6 +25,7 @@ from benchmark.sweeps.plan import Plan
 from benchmark.sweeps.suggest import METHODS, PRUNERS
 from benchmark.tracking import server
 from benchmark.tracking.writing.sweep import open_sweep
+from benchmark.training.batches import check_learnable
 from datasets.card import summary
 from datasets.prepare import load
 
@@ -122,6 +124,8 @@ def sweep(
     client = server.connect_patiently(server.connect().tracking_uri)
     spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
     click.echo(summary(spec, sequences))
+    if "model" not in searched and models.learns(settings.model):
+        check_learnable(spec.split_of(sequences))
     click.echo("\n".join(space.lines(searched)))
     job = Job(client.tracking_uri, spec, sequences)
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import numpy as np
 import yaml
 
 from datasets.errors import masked
@@ -171,7 +172,8 @@ def _filtering(filters: Filters) -> str:
         for end, beyond in ((low, "less"), (high, "more")):
             if math.isfinite(end):
                 day = f" ({_day(end)})" if name == "timestamp" else ""
-                deleted.append(f"{name} {beyond} than {end:.15g}{day}")
+                number = np.format_float_positional(end, trim="-")
+                deleted.append(f"{name} {beyond} than {number}{day}")
     return f"delete interactive records with {' or '.join(deleted)}" if deleted else "none"
 
 

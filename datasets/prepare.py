@@ -68,7 +68,7 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     are printed.
 
     Raises DataError, with the file, if a row cannot be read, if no interaction is left after the
-    filters, and if the split has nobody to evaluate.
+    filters, if all are with one item, and if the split has nobody to evaluate.
     """
     counts: Counter[str] = Counter()
     if spec.synthetic is not None:
@@ -87,6 +87,8 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     try:
         sequences = from_interactions(kept, spec.ties)
+        if sequences.n_items < 2:
+            raise DataError("all interactions are with one item: there is nothing to rank")
         spec.split_of(sequences)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None

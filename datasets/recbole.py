@@ -14,12 +14,11 @@ import numpy as np
 
 from datasets import plain_yaml, spec
 from datasets.errors import DataError, quoted
-from datasets.spec import Filters, Source, Spec
+from datasets.spec import LARGEST_K, Filters, Source, Spec
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
 FILTERED_COLUMNS = ("rating", "timestamp")
 INTERVAL = re.compile(r"\s*([\[(])([^,\[\]()]*),([^,\[\]()]*)([\])])\s*")
-LARGEST_K = 1e9
 
 # Keys with one supported value, RecBole's usual one.
 FIXED = {

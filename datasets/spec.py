@@ -7,13 +7,14 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from datasets import layouts, plain_yaml
+from datasets import intervals, layouts, plain_yaml
 from datasets.errors import DataError, quoted
 from datasets.layouts import Layout
 from datasets.sequences import Sequences, Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
 SPECS_FOLDER = Path(__file__).parent
+LARGEST_K = 10**9
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -76,13 +77,14 @@ class Filters:
     timestamp: tuple[float, float] | None = None
     """Seconds since 1970."""
     k_core: int = 1
-    """Users and items with fewer interactions are removed until none is left to remove."""
+    """Users and items with fewer interactions are removed until none is left to remove. 0 and 1:
+    none is removed."""
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """(lowest, highest value) of each column that is filtered."""
-        intervals = {"rating": self.rating, "timestamp": self.timestamp}
-        return {column: ends for column, ends in intervals.items() if ends is not None}
+        known = {"rating": self.rating, "timestamp": self.timestamp}
+        return {column: ends for column, ends in known.items() if ends is not None}
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ def _spec(name: str, content: object) -> Spec:
     filters = dict(_mapping(parts.get("filters") or {}, "filters"))
     for column in ("rating", "timestamp"):
         if column in filters:
-            filters[column] = _min_and_max(filters[column], f"filters.{column}")
+            ends = _mapping(filters[column], f"filters.{column}")
+            filters[column] = intervals.read(ends, f"filters.{column}", dated=column == "timestamp")
     parts["filters"] = _build(Filters, filters, "filters")
     parts["links"] = tuple(_list(parts, "links"))
     for link in parts["links"]:
@@ -218,6 +221,13 @@ CHECKED_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     int | None: ((int, type(None)), "a whole number"),
 }
 
+LIMITS = {
+    "k_core": (0, LARGEST_K),
+    "size": (1, 10**15),
+    "seed": (0, 2**63 - 1),
+}
+"""(lowest, highest value) of a key; synthetic.Walks checks numbers that limit each other."""
+
 
 def _build(kind: type[Described], content: object, where: str) -> Described:
     """An instance of the dataclass. Raises ValueError for unknown and missing keys, and for values
@@ -231,6 +241,10 @@ def _build(kind: type[Described], content: object, where: str) -> Described:
             accepted, wanted = CHECKED_TYPES[types[key]]
             if not isinstance(value, accepted) or isinstance(value, bool):
                 raise ValueError(f"{key} in {where} should be {wanted}, not {quoted(value)}")
+        if key in LIMITS and value is not None:
+            low, high = LIMITS[key]
+            if not low <= value <= high:
+                raise ValueError(f"{key} in {where} should be from {low} to {high:,}, not {value}")
         # Values are printed. A separator may be a tab.
         if isinstance(value, str) and UNPRINTABLE.search(value) and value != "\t":
             raise ValueError(f"{key} in {where} should be one line of text, not {quoted(value)}")
@@ -242,17 +256,3 @@ def _build(kind: type[Described], content: object, where: str) -> Described:
     if missing:
         raise ValueError(f"{where} should have {missing[0]!r}")
     return kind(**values)
-
-
-def _min_and_max(content: object, where: str) -> tuple[float, float]:
-    ends = _mapping(content, where)
-    if not ends or set(ends) - {"min", "max"}:
-        raise ValueError(f"{where} should have min, max or both, not {quoted(content)}")
-    try:
-        low = float(ends.get("min", "-inf"))
-        high = float(ends.get("max", "inf"))
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if math.isnan(low) or math.isnan(high):
-        raise ValueError(f"{where} should have numbers, not {quoted(content)}")
-    return low, high

@@ -7,8 +7,19 @@ import torch
 from torch import Tensor
 
 import models.batches
-from datasets.sequences import Targets
+from benchmark.errors import UserError
+from datasets.sequences import Split, Targets
 from models.batches import by_length, gather, within
+
+
+def check_learnable(split: Split) -> None:
+    """Raise UserError if no training sequence has two items: no model can learn what follows."""
+    if int((split.train_ends - split.train_starts).max()) < 2:
+        raise UserError(
+            "nothing to learn: no user has two interactions for training, beside those for "
+            "validation and test; use data with longer sequences, or a model that is counted, such "
+            "as Popularity"
+        )
 
 
 def window_counts(starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:

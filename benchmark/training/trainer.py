@@ -27,7 +27,7 @@ from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.results import Epoch, Result
 from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
-from benchmark.training.batches import TrainingBatches
+from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.device import resolve_device
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.memory import out_of_memory, peak_memory, return_free_memory
@@ -60,7 +60,7 @@ class Trainer:
         the loop with an exception between two steps: the trial can be resumed from there.
 
         Raises TrainingError if the settings do not go together, DeviceError if this machine does
-        not have the device.
+        not have the device, and UserError if there is nothing to learn.
         """
         self.settings = settings
         self.sequences = sequences
@@ -74,6 +74,8 @@ class Trainer:
         except ValueError as error:
             raise TrainingError(str(error)) from None
         self.learns = isinstance(self.model, LearnedModel)
+        if self.learns:
+            check_learnable(split)
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
         self.last_epoch = settings.epochs if self.learns else 1
         self.model.to(self.device)

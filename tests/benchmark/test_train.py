@@ -237,3 +237,20 @@ def test_a_deleted_experiment_is_said_so(train, store):
     done = train("--epochs", "1")
     assert done.returncode == 1
     assert "experiment 'demo' is deleted; to restore it: mlflow experiments restore" in done.stderr
+
+
+def test_nothing_to_learn_is_refused_before_training(run_verb, store, here):
+    """Of three interactions, one is for training: nothing follows it. It can be counted."""
+    content = yaml.safe_load((ROOT / "datasets/demo.yaml").read_text())
+    content["synthetic"] |= {"users": 60, "items": 20, "shortest": 3, "longest": 3}
+    (here / "three.yaml").write_text(yaml.safe_dump(content))
+    (here / "rates.test").write_text("learning_rate choice [0.001, 0.002]\n")
+    for words in (["train"], ["train", "--model", "SASRec"], ["sweep", "rates.test"]):
+        done = run_verb(*words, "--dataset", "three.yaml")
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: nothing to learn: no user has two interactions")
+        assert done.stderr.count("\n") == 1
+        assert not trials(store, "three")
+    for model in ("Popularity", "Markov", "ItemKNN", "RepeatLast"):
+        done = run_verb("train", "--dataset", "three.yaml", "--model", model)
+        assert done.returncode == 0, done.stderr

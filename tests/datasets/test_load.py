@@ -1,9 +1,13 @@
 """Loading by name: files are found, downloaded, checked, prepared and cached; or a clear error."""
 
 import hashlib
+import math
 import threading
 import time
+from collections import Counter
+from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ import yaml
 from datasets import DataError, download, prepare, source, spec
 from datasets.download import BLOCK
 from datasets.prepare import load
+from datasets.source import RawFile
 
 ROWS = "".join(f"i{item},u{user},5,{item}\n" for user in range(4) for item in range(5))
 
@@ -268,6 +273,7 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
         ({"filters": {"rating": {"min": 6}}}, ROWS, "no interaction is left after the filters"),
         ({"filters": {"k_core": 50}}, ROWS, "no interaction is left after the filters"),
         ({}, "i1,u1,5,1\ni2,u1,5,2\ni1,u2,5,1\n", "no user has three interactions"),
+        ({}, "".join(f"i1,u1,5,{n}\n" for n in range(9)), "all interactions are with one item"),
         ({"reader": "x"}, ROWS, "mine.yaml: unknown key 'reader' in the file"),
         ({"sources": [{"file": "a"}]}, ROWS, "mine.yaml: sources should have 'reader'"),
         (
@@ -287,7 +293,29 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
             ROWS,
             "k_core in filters should be a whole number, not 'ten'",
         ),
-        ({"filters": {"rating": {"min": "x"}}}, ROWS, "filters.rating should have numbers"),
+        *[
+            ({"filters": {"rating": {"min": value}}}, ROWS, "filters.rating should have numbers, ")
+            for value in ("x", "nan", math.nan, math.inf, True, None, date(2013, 1, 1))
+        ],
+        ({"filters": {"rating": {"min": 4, "max": 3}}}, ROWS, "filters.rating: min is above max"),
+        *[
+            ({"filters": {"timestamp": {"max": value}}}, ROWS, "should have numbers or dates, not ")
+            for value in ("2013-02-30", "-inf", math.nan, False)
+        ],
+        (
+            {"filters": {"timestamp": {"min": 1_490_000_000_000}}},
+            ROWS,
+            "filters.timestamp should be in seconds since 1970, not {'min': 1490000000000}",
+        ),
+        *[
+            ({"filters": {"k_core": k}}, ROWS, "k_core in filters should be from 0 to 1,000,000,0")
+            for k in (-1, 10**18)
+        ],
+        (
+            {"sources": [{"file": "a", "reader": "recbole", "size": -1}]},
+            ROWS,
+            "size in sources should be from 1 to 1,000,000,000,000,000, not -1",
+        ),
         ({"title": 5}, ROWS, "title in the file should be text, not 5"),
         ({"filters": {"price": 3}}, ROWS, "unknown key 'price' in filters"),
         ({"split": "random"}, ROWS, "split should be one of leave-one-out, temporal, not 'random'"),
@@ -342,3 +370,29 @@ def test_real_data_have_the_published_counts(here, shared_data, name, interactio
     started = time.perf_counter()
     load(name, shared_data)
     print(f"{name}: restored in {time.perf_counter() - started:.3f} s")
+
+
+@pytest.mark.parametrize(
+    ("ends", "kept"),
+    [
+        ({"min": date(2013, 1, 1)}, [3, 4, 5]),
+        ({"max": date(2012, 12, 31)}, [0, 1, 2]),  # the whole day
+        ({"min": "2012-12-31", "max": "2013-01-01"}, [1, 2, 3, 4]),
+        ({"min": datetime(2013, 1, 1, 0, 0, 1)}, [4, 5]),  # UTC
+        ({"min": "2013-01-02T01:00+01:00"}, [5]),
+        ({"min": "1.3569984e9"}, [3, 4, 5]),
+    ],
+)
+def test_times_are_filtered_by_dates(here, ends, kept):
+    midnight = 1_356_998_400  # 2013-01-01
+    times = [midnight + s for s in (-86_401, -86_400, -0.001, 0, 86_399.999, 86_400)]
+    name = described(here, filters={"timestamp": ends})
+    (here / "data").mkdir()
+    rows = [f"i{n},u,5,{time}\n" for n, time in enumerate(times)]
+    (here / "data/mine.csv").write_text("".join(rows))
+    read = spec.read(name)
+    raw = RawFile(read.sources[0], Path("data/mine.csv"))
+    found = prepare.read_interactions(raw, read.filters, Counter())
+    assert found["item"].tolist() == [f"i{n}" for n in kept]
+    (here / "again.yaml").write_text(yaml.safe_dump(read.as_dict()))
+    assert spec.read("again.yaml").filters == read.filters
