@@ -16,15 +16,14 @@ def within(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def gather(items: Tensor, starts: np.ndarray, ends: np.ndarray, length: int, pad: int) -> Tensor:
+def gather(items: Tensor, starts: Tensor, ends: Tensor, length: int, pad: int) -> Tensor:
     """The last ``length`` items of each ``items[start:end]``, padded on the left.
 
-    ``items`` [m] int64, ``starts`` and ``ends`` [batch] int64 -> [batch, length] int64.
+    ``items`` [m] int64, ``starts`` and ``ends`` [batch] int64, all on one device -> [batch, length]
+    int64.
     """
-    first = torch.from_numpy(starts).to(items.device)[:, None]  # [batch, 1]
-    end = torch.from_numpy(ends).to(items.device)[:, None]
-    index = end + torch.arange(-length, 0, device=items.device)  # [batch, length]
-    return torch.where(index >= first, items[index.clamp(min=0)], pad)
+    index = ends[:, None] + torch.arange(-length, 0, device=items.device)  # [batch, length]
+    return torch.where(index >= starts[:, None], items[index.clamp(min=0)], pad)
 
 
 def by_length(lengths: np.ndarray, order: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -54,7 +53,8 @@ def histories(
     lengths = np.minimum(ends - starts, max_length)
     for rows in by_length(lengths, np.arange(len(lengths)), batch_size):
         length = max(1, int(lengths[rows].max()))
-        yield rows, gather(items, starts[rows], ends[rows], length, pad)
+        first, last = (torch.from_numpy(at[rows]).to(items.device) for at in (starts, ends))
+        yield rows, gather(items, first, last, length, pad)
 
 
 def pairs(items: Tensor, starts: np.ndarray, ends: np.ndarray) -> Tensor:

@@ -147,11 +147,12 @@ class BERT4Rec(Scorer):
         See ``_left_to_right`` and ``_in_place``.
         """
         batch, length = sequences.shape
-        if torch.rand((), generator=generator).item() < self.causal_share and length > 1:
-            draw = torch.rand(batch, length, generator=generator)
-            return self._left_to_right(sequences, draw.to(sequences.device, non_blocking=True))
-        draw = torch.rand(batch, length + 1, generator=generator)
-        return self._in_place(sequences, draw.to(sequences.device, non_blocking=True))
+        causal = torch.rand((), generator=generator).item() < self.causal_share and length > 1
+        width = length if causal else length + 1
+        # From pinned memory the copy does not wait for the steps before it.
+        draw = torch.rand(batch, width, generator=generator, pin_memory=sequences.is_cuda)
+        draw = draw.to(sequences.device, non_blocking=True)
+        return self._left_to_right(sequences, draw) if causal else self._in_place(sequences, draw)
 
     def _in_place(self, sequences: Tensor, draw: Tensor) -> Cloze:
         """Masks take the place of items and see the items before and after them, as in the paper.

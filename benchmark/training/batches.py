@@ -88,9 +88,15 @@ class TrainingBatches:
         starts, ends = self._sample(generator) if self.sampled else (self.starts, self.ends)
         shuffle = torch.randperm(self.n_windows, generator=generator).numpy()
         batches = by_length(ends - starts, shuffle, self.batch_size)
+        order = np.concatenate(batches)
+        longest = [int((ends[rows] - starts[rows]).max()) for rows in batches]
+        # One copy to the device for an epoch: a step waits for none.
+        firsts, lasts = (
+            torch.from_numpy(at[order]).to(self.items.device).split(self.batch_size)
+            for at in (starts, ends)
+        )
         for i in torch.randperm(len(batches), generator=generator).tolist():
-            first, last = starts[batches[i]], ends[batches[i]]
-            yield gather(self.items, first, last, int((last - first).max()), self.pad)
+            yield gather(self.items, firsts[i], lasts[i], longest[i], self.pad)
 
     def _sample(self, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw the windows' starts and ends, both [n_windows] int64."""

@@ -24,6 +24,8 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
+        # cuDNN plans attention anew for each shape, a tenth of a second each.
+        torch.backends.cuda.enable_cudnn_sdp(False)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise DeviceError(f"device {name!r} cannot be used here: {reason}") from None

@@ -5,6 +5,7 @@ Torch, numpy and pandas suffice.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from benchmark.training.graphs import EAGER_STEPS
 from benchmark.training.memory import peak_memory
 from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
@@ -68,8 +70,11 @@ def measure(trainer: Trainer, steps: int) -> Measurement:
 def load_arrays(path: Path) -> tuple[Sequences, Split]:
     """Sequences from an .npz file of ``items`` [n] and ``offsets`` [users + 1], leave-one-out."""
     with np.load(path, allow_pickle=False) as arrays:
-        items = arrays["items"]
-        offsets = arrays["offsets"]
+        return from_arrays(arrays["items"], arrays["offsets"])
+
+
+def from_arrays(items: np.ndarray, offsets: np.ndarray) -> tuple[Sequences, Split]:
+    """Sequences of ``items`` [n] int and ``offsets`` [users + 1] int64, leave-one-out."""
     users = np.arange(len(offsets) - 1).astype(str)
     ids = np.arange(items.max() + 1).astype(str)
     sequences = Sequences(items.astype(np.int32), offsets, users, ids)
@@ -138,17 +143,32 @@ class _Steps:
             yield batch
 
 
+@contextmanager
+def _eager(trainer: Trainer) -> Iterator[None]:
+    """Launch all operations of a step one by one: those of a CUDA graph cannot be told apart."""
+    graphs = trainer.graphs
+    trainer.graphs = None
+    try:
+        yield
+    finally:
+        trainer.graphs = graphs
+
+
 def _figures(trainer: Trainer, count: int) -> dict[str, float]:
     """Rates of training over ``count`` steps, and of ranking all validation users once."""
     device = trainer.device
     clock = _Clock(device)
-    _Steps(trainer, WARM_UP_STEPS).run()
-    peak = peak_flops(device, trainer.settings.precision)
     steps = _Steps(trainer, count)
+    if device.type == "cuda":  # a step becomes a graph when its shapes occur for the third time
+        for _ in range(EAGER_STEPS + 1):
+            steps.run()
+    else:
+        _Steps(trainer, WARM_UP_STEPS).run()
+    peak = peak_flops(device, trainer.settings.precision)
     started = clock.now()
     steps.run()
     seconds = clock.now() - started
-    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+    with _eager(trainer), FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
         steps.run()
     operations = float(counter.get_total_flops())
     trainer.ranks(trainer.split.valid)
@@ -173,7 +193,8 @@ def _figures(trainer: Trainer, count: int) -> dict[str, float]:
 def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
     """The time of each stage of a step, in milliseconds and as a share.
 
-    "forward" holds all products of the loss and of its gradients (models/functional.py).
+    "forward" holds all products of the loss and of its gradients (models/functional.py). On a GPU
+    the stages are run one by one, not as the graph that ``_figures`` times.
     """
     clock = _Clock(trainer.device)
     timed: list[tuple[Any, str, str]] = [
@@ -189,9 +210,10 @@ def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
         setattr(owner, name, clock.wrap(stage, original))
     try:
         steps = _Steps(trainer, count)
-        started = clock.now()
-        steps.run()
-        total = clock.now() - started
+        with _eager(trainer):
+            started = clock.now()
+            steps.run()
+            total = clock.now() - started
     finally:
         for (owner, name, _), original in zip(timed, originals, strict=True):
             setattr(owner, name, original)

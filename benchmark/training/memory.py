@@ -15,6 +15,13 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
+def reset_peak(device: torch.device) -> None:
+    """Begin a trial: the peak of a CUDA device is measured from here on."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what earlier trials of this process left
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def out_of_memory(error: Exception) -> bool:
     """Whether the error says that torch ran out of memory. On a CPU torch has no exception of its
     own for it."""

@@ -33,7 +33,9 @@ class Optimizers:
         self.all: list[torch.optim.Optimizer] = []
         self.rates: list[float] = []
         if adam:
-            self.all.append(torch.optim.Adam(adam, lr=rate, fused=True))
+            # In a CUDA graph the number of the step and the learning rate are on the device.
+            graph = adam[0].is_cuda
+            self.all.append(torch.optim.Adam(adam, lr=rate, fused=True, capturable=graph))
             self.rates.append(rate)
         if matrices:
             self.all.append(Muon([p for p in parameters if id(p) in matrices]))
@@ -42,10 +44,25 @@ class Optimizers:
             self.all.append(RowAdam(list(tables)))
             self.rates.append(rate)
 
-    def step(self, number: int) -> None:
-        """Take step ``number``, from 1, with the gradients of the parameters."""
+        for optimizer in self.all:
+            (group,) = optimizer.param_groups
+            device = group["params"][0].device
+            if device.type == "cuda":
+                group["lr"] = torch.zeros((), device=device)
+
+    def begin_step(self, number: int) -> None:
+        """Set the learning rates of step ``number``, from 1."""
         for optimizer, rate in zip(self.all, self.rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * self.schedule(number)
+            (group,) = optimizer.param_groups
+            now = rate * self.schedule(number)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(now)
+            else:
+                group["lr"] = now
+
+    def step(self) -> None:
+        """Move the parameters by their gradients."""
+        for optimizer in self.all:
             optimizer.step()
 
     def schedule(self, number: int) -> float:
@@ -127,7 +144,7 @@ class RowAdam(torch.optim.Optimizer):
             state["square"][rows] = square
             state["at"][rows] = step
             length = (square / (1 - self.BETA2**step)).sqrt() + self.EPSILON
-            table.index_add_(0, rows, slopes / length[:, None], alpha=-group["lr"])
+            table.index_add_(0, rows, slopes / length[:, None] * -group["lr"])
 
 
 class Muon(torch.optim.Optimizer):
@@ -151,8 +168,8 @@ class Muon(torch.optim.Optimizer):
         for (rows, columns), parameters in by_shape.items():
             moved = torch.stack([self._momentum(p) for p in parameters])  # [n, rows, columns]
             direction = self._orthogonal(moved)
-            scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
-            torch._foreach_add_(list(parameters), list(direction.unbind()), alpha=scale)
+            moves = direction * (-group["lr"] * max(1.0, rows / columns) ** 0.5)
+            torch._foreach_add_(list(parameters), list(moves.unbind()))
 
     def _momentum(self, parameter: nn.Parameter) -> Tensor:
         """The gradient with Nesterov's momentum."""

@@ -30,8 +30,9 @@ from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.device import resolve_device
 from benchmark.training.evaluation import rank_targets
-from benchmark.training.memory import out_of_memory, peak_memory, return_free_memory
-from benchmark.training.optimizer import Optimizers
+from benchmark.training.graphs import Graphs
+from benchmark.training.memory import out_of_memory, peak_memory, reset_peak, return_free_memory
+from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.ranks import rank_table
 from models.batches import within
@@ -68,6 +69,7 @@ class Trainer:
         self.bar: Bar = bar or no_bar
         workers.join()
         self.device = resolve_device(settings.device)
+        reset_peak(self.device)
         torch.manual_seed(settings.seed)
         try:
             self.model = models.build(settings.model, sequences.n_items, asdict(settings))
@@ -98,6 +100,9 @@ class Trainer:
             kind=settings.windows,
         )
         self.optimizers = Optimizers(self.model, settings, len(self.batches))
+        self.graphs: Graphs | None = None
+        if self.device.type == "cuda" and workers.size() == 1 and not row_tables(self.model):
+            self.graphs = Graphs()
         self.epoch = 0  # the number of complete epochs
         self.steps = 0
         self.begin_epoch()
@@ -226,15 +231,22 @@ class Trainer:
         """Train on a batch, [batch, length] int64; this process's part of the mean loss, []."""
         assert isinstance(self.model, LearnedModel)
         self.steps += 1
-        examples, share = self._share(self.model.examples(batch, self.masking))
+        self.optimizers.begin_step(self.steps)
+        examples = self.model.examples(batch, self.masking)
+        loss = self.graphs.run(self._update, examples) if self.graphs else self._update(examples)
+        self.averaging.after_step(self.steps)
+        return loss
+
+    def _update(self, examples: Examples) -> Tensor:
+        """Move the weights by the gradients of the examples; the loss as of ``_step``."""
+        examples, share = self._share(examples)
         bf16 = self.settings.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
             loss: Tensor = self.trained(*examples) * share
         self.optimizers.zero_grad()
         loss.backward()
         self.averaging.before_step()
-        self.optimizers.step(self.steps)
-        self.averaging.after_step(self.steps)
+        self.optimizers.step()
         return loss.detach() / workers.size()
 
     def _share(self, examples: Examples) -> tuple[Examples, Tensor | float]:

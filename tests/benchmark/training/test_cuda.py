@@ -28,7 +28,10 @@ def trainer(here):
     spec, sequences = load("demo")
 
     def make(device: str, **changes) -> Trainer:
-        settings = Settings.of(**SMALL | {"device": device} | changes)
+        has = Settings.of(model=changes.get("model", "BERT4Rec")).has
+        small = {name: value for name, value in SMALL.items() if has(name)}
+        wanted = {name: value for name, value in changes.items() if has(name)}
+        settings = Settings.of(device=device, **small | wanted)
         return Trainer(settings, sequences, spec.split_of(sequences))
 
     return make
@@ -56,6 +59,17 @@ def test_a_model_learns_on_a_gpu_what_it_learns_on_a_cpu(trainer, model, precisi
     on_gpu = list(trainer("cuda", model=model, epochs=2, precision=precision).epochs())
     for cpu, gpu in zip(on_cpu, on_gpu, strict=True):
         assert gpu.train_loss == pytest.approx(cpu.train_loss, rel=0.03)
+
+
+def test_a_graph_computes_what_its_operations_compute_one_by_one(trainer):
+    """Dropout too: a graph draws the numbers that its operations would draw."""
+    graphs = trainer("cuda", epochs=3)
+    assert graphs.graphs is not None
+    eager = trainer("cuda", epochs=3)
+    eager.graphs = None
+    found = [epoch.train_loss for epoch in graphs.epochs()]
+    assert graphs.graphs.recorded
+    assert found == pytest.approx([epoch.train_loss for epoch in eager.epochs()], rel=1e-3)
 
 
 @pytest.mark.parametrize("by_rows", [False, True])

@@ -75,7 +75,8 @@ def test_rows_that_wait_come_out_as_if_all_rows_moved_in_every_step():
         model["linear"](model["table"](rows)).square().sum().backward()
         gradient = weight.grad.to_dense()
         averaging.before_step()
-        optimizers.step(number)
+        optimizers.begin_step(number)
+        optimizers.step()
         averaging.after_step(number)
         square = 0.999 * square + 0.001 * gradient.square().mean(1)
         length = (square / (1 - 0.999**number)).sqrt() + 1e-8

@@ -108,8 +108,8 @@ def test_the_weights_that_are_evaluated_are_a_running_mean_of_the_models(trainer
     done = trainer(epochs=1, ema_decay=decay)
     seen = []
     step = done.optimizers.step
-    done.optimizers.step = lambda number: (
-        step(number),
+    done.optimizers.step = lambda: (
+        step(),
         seen.append(done.model.item_bias.weight.detach().clone()),
     )
     mean = done.averaged.item_bias.weight.detach().clone()
