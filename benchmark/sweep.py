@@ -127,7 +127,7 @@ def sweep(
     if "model" not in searched and models.learns(settings.model):
         check_learnable(spec.split_of(sequences))
     click.echo("\n".join(space.lines(searched)))
-    job = Job(client.tracking_uri, spec, sequences)
+    job = Job(client.tracking_uri, spec, sequences, data_dir)
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
     run, again = open_sweep(client, name or space_file.stem, definition.as_dict(sequences), spec)
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")

@@ -17,6 +17,7 @@ from benchmark.recbole import config as recbole
 from benchmark.results import Result
 from benchmark.settings import Settings, Value
 from benchmark.tracking import launcher, server
+from benchmark.tracking.reading.run_ids import whole_run_id
 from benchmark.tracking.writing.trial import Trial, resume, start
 from benchmark.training import state, workers
 from benchmark.training.checkpoint import State
@@ -35,7 +36,8 @@ from datasets.spec import Spec
     "--resume",
     "run_id",
     metavar="RUN_ID",
-    help="Run of an interrupted trial to resume, with that trial's settings.",
+    help="Run of an interrupted trial to resume, with that trial's settings; the first characters "
+    "of its id are enough.",
 )
 @click.pass_context
 def train(
@@ -56,7 +58,7 @@ def train(
     trial: Trial | None = None
     stored: Settings | None = None
     if run_id and first:
-        trial, stored = resume(client, run_id)
+        trial, stored = resume(client, whole_run_id(client, run_id))
         context.call_on_close(trial.release)
     settings = workers.from_first(
         lambda: (
@@ -79,7 +81,7 @@ def train(
         trial = start(client, settings, spec)
     with trial.ends():
         if not run_id:
-            trial.log_start(settings, spec, sequences, protocol(settings.history))
+            trial.log_start(settings, spec, sequences, protocol(settings.history), data_dir)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
         result = attempt.train(trial, trainer)
     if result:

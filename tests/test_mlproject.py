@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,36 @@ def test_the_three_steps_as_written(conda, amazon_books, store):
 def run_project(*options):
     words = ["mlflow", "run", ".", "--env-manager", "local", *options]
     return command(*words)
+
+
+def test_the_command_in_the_report_repeats_the_trial(project, store):
+    """Typed into a shell, whatever the names of its files: data_dir, spaces, quotes, backquotes."""
+    folder = project / "raw  files"
+    folder.mkdir()
+    rows = [f"u{n % 40},i{n * n % 23},{n}\n" for n in range(600)]
+    (folder / "mine.csv").write_text("user,item,time\n" + "".join(rows))
+    (project / "it's `mine`|ours.yaml").write_text(
+        "title: Mine\nsources: [{file: mine.csv, reader: csv, columns: "
+        "{user: user, item: item, timestamp: time}}]\nsplit: leave-one-out\n"
+    )
+    words = ["--dataset", "it's `mine`|ours.yaml", "--model", "ItemKNN"]
+    done = command("python", "-m", "benchmark.train", *words, "--data-dir", "raw  files")
+    assert done.returncode == 0, done.stderr
+    (experiment,) = [e for e in store.search_experiments() if e.name != "Default"]
+    report = ("python", "-m", "benchmark.report", "--experiment", experiment.name)
+    assert command(*report).returncode == 0
+    text = next(path for path in Path("reports").glob("*.md") if "dataset" not in path.name)
+    cell = next(line for line in text.read_text().splitlines() if "mlflow run ." in line)
+    again = re.search(r"``(mlflow run .*?)``", cell)[1].replace("\\|", "|")
+    repeated = command("sh", "-c", again.replace("run .", "run . --env-manager local"))
+    assert repeated.returncode == 0, repeated.stderr
+    first, second = store.search_runs([experiment.experiment_id], "params.model = 'ItemKNN'")
+    assert first.data.params == second.data.params
+    for key, value in first.data.metrics.items():
+        if key.startswith(("best_valid/", "test/")):
+            assert second.data.metrics[key] == value
+    assert first.data.tags["data_digest"] == second.data.tags["data_digest"]
+    assert first.data.tags["command"] == second.data.tags["command"]
 
 
 def as_parameters(values: dict) -> list[str]:

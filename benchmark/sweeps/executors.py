@@ -33,6 +33,8 @@ class Job:
     tracking_uri: str
     spec: Spec
     sequences: Sequences
+    data_dir: str | None = None
+    """The folder of the raw files, if it was given."""
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ class Plan:
         trial = self.trials.get((number, seed))
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
         protocol = evaluation.protocol(settings.history)
-        self.sweep.prepare_trial(run_id, settings, self.job.spec, self.job.sequences, protocol)
+        job = self.job
+        self.sweep.prepare_trial(run_id, settings, job.spec, job.sequences, protocol, job.data_dir)
         self.at_work[run_id] = (number, seed)
         first = seed == self.seeds[0]  # the first seed decides for the others
         past = [self._point(earlier) for earlier in range(number)] if first else []

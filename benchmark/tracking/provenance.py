@@ -1,6 +1,7 @@
 """Where a result comes from: data, protocol, code and command, as tags and an MLflow data set."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -10,19 +11,24 @@ from benchmark.settings import Settings
 from benchmark.tracking import schema
 from datasets import Sequences, card
 from datasets.errors import masked
+from datasets.source import FOLDER_VARIABLE
 from datasets.spec import Spec
 from models import MODELS
 
 
-def tags(settings: Settings, spec: Spec, sequences: Sequences, protocol: str) -> dict[str, str]:
+def tags(
+    settings: Settings, spec: Spec, sequences: Sequences, protocol: str, data_dir: str | None
+) -> dict[str, str]:
     """The tags of ``schema`` for a trial that this process starts now.
 
-    ``protocol`` is the evaluation's; the split's name stands before it.
+    ``protocol`` is the evaluation's; the split's name stands before it. ``data_dir`` is the folder
+    of the raw files, if it was given.
     """
+    folder = data_dir or os.environ.get(FOLDER_VARIABLE)
     return {
         schema.DATA_DIGEST: sequences.digest,
         schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol}",
-        schema.COMMAND: settings.command(),
+        schema.COMMAND: settings.command(None if spec.synthetic else folder),
         schema.COMMAND_LINE: masked(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
         schema.GIT_COMMIT: _git_commit(),
         schema.MODEL_LINK: MODELS[settings.model].link,

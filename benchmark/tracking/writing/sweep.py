@@ -114,14 +114,20 @@ class Sweep:
         return run.info.run_id
 
     def prepare_trial(
-        self, run_id: str, settings: Settings, spec: Spec, sequences: Sequences, protocol: str
+        self,
+        run_id: str,
+        settings: Settings,
+        spec: Spec,
+        sequences: Sequences,
+        protocol: str,
+        data_dir: str | None,
     ) -> None:
         """Log all that is known before the trial starts, unless it has been logged."""
         outbox = reopen(self.client, run_id)
         try:
             if not any(f.path == schema.CONFIG for f in self.client.list_artifacts(run_id)):
                 trial = Trial(self.client, self.client.get_run(run_id), outbox)
-                trial.log_start(settings, spec, sequences, protocol)
+                trial.log_start(settings, spec, sequences, protocol, data_dir)
         finally:
             delivered = outbox.close(LONG_WAIT)
         if not delivered:

@@ -52,13 +52,18 @@ class Trial:
         self.outbox.close(0)
 
     def log_start(
-        self, settings: Settings, spec: Spec, sequences: Sequences, protocol: str
+        self,
+        settings: Settings,
+        spec: Spec,
+        sequences: Sequences,
+        protocol: str,
+        data_dir: str | None,
     ) -> None:
         """Log all that is known before the first step."""
         params = settings.as_dict()
         # `mlflow run` has logged what was given with -P, and params never change.
         new = {key: value for key, value in params.items() if key not in self.run.data.params}
-        tags = provenance.tags(settings, spec, sequences, protocol)
+        tags = provenance.tags(settings, spec, sequences, protocol, data_dir)
         self.outbox.say(Labels(params=new, tags=tags))
         self.outbox.say(Data(provenance.data(spec, sequences)))
         self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))

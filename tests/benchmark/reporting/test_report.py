@@ -1,5 +1,6 @@
 """`python -m benchmark.report` as a user runs it, against a real store and a real server."""
 
+import re
 import time
 
 import pytest
@@ -7,7 +8,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from benchmark.tracking import schema
+from benchmark.tracking.reading import run_ids
+from benchmark.tracking.reading.run_ids import whole_run_id
 from benchmark.tracking.reading.trials import record
+from benchmark.tracking.server import TrackingError
 from tests import published
 from tests.conftest import ROOT
 
@@ -267,3 +271,16 @@ def test_a_name_that_reads_as_a_number_stays_a_name(store):
         store.log_param(run_id, name, text)
     params = record(store.get_run(run_id)).params
     assert params == {"dataset": "007", "model": "12", "learning_rate": 0.0003}
+
+
+def test_the_first_characters_of_a_run_id_name_the_run(store):
+    ids = [log(store, name, 0.1, 0.3) for name in ("one", "two")]
+    for run_id in ids:
+        assert whole_run_id(store, run_id[:8]) == whole_run_id(store, run_id) == run_id
+    assert whole_run_id(store, "0" * 8) == "0" * 8
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_ids, "BEGINNING", re.compile(""))  # of any run
+        with pytest.raises(
+            TrackingError, match=r"several runs begin with , such as [0-9a-f]{32} and"
+        ):
+            whole_run_id(store, "")

@@ -130,7 +130,7 @@ def test_a_signal_leaves_a_state_in_the_middle_of_an_epoch(whole, here, sent, co
     assert max((state["epoch"], state["batch"]) for state in states)[1] > 0
     assert resume(here) == ""
     assert_same(result(here), whole[0])
-    again = start(here, "--resume", run_id)
+    again = start(here, "--resume", run_id[:8])
     _, said = again.communicate(timeout=120)
     assert again.returncode == 1
     assert "has finished: there is nothing to resume" in said
