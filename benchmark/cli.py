@@ -1,8 +1,10 @@
 """What all commands share: how option names are read, and how errors become exit codes."""
 
+import math
 import sys
 import traceback
 from types import TracebackType
+from typing import Any
 
 import click
 
@@ -21,6 +23,18 @@ data_dir_option = click.option(
 
 # The user can correct these. Any other error is a defect of this code and keeps its traceback.
 USER_ERRORS = (DataError, UserError, TakenOver)
+
+
+class FiniteRange(click.FloatRange):
+    """Finite numbers in a range. click lets nan through, which is neither inside nor outside."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def run(command: click.Command) -> None:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from benchmark import cli
 from benchmark.recbole.config import Config
 from benchmark.settings import SETTINGS, Setting, Settings, Value
 
@@ -29,7 +30,7 @@ def setting_options(command: Command) -> Command:
 def option_type(setting: Setting) -> click.ParamType:
     """The click type with the setting's limits."""
     if setting.choices:
-        return click.Choice(setting.choices)
+        return click.Choice(setting.choices, case_sensitive=False)
     if setting.kind is str:
         return click.STRING
     low = setting.above if setting.at_least is None else setting.at_least
@@ -37,7 +38,7 @@ def option_type(setting: Setting) -> click.ParamType:
     open_ends = {"min_open": setting.above is not None, "max_open": setting.below is not None}
     if setting.kind is int:
         return click.IntRange(_integer(low), _integer(high), **open_ends)
-    return click.FloatRange(low, high, **open_ends)
+    return cli.FiniteRange(low, high, **open_ends)
 
 
 def _integer(limit: float | None) -> int | None:
@@ -60,10 +61,20 @@ def resolve(config: Config, given: Mapping[str, Value]) -> Settings:
     Notes about the file are printed on stderr. Raises DataError for a value of the file that is
     refused, and UsageError for settings that are.
     """
+    settings = resolved(lambda: config.settings(**given))
+    print_notes(config, settings, given)
+    return settings
+
+
+def resolved(make: Callable[[], Settings]) -> Settings:
+    """The settings that are made of options. Raises UsageError if they do not go together."""
     try:
-        settings = config.settings(**given)
+        return make()
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def print_notes(config: Config, settings: Settings, given: Mapping[str, Value]) -> None:
+    """Print notes about the configuration file on stderr. Raises DataError as ``notes`` does."""
     for note in config.notes(settings, given):
         click.echo(note, err=True)
-    return settings

@@ -52,7 +52,11 @@ ANSWER_FIELDS = [
     help="Parquet file to write: the same rows, with items and scores in place of history.",
 )
 @click.option(
-    "--k", type=click.IntRange(1), default=10, show_default=True, help="Items for each user."
+    "--k",
+    type=click.IntRange(1, 1_000_000),
+    default=10,
+    show_default=True,
+    help="Items for each user.",
 )
 @click.option("--exclude-seen", is_flag=True, help="Leave out the items of the user's history.")
 def recommend(

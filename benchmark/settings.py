@@ -15,6 +15,8 @@ from datasets.errors import quoted
 from models import MODELS
 
 Value = str | int | float
+LARGEST_COUNT = 1_000_000  # far above what trains: more is a slip of the finger
+
 V = TypeVar("V", bound=Value)
 
 
@@ -61,7 +63,7 @@ class Setting:
             "at most": self.at_most,
             "below": self.below,
         }
-        limits = " and ".join(f"{end} {n}" for end, n in ends.items() if n is not None)
+        limits = " and ".join(f"{end} {n:,}" for end, n in ends.items() if n is not None)
         number = "an integer" if self.kind is int else "a finite number"
         return f"{number}, {limits}" if limits else number
 
@@ -70,10 +72,14 @@ class Setting:
         if isinstance(value, bool):
             return False
         if isinstance(value, str):
-            return self.kind is str and (not self.choices or value in self.choices)
+            return self.kind is str and (not self.choices or self.spelled(value) in self.choices)
         if isinstance(value, int):
             return self.kind is not str and self._within(value)
         return isinstance(value, float) and self.kind is float and self._within(value)
+
+    def spelled(self, text: str) -> str:
+        """The choice that the text means, whatever its case; the text itself if it is none."""
+        return next((c for c in self.choices if c.casefold() == text.casefold()), text)
 
     def _within(self, number: int | float) -> bool:
         try:
@@ -99,6 +105,9 @@ def _setting(
     at_most: float | None = None,
     below: float | None = None,
 ) -> V:
+    """An integer without an upper limit has ``LARGEST_COUNT``."""
+    if isinstance(default, int) and at_most is None:
+        at_most = LARGEST_COUNT
     declaration = Setting(default, help, choices, at_least, above, at_most, below)
     return field(default=default, metadata={"setting": declaration})
 
@@ -145,12 +154,13 @@ class Settings:
         "Named set of defaults; options override it. paper is for BERT4Rec alone.",
         choices=RECIPES,
     )
-    learning_rate: float = _setting(0.002, "Learning rate of Adam.", above=0)
+    learning_rate: float = _setting(0.002, "Learning rate of Adam.", above=0, at_most=1000)
     muon_ratio: float = _setting(
         7.0,
         "Learning rate of Muon, which trains the encoder's matrices, as a multiple of Adam's; 0: "
         "Adam trains them, too.",
         at_least=0,
+        at_most=1000,
     )
     schedule: str = _setting(
         "cosine",
@@ -161,12 +171,14 @@ class Settings:
     warmup_steps: int = _setting(
         600, "Warm-up: steps until the full learning rate is reached.", at_least=0
     )
-    seed: int = _setting(1, "Seed of all random numbers.", at_least=0)
+    seed: int = _setting(1, "Seed of all random numbers.", at_least=0, at_most=2**63 - 1)
     epochs: int = _setting(
         20, "Largest number of epochs (passes over the training data).", at_least=1
     )
     batch_size: int = _setting(32, "Training sequences per step.", at_least=1)
-    max_length: int = _setting(50, "Longest sequence that the model reads, in items.", at_least=2)
+    max_length: int = _setting(
+        50, "Longest sequence that the model reads, in items.", at_least=2, at_most=100_000
+    )
     windows: str = _setting(
         "sampled",
         "Windows into which longer training sequences are cut: tiled (the same in every epoch, "
@@ -176,8 +188,10 @@ class Settings:
     hidden_size: int = _setting(
         64, "Width of the item embeddings and of the transformer layers.", at_least=1
     )
-    layers: int = _setting(2, "Number of transformer layers, or of GRU layers.", at_least=1)
-    heads: int = _setting(2, "Number of attention heads per layer.", at_least=1)
+    layers: int = _setting(
+        2, "Number of transformer layers, or of GRU layers.", at_least=1, at_most=1000
+    )
+    heads: int = _setting(2, "Number of attention heads per layer.", at_least=1, at_most=1000)
     inner_size: int = _setting(
         256, "Width of the feed-forward layers, or of the GRU layers.", at_least=1
     )
@@ -191,6 +205,7 @@ class Settings:
         3,
         "Number of preceding items added to each token, with learned weights; 0: none.",
         at_least=0,
+        at_most=1000,
     )
     norm: str = _setting(
         "pre",
@@ -282,10 +297,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            checked(name, value)
+            object.__setattr__(self, name, checked(name, value))  # the class is frozen
         if self.recipe not in MODELS[self.model].recipes:
             known = ", ".join(MODELS[self.model].recipes)
             raise ValueError(f"{self.model} has no recipe {self.recipe!r}; it has: {known}")
+        MODELS[self.model].check(asdict(self))
         if not self.has("heads"):
             return
         if self.hidden_size % self.heads:
@@ -317,9 +333,7 @@ class Settings:
 
     def has(self, name: str) -> bool:
         """Whether the model has the setting of that name."""
-        if name in OF_MODELS:
-            return name in models.own_settings(self.model)
-        return models.learns(self.model) or name not in LEARNING
+        return has(self.model, name)
 
     def as_dict(self) -> dict[str, Value]:
         """The settings that the model has, by name; ``recbole_config`` only if there is one."""
@@ -351,14 +365,21 @@ SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Se
 """The declarations, by name."""
 
 
+def has(model: str, name: str) -> bool:
+    """Whether the model has the setting of that name."""
+    if name in OF_MODELS:
+        return name in models.own_settings(model)
+    return models.learns(model) or name not in LEARNING
+
+
 def checked(name: str, value: object) -> Value:
-    """The value, if the setting of that name can have it.
+    """The value, if the setting of that name can have it; a choice is spelled as it is declared.
 
     Raises SettingError, a ValueError, if the value has another type or is outside the limits.
     """
     setting = SETTINGS[name]
     if isinstance(value, str | int | float) and setting.accepts(value):
-        return value
+        return setting.spelled(value) if isinstance(value, str) else value
     raise SettingError(name, value, f"it should be {setting.expected}")
 
 

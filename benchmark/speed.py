@@ -32,7 +32,11 @@ from datasets.sequences import Sequences, Split
 @click.command(context_settings=cli.CONTEXT)
 @cli.data_dir_option
 @click.option(
-    "--steps", type=click.IntRange(1), default=60, show_default=True, help="Training steps to time."
+    "--steps",
+    type=click.IntRange(1, 1_000_000),
+    default=60,
+    show_default=True,
+    help="Training steps to time.",
 )
 @click.option(
     "--json",

@@ -17,12 +17,12 @@ import models
 from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
-from benchmark.settings import Value
+from benchmark.settings import Value, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
 from benchmark.sweeps.plan import Plan
-from benchmark.sweeps.suggest import METHODS, PRUNERS
+from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 from benchmark.tracking import server
 from benchmark.tracking.writing.sweep import open_sweep
 from benchmark.training.batches import check_learnable
@@ -42,12 +42,12 @@ from datasets.prepare import load
 )
 @click.option(
     "--trials",
-    type=click.IntRange(1),
+    type=click.IntRange(1, LISTED),
     help="Number of points to try; a grid tries all points.  [default: 20]",
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
     help="Number of seeds with which each point is tried, counted from --seed.",
@@ -70,14 +70,14 @@ from datasets.prepare import load
 )
 @click.option(
     "--cpus-per-trial",
-    type=click.FloatRange(0),
+    type=cli.FiniteRange(0, 1_000_000),
     default=1,
     show_default=True,
     help="Number of CPU cores for each trial, with --executor ray.",
 )
 @click.option(
     "--gpus-per-trial",
-    type=click.FloatRange(0),
+    type=cli.FiniteRange(0, 1_000_000),
     default=0,
     show_default=True,
     help="Number of GPUs for each trial, with --executor ray; 0.5: two trials share one.",
@@ -115,18 +115,22 @@ def sweep(
     """
     given = options.given(context, values)
     config = recbole.read(given)
-    settings = options.resolve(config, given)
     searched = space.read(space_file)
     method = method or ("grid" if space.only_choices(searched) else "tpe")
     _check_usage(context, method, executor)
     definition = Definition(searched, method, pruner, given, config.settings)
+    settings = options.resolved(lambda: definition.base)
+    options.print_notes(config, settings, given)
+    checked("seed", settings.seed + seeds - 1)
     definition.check()
+    for line in definition.never_tried():
+        click.echo(line, err=True)
     client = server.connect_patiently(server.connect().tracking_uri)
     spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
     click.echo(summary(spec, sequences))
     if "model" not in searched and models.learns(settings.model):
         check_learnable(spec.split_of(sequences))
-    click.echo("\n".join(space.lines(searched)))
+    click.echo("\n".join(space.echo(searched)))
     job = Job(client.tracking_uri, spec, sequences, data_dir)
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
     run, again = open_sweep(client, name or space_file.stem, definition.as_dict(sequences), spec)
@@ -134,6 +138,8 @@ def sweep(
     with run.alive():
         plan = Plan(run, definition, job, trials or 20, seeds)
         plan.work(workers)
+        if shortfall := plan.shortfall():
+            click.echo(shortfall)
         best = plan.best()
         if best is None:
             raise UserError(f"no trial has finished: {'; '.join(plan.failures())}")

@@ -47,4 +47,5 @@ def build(name: str, n_items: int, given: Mapping[str, Setting]) -> Model:
     ``given`` are settings by name; those that the model does not have are ignored. Raises
     ValueError if the settings do not go together.
     """
+    MODELS[name].check(given)
     return MODELS[name](n_items, **{key: given[key] for key in own_settings(name)})

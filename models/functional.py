@@ -174,7 +174,7 @@ class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float, onto: Tensor | None) -> Tensor:
         levels = 1 << 16
-        dropped = round(p * levels)
+        dropped = min(round(p * levels), levels - 1)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
         draw = words.view(torch.int16)[: x.numel()].view(x.shape)
         keep = torch.ge(draw, dropped - levels // 2, out=torch.empty_like(x))  # 1.0 or 0.0

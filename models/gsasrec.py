@@ -4,12 +4,14 @@ Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommenda
 Negative Sampling", RecSys 2023, https://arxiv.org/abs/2308.07192.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.model import Setting
 from models.sasrec import SASRec
 
 
@@ -42,7 +44,6 @@ class gSASRec(SASRec):
         negatives: int,
         calibration: float,
     ):
-        """Raises ValueError if ``negatives`` is 0."""
         super().__init__(
             n_items,
             max_length=max_length,
@@ -58,10 +59,14 @@ class gSASRec(SASRec):
             initialisation=initialisation,
             negatives=negatives,
         )
-        if negatives < 1:
-            raise ValueError("gSASRec needs negatives: 1 or more")
         sampled = min(1.0, negatives / max(1, n_items - 1))  # the paper's alpha
         self.power = 1 - calibration * (1 - sampled)  # its beta
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Setting]) -> None:
+        """Raises ValueError without negatives: the loss is binary, of each item by itself."""
+        if settings["negatives"] == 0:
+            raise ValueError("gSASRec needs negatives: 1 or more")
 
     def loss(self, vectors: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
         """The mean gBCE over targets, [batch, k], of ``vectors`` [batch, k, hidden]: [].

@@ -25,9 +25,17 @@ class Model(nn.Module, ABC):
     recipes: ClassVar[Mapping[str, Mapping[str, Setting]]] = {"fast": {}}
     """Named sets of defaults, where they differ from those of benchmark/settings.py."""
 
+    version: ClassVar[int] = 1
+    """Raised when the same settings give other results than before, so that reports do not pool
+    trials of two versions."""
+
     n_items: int
     max_length: int
     """The longest history that ``queries`` reads."""
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Setting]) -> None:
+        """Raises ValueError if the settings, by name, do not go together."""
 
     @abstractmethod
     def queries(self, histories: Tensor) -> Any:

@@ -1,5 +1,6 @@
 """The output side of learned models: item embeddings, scores, and the loss."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.functional import cross_entropy
-from models.model import LearnedModel
+from models.model import LearnedModel, Setting
 
 # Above this number of items, a step with sampled negatives touches few rows of the item table. Then
 # gradients hold these rows alone, and a step costs what they cost. Below it whole tables are as
@@ -46,6 +47,15 @@ class Scorer(LearnedModel):
         biases = torch.zeros(n_items, 1)
         self.item_bias = nn.Embedding.from_pretrained(biases, freeze=False, sparse=by_rows)
         self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Setting]) -> None:
+        """Raises ValueError for 1 negative: the one item stands for the target, too."""
+        if settings["negatives"] == 1:
+            raise ValueError(
+                "negatives 1 leaves no item that the target is compared with: it should be 0 (all "
+                "items), or 2 or more"
+            )
 
     def initialise(self, linear: str) -> None:
         """Draw the embeddings from N(0, .02) as BERT does; linear layers, too ("normal"), or by

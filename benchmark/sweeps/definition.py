@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice, product
 from typing import Any
 
-from benchmark.settings import Settings, Value
+from benchmark.settings import Settings, Value, has
 from benchmark.sweeps import space, suggest
 from benchmark.sweeps.space import Choice, Space
 from benchmark.sweeps.space_files import SpaceError
 from datasets import Sequences
-
-LARGEST_GRID = 10_000  # points
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,18 @@ class Definition:
     @property
     def base(self) -> Settings:
         """The settings without those of a point."""
-        return self.resolve(**self.given)
+        return self._resolved(self.given)
 
     def settings(self, values: dict[str, Value], seed: int) -> Settings:
         """The settings of a trial. Raises ValueError if the values do not go together."""
-        return self.resolve(**self.given | values | {"seed": seed})
+        return self._resolved(self.given | values | {"seed": seed})
+
+    def _resolved(self, values: dict[str, Value]) -> Settings:
+        """Where models are searched, a setting counts for the models that have it."""
+        if "model" in self.space:
+            model = str(values.get("model", self.resolve().model))
+            values = {name: value for name, value in values.items() if has(model, name)}
+        return self.resolve(**values)
 
     def fits(self, values: dict[str, Value]) -> bool:
         """Whether the values of a point go together."""
@@ -57,27 +61,35 @@ class Definition:
         return True
 
     def check(self) -> None:
-        """Raises SpaceError unless every point of an exhaustive search is valid, or, for other
-        methods, at least one point at the ends of the space."""
+        """Raises SpaceError unless every point of an exhaustive search is valid or, for other
+        methods, at least one point."""
         both = self.given.keys() & self.space.keys()
         if both:
             raise SpaceError(f"{', '.join(both)}: both searched and given as an option")
-        exhaustive = suggest.METHODS[self.method].exhaustive
-        if exhaustive:
+        self._check_models()
+        if suggest.METHODS[self.method].exhaustive:
             self._check_grid()
-        reason = ""
-        for values in self._ends():
-            try:
-                self.settings(values, 0)
-            except ValueError as error:
-                reason = reason or f"{described(values)}: {error}"
-                if exhaustive:
-                    break
-            else:
-                if not exhaustive:
-                    return
+            return
+        reason = self._why_none_fits(self.space)
         if reason:
-            raise SpaceError(reason)
+            raise SpaceError(f"no point of the search space can be tried: {reason}")
+
+    def never_tried(self) -> Iterator[str]:
+        """One line for each searched model of which no point can be tried."""
+        if "model" not in self.space:
+            return
+        for part in space.by_model(self.space):
+            reason = self._why_none_fits(part)
+            if reason:
+                yield f"a model that is never tried: {reason}"
+
+    def _check_models(self) -> None:
+        models = self.space.get("model")
+        if models is None:
+            return
+        for name in (*self.space, *self.given):
+            if not any(has(str(model), name) for model in models.values):
+                raise SpaceError(f"{name}: none of the searched models has this setting")
 
     def _check_grid(self) -> None:
         others = [name for name, method in suggest.METHODS.items() if not method.exhaustive]
@@ -85,19 +97,35 @@ class Definition:
         intervals = [name for name, d in self.space.items() if not isinstance(d, Choice)]
         if intervals:
             raise SpaceError(f"{', '.join(intervals)}: a grid needs choices; {advice}")
-        n = suggest.n_points(self.space, self.method, 0)
-        if n > LARGEST_GRID:
+        if not suggest.can_be_listed(self.space):
+            n = suggest.n_points(self.space, self.method, 0)
             raise SpaceError(f"a grid of {n:,} points is too large: {advice}")
+        for values in space.points(self.space):
+            try:
+                self.settings(values, 0)
+            except ValueError as error:
+                raise SpaceError(f"{described(values)}: {error}") from None
 
-    def _ends(self) -> Iterator[dict[str, Value]]:
-        """The combinations of all choices and of both ends of each interval."""
-        ends = [d.values if isinstance(d, Choice) else (d.low, d.high) for d in self.space.values()]
-        for point in islice(product(*ends), LARGEST_GRID):
-            yield dict(zip(self.space, point, strict=True))
+    def _why_none_fits(self, part: Space) -> str:
+        """Why no point of a space can be tried; empty if one can."""
+        reasons: list[str] = []
+
+        def fits(values: dict[str, Value]) -> bool:
+            try:
+                self.settings(values, 0)
+            except ValueError as error:
+                reasons.append(f"{described(values)}: {error}")
+                return False
+            return True
+
+        first = suggest.suggest(part, "random", 0, [], fits)
+        return reasons[0] if first is None else ""
 
     def as_dict(self, sequences: Sequences) -> dict[str, Any]:
         """The content of sweep.yaml. A sweep resumes only with the content that is stored."""
-        shared = self.base.as_dict()
+        base = self.base
+        shared = {name: value for name, value in self.given.items() if not base.has(name)}
+        shared |= base.as_dict()
         for name in (*self.space, "device"):  # the device does not change a result
             shared.pop(name, None)
         return {

@@ -46,6 +46,7 @@ class Plan:
         first = definition.base.seed
         self.seeds = range(first, first + seeds)
         self.n_points = suggest.n_points(definition.space, definition.method, trials)
+        self.not_tried = 0  # points that were asked for, and that the space does not have
         self.trials: dict[tuple[int, int], SweptTrial] = {
             (trial.number, trial.seed): trial for trial in sweep.trials()
         }
@@ -74,6 +75,7 @@ class Plan:
             if number not in self.values:
                 values = self._suggest(number)
                 if values is None:  # the space has no more points
+                    self.not_tried = self.n_points - number
                     self.n_points = number
                     return None
                 self.values[number] = values
@@ -106,6 +108,17 @@ class Plan:
             if point.state == TrialState.COMPLETE and point.score is not None
         ]
         return max(complete, key=lambda best: best.score, default=None)  # the first of equal ones
+
+    def shortfall(self) -> str:
+        """Why fewer points were tried than were asked for; empty if all were tried."""
+        if not self.not_tried:
+            return ""
+        if suggest.can_be_listed(self.definition.space):
+            return f"the search space has {self.n_points} points, and all of them were tried"
+        return (
+            f"{self.not_tried} of {self.not_tried + self.n_points} points were not tried: among "
+            f"{suggest.RANDOM_DRAWS} points that were drawn, none was new and fitted"
+        )
 
     def failures(self) -> Iterator[str]:
         """One line for each trial that failed: its name, and why it failed."""

@@ -1,12 +1,14 @@
 """Search spaces: which values of which settings a sweep tries. ``space_files`` has the formats."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import product
 from pathlib import Path
 
 from benchmark.errors import printable
 from benchmark.recbole import names
-from benchmark.settings import SETTINGS, SettingError, Value, converted
+from benchmark.settings import SETTINGS, SettingError, Value, converted, has
 from benchmark.sweeps.space_files import LISTED, Entry, SpaceError, read_entries
 from datasets.errors import quoted
 
@@ -24,6 +26,12 @@ class Choice:
     """A few values, in the order in which a grid tries them."""
 
     values: tuple[Value, ...]
+    written: str = field(default="", compare=False)
+    """The dimension as the file has it."""
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
 
     def __str__(self) -> str:
         return f"choice [{', '.join(map(str, self.values))}]"
@@ -36,9 +44,41 @@ class Interval:
     low: int | float
     high: int | float
     step: int | float | None = None
-    """Distance of neighbouring values, from ``low`` on; None for all values."""
+    """Values are multiples of it, as in hyperopt and RecBole; None for all values."""
     log: bool = False
     """Whether values are drawn evenly by their logarithm."""
+    written: str = field(default="", compare=False)
+    """The dimension as the file has it."""
+
+    @property
+    def multiples(self) -> range | None:
+        """The values as multiples of the step, which is 1 for integers; None if they are
+        infinitely many."""
+        if self.step is None and isinstance(self.low, float):
+            return None
+        step = self._exact_step
+        first = math.ceil(Decimal(str(self.low)) / step)
+        return range(first, math.floor(Decimal(str(self.high)) / step) + 1)
+
+    def at(self, multiple: int) -> int | float:
+        """The value at a multiple of the step: 3 * 0.05 is 0.15, and not 0.15000000000000002."""
+        value = self._exact_step * multiple
+        return float(value) if isinstance(self.low, float) else int(value)
+
+    @property
+    def _exact_step(self) -> Decimal:
+        return Decimal(str(self.step or 1))
+
+    @property
+    def size(self) -> int | None:
+        """The number of values; None if they are infinitely many."""
+        multiples = self.multiples
+        return None if multiples is None else len(multiples)
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """All values, in order, of a finite interval."""
+        return tuple(self.at(multiple) for multiple in self.multiples or ())
 
     def __str__(self) -> str:
         if self.log:
@@ -60,7 +100,7 @@ def read(path: Path) -> Space:
         try:
             if name in space:
                 raise ValueError("it is given twice")
-            space[name] = _dimension(name, entry)
+            space[name] = replace(_dimension(name, entry), written=entry.written)
         except SettingError as error:
             raise SpaceError(f"{entry.where}: {error}") from None
         except OverflowError:  # an integer past the largest float
@@ -75,9 +115,51 @@ def read(path: Path) -> Space:
     return space
 
 
+def echo(space: Space) -> list[str]:
+    """The space as its file has it, a line for each dimension."""
+    return [printable(dimension.written) for dimension in space.values()]
+
+
 def lines(space: Space) -> list[str]:
     """The space as lines of a hyper.test file."""
     return [f"{name} {dimension}" for name, dimension in space.items()]
+
+
+def of_model(space: Space, model: str) -> Space:
+    """The dimensions that a point with the model has. ``model`` itself has one value."""
+    own: Space = {name: dimension for name, dimension in space.items() if has(model, name)}
+    return own | {"model": Choice((model,))}
+
+
+def by_model(space: Space) -> list[Space]:
+    """The space, divided by the models that it searches: each has the settings of one model."""
+    models = space.get("model")
+    return [of_model(space, str(m)) for m in models.values] if models else [space]
+
+
+def size(space: Space) -> int | None:
+    """The number of points; None if they are infinitely many."""
+    sizes = [[dimension.size for dimension in part.values()] for part in by_model(space)]
+    finite = [[n for n in part if n is not None] for part in sizes]
+    return None if sizes != finite else sum(map(math.prod, finite))
+
+
+def points(space: Space) -> list[dict[str, Value]]:
+    """All points of a finite space, in the order of the file: the last dimension changes first.
+
+    Of a dimension that its model does not have, a point has no value.
+    """
+    places = {
+        name: {value: place for place, value in enumerate(dimension.values)}
+        for name, dimension in space.items()
+    }
+    found = [
+        dict(zip(part, values, strict=True))
+        for part in by_model(space)
+        for values in product(*(dimension.values for dimension in part.values()))
+    ]
+    # A missing value stands first.
+    return sorted(found, key=lambda p: [places[n][p[n]] if n in p else 0 for n in space])
 
 
 def only_choices(space: Space) -> bool:
@@ -112,9 +194,12 @@ def _interval(name: str, entry: Entry) -> Interval:
     assert not isinstance(high, str)
     if integer and step is not None:
         if step != int(step):
-            raise ValueError(f"steps of {step} between integers")
+            raise ValueError(f"a step of {step} between integers")
         step = int(step)
-    return Interval(low, high, step, entry.kind == "loguniform")
+    interval = Interval(low, high, step, entry.kind == "loguniform")
+    if not interval.size and step is not None:
+        raise ValueError(f"no multiple of {step} lies between {low} and {high}")
+    return interval
 
 
 def _bounds(entry: Entry) -> list[int | float]:

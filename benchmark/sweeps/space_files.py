@@ -7,8 +7,9 @@ dropout uniform 0.1, 0.5                 dropout: {uniform: [0.1, 0.5]}
 hidden_size quniform 32, 128, 32         hidden_size: {quniform: [32, 128, 32]}
 learning_rate loguniform -8, -4          learning_rate: {loguniform: [0.0003, 0.02]}
 
-`in` is another word for `choice`. The bounds of a loguniform are exponents of e in hyper.test, as
-in RecBole; in YAML they are the values themselves.
+`in` is another word for `choice`. The values of a quniform are the multiples of its third number.
+The bounds of a loguniform are exponents of e in hyper.test, as in RecBole; in YAML they are the
+values themselves.
 """
 
 import re
@@ -40,6 +41,8 @@ class Entry(NamedTuple):
     """The choices, or low, high and perhaps a step."""
     exponents: bool
     """Whether the bounds of a loguniform are exponents of e."""
+    written: str
+    """The dimension as the file has it, in one line."""
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
@@ -95,7 +98,7 @@ def _entry(where: str, line: str) -> Entry:
     if marks != (["[", *between, "]"] if kind in LISTED else between):
         form = "[VALUE, ...]" if kind in LISTED else "LOW, HIGH"
         raise SpaceError(f"{where}: {printable(name)}: expected {form}, found {rest[:80]!r}")
-    return Entry(where, name, kind, values, exponents=True)
+    return Entry(where, name, kind, values, True, line)
 
 
 def _tokens(text: str) -> tuple[list[str], list[Value]]:
@@ -158,7 +161,9 @@ def _yaml(path: Path) -> Iterator[Entry]:
             )
         # YAML reads 1e-3 as text; as a number it would be 1.0e-3.
         numbers = [_number(value) if isinstance(value, str) else value for value in values]
-        yield Entry(str(path), str(name), kind, numbers, exponents=False)
+        listed = f"[{', '.join(map(str, values))}]"
+        of_kind = listed if values is content else f"{{{kind}: {listed}}}"
+        yield Entry(str(path), str(name), kind, numbers, False, f"{name}: {of_kind}")
 
 
 def _is_list_of_values(values: object) -> bool:

@@ -5,8 +5,6 @@ in memory or in a second database, so an interrupted sweep resumes as if it had 
 interrupted.
 """
 
-import itertools
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +19,18 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmark.settings import SETTINGS, Value
+from benchmark.settings import Value
+from benchmark.sweeps import space as spaces
 from benchmark.sweeps.space import Choice, Interval, Space
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+# What a user can do something about is said by this suite, before anything starts.
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", module="optuna")
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-DRAWS = 100  # until a point is found that fits and has not been tried
+DRAWS = 20  # by a search method, until a point is found that fits and has not been tried
+RANDOM_DRAWS = 1000  # after these, where the points that are left cannot be listed
+LISTED = 10_000  # points at most in a space of which all points are listed
 
 
 @dataclass
@@ -67,9 +70,8 @@ class Method:
 
 def grid(search: Search) -> dict[str, Value] | None:
     """Every combination of the choices, in the order of the file."""
-    points = itertools.product(*_choices(search.space))
-    point = next(itertools.islice(points, len(search.past), None), None)
-    return None if point is None else dict(zip(search.space, point, strict=True))
+    points = spaces.points(search.space)
+    return points[len(search.past)] if len(search.past) < len(points) else None
 
 
 def random(search: Search) -> dict[str, Value] | None:
@@ -104,9 +106,8 @@ PRUNERS: dict[str, optuna.pruners.BasePruner | None] = {
 
 def n_points(space: Space, method: str, trials: int) -> int:
     """The number of points that a search tries at most."""
-    if not METHODS[method].exhaustive:
-        return trials
-    return math.prod(map(len, _choices(space)))
+    listed = spaces.size(space) if METHODS[method].exhaustive else None
+    return trials if listed is None else listed
 
 
 def suggest(
@@ -126,19 +127,61 @@ def suggest(
 def _drawn(
     search: Search, sampler: Callable[[int], optuna.samplers.BaseSampler]
 ) -> dict[str, Value] | None:
-    """A point from a sampler of Optuna, which gets a seed; drawn again until it fits and is new."""
-    distributions = {name: _distribution(name, d) for name, d in search.space.items()}
+    """A point from a sampler of Optuna, which gets a seed; drawn again until it fits and is new.
+
+    A sampler may insist on points that were tried. Then one of the others is taken at random.
+    """
     study = _study()
-    study.add_trials([_trial(point, distributions) for point in search.past])
-    for draw in range(DRAWS):
+    study.add_trials([_trial(point, search.space) for point in search.past])
+    tried = {frozenset(point.values.items()) for point in search.past}
+    listed = can_be_listed(search.space)
+    for draw in range(DRAWS if listed else DRAWS + RANDOM_DRAWS):
         entropy = np.random.SeedSequence([search.seed, len(search.past), draw])
-        study.sampler = sampler(int(entropy.generate_state(1)[0]))
-        asked = study.ask(distributions)
-        is_new = all(asked.params != point.values for point in search.past)
-        if is_new and search.fits(asked.params):
-            return asked.params
+        make = sampler if draw < DRAWS else optuna.samplers.RandomSampler
+        study.sampler = make(int(entropy.generate_state(1)[0]))
+        asked = study.ask()
+        values = _sampled(asked, search.space)
+        if frozenset(values.items()) not in tried and search.fits(values):
+            return values
         study.tell(asked, state=TrialState.FAIL)
-    return None
+    if not listed:
+        return None
+    left = [p for p in spaces.points(search.space) if frozenset(p.items()) not in tried]
+    order = np.random.default_rng([search.seed, len(search.past)]).permutation(len(left))
+    return next((left[place] for place in order if search.fits(left[place])), None)
+
+
+def can_be_listed(space: Space) -> bool:
+    """Whether the space has so few points that a search tries them all, if it is told to."""
+    size = spaces.size(space)
+    return size is not None and size <= LISTED
+
+
+def _sampled(trial: optuna.Trial, space: Space) -> dict[str, Value]:
+    """The values that Optuna suggests: the model first, then the settings that it has."""
+    values: dict[str, Value] = {}
+    if "model" in space:
+        values["model"] = _suggested(trial, "model", space["model"])
+        own = spaces.of_model(space, str(values["model"]))
+    else:
+        own = space
+    for name in own:
+        if name not in values:
+            values[name] = _suggested(trial, name, own[name])
+    return {name: values[name] for name in space if name in values}
+
+
+def _suggested(trial: optuna.Trial, name: str, dimension: Choice | Interval) -> Value:
+    distribution = _distribution(dimension)
+    if isinstance(dimension, Choice):
+        chosen = trial.suggest_categorical(name, dimension.values)
+        assert chosen is not None, "no choice is None"
+        return chosen
+    if isinstance(distribution, IntDistribution):
+        return dimension.at(
+            trial.suggest_int(name, distribution.low, distribution.high, log=dimension.log)
+        )
+    return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
 
 
 class Pruner:
@@ -183,24 +226,37 @@ def _study(pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:
     )
 
 
-def _choices(space: Space) -> list[tuple[Value, ...]]:
-    return [dimension.values for dimension in space.values() if isinstance(dimension, Choice)]
-
-
-def _distribution(name: str, dimension: Choice | Interval) -> BaseDistribution:
+def _distribution(dimension: Choice | Interval) -> BaseDistribution:
+    """Of a finite interval: of the multiples of its step."""
     if isinstance(dimension, Choice):
         return CategoricalDistribution(dimension.values)
-    low, high, step = dimension.low, dimension.high, dimension.step
-    if SETTINGS[name].kind is int:
-        return IntDistribution(int(low), int(high), dimension.log, int(step or 1))
-    return FloatDistribution(low, high, dimension.log, step)
+    multiples = dimension.multiples
+    if multiples is None:
+        return FloatDistribution(dimension.low, dimension.high, dimension.log)
+    return IntDistribution(multiples[0], multiples[-1], dimension.log)
 
 
-def _trial(point: Point, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+def _trial(point: Point, space: Space) -> FrozenTrial:
+    """A trial of the past. A value that its dimension does not have is left out: before 0.3, the
+    values of a quniform were counted from its lower bound."""
+    params: dict[str, Value] = {}
+    for name, value in point.values.items():
+        dimension = space[name]
+        if isinstance(dimension, Choice) or dimension.multiples is None:
+            params[name] = value
+        elif (place := _place(value, dimension)) is not None:
+            params[name] = place
     return create_trial(
         state=point.state,
         value=point.score if point.state == TrialState.COMPLETE else None,
-        params=point.values,
-        distributions=distributions,
+        params=params,
+        distributions={name: _distribution(space[name]) for name in params},
         intermediate_values=dict(enumerate(point.curve, start=1)),
     )
+
+
+def _place(value: Value, interval: Interval) -> int | None:
+    """The multiple of the step that a value is; None if it is none."""
+    nearest = round(float(value) / (interval.step or 1))
+    inside = interval.multiples is not None and nearest in interval.multiples
+    return nearest if inside and interval.at(nearest) == value else None

@@ -37,7 +37,7 @@ from benchmark.training.progress import Bar, no_bar
 from benchmark.training.ranks import rank_table
 from models.batches import within
 from models.counted import Counted
-from models.model import Examples, LearnedModel
+from models.model import Examples, LearnedModel, Model
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings
@@ -71,16 +71,12 @@ class Trainer:
         self.device = resolve_device(settings.device)
         reset_peak(self.device)
         torch.manual_seed(settings.seed)
-        try:
-            self.model = models.build(settings.model, sequences.n_items, asdict(settings))
-        except ValueError as error:
-            raise TrainingError(str(error)) from None
+        self.model = self._built()
         self.learns = isinstance(self.model, LearnedModel)
         if self.learns:
             check_learnable(split)
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
         self.last_epoch = settings.epochs if self.learns else 1
-        self.model.to(self.device)
         self.averaging = RunningMean(self.model, settings.ema_decay)
         self.averaged = self.averaging.model
         # Its forward pass is the model's; its backward pass adds up the processes' gradients.
@@ -111,6 +107,21 @@ class Trainer:
         self.best_valid: dict[str, float] = {SELECTION_METRIC: -1.0}
         self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
+
+    def _built(self) -> Model:
+        """The model, with random weights."""
+        try:
+            return models.build(
+                self.settings.model, self.sequences.n_items, asdict(self.settings)
+            ).to(self.device)
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory on {self.device}: the model does not fit: try a smaller one"
+            ) from None
 
     def begin_epoch(self) -> None:
         self.batch = 0  # the number of complete batches in this epoch

@@ -14,6 +14,7 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from benchmark.metrics import NAMES, SELECTION_METRIC
+from benchmark.settings import SETTINGS
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
 from datasets.errors import visible
@@ -183,6 +184,8 @@ def _params(logged: dict[str, str], published: bool) -> dict[str, Param]:
 
 
 def _param(name: str, text: str) -> Param:
+    if name == "model":  # `mlflow run -P model=sasrec` has logged what was typed
+        return SETTINGS["model"].spelled(text)
     if name in NAMES_OF_THINGS:
         return text
     for kind in (int, float):

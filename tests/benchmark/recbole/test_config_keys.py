@@ -91,7 +91,7 @@ def test_what_is_done_in_another_way_is_said(run_verb, store):
         ({"seed": True}, "seed cannot be True: it should be an integer, at least 0"),
         ({"learning_rate": [0.1]}, "learning_rate cannot be [0.1]: it should be a finite"),
         ({"learning_rate": "1" * 400}, "...: it should be a finite number, above 0"),
-        ({"seed": 10**50}, "0000: it is too large"),
+        ({"seed": 10**50}, "0000: it should be an integer, at least 0 and at most 9"),
         ({"train_batch_size": float("inf")}, "train_batch_size cannot be inf: it should be an int"),
         ({"hidden_size": 8, "embedding_size": 16}, "embedding_size cannot be 16: another key"),
         ({"n_heads": 3}, "hidden_size 64 cannot be divided among 3 heads"),

@@ -69,6 +69,47 @@ def test_yaml_says_the_same(read):
     }
 
 
+def test_a_quniform_has_the_multiples_of_its_step(read):
+    """As in hyperopt and RecBole, and as they are written: 3 * 0.05 is 0.15000000000000002."""
+    found = read(
+        "hidden_size quniform 10, 100, 32\ndropout quniform 0.1, 0.3, 0.05\n"
+        "learning_rate quniform 0.001, 0.0021, 0.0005\nlayers uniform 1, 3\n"
+    )
+    assert [dimension.values for dimension in found.values()] == [
+        (32, 64, 96), (0.1, 0.15, 0.2, 0.25, 0.3), (0.001, 0.0015, 0.002), (1, 2, 3)
+    ]  # fmt: skip
+    assert space.size(found) == 3 * 5 * 3 * 3
+    assert space.size(read("hidden_size quniform 10, 100, 32\ndropout uniform 0, 0.5\n")) is None
+
+
+@pytest.mark.parametrize("name", ["hyper.test", "space.yaml"])
+def test_a_space_is_echoed_as_its_file_has_it(read, name):
+    text = {
+        "hyper.test": ["learning_rate loguniform -8, -4  # wide", "model in [sasrec, 'GRU4Rec']"],
+        "space.yaml": [
+            "learning_rate: {loguniform: [5e-4, 0.01]}",
+            "model: [sasrec, GRU4Rec]",
+            "dropout: {quniform: [0.1, 0.5, 0.1]}",
+        ],
+    }[name]
+    found = read("\n".join(text), name)
+    assert space.echo(found) == text
+    assert found["model"] == Choice(("SASRec", "GRU4Rec"))
+
+
+def test_a_point_has_the_settings_of_its_model_alone():
+    searched = {
+        "heads": Choice((1, 2)),
+        "model": Choice(("SASRec", "GRU4Rec", "Popularity")),
+        "dropout": Choice((0.1, 0.2)),
+    }
+    assert [tuple(point.values()) for point in space.points(searched)] == [
+        (1, "SASRec", 0.1), (1, "SASRec", 0.2), ("GRU4Rec", 0.1), ("GRU4Rec", 0.2), ("Popularity",),
+        (2, "SASRec", 0.1), (2, "SASRec", 0.2),
+    ]  # fmt: skip
+    assert space.size(searched) == 7
+
+
 def test_a_space_is_written_as_it_was_read(read):
     text = [
         "learning_rate loguniform -8, -4",
@@ -103,7 +144,12 @@ def test_a_space_is_written_as_it_was_read(read):
         ("dropout uniform low, high", "dropout: uniform needs low, high: found low, high"),
         ("norm uniform 1, 2", "norm: uniform is for numbers: list the values to choose from"),
         ("layers quniform 1, 4, 0", "layers: a step of 0"),
-        ("layers quniform 1, 4, 0.5", "layers: steps of 0.5 between integers"),
+        ("layers quniform 1, 4, 0.5", "layers: a step of 0.5 between integers"),
+        ("layers quniform 5, 7, 4", "layers: no multiple of 4 lies between 5 and 7"),
+        ("seed quniform 1, 2, 1", "seed: cannot be searched"),
+        ("layers choice [1000000000]", "layers cannot be 1000000000: it should be an integer, at"),
+        ("warmup_steps uniform 0, 1e308", "warmup_steps cannot be 1000000000"),
+        ("negatives choice [18446744073709551616]", "negatives cannot be 18446744073709551616: it"),
         ("learning_rate loguniform 1, 1000", "e to the 1000 is too large: bounds are exponents"),
         ("layers choice []", "layers: no value to choose from"),
         ("layers choice [1,,2]", "layers: a comma without a value before it"),

@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.space import Choice, Interval
+from benchmark.sweeps.space_files import SpaceError
 from benchmark.sweeps.suggest import METHODS, Method, Point, Pruner, n_points, suggest
 
 GRID = {"learning_rate": Choice((0.1, 0.2)), "norm": Choice(("pre", "post"))}
@@ -64,6 +65,73 @@ def test_no_point_is_drawn_twice_and_a_space_can_be_exhausted(method):
     found = search(GRID, method, 4)
     assert len({tuple(point.values.values()) for point in found}) == 4
     assert suggest(GRID, method, 1, found) is None
+
+
+TWENTY = {"dropout": Interval(0.0, 0.19, 0.01)}
+MODELS = {
+    "heads": Choice((1, 2)),
+    "model": Choice(("SASRec", "GRU4Rec", "Popularity")),
+    "learning_rate": Interval(1e-4, 1e-1, log=True),
+}
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_a_finite_space_is_tried_to_its_last_point(method):
+    past = []
+    while values := suggest(TWENTY, method, 1, past):
+        past.append(Point(values, TrialState.COMPLETE, -values["dropout"]))
+    assert sorted(point.values["dropout"] for point in past) == [n / 100 for n in range(20)]
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_each_model_is_tried_with_the_settings_that_it_has(method):
+    past = []
+    for _ in range(18):
+        values = suggest(MODELS, method, 1, past)
+        past.append(Point(values, TrialState.COMPLETE, 0.5))
+    found = {point.values["model"]: list(point.values) for point in past}
+    assert found == {
+        "SASRec": ["heads", "model", "learning_rate"],
+        "GRU4Rec": ["model", "learning_rate"],
+        "Popularity": ["model"],
+    }
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_nothing_is_said_by_optuna(method, capfd, recwarn):
+    space = SPACE | {"dropout": Interval(0.1, 0.5, 0.15), "hidden_size": Interval(10, 100, 32)}
+    assert {point.values["hidden_size"] for point in search(space, method, 12)} == {32, 64, 96}
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+def test_a_sweep_of_an_older_version_goes_on():
+    """Its quniform counted from the lower bound, and drew SASRec alone."""
+    past = [
+        Point({"hidden_size": n, "dropout": 0.15000000000000002}, TrialState.COMPLETE, 0.1)
+        for n in (10, 42, 74)
+    ]
+    space = {"hidden_size": Interval(10, 100, 32), "dropout": Interval(0.05, 0.3, 0.05)}
+    assert suggest(space, "tpe", 1, past)["hidden_size"] in (32, 64, 96)
+    rate = {"learning_rate": 0.01}
+    past = [Point({"heads": 1, "model": "SASRec"} | rate, TrialState.COMPLETE, 0.1)] * 12
+    assert suggest(MODELS, "tpe", 1, past)
+
+
+def test_a_space_of_which_nothing_fits_is_refused():
+    for space, method in (
+        ({"hidden_size": Interval(9, 11), "dropout": Interval(0.0, 0.5)}, "random"),
+        ({"hidden_size": Choice((9, 11))}, "tpe"),
+    ):
+        with pytest.raises(SpaceError, match="no point of the search space can be tried: hidden_s"):
+            Definition(space, method, "none", {"heads": 2}).check()
+    inside = {"hidden_size": Interval(63, 129)}  # 64 fits; the ends do not
+    Definition(inside, "random", "none", {"heads": 2}).check()
+    models = {"model": Choice(("BERT4Rec", "SASRec"))}
+    definition = Definition(models, "random", "none", {"recipe": "paper"})
+    definition.check()
+    (line,) = definition.never_tried()
+    assert line.startswith("a model that is never tried: model=SASRec: SASRec has no recipe")
 
 
 def test_points_that_do_not_fit_are_drawn_again():

@@ -184,31 +184,30 @@ def test_a_signal_leaves_nothing_running(store, here, sent, code):
 
 @pytest.mark.process
 def test_a_trial_that_fails_is_on_record_and_the_sweep_goes_on(sweep, sweep_here, store, run_verb):
-    space = "learning_rate choice [1e30, 0.01]\nhidden_size choice [8, 100000000]\n"
+    space = "learning_rate choice [1000, 0.01]\n"
     done = sweep(space, "--epochs", "1")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     _, trials = runs(store)
-    assert [run.info.status for run in trials] == ["FAILED", "FAILED", "FINISHED", "FAILED"]
+    assert [run.info.status for run in trials] == ["FAILED", "FINISHED"]
     assert "the loss is nan in epoch 1" in trials[0].data.tags["failure"]
-    assert "allocate" in trials[1].data.tags["failure"]
     assert "failed: TrainingError: the loss is nan" in done.stdout
     text = report(run_verb)
-    assert text.count("| failed: ") == 3
-    assert "learning_rate:0.01\n" in text or "hidden_size:8, learning_rate:0.01\n" in text
+    assert text.count("| failed: ") == 1
+    assert "learning_rate:0.01\n" in text
     kept = store.download_artifacts(trials[0].info.run_id, "traceback.txt")
     assert "TrainingError" in Path(kept).read_text()
 
     again = sweep_here(space, "--epochs", "1")
     assert again.returncode == 0, again.stderr
-    assert len(runs(store)[1]) == 4
+    assert len(runs(store)[1]) == 2
 
 
 @pytest.mark.process
 def test_a_sweep_without_any_result_fails(sweep, store):
-    done = sweep("learning_rate choice [1e30]", "--epochs", "1")
+    done = sweep("learning_rate choice [1000]", "--epochs", "1")
     assert done.returncode == 1
-    assert "Error: no trial has finished: BERT4Rec learning_rate=1e+30" in done.stderr
+    assert "Error: no trial has finished: BERT4Rec learning_rate=1000.0" in done.stderr
     assert runs(store)[0][0].info.status == "FAILED"
 
 
@@ -324,15 +323,36 @@ def test_a_space_that_is_not_there_is_said(run_command, here):
     assert done.stderr == expected
 
 
-def test_models_can_be_searched_and_their_settings_have_to_be_theirs(run_verb, store, here):
+def test_models_can_be_searched_and_each_has_its_own_settings(run_verb, store, here):
     Path("models.yaml").write_text("model: [Markov, Popularity]\n")
     done = run_verb("sweep", "models.yaml", "--dataset", "demo")
     assert done.returncode == 0, done.stderr
     assert "best: model=Markov: valid ndcg@10" in done.stdout
     _, trials = runs(store)
     assert [run.data.params["model"] for run in trials] == ["Markov", "Popularity"]
-    Path("mixed.yaml").write_text("model: [GRU4Rec, Markov]\nlearning_rate: [0.001, 0.002]\n")
-    done = run_verb("sweep", "mixed.yaml", "--dataset", "demo")
+    words = ["--dataset", "demo", "--method", "random", "--trials", "9", "--name", "random"]
+    more = run_verb("sweep", "models.yaml", *words)
+    assert more.returncode == 0, more.stderr
+    assert "the search space has 2 points, and all of them were tried\n" in more.stdout
+
+    Path("mixed.yaml").write_text("model: [gru4rec, Markov]\nlearning_rate: [0.01, 0.02]\n")
+    tiny = ["--dataset", "demo", "--hidden-size", "8", "--inner-size", "8", "--epochs", "1"]
+    done = run_verb("sweep", "mixed.yaml", *tiny)
+    assert done.returncode == 0, done.stderr
+    assert "model: [gru4rec, Markov]\nlearning_rate: [0.01, 0.02]\n" in done.stdout
+    _, trials = runs(store)
+    found = [(t.data.params["model"], t.data.params.get("learning_rate")) for t in trials[4:]]
+    assert found == [("GRU4Rec", "0.01"), ("GRU4Rec", "0.02"), ("Markov", None)]
+    assert "| Markov " in report(run_verb, "--sweep", "mixed")
+
+    done = run_verb("sweep", "mixed.yaml", *tiny, "--heads", "2")
     assert done.returncode == 1
-    assert "Markov has no setting learning_rate" in done.stderr
-    assert len(runs(store)[1]) == 2
+    assert "Error: heads: none of the searched models has this setting\n" in done.stderr
+
+
+def test_a_space_of_which_nothing_fits_makes_no_run(sweep_here, store):
+    done = sweep_here("hidden_size choice [9, 11]\n", "--method", "tpe", "--heads", "2")
+    assert done.returncode == 1
+    assert "Error: no point of the search space can be tried: hidden_size=" in done.stderr
+    assert "cannot be divided among 2 heads" in done.stderr
+    assert not store.get_experiment_by_name("demo")

@@ -1,0 +1,110 @@
+"""Options with values that no user means: one line of error, or a value that works."""
+
+import math
+from contextlib import suppress
+from importlib import import_module
+
+import click
+import pandas as pd
+import pytest
+
+from benchmark.__main__ import COMMANDS
+from benchmark.settings import SETTINGS, SettingError, Settings, checked
+from benchmark.training.trainer import Trainer, TrainingError
+from datasets.sequences import from_interactions, leave_one_out
+from models import MODELS
+
+HOSTILE = ["nan", "inf", "-1", "1e308", str(2**64), "9" * 5000, ""]
+NEEDED = {
+    "report": ["--experiment", "none"],
+    "promote": ["--experiment", "none"],
+    "recommend": ["--model", "models:/none/1", "--output", "none.parquet"],
+    "train": ["--dataset", "none"],
+    "speed": ["--dataset", "none"],
+    "sweep": ["--dataset", "none"],
+    "published": ["none.md"],
+}
+
+
+def options(verb):
+    """The options of a command that take a value; settings are train's alone, to save time."""
+    command = getattr(import_module(f"benchmark.{verb}"), verb)
+    for option in command.params:
+        own = verb == "train" or option.name not in SETTINGS
+        if isinstance(option, click.Option) and own and not option.is_flag:
+            yield option.opts[0]
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_whatever_an_option_is_given_a_command_ends_with_one_line(run_verb, store, here, verb):
+    (here / "hyper.test").write_text("history choice [ranked]\n")  # cannot be searched
+    for option in options(verb):
+        for value in HOSTILE:
+            done = run_verb(verb, *NEEDED.get(verb, []), option, value)
+            shown = f"{verb} {option} {value[:30]}"
+            assert done.returncode in (1, 2), shown
+            assert done.stderr.splitlines()[-1].startswith("Error: "), shown
+            assert "Traceback" not in done.stderr, shown
+
+
+def extremes(name):
+    """The smallest and the largest value of a number."""
+    setting = SETTINGS[name]
+    low = setting.above if setting.at_least is None else setting.at_least
+    high = setting.below if setting.at_most is None else setting.at_most
+    if setting.kind is float:
+        low = low if setting.above is None else math.nextafter(low, math.inf)
+        high = high if setting.below is None else math.nextafter(high, -math.inf)
+    return [setting.kind(low), setting.kind(high)]
+
+
+NUMBERS = [name for name, setting in SETTINGS.items() if setting.kind is not str]
+TOO_MUCH = {"layers", "epochs", "hidden_size", "inner_size"}  # at their largest, for a test
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_has_both_limits_and_trains_at_them(name):
+    rows = [(user, f"i{item}") for user in ("a", "b") for item in range(8)]
+    sequences = from_interactions(pd.DataFrame(rows, columns=["user", "item"]))
+    low, high = extremes(name)
+    for beyond in (low - 1, high * 2 + 1, math.nan, math.inf, 10**400):
+        with pytest.raises(SettingError):
+            checked(name, beyond)
+    for value in (low, high):
+        for model in ("BERT4Rec", "gSASRec", "GRU4Rec"):
+            tiny = {"hidden_size": 4, "inner_size": 4, "epochs": 1, "batch_size": 2, "layers": 1}
+            if name in TOO_MUCH and value == high:
+                continue
+            try:
+                settings = Settings.of(model=model, **tiny | {name: value})
+            except SettingError:
+                raise
+            except ValueError:  # the model does not have it, or it does not go with the others
+                continue
+            trainer = Trainer(settings, sequences, leave_one_out(sequences))
+            with suppress(TrainingError):  # the loss of the largest learning rate is nan
+                assert all(math.isfinite(epoch.train_loss) for epoch in trainer.epochs())
+
+
+def test_one_negative_is_refused_where_nothing_would_be_learned():
+    with pytest.raises(ValueError, match="negatives 1 leaves no item that the target is compared"):
+        Settings.of(negatives=1)
+    assert Settings.of(model="gSASRec", negatives=1).negatives == 1  # its loss is binary
+    with pytest.raises(ValueError, match="gSASRec needs negatives: 1 or more"):
+        Settings.of(model="gSASRec", negatives=0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_choice_is_taken_in_any_case(model):
+    assert Settings.of(model=model.lower()) == Settings.of(model=model.upper())
+    assert Settings.of(model=model.lower()).model == model
+
+
+def test_a_model_that_does_not_fit_into_memory_is_one_line(monkeypatch):
+    def build(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("models.build", build)
+    sequences = from_interactions(pd.DataFrame({"user": ["a"] * 3, "item": ["x", "y", "z"]}))
+    with pytest.raises(TrainingError, match="out of memory on cpu: the model does not fit"):
+        Trainer(Settings.of(), sequences, leave_one_out(sequences))
