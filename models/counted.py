@@ -37,8 +37,10 @@ class Counted(Model):
 class ItemToItem(Counted):
     """Scores from the last item of the history, by a sparse matrix [n_items, n_items].
 
-    The popularity of an item, at most half the smallest entry, is added to its score. It orders the
-    items without an entry, which stay below those with one, and items with equal entries.
+    Items are ordered by their entry, items without an entry last; equal entries, and items without
+    one, by popularity; items that are equal in both have the same score. Scores are places in this
+    order, not sums of an entry and a small number: a sum would reorder entries that differ by less
+    than the number, and lose it in rounding.
     """
 
     offsets: Tensor
@@ -46,9 +48,9 @@ class ItemToItem(Counted):
     columns: Tensor
     """[m] int64: the item of each entry."""
     values: Tensor
-    """[m] float."""
+    """[m] float: the entry's place among those of its row, less the item's popularity."""
     popularity: Tensor
-    """[n_items] float."""
+    """[n_items] float: the place of each item's number of interactions among all such numbers."""
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
@@ -60,16 +62,25 @@ class ItemToItem(Counted):
     def fill(self, rows: Tensor, columns: Tensor, values: Tensor, items: Tensor) -> None:
         """Set the entries: ``rows``, ``columns`` and ``values`` are [m], ordered by row.
 
-        Each entry is positive and occurs once. ``items`` [n] int64 are the training interactions,
-        which popularity is counted from.
+        Each entry occurs once. ``items`` [n] int64 are the training interactions, which popularity
+        is counted from. All scores are integers below 2^24, which float32 represents exactly.
         """
         counts = torch.bincount(rows, minlength=self.n_items)
         self.offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         self.columns = columns
-        self.values = values.float()
-        popularity = torch.bincount(items, minlength=self.n_items).double()
-        smallest = values.min() if len(values) else 1.0
-        self.popularity = (popularity / popularity.max() * smallest / 2).float()
+        interactions = torch.bincount(items, minlength=self.n_items)
+        levels, popularity = interactions.unique(return_inverse=True)
+        order = popularity[columns].argsort(stable=True)  # by row, value and popularity
+        order = order[values[order].argsort(stable=True)]
+        order = order[rows[order].argsort(stable=True)]
+        keys = torch.stack([rows, values.double(), popularity[columns]])[:, order]  # [3, m]
+        new_row = _differs(keys[:1])
+        place = _differs(keys).cumsum(0)  # from 1, over all rows
+        before = torch.where(new_row, place, 0).cummax(0).values  # the place where the row begins
+        scores = torch.empty_like(place)
+        scores[order] = place - before + len(levels)  # above all items without an entry
+        self.values = (scores - popularity[columns]).float()
+        self.popularity = popularity.float()
 
     def queries(self, histories: Tensor) -> Tensor:
         """[batch, length] int64 -> the last items, [batch] int64."""
@@ -87,3 +98,9 @@ class ItemToItem(Counted):
         inside = (column >= 0) & (column < last - first)
         scores[row[inside], column[inside]] += self.values[entry[inside]]
         return scores
+
+
+def _differs(keys: Tensor) -> Tensor:
+    """Whether each column of ``keys`` [k, m] differs from the one before it: [m] bool."""
+    first = keys.new_ones(1, dtype=torch.bool)[: keys.shape[1]]
+    return torch.cat([first, (keys[:, 1:] != keys[:, :-1]).any(0)])

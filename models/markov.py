@@ -7,7 +7,7 @@ from models.counted import ItemToItem
 
 
 class Markov(ItemToItem):
-    """An item scores by its share among the last item's successors; other items by popularity."""
+    """Items are ordered by how often they came next; equals, and other items, by popularity."""
 
     link = "https://doi.org/10.1145/1772690.1772773"  # Rendle et al. 2010, FPMC's unfactorised part
 
@@ -16,5 +16,4 @@ class Markov(ItemToItem):
         pairs = items[:-1][one_user] * self.n_items + items[1:][one_user]
         pairs, counts = torch.unique(pairs, return_counts=True)  # [m] each, ordered by row
         rows = pairs // self.n_items
-        successors = torch.bincount(rows, counts.double(), minlength=self.n_items)
-        self.fill(rows, pairs % self.n_items, counts / successors[rows], items)
+        self.fill(rows, pairs % self.n_items, counts, items)

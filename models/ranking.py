@@ -98,37 +98,37 @@ def _best(model: Model, queries: Any, k: int, seen: Tensor | None) -> tuple[Tens
         if seen is not None:
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
             scores[row, item - first] = -torch.inf
-        places, values = _largest(scores, k)
+        places, values = largest(scores, k)
         if best is None:
             best = places
             score = values
         else:  # equal scores stay in the order of the items: earlier chunks stand first
             best = torch.cat([best, places + first], 1)
-            places, score = _largest(torch.cat([score, values], 1), k)
+            places, score = largest(torch.cat([score, values], 1), k)
             best = best.gather(1, places)
     assert best is not None, "a catalogue has an item"
     return best.masked_fill(score == -torch.inf, -1), score
 
 
-def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The places of the k largest of ``values`` [batch, n], and these: [batch, min(k, n)] each.
 
     Of equal values the first ones are taken, in their order. ``topk`` takes any of them, in any
     order; a stable sort of everything takes twenty times as long. So only those rows are sorted in
-    which the last value taken has an equal that is not taken.
+    which the last value taken has an equal that is not taken. Values of -inf are in any order.
     """
     n = values.shape[1]
     k = min(k, n)
-    largest, places = values.topk(min(k + 1, n))
-    split = largest[:, k - 1] == largest[:, -1] if k < n else torch.zeros_like(places[:, 0]) > 0
-    largest, places = largest[:, :k], places[:, :k]
+    top, places = values.topk(min(k + 1, n))
+    split = (top[:, k - 1] == top[:, -1]) & (top[:, -1] > -torch.inf) & (k < n)
+    top, places = top[:, :k], places[:, :k]
     places, order = places.sort(dim=1)
-    largest, order = largest.gather(1, order).sort(dim=1, descending=True, stable=True)
+    top, order = top.gather(1, order).sort(dim=1, descending=True, stable=True)
     places = places.gather(1, order)
     if split.any():
         found = values[split].sort(dim=1, descending=True, stable=True)
-        largest[split], places[split] = found.values[:, :k], found.indices[:, :k]
-    return places, largest
+        top[split], places[split] = found.values[:, :k], found.indices[:, :k]
+    return places, top
 
 
 def _chunks(n_items: int) -> Iterator[tuple[int, int]]:

@@ -141,31 +141,6 @@ def test_popularity_scores_all_histories_alike():
     assert scores[0, :4].tolist() == [0, 1, 3, 1]
 
 
-def test_markov_scores_by_what_came_next():
-    """Item 1 is followed by item 2 twice and by item 3 once. Item 4 has only its popularity."""
-    scores = all_scores(counted("Markov", [[1, 2, 1, 3], [1, 2], [4, 4, 4]]), [[9, 1]])[0]
-    popular = scores[4].item() / 3  # popularity score per occurrence: item 4 occurs three times
-    assert 0 < scores[4] <= 1 / 6
-    expected = torch.zeros(N_ITEMS)
-    expected[[1, 2, 3, 4]] = popular * torch.tensor([3.0, 2.0, 1.0, 3.0])
-    expected[[2, 3]] += torch.tensor([2 / 3, 1 / 3])
-    torch.testing.assert_close(scores, expected)
-
-
-def test_item_knn_scores_by_common_users():
-    users = [[0, 1, 2], [0, 1], [0, 3], [2, 2]]
-    scores = all_scores(counted("ItemKNN", users), [[5, 0]])[0]
-    had = np.zeros((4, N_ITEMS))
-    for user, items in enumerate(users):
-        had[user, items] = 1
-    norms = np.sqrt(had.sum(0))
-    for item in (1, 2, 3):
-        cosine = had[:, 0] @ had[:, item] / norms[0] / norms[item]
-        assert scores[item] == pytest.approx(cosine, abs=0.25)  # 0.25: popularity adds less
-        assert scores[item] > scores[0]
-    assert scores.argsort(descending=True)[:3].tolist() == [1, 3, 2]
-
-
 def test_repeat_last_scores_by_how_late_an_item_came():
     scores = all_scores(build("RepeatLast"), [[N_ITEMS, 7, 3, 7, 5], [1, 2, 3, 4, 4]])
     assert scores[0].argsort(descending=True, stable=True)[:3].tolist() == [5, 7, 3]

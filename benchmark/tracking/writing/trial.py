@@ -23,6 +23,7 @@ from benchmark.tracking.server import TrackingError, experiment_id
 from benchmark.tracking.writing import status
 from datasets import DataError, Sequences, card
 from datasets.spec import Spec
+from models import MODELS
 
 Write = Callable[[Path], object]
 """Writes a file at the path. Raises OSError if it cannot."""
@@ -62,7 +63,9 @@ class Trial:
         """Log all that is known before the first step."""
         params = settings.as_dict()
         # `mlflow run` has logged what was given with -P, and params never change.
-        new = {key: value for key, value in params.items() if key not in self.run.data.params}
+        version = MODELS[settings.model].version
+        logged = params | ({"model_version": version} if version > 1 else {})
+        new = {key: value for key, value in logged.items() if key not in self.run.data.params}
         tags = provenance.tags(settings, spec, sequences, protocol, data_dir)
         self.outbox.say(Labels(params=new, tags=tags))
         self.outbox.say(Data(provenance.data(spec, sequences)))
