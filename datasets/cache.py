@@ -29,6 +29,7 @@ UNREADABLE = (
     RuntimeError,
     KeyError,
     TypeError,
+    MemoryError,  # damaged shapes of arrays
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -58,6 +59,9 @@ def restore(cached: Path) -> Sequences | None:
     prepared again."""
     try:
         with zipfile.ZipFile(cached) as archive:
+            # ``store`` does not compress: a file cannot unpack to more than its size.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                return None
             if archive.testzip() is not None:  # numpy parses damaged arrays before it checks them
                 return None
         with np.load(cached, allow_pickle=False) as file:

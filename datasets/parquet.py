@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.parquet import ParquetFile
+from pyarrow.parquet import FileMetaData, ParquetFile
 from tqdm import tqdm
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import NUMBERS, Layout
+from datasets.layouts import LONGEST_ID, NUMBERS, Layout
+from datasets.streams import check_unpacked
 
 ROWS_PER_BATCH = 1 << 16
+BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
+BYTES_OF_CHARACTER = 4  # at most, in UTF-8
 
 
 def batches(
@@ -21,6 +24,7 @@ def batches(
     try:
         with ParquetFile(path) as file:
             _check_schema(path, layout, file.schema_arrow)
+            _check_sizes(path, layout, file.metadata)
             ours = layout.header
             with tqdm(
                 desc=progress,
@@ -55,6 +59,35 @@ def _check_schema(path: Path, layout: Layout, schema: pa.Schema) -> None:
         if not _is_suitable(name, kind):
             wanted = "numbers" if name in NUMBERS else "text or whole numbers"
             raise DataError(f"{path}: column {theirs!r} has type {kind}: {name} should be {wanted}")
+
+
+def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
+    """Raise DataError for a decompression bomb, before rows are read.
+
+    A dictionary holds an id once, whatever the number of its rows. So a long one is searched for
+    in the dictionaries.
+    """
+    size = path.stat().st_size
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    check_unpacked(path, sum(group.total_byte_size for group in groups), size)
+    check_unpacked(path, metadata.num_rows * BYTES_OF_ROW, size)
+    ids = [theirs for name, theirs in layout.header.items() if name not in NUMBERS]
+    with ParquetFile(path, read_dictionary=ids) as file:
+        for number in range(metadata.num_row_groups):
+            for rows in file.iter_batches(1, row_groups=[number], columns=ids):
+                _check_dictionaries(path, rows)
+                break
+
+
+def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        kind = column.type
+        if pa.types.is_dictionary(kind) and not pa.types.is_integer(kind.value_type):
+            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+            if longest > LONGEST_ID * BYTES_OF_CHARACTER:
+                raise DataError(
+                    f"{path}: column {name!r} has an id of more than {LONGEST_ID} characters"
+                )
 
 
 def _is_suitable(name: str, kind: pa.DataType) -> bool:

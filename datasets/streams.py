@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 1 << 16  # bytes; blocks have this size, so a line within one block never exceeds it
 # An archive beyond both limits is a decompression bomb: ratings compress to a fifth or a tenth.
-MOST_UNPACKED = 1_000_000_000  # bytes
+MOST_UNPACKED = 16_000_000  # bytes
 MOST_TIMES = 100  # the compressed size
 
 NEWLINE = 10
@@ -61,14 +62,14 @@ def opened(
     """
     with ExitStack() as stack:
         try:
-            stream, most = _unpacked(path, member, progress, stack)
+            stream, packed_bytes = _unpacked(path, member, progress, stack)
         except DataError:
             raise
         # zipfile and gzip do not document what they raise for damaged archives; struct.error,
         # zlib.error, UnicodeDecodeError, NotImplementedError and RuntimeError are among them.
         except Exception as error:
             raise _unreadable(path, error) from None
-        text = io.BufferedReader(_CheckedText(path, stream, most), LONGEST_LINE)
+        text = io.BufferedReader(_CheckedText(path, stream, packed_bytes), LONGEST_LINE)
         if text.peek(3).startswith(UTF8_MARK):
             text.read(3)
         yield text
@@ -76,18 +77,19 @@ def opened(
 
 def _unpacked(
     path: Path, member: str | None, progress: str | None, stack: ExitStack
-) -> tuple[Bytes, float]:
-    """(stream of decompressed bytes, most bytes that it may have)."""
+) -> tuple[Bytes, Callable[[], float]]:
+    """(stream of decompressed bytes, number of compressed bytes read so far)."""
     size = path.stat().st_size
-    packed: IO[bytes] = stack.enter_context(path.open("rb"))
+    file = stack.enter_context(path.open("rb"))
+    packed: IO[bytes] = file
     if progress:
         options: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
         counted = tqdm.wrapattr(packed, "read", total=size, desc=progress, **options)
         packed = cast("IO[bytes]", stack.enter_context(counted))  # tqdm's wrapper is a file, too
     if path.suffix == ".gz":
-        return stack.enter_context(gzip.open(packed)), max(MOST_UNPACKED, MOST_TIMES * size)
+        return stack.enter_context(gzip.open(packed)), file.tell
     if path.suffix != ".zip":
-        return packed, float("inf")
+        return packed, lambda: math.inf
     archive = stack.enter_context(zipfile.ZipFile(packed))
     found = [info for info in archive.infolist() if not info.is_dir()]
     wanted = [info for info in found if fnmatch(info.filename, member or "*")]
@@ -97,8 +99,19 @@ def _unpacked(
     if wanted[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # zipfile decompresses a whole block of other methods at once: gigabytes, if it is a bomb.
         raise DataError(f"{path}: only zip archives with deflate compression are supported")
-    claimed = min(wanted[0].compress_size, size)  # an archive may lie about its members
-    return stack.enter_context(archive.open(wanted[0])), max(MOST_UNPACKED, MOST_TIMES * claimed)
+    # An archive may lie about its members. zipfile never gives more bytes than it claims.
+    claimed = min(wanted[0].compress_size, size)
+    check_unpacked(path, wanted[0].file_size, claimed)
+    return stack.enter_context(archive.open(wanted[0])), lambda: claimed
+
+
+def check_unpacked(path: Path, unpacked: float, packed: float) -> None:
+    """Raise DataError if ``packed`` bytes of the file unpack to far too many bytes."""
+    if unpacked > max(MOST_UNPACKED, MOST_TIMES * packed):
+        raise DataError(
+            f"{path}: it unpacks to more than {MOST_TIMES} times its size: if you trust the file, "
+            "use it without compression"
+        )
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -112,12 +125,13 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 class _CheckedText(io.RawIOBase):
     """Passes on the bytes of ``stream``. Raises DataError at the first byte that does not belong
-    in a line of text, and after ``most`` bytes."""
+    in a line of text, and when the bytes are far more than ``packed_bytes()``, the number of
+    compressed bytes that were read for them."""
 
-    def __init__(self, path: Path, stream: Bytes, most: float):
+    def __init__(self, path: Path, stream: Bytes, packed_bytes: Callable[[], float]):
         self._path = path
         self._stream = stream
-        self._most = most
+        self._packed_bytes = packed_bytes
         self._bytes = 0  # passed on
         self._line = 1  # number of the line that has begun
         self._length = 0  # bytes of that line that were passed on
@@ -138,11 +152,7 @@ class _CheckedText(io.RawIOBase):
         self._check_characters(block, newlines)
         self._check_lengths(block, newlines)
         self._bytes += len(block)
-        if self._bytes > self._most:
-            raise DataError(
-                f"{self._path}: it unpacks to more than {self._most:,} bytes, over {MOST_TIMES} "
-                "times its size: if you trust the file, unpack it and use the file inside"
-            )
+        check_unpacked(self._path, self._bytes, self._packed_bytes())
         view[: len(block)] = block
         return len(block)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch reads when imported)
 
@@ -25,6 +26,7 @@ from benchmark.training.memory import peak_memory
 from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
 from datasets.sequences import Sequences, Split, leave_one_out
+from datasets.streams import check_unpacked
 
 WARM_UP_STEPS = 10
 PROFILED_STEPS = 20
@@ -68,7 +70,13 @@ def measure(trainer: Trainer, steps: int) -> Measurement:
 
 
 def load_arrays(path: Path) -> tuple[Sequences, Split]:
-    """Sequences from an .npz file of ``items`` [n] and ``offsets`` [users + 1], leave-one-out."""
+    """Sequences from an .npz file of ``items`` [n] and ``offsets`` [users + 1], leave-one-out.
+
+    Raises DataError for a decompression bomb.
+    """
+    with ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        check_unpacked(path, unpacked, path.stat().st_size)
     with np.load(path, allow_pickle=False) as arrays:
         return from_arrays(arrays["items"], arrays["offsets"])
 

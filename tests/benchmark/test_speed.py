@@ -1,10 +1,13 @@
 """The speed benchmark runs, and its figures are consistent. No test checks the speed itself."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmark.training.measurement import load_arrays
+from datasets import DataError
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.process
@@ -61,3 +64,9 @@ def test_the_counted_operations_are_those_of_the_formula(run_command, sequences)
         + asked * 2 * width * items  # logits
     )
     assert counted == pytest.approx(3 * forward, rel=0.1)
+
+
+def test_an_array_file_that_unpacks_without_bounds_is_refused(here):
+    np.savez_compressed("bomb.npz", items=np.zeros(10_000_000, np.int64), offsets=np.zeros(1))
+    with pytest.raises(DataError, match=r"bomb.npz: it unpacks to more than 100 times its size"):
+        load_arrays(Path("bomb.npz"))

@@ -95,3 +95,10 @@ def test_a_missing_array_is_noticed(here, stored):
 
 def test_a_missing_file_is_no_error(here):
     assert cache.restore(here / "b.npz") is None
+
+
+def test_compressed_arrays_are_not_unpacked(here, stored):
+    """A cache file is never a decompression bomb: its arrays are stored as they are."""
+    with np.load(here / "a.npz") as arrays:
+        np.savez_compressed(here / "b.npz", **arrays)
+    assert cache.restore(here / "b.npz") is None

@@ -95,18 +95,71 @@ def test_milliseconds_are_taken_where_they_belong_and_microseconds_nowhere(here)
     assert "f:2: timestamp is too large to be ms since 1970" in said(here / "f", "amazon-2023")
 
 
+BOMB = "it unpacks to more than 100 times its size: if you trust the file, use it without comp"
+
+
 @pytest.mark.parametrize("packed", [gzip.compress, zipped])
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(here, monkeypatch, packed):
     monkeypatch.setattr(streams, "MOST_UNPACKED", 1_000_000)
     path = here / ("f.gz" if packed is gzip.compress else "f.zip")
     path.write_bytes(packed(ROW.encode() * 200_000))
-    assert "it unpacks to more than 1,000,000 bytes, over 100 times its size" in said(path)
+    assert BOMB in said(path)
     path.write_bytes(packed(ROW.encode() * 90_000))  # as dense, and not large
     assert len(rows(path, "amazon-2018")) == 90_000
     monkeypatch.setattr(streams, "MOST_UNPACKED", 1_000)
     numbers = np.random.default_rng(0).integers(10**6, size=(2_000, 2)).tolist()
     path.write_bytes(packed("".join(f"i{i},u{u},5,1\n" for i, u in numbers).encode()))  # large
     assert len(rows(path, "amazon-2018")) == 2_000
+
+
+def unpacked_before(error: str, path, monkeypatch) -> int:
+    """Bytes of text that are read before the file is refused with that error."""
+    read = []
+    pass_on = streams._CheckedText.readinto
+
+    def counted(text, buffer):
+        read.append(pass_on(text, buffer))
+        return read[-1]
+
+    monkeypatch.setattr(streams._CheckedText, "readinto", counted)
+    assert error in said(path)
+    return sum(read)
+
+
+def changed(archive: bytes, offset: int, value: int) -> bytes:
+    """The archive with other four bytes in the directory's entry of its only member."""
+    start = archive.rindex(b"PK\x01\x02") + offset
+    return archive[:start] + struct.pack("<I", value) + archive[start + 4 :]
+
+
+PACKED_SIZE, SIZE = 20, 24  # offsets of a member's sizes, as the directory claims them
+
+
+def test_little_of_a_bomb_is_unpacked(here, monkeypatch):
+    text = ROW.encode() * 100_000
+    bomb = zipped(text * 40)
+    files = {
+        "a.zip": (bomb, BOMB, 0),
+        "packed.zip": (changed(bomb, PACKED_SIZE, 1 << 31), BOMB, 0),
+        "small.zip": (changed(bomb, SIZE, 5000), "damaged archive: Bad CRC-32", 5000),
+        "one.gz": (gzip.compress(text * 40), BOMB, 17_000_000),
+        "many.gz": (gzip.compress(text) * 40, BOMB, 17_000_000),
+    }
+    for name, (content, error, most) in files.items():
+        (here / name).write_bytes(content)
+        assert unpacked_before(error, here / name, monkeypatch) <= most, name
+
+
+def test_a_parquet_file_that_unpacks_without_bounds_is_refused(here):
+    """An id of a million characters for a million rows, and many rows in a few bytes."""
+    for ids, length, error in [
+        (["x" * 1_000_000], 1_000_000, "f: column 'u' has an id of more than 256 characters"),
+        (["x"], 5_000_000, f"f: {BOMB}"),
+    ]:
+        codes = pa.DictionaryArray.from_arrays(np.zeros(length, np.int8), ids)
+        pq.write_table(pa.table({"u": codes, "i": codes}), here / "f", store_schema=False)
+        with pytest.raises(DataError, match=error):
+            read(here / "f", layouts.layout_of("parquet", {"user": "u", "item": "i"}))
 
 
 def test_members_that_would_leave_the_folder_are_streamed_and_nothing_is_written(here):
@@ -124,15 +177,10 @@ def test_members_that_would_leave_the_folder_are_streamed_and_nothing_is_written
 
 def test_archives_that_lie_are_encrypted_or_nested_are_one_line_each(here):
     whole = zipped(ROW * 1000)
-    entry = whole.rindex(b"PK\x01\x02")  # in the central directory
-
-    def changed(offset: int, value: bytes) -> bytes:
-        return whole[: entry + offset] + value + whole[entry + offset + len(value) :]
-
     files = {
-        "encrypted": (changed(8, b"\x01\x00"), "the archive is encrypted: unpack it, and"),
-        "short": (changed(24, struct.pack("<I", 5000)), "damaged archive: Bad CRC-32"),
-        "cut": (changed(20, struct.pack("<I", 10)), "damaged archive: "),
+        "encrypted": (changed(whole, 8, 8 << 16 | 1), "the archive is encrypted: unpack it, and"),
+        "short": (changed(whole, SIZE, 5000), "damaged archive: Bad CRC-32"),
+        "cut": (changed(whole, PACKED_SIZE, 10), "damaged archive: "),
         "bzip2": (
             zipped(ROW, compression=zipfile.ZIP_BZIP2),
             "only zip archives with deflate compression",
