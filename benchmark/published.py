@@ -47,17 +47,20 @@ def published(
     client = server.connect(tracking_uri)
     found = {key: find_page(client, *key, page) for key, page in pages.items()}
     for (where, called), page in pages.items():
-        if earlier := found[where, called]:
-            called, run_id = earlier
-            click.echo(f"{page.path}: logged before, as {called!r}: run {run_id} in {where}")
+        kept = found[where, called]
+        if kept is None:
+            wrong = contradictions(page)
+            for line in wrong:
+                click.echo(visible(line), err=True)
+            kept = log_page(client, where, called, page, wrong)
+        if not kept.new:
+            click.echo(
+                f"{page.path}: logged before, as {kept.name!r}: run {kept.run_id} in {where}"
+            )
             continue
-        wrong = contradictions(page)
-        for line in wrong:
-            click.echo(visible(line), err=True)
-        run_id = log_page(client, where, called, page, wrong)
         click.echo(
             f"{page.path}: {len(page.trials)} trials of {visible(page.model)} on "
-            f"{visible(page.dataset)}: run {run_id} in experiment {where}"
+            f"{visible(page.dataset)}: run {kept.run_id} in experiment {where}"
         )
         options = shlex.join(["--experiment", where, "--sweep", called])
         click.echo(f"to report: python -m benchmark.report {options}")

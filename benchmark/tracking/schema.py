@@ -54,6 +54,7 @@ POINT = "sweep_point"  # in a trial's run: the searched settings, as JSON
 
 # A published page is a sweep that ran elsewhere. It has no data digest and no protocol.
 PUBLISHED = "seqrec.published"  # the file of the page, in all of its runs
+TURN = "seqrec.turn"  # in the page's own run: when its process was ready to log it
 PAGE_DIGEST = "page_digest"  # SHA-256 of the file, in the page's own run
 CONTRADICTIONS = "contradictions"  # where the page contradicts itself, in the page's own run
 

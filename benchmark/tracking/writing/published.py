@@ -1,6 +1,8 @@
 """A published page as a sweep that ran elsewhere: a run, and a run for each of its trials."""
 
 import json
+import time
+from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
@@ -10,6 +12,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark.recbole.page import PublishedPage, PublishedTrial
 from benchmark.tracking import launcher, schema
+from benchmark.tracking.heartbeat import Heart, living
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.sweeps import children, dump, sweep_runs
 from benchmark.tracking.server import TrackingError, experiment_id
@@ -17,10 +20,18 @@ from benchmark.tracking.server import TrackingError, experiment_id
 LONGEST = 5000  # characters that every store takes as a tag
 
 
-def find_page(
-    client: MlflowClient, experiment: str, name: str, page: PublishedPage
-) -> tuple[str, str] | None:
-    """The name and the run of the same page, if the experiment has it under any name.
+@dataclass(frozen=True)
+class Kept:
+    """A page that an experiment has."""
+
+    name: str
+    run_id: str
+    new: bool = False
+    """Whether this process logged it."""
+
+
+def find_page(client: MlflowClient, experiment: str, name: str, page: PublishedPage) -> Kept | None:
+    """The same page, if the experiment has it under any name.
 
     Raises TrackingError if another page or a sweep has the name.
     """
@@ -28,7 +39,7 @@ def find_page(
     runs = sweep_runs(client, found.experiment_id) if found else []
     for run in runs:
         if run.data.tags.get(schema.PAGE_DIGEST) == page.digest and not _unfinished(run):
-            return run.data.tags[schema.SWEEP], run.info.run_id
+            return Kept(run.data.tags[schema.SWEEP], run.info.run_id)
     for run in runs:
         if run.data.tags[schema.SWEEP] == name and not _unfinished(run):
             what = "another page" if schema.PUBLISHED in schema.tags_of(run) else "a sweep"
@@ -41,37 +52,99 @@ def find_page(
 
 def log_page(
     client: MlflowClient, experiment: str, name: str, page: PublishedPage, contradictions: list[str]
-) -> str:
-    """Log the page's run, with a run for each of its trials nested in it; the id of the page's run.
+) -> Kept:
+    """Log the page's run, with a run for each of its trials nested in it.
 
-    Raises TrackingError if the server does not take them.
+    A page that another process logs at this moment is waited for, and kept once. Raises
+    TrackingError if the server does not take the page, or if the name is taken.
     """
     try:
         where = experiment_id(client, experiment)
-        _remove_unfinished(client, where, name)
-        started = get_current_time_millis()
-        tags = launcher.context_tags() | {schema.SWEEP: name, schema.PUBLISHED: page.path.name}
-        own = {schema.HEARTBEAT: "published", schema.PAGE_DIGEST: page.digest}
-        if contradictions:
-            own[schema.CONTRADICTIONS] = "\n".join(contradictions)[:LONGEST]
-        run_id: str = client.create_run(where, started, tags | own, name).info.run_id
-        definition = {"published": page.path.name, "space": page.space, "best": page.best}
-        client.log_text(run_id, dump(definition), schema.SWEEP_FILE)
-        client.log_artifact(run_id, page.path)
-        tags |= {
-            MLFLOW_PARENT_RUN_ID: run_id,
-            schema.DATASET_TITLE: page.dataset,
-            schema.DATASET_CARD: page.card or "",
-            schema.MODEL_LINK: page.model_link or "",
-        }
-        for number, trial in enumerate(page.trials):
-            _log_trial(client, where, page, trial, number, started + number, tags)
-        if page.bar:
-            client.log_metric(run_id, schema.SWEEP_SECONDS, page.bar.seconds)
-        client.set_terminated(run_id)  # last: without it the page is not whole
+        run_id = _create(client, where, name, page, contradictions)
+        with Heart(client, run_id).beats():
+            earlier = _wait_for_turn(client, experiment, where, name, page, run_id)
+            if earlier is None:
+                _log_content(client, where, name, page, run_id)
+                client.set_terminated(run_id)  # last: without it the page is not whole
+        return earlier or Kept(name, run_id, new=True)
     except (MlflowException, OSError) as error:
         raise TrackingError(f"{page.path}: the page cannot be logged: {reason(error)}") from None
-    return run_id
+
+
+def _tags(name: str, page: PublishedPage) -> dict[str, str]:
+    """Of all runs of the page."""
+    return launcher.context_tags() | {schema.SWEEP: name, schema.PUBLISHED: page.path.name}
+
+
+def _create(
+    client: MlflowClient, where: str, name: str, page: PublishedPage, contradictions: list[str]
+) -> str:
+    """The page's own run."""
+    own = {schema.HEARTBEAT: "not yet", schema.PAGE_DIGEST: page.digest}
+    if contradictions:
+        own[schema.CONTRADICTIONS] = "\n".join(contradictions)[:LONGEST]
+    run = client.create_run(where, tags=_tags(name, page) | own, run_name=name)
+    # Not the time at which the run was asked for: others may have been created in the meantime.
+    client.set_tag(run.info.run_id, schema.TURN, str(time.time_ns()))
+    return str(run.info.run_id)
+
+
+def _wait_for_turn(
+    client: MlflowClient, experiment: str, where: str, name: str, page: PublishedPage, run_id: str
+) -> Kept | None:
+    """Wait until no other process, which came earlier, logs the same page or one of its name.
+
+    What dead processes left is removed. If another process has logged the page, its run; this
+    process's run is then removed. Raises what ``find_page`` raises.
+    """
+    while True:
+        try:
+            earlier = find_page(client, experiment, name, page)
+        except TrackingError:
+            client.delete_run(run_id)
+            raise
+        if earlier:
+            client.delete_run(run_id)
+            return earlier
+        pages = [run for run in sweep_runs(client, where) if _unfinished(run)]
+        alike = [
+            run
+            for run in pages
+            if run.data.tags[schema.SWEEP] == name
+            or run.data.tags.get(schema.PAGE_DIGEST) == page.digest
+        ]
+        turns = {run.info.run_id: _turn(run) for run in alike}
+        alive = living(client, [run for run in alike if run.info.run_id != run_id])
+        for run in alike:
+            if run.info.run_id not in alive | {run_id}:
+                _remove(client, run)
+        if all(turns[run_id] < turns[other] for other in alive):
+            return None
+
+
+def _turn(run: Run) -> tuple[int, str]:
+    """Processes log one page in this order; first one that has just come and has no turn yet."""
+    turn = run.data.tags.get(schema.TURN, "")
+    return int(turn) if turn.isdecimal() else 0, run.info.run_id
+
+
+def _log_content(
+    client: MlflowClient, where: str, name: str, page: PublishedPage, run_id: str
+) -> None:
+    definition = {"published": page.path.name, "space": page.space, "best": page.best}
+    client.log_text(run_id, dump(definition), schema.SWEEP_FILE)
+    client.log_artifact(run_id, page.path)
+    tags = _tags(name, page) | {
+        MLFLOW_PARENT_RUN_ID: run_id,
+        schema.DATASET_TITLE: page.dataset,
+        schema.DATASET_CARD: page.card or "",
+        schema.MODEL_LINK: page.model_link or "",
+    }
+    started = get_current_time_millis()
+    for number, trial in enumerate(page.trials):
+        _log_trial(client, where, page, trial, number, started + number, tags)
+    if page.bar:
+        client.log_metric(run_id, schema.SWEEP_SECONDS, page.bar.seconds)
 
 
 def _log_trial(
@@ -102,13 +175,11 @@ def _log_trial(
 
 
 def _unfinished(run: Run) -> bool:
-    """Whether a process died while it logged the page."""
+    """Whether a process logs the page, or died while it did."""
     return schema.PUBLISHED in schema.tags_of(run) and run.info.status != "FINISHED"
 
 
-def _remove_unfinished(client: MlflowClient, where: str, name: str) -> None:
-    for run in sweep_runs(client, where):
-        if run.data.tags[schema.SWEEP] == name and _unfinished(run):
-            for trial in children(client, run):
-                client.delete_run(trial.info.run_id)
-            client.delete_run(run.info.run_id)
+def _remove(client: MlflowClient, page: Run) -> None:
+    for trial in children(client, page):
+        client.delete_run(trial.info.run_id)
+    client.delete_run(page.info.run_id)

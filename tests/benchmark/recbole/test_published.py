@@ -1,5 +1,8 @@
 """`python -m benchmark.published` as a user runs it. The figures below are invented."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from benchmark.recbole.contradictions import contradictions
 from benchmark.recbole.page import PageError
 from benchmark.reporting.formats import page
 from benchmark.reporting.ranking import order
-from benchmark.tracking import schema
+from benchmark.tracking import heartbeat, schema
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Record
 from tests import published
@@ -262,7 +265,29 @@ def test_a_page_is_kept_once_and_its_name_is_its_own(read, run_command, store, h
     assert len(runs(store, "ml-1m")) == 2 * count
 
 
-def test_a_page_whose_reading_was_cut_off_is_read_again(read, store, here):
+@pytest.mark.process
+def test_a_page_that_three_processes_log_at_once_is_kept_once(store, here):
+    words = [sys.executable, "-m", "benchmark.published", str(EXAMPLE)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, said
+    assert sum("5 trials of BERT4Rec on Amazon-Books: run " in out for out, _ in said) == 1
+    assert sum("logged before, as 'published_page': run " in out for out, _ in said) == 2
+    found = runs(store, "amazon-books")
+    assert len(found) == 6
+    (parent,) = [run for run in found if schema.PAGE_DIGEST in run.data.tags]
+    assert all(parent.info.run_id in out for out, _ in said)
+
+
+def test_a_page_whose_reading_was_cut_off_is_read_again(read, store, here, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT", 0.02)
+    monkeypatch.setattr(heartbeat, "DEAD_AFTER", 0.1)
     (here / "page.md").write_text(PAGE, encoding="utf-8")
     assert read("page.md").returncode == 0
     (parent,) = [run for run in runs(store, "ml-1m") if run.info.run_name == "page"]
