@@ -3,16 +3,15 @@
 import hashlib
 import json
 import lzma
-import os
 import zipfile
 import zlib
-from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from datasets import files
 from datasets.sequences import Sequences
 from datasets.source import DEFAULT_FOLDER, RawFile
 from datasets.spec import Spec
@@ -73,20 +72,13 @@ def restore(cached: Path) -> Sequences | None:
         return None
 
 
-def store(sequences: Sequences, cached: Path, part: Path) -> None:
-    """Write to ``part``, then rename it to ``cached``: no other process reads half a file.
+def store(sequences: Sequences, cached: Path) -> None:
+    """Write the cache file, whole or not at all.
 
     Raises OSError, and leaves no file behind, if the folder cannot be written to.
     """
     arrays = {field.name: getattr(sequences, field.name) for field in fields(Sequences)}
     if sequences.timestamps is None:
         del arrays["timestamps"]  # numpy would have to pickle None
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as out:
-            np.savez(out, **arrays, digest=np.array(sequences.digest))
-        os.replace(part, cached)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    with files.replacing(cached) as part, open(part, "wb") as out:
+        np.savez(out, **arrays, digest=np.array(sequences.digest))

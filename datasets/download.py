@@ -1,5 +1,6 @@
 """Download of a file over HTTP; an interrupted download resumes."""
 
+import os
 import re
 from pathlib import Path
 
@@ -27,8 +28,11 @@ def download(url: str, part: Path) -> None:
 
     An interrupted attempt is followed by another one, as long as each attempt brings new bytes.
 
-    Raises OSError (the base of requests' errors), and ValueError for an invalid URL.
+    Raises OSError (the base of requests' errors), also if ``part`` is a link, and ValueError for an
+    invalid URL.
     """
+    if part.is_symlink():
+        raise OSError(f"{part} is a link: remove it")
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=AGAIN))
@@ -58,7 +62,7 @@ def _fetch(session: requests.Session, url: str, part: Path) -> None:
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
         with (
-            open(part, "ab" if start else "wb") as out,
+            open(part, "ab" if start else "wb", opener=_no_link) as out,
             tqdm(
                 desc=f"downloading {part.stem}",
                 initial=start,
@@ -72,6 +76,10 @@ def _fetch(session: requests.Session, url: str, part: Path) -> None:
                 bar.update(out.write(block))
     if total is not None and _size(part) != total:
         raise OSError(f"the connection closed after {_size(part)} of {total} bytes")
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _size(part: Path) -> int:

@@ -1,6 +1,5 @@
 """Locks between processes: one does the work, the others wait and find the result."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +8,14 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def alone(path: Path, activity: str) -> Iterator[Path]:
-    """Hold the lock of ``path`` and yield a temporary path, to be renamed to ``path`` when done.
+def alone(path: Path, activity: str) -> Iterator[bool]:
+    """Hold the lock of ``path``; yield whether it is held.
 
     ``activity`` completes the message of a process that has to wait: "another process is
-    preparing it". The operating system releases the lock of a process that dies, and the next
-    process gets the same temporary path, so that a download can resume.
+    preparing it". The operating system releases the lock of a process that dies.
 
-    Some folders cannot hold locks (read-only ones, some network drives). There the temporary path
-    belongs to this process alone: the work may be done twice, the result is still correct.
+    Some folders cannot hold locks (read-only ones, some network drives). There the work may be done
+    twice, each time in a file of the process's own, and the result is still correct.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
@@ -30,7 +28,6 @@ def alone(path: Path, activity: str) -> Iterator[Path]:
     except (OSError, NotImplementedError):
         pass  # no locks here
     try:
-        process = "" if lock.is_locked else f".{os.getpid()}"
-        yield path.with_name(f"{path.name}{process}.part")
+        yield lock.is_locked
     finally:
         lock.release()

@@ -13,7 +13,7 @@ import click
 import pandas as pd
 import pyarrow as pa
 
-from datasets import cache, card, filters, locks, readers, recbole, source
+from datasets import cache, card, files, filters, locks, readers, recbole, source
 from datasets.errors import DataError
 from datasets.sequences import Sequences, from_interactions
 from datasets.source import RawFile
@@ -50,12 +50,12 @@ def _load(
     sequences = cache.restore(cached)
     if sequences is not None:
         return spec, sequences, cached
-    with locks.alone(cached, "preparing") as part:
+    with locks.alone(cached, "preparing"):
         sequences = cache.restore(cached)  # stored by a process that was faster
         if sequences is None:
             sequences = prepare(spec, raw)
             try:
-                cache.store(sequences, cached, part)
+                cache.store(sequences, cached)
             except OSError as error:
                 print(f"{cached}: not cached, the next run prepares the data again: {error}")
     return spec, sequences, cached
@@ -138,9 +138,7 @@ def command(dataset: str, data_dir: str | None, recbole_config: str) -> None:
         spec, sequences, cached = _load(dataset, data_dir, recbole_config)
         click.echo(card.summary(spec, sequences))
         page = cached.with_suffix(".md")
-        with locks.alone(page, "writing") as part:
-            part.write_text(card.render(spec, sequences), encoding="utf-8")
-            part.replace(page)
+        files.write(page, card.render(spec, sequences))
     except DataError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

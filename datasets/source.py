@@ -88,7 +88,9 @@ def _download(source: Source, url: str, name: str, folders: list[Path]) -> Path:
     if mirror:
         url = f"{mirror.rstrip('/')}/{source.file}"
     path = DEFAULT_FOLDER / source.file
-    with locks.alone(path, "downloading") as part:
+    with locks.alone(path, "downloading") as locked:
+        process = "" if locked else f".{os.getpid()}"  # only the lock's holder may resume
+        part = path.with_name(f"{path.name}{process}.part")
         if os.path.isfile(path):  # another process was faster
             _verify(path, source)
             return path
@@ -96,7 +98,8 @@ def _download(source: Source, url: str, name: str, folders: list[Path]) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             download(url, part)
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: invalid URL
-            kept = f" ({part} is kept, the next attempt resumes)" if os.path.exists(part) else ""
+            resumes = os.path.isfile(part) and not os.path.islink(part)
+            kept = f" ({part} is kept, the next attempt resumes)" if resumes else ""
             raise DataError(
                 f"{name}: could not download {url}: {_cause(error)}{kept}; try again, or "
                 f"place the file {source.file} in {_folder_names(folders)}"

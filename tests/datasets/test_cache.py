@@ -20,7 +20,7 @@ def stored(here) -> tuple[Sequences, bytes]:
     rows = {"user": numbers % 300, "item": numbers % 77, "timestamp": numbers / 2}
     frame = pd.DataFrame(rows).astype({"user": str, "item": str})
     sequences = from_interactions(frame)
-    cache.store(sequences, here / "a.npz", here / "a.part")
+    cache.store(sequences, here / "a.npz")
     return sequences, (here / "a.npz").read_bytes()
 
 

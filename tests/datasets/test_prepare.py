@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import datasets
 from datasets import card, prepare, spec
@@ -187,3 +188,24 @@ def test_two_at_once_leave_what_one_leaves(mirror, here, run_command):  # noqa: 
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert said[0] == said[1] == said[2]
     assert len(handler.requests) == 1
+
+
+def test_no_file_is_written_through_a_link(mirror, here):  # noqa: F811
+    """Names of temporary files that can be guessed may be links, in a folder of many users."""
+    _, url = mirror
+    name = downloaded(here, url)
+    first = CliRunner().invoke(prepare.command, [name])
+    made = [Path(line.split(": ")[1]) for line in first.output.splitlines()[-2:]]
+    (here / "precious").write_text("precious")
+    for path in made:
+        path.unlink()
+        path.with_name(f"{path.name}.part").symlink_to(here / "precious")
+    again = CliRunner().invoke(prepare.command, [name])
+    assert again.output.splitlines()[-2:] == first.output.splitlines()[-2:]
+    assert all(path.is_file() and not path.is_symlink() for path in made)
+    (here / "data/mine.csv").unlink()
+    (here / "data/mine.csv.part").symlink_to(here / "precious")
+    refused = CliRunner().invoke(prepare.command, [name])
+    assert refused.exit_code == 1
+    assert "data/mine.csv.part is a link: remove it; try again" in refused.output
+    assert (here / "precious").read_text() == "precious"
