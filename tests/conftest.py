@@ -242,11 +242,11 @@ def serve(folder: Path, database: str, port: int = 0) -> Iterator[str]:
         lean = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         process = subprocess.Popen(words, stdout=log, stderr=log, env=lean)
     try:
-        wait_for(f"{uri}/health", folder / "server.log", tries=600)
+        wait_for(f"{uri}/health", folder / "server.log", tries=3000)
         yield uri
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -44,11 +45,15 @@ class TrackingError(UserError):
     """The tracking server cannot do what is asked. The message says what, where and why."""
 
 
+class Unavailable(TrackingError):
+    """The tracking server, or a store of artifacts, does not answer, fails, or refuses the user."""
+
+
 def connect(tracking_uri: str | None = None) -> MlflowClient:
     """A client whose server has answered, or whose database has been created and migrated.
 
     ``tracking_uri`` defaults to $MLFLOW_TRACKING_URI, then to sqlite:///mlflow.db. Raises
-    TrackingError within seconds if the server does not answer. So does each request of the client.
+    Unavailable within seconds if the server does not answer. So does each request of the client.
     """
     given = _with_credentials(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"))
     where = given or DEFAULT_STORE
@@ -57,7 +62,7 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
             client = _client(given)
             client.search_experiments(max_results=1)
     except Exception as error:  # of requests, SQLAlchemy or MLflow, by kind of store
-        raise TrackingError(f"the tracking server {where} {problem(error)}") from None
+        raise Unavailable(f"the tracking server {where} {problem(error)}") from None
     return cast(MlflowClient, Client(client, SHORTEST_WAIT))  # it has all of its methods
 
 
@@ -90,7 +95,7 @@ def _client(tracking_uri: str | None) -> MlflowClient:
 class Client:
     """An MlflowClient whose methods wait for the server during an outage.
 
-    They raise TrackingError after ``wait`` seconds, and at once if the server refuses the user.
+    They raise Unavailable after ``wait`` seconds, and at once if the server refuses the user.
     """
 
     def __init__(self, client: MlflowClient, wait: float):
@@ -125,30 +130,36 @@ class Client:
         return self.ask(create)
 
     def ask(self, ask: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """The answer to ``ask(*args, **kwargs)``, which is repeated during an outage."""
-        started = time.monotonic()
-        pause = 0.5
-        where = f"the tracking server {masked(self.client.tracking_uri)}"
-        while True:
-            try:
-                answer = ask(*args, **kwargs)
-                check_answer(answer)
-                return answer
-            except Exception as error:
-                if not (is_outage(error) or is_forbidden(error)):
-                    raise
-                refused = is_forbidden(error) and not is_outage(error)
-                if refused or time.monotonic() - started > self.wait:
-                    raise TrackingError(f"{where} {problem(error)}") from None
-                if pause == 4:  # printed once, and only for an outage of some seconds
-                    tqdm.write(f"waiting: {where} {problem(error)}", file=sys.stderr)
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        where = f"the tracking server {self.client.tracking_uri}"
+        return _repeated(partial(ask, *args, **kwargs), self.wait, where)
 
 
-def asked(client: MlflowClient, ask: Callable[[], T]) -> T:
-    """The answer to ``ask``, with the client's patience."""
-    return client.ask(ask) if isinstance(client, Client) else ask()
+def repeated(ask: Callable[[], T], client: MlflowClient, where: str) -> T:
+    """The answer to ``ask``, which is repeated during an outage for as long as the client waits.
+
+    Raises Unavailable, with a message that begins with ``where``, the name of the server.
+    """
+    return _repeated(ask, client.wait if isinstance(client, Client) else 0, where)
+
+
+def _repeated(ask: Callable[[], T], wait: float, where: str) -> T:
+    started = time.monotonic()
+    pause = 0.5
+    while True:
+        try:
+            answer = ask()
+            check_answer(answer)
+            return answer
+        except Exception as error:
+            outage = is_outage(error)
+            if not outage and not is_forbidden(error):
+                raise
+            if not outage or time.monotonic() - started > wait:
+                raise Unavailable(f"{where} {problem(error)}") from None
+            if pause == 4:  # printed once, and only for an outage of some seconds
+                tqdm.write(masked(f"waiting: {where} {problem(error)}"), file=sys.stderr)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -159,7 +170,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(name)
+            return client.create_experiment(name, _artifact_location(client.tracking_uri, name))
         except MlflowException:  # another trial, started at the same time, was quicker
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -170,6 +181,18 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return found.experiment_id
+
+
+def _artifact_location(tracking_uri: str, experiment: str) -> str | None:
+    """The folder for the artifacts of a new experiment: beside an SQLite database.
+
+    MLflow would take the current folder, which after `mlflow run git://...` is a temporary one.
+    None for any other store: it has its own place.
+    """
+    database = str(_absolute(tracking_uri)).removeprefix("sqlite:///")
+    if database in (tracking_uri, ":memory:"):
+        return None
+    return str(Path(database).parent / "mlruns" / re.sub(r"[^\w.-]+", "-", experiment))
 
 
 def _absolute(uri: str | None) -> str | None:

@@ -11,7 +11,9 @@ from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
-from benchmark.tracking.reading.trials import Record, download, each
+from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.trials import Record, each
+from benchmark.tracking.server import Unavailable
 
 MOST_USERS = 50_000_000
 """Rows of a table; the largest public data sets have a fifth of that."""
@@ -28,17 +30,22 @@ class Ranks:
 def ranks(client: MlflowClient, trials: list[Record], part: str) -> Ranks:
     """The ranks that the trials logged; ``part`` is valid or test.
 
-    A trial that this suite trained has logged them. Others need not.
+    A trial that this suite trained has logged them: raises Unavailable if its store does not
+    answer. Others need not have any.
     """
 
     def read(trial: Record) -> pd.DataFrame | str | None:
         name = schema.RANKS.format(part=part)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                return table_in(download(client, trial, name, folder))
+                return table_in(str(fetch(client, trial.artifact_uri, name, folder)))
+        except Unavailable:
+            if trial.trained_here:
+                raise
+            return None
         except (MlflowException, OSError) as error:
-            logged = schema.COMMAND in trial.tags
-            return f"{name} is not in its artifacts: {reason(error)}" if logged else None
+            lost = f"{name} is not in its artifacts: {reason(error)}"
+            return lost if trial.trained_here else None
         except ValueError as error:
             return f"{name} is no table of ranks: {reason(error)}"
 

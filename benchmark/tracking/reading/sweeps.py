@@ -15,9 +15,10 @@ from benchmark.recbole import page as recbole_page
 from benchmark.recbole.links import all_web
 from benchmark.recbole.page import PageError
 from benchmark.tracking import schema
-from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.outage import reason
+from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
-from benchmark.tracking.server import TrackingError
+from benchmark.tracking.server import TrackingError, Unavailable
 from datasets import DataError, plain_yaml
 from datasets.errors import visible
 
@@ -66,9 +67,9 @@ def sweep_record(
     try:
         run = client.get_run(parent)
         definition = stored_definition(client, run)
+    except Unavailable:
+        raise
     except (MlflowException, OSError, DataError, TrackingError) as error:
-        if is_outage(error):
-            raise
         raise SweepUnreadable(f"{schema.SWEEP_FILE} of run {parent}: {reason(error)}") from None
     space = definition.get("space")
     best = definition.get("best") or {}
@@ -93,8 +94,8 @@ def _page(client: MlflowClient, run: Run, trials: list[Record]) -> str | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = client.download_artifacts(run.info.run_id, Path(name).name, folder)
-            page = recbole_page.read(Path(path))
+            path = fetch(client, run.info.artifact_uri, Path(name).name, folder)
+            page = recbole_page.read(path)
         except (MlflowException, OSError, PageError):
             return None
     whole = len(page.trials) == len(trials) and all(trial.published for trial in trials)
@@ -103,10 +104,11 @@ def _page(client: MlflowClient, run: Run, trials: list[Record]) -> str | None:
 
 
 def stored_definition(client: MlflowClient, run: Run) -> Definition:
-    """Raises MlflowException or OSError if the run has none, TrackingError if it is damaged."""
+    """Raises MlflowException or OSError if the run has none, TrackingError if it is damaged or if
+    the server does not answer."""
     with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(run.info.run_id, schema.SWEEP_FILE, folder)
-        content = plain_yaml.read(Path(path))
+        path = fetch(client, run.info.artifact_uri, schema.SWEEP_FILE, folder)
+        content = plain_yaml.read(path)
     if not isinstance(content, dict):
         raise TrackingError(f"{schema.SWEEP_FILE} of run {run.info.run_id} is damaged: no mapping")
     return content

@@ -5,18 +5,17 @@ import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from benchmark.metrics import NAMES, SELECTION_METRIC
 from benchmark.settings import SETTINGS
 from benchmark.tracking import schema
-from benchmark.tracking.server import TrackingError
+from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.server import TrackingError, Unavailable
 from datasets.errors import visible
 
 Param = int | float | str
@@ -75,6 +74,11 @@ class Record:
     def published(self) -> bool:
         """Whether the figures come from a page: the trial did not run here."""
         return schema.PUBLISHED in self.tags
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether this suite trained it, so that all artifacts of the schema were logged."""
+        return schema.COMMAND in self.tags
 
     @property
     def point(self) -> dict[str, str]:
@@ -198,25 +202,19 @@ def _param(name: str, text: str) -> Param:
 
 
 def card(client: MlflowClient, trial: Record) -> str | None:
-    """The card of the trial's data set; None if the trial kept none."""
+    """The card of the trial's data set; None if the trial kept none.
+
+    Raises Unavailable if the store of this suite's trial does not answer.
+    """
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return Path(download(client, trial, schema.CARD, folder)).read_text("utf-8")
+            return fetch(client, trial.artifact_uri, schema.CARD, folder).read_text("utf-8")
+    except Unavailable:
+        if trial.trained_here:
+            raise
+        return None
     except (MlflowException, OSError, ValueError):
         return None
-
-
-def download(client: MlflowClient, trial: Record, name: str, folder: str) -> str:
-    """Download an artifact of the trial; the path of the file. Raises MlflowException or OSError.
-
-    ``client.download_artifacts`` would request the run again, to learn where its artifacts are.
-    """
-    path: str = download_artifacts(
-        artifact_uri=f"{trial.artifact_uri}/{name}",
-        dst_path=folder,
-        tracking_uri=client.tracking_uri,
-    )
-    return path
 
 
 def curves(client: MlflowClient, runs: list[str], key: str) -> dict[str, dict[int, float]]:

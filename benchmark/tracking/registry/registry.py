@@ -13,6 +13,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
+from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import Record, record
 from benchmark.tracking.registry.export import export
@@ -101,7 +102,7 @@ _TAGS = (schema.DATA_DIGEST, schema.PROTOCOL, schema.DATASET_TITLE, schema.SYNTH
 def _download(client: MlflowClient, trial: Record, folder: str) -> tuple[Path, Settings]:
     """The trial's best weights, downloaded to the folder, and its settings."""
     try:
-        weights = Path(client.download_artifacts(trial.run_id, schema.BEST, folder))
+        weights = fetch(client, trial.artifact_uri, schema.BEST, folder)
         return weights, stored_settings(client, trial.run_id)
     except (MlflowException, OSError, TypeError, ValueError, DataError) as error:
         raise TrackingError(

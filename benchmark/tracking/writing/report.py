@@ -25,7 +25,7 @@ def log_report(client: MlflowClient, experiment: str, files: dict[str, str | byt
         else:
             run = client.create_run(where, run_name="report", tags={schema.REPORT: experiment})
             run_id = run.info.run_id
-            client.set_terminated(run_id)
+        client.set_terminated(run_id)
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 data = content.encode() if isinstance(content, str) else content

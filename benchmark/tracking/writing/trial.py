@@ -17,6 +17,7 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import reopen
+from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError, experiment_id
@@ -127,9 +128,8 @@ class Trial:
         kept = self.client.list_artifacts(self.run_id, str(Path(schema.LAST).parent))
         names = [schema.LAST.format(slot=slot) for slot in (0, 1)]
         found = [name for name in names if any(file.path == name for file in kept)]
-        return [
-            Path(self.client.download_artifacts(self.run_id, name, str(folder))) for name in found
-        ]
+        where = self.run.info.artifact_uri
+        return [fetch(self.client, where, name, str(folder)) for name in found]
 
     def resumed_from(self, state: Path) -> None:
         """The trial continues from one of ``saved_states``: the other slot is written next."""

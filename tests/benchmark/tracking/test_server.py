@@ -6,6 +6,7 @@ import pytest
 
 from benchmark.tracking import server
 from benchmark.tracking.server import TrackingError
+from tests.conftest import place
 from tests.proxy import proxied
 
 
@@ -30,3 +31,20 @@ def test_a_request_that_fails_is_one_line_that_names_the_server(here, way):
             client.get_run("r")
         assert len(str(error.value)) < 150
         assert stub.count == 1
+
+
+def test_artifacts_lie_beside_an_sqlite_database_wherever_a_command_runs(
+    new_database, tmp_path, run_verb, monkeypatch
+):
+    """`mlflow run git://...` runs a project in a temporary clone, with the launcher's database."""
+    store = tmp_path / "launched-here"
+    store.mkdir()
+    uri = place(new_database, store / "mlflow.db")
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    monkeypatch.chdir(clone)
+    words = ["--dataset", "demo", "--model", "Popularity"]
+    done = run_verb("train", *words, MLFLOW_TRACKING_URI=uri)
+    assert done.returncode == 0, done.stderr
+    assert list(store.glob("mlruns/demo/*/artifacts/ranks/test.parquet"))
+    assert not list(clone.rglob("*.parquet"))
