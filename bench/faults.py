@@ -165,7 +165,7 @@ def sweep_after(scene: Scene, ended: Ended) -> str | None:
 
 
 def sweep_options(scene: Scene) -> list[str]:
-    Path("two.test").write_text("model choice ["Popularity", "RepeatLast"]\n")
+    Path("two.test").write_text("model choice ['Popularity', 'RepeatLast']\n")
     return ["two.test", *DATA, "--name", f"s{scene.case}"]
 
 
