@@ -48,8 +48,10 @@ def _key(spec: Spec, raw: RawFile | None) -> str:
     """
     parts: list[Any] = [VERSION, asdict(spec)]
     if raw is not None:
-        state = raw.path.stat()
-        parts += [asdict(raw.source), str(raw.path.resolve()), state.st_size, state.st_mtime_ns]
+        parts += [asdict(raw.source)]
+        for file in raw.files:
+            state = file.stat()
+            parts += [str(file.resolve()), state.st_size, state.st_mtime_ns]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

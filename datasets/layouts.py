@@ -1,6 +1,7 @@
 """How interactions are laid out in a file: layouts of published data sets, and generic ones."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from datasets.errors import quoted
 
@@ -22,6 +23,8 @@ class Layout:
     header: dict[str, str] = field(default_factory=dict)
     """Our field names, each with its name in the header line (or in the Parquet schema). Other
     columns of the file are skipped."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """In place of ``columns``: our field names, each with the number of its field, from 1."""
     optional: tuple[str, ...] = ()
     """Fields of ``header`` that the file may lack."""
     ticks_per_second: int = 1
@@ -56,6 +59,10 @@ LAYOUTS = {
     # BERT4Rec's and SASRec's own files: one "user item" per line, oldest first.
     "user-item-text": Layout(" ", columns=("user", "item")),
 }
+NO_HEADER = (
+    "if the file has no header line, give the numbers of the fields, such as "
+    "columns: {user: 1, item: 2, timestamp: 4}"
+)
 GENERIC_READERS = ("csv", "parquet")
 """Readers of any CSV or Parquet file; the YAML file names the columns."""
 READERS = (*LAYOUTS, *GENERIC_READERS)
@@ -63,15 +70,16 @@ READERS = (*LAYOUTS, *GENERIC_READERS)
 
 def layout_of(
     reader: str,
-    columns: dict[str, str] | None = None,
+    columns: dict[str, Any] | None = None,
     separator: str | None = None,
     timestamp_unit: str | None = None,
 ) -> Layout:
     """The layout that a reader expects.
 
     ``reader`` is one of READERS. The other arguments describe the file of a generic reader:
-    ``columns`` maps our field names to the file's, ``separator`` is one character (CSV only,
-    default a comma), ``timestamp_unit`` is a key of TICKS (default ``s``).
+    ``columns`` maps our field names to the file's, or to the numbers of the fields (from 1) of a
+    CSV file without a header line; ``separator`` is one character (CSV only, default a comma),
+    ``timestamp_unit`` is a key of TICKS (default ``s``).
 
     Raises ValueError for an unknown reader, and for arguments that do not fit the reader.
     """
@@ -84,13 +92,14 @@ def layout_of(
         return LAYOUTS[reader]
     if reader not in GENERIC_READERS:
         raise ValueError(f"reader should be one of {', '.join(READERS)}, not {quoted(reader)}")
-    if not _names_columns(columns):
+    if not _names_columns(columns, str) and not (reader == "csv" and _names_columns(columns, int)):
         raise ValueError(
             f"the reader {reader} needs columns, such as {{user: customer, item: product, "
             f"timestamp: bought_at}}, not {quoted(columns)}"
         )
-    header = columns or {}
-    if len(set(header.values())) < len(header):
+    columns = columns or {}
+    numbered = _names_columns(columns, int)
+    if len(set(columns.values())) < len(columns):
         raise ValueError(f"columns uses one column of the file twice: {quoted(columns)}")
     if separator is not None and (reader != "csv" or len(separator) != 1 or separator in '"\r\n'):
         raise ValueError(
@@ -102,16 +111,19 @@ def layout_of(
         )
     return Layout(
         separator=separator or ",",
-        header=header,
+        header={} if numbered else columns,
+        positions=columns if numbered else {},
         ticks_per_second=TICKS[timestamp_unit or "s"],
         quotes=reader == "csv",
         columnar=reader == "parquet",
     )
 
 
-def _names_columns(columns: object) -> bool:
-    """True for a mapping of our field names, user and item among them, to names in the file."""
+def _names_columns(columns: object, kind: type) -> bool:
+    """True for a mapping of our field names, user and item among them, to names in the file, or to
+    numbers of fields."""
     if not isinstance(columns, dict):
         return False
-    named = all(isinstance(theirs, str) and theirs for theirs in columns.values())
-    return named and {"user", "item"} <= set(columns) <= set(FIELDS)
+    named = all(type(theirs) is kind and theirs for theirs in columns.values())
+    positive = kind is str or all(theirs > 0 for theirs in columns.values() if named)
+    return named and positive and {"user", "item"} <= set(columns) <= set(FIELDS)

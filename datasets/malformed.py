@@ -64,7 +64,7 @@ def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str
             return f"{name} is empty"
         if name not in NUMBERS and len(cell) > LONGEST_ID:
             return f"{name} has {len(cell)} characters, more than {LONGEST_ID}"
-        if name in NUMBERS and not _is_number(cell):
+        if name in NUMBERS and not is_number(cell):
             return f"{name} is not a number"
     if float(row.get("timestamp", 0)) / layout.ticks_per_second > LATEST:
         return _too_late(layout)
@@ -85,7 +85,7 @@ def _too_late(layout: Layout) -> str:
     )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """True for numbers as Arrow parses them; Arrow refuses 1_000 and +1."""
     try:
         plain = text.isascii() and "_" not in text and not text.strip().startswith("+")

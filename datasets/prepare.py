@@ -81,6 +81,13 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     kept = filters.k_core(interactions, spec.filters.k_core)
     counts[f"outside the {spec.filters.k_core}-core"] = len(interactions) - len(kept)
     where = str(raw.path) if raw else spec.name
+    if raw and raw.parts:
+        counts["files"] = len(raw.parts)
+    if raw and raw.others:
+        print(
+            f"{where} is read; not read: {', '.join(map(str, raw.others))} (each of the sources "
+            "has all interactions; parts belong into one source, under files)"
+        )
     print(f"{where}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items() if n))
     if not len(kept):
         wanted = json.dumps(asdict(spec.filters))
@@ -103,15 +110,19 @@ def read_interactions(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd
 
     Raises DataError for a malformed or empty file, and if a column to filter by is missing.
     """
-    kept = []
-    progress = f"reading {raw.path.name}"
-    for batch in readers.read(raw.path, raw.source.layout(), raw.source.member, progress):
-        counts["rows read"] += len(batch)
-        for column in wanted.intervals:
-            if column not in batch.schema.names:
-                raise DataError(f"{raw.path}: filters.{column} needs a column {column}")
-        inside = filters.inside_intervals(batch, wanted.intervals, counts)
-        kept.append(inside.select([name for name in inside.schema.names if name != "rating"]))
+    kept: list[pa.RecordBatch] = []
+    layout = raw.source.layout()
+    for path in raw.files:
+        for batch in readers.read(path, layout, raw.source.member, f"reading {path.name}"):
+            counts["rows read"] += len(batch)
+            for column in wanted.intervals:
+                if column not in batch.schema.names:
+                    raise DataError(f"{path}: filters.{column} needs a column {column}")
+            inside = filters.inside_intervals(batch, wanted.intervals, counts)
+            inside = inside.select([name for name in inside.schema.names if name != "rating"])
+            if kept and inside.schema != kept[0].schema:
+                raise DataError(f"{path}: a part with other columns than {raw.files[0]}")
+            kept.append(inside)
     if not counts["rows read"]:
         raise DataError(f"{raw.path}: the file contains no interactions")
     return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)

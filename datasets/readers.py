@@ -1,6 +1,7 @@
 """Files of interactions as Arrow record batches, whatever their layout."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -8,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datasets import parquet, text
-from datasets.errors import DataError
-from datasets.layouts import LATEST, LONGEST_ID, NUMBERS, Layout
+from datasets.errors import DataError, quoted
+from datasets.layouts import LATEST, LONGEST_ID, NO_HEADER, NUMBERS, Layout
 
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
 
@@ -56,6 +57,8 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
     found = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         checks = _check_numbers(name, column) if name in NUMBERS else _check_ids(column, layout)
+        if name == "user" and layout.quotes and not set(NUMBERS) & set(batch.schema.names):
+            checks = chain(checks, _check_header(column, layout))
         for valid, reason in checks:
             if not pc.all(valid, min_count=0).as_py():
                 found.append((pc.index(valid, False).as_py(), f"{name} {reason}"))
@@ -69,6 +72,14 @@ def _check_numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]
     if name == "timestamp":
         late = "is later than the year 5000: does the file need timestamp_unit: ms (or us)?"
         yield pc.less_equal(column, LATEST), late
+
+
+def _check_header(users: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
+    """Yield ([n_rows] bool, reason where False): a header that is a row would be lost, and one that
+    comes again, in files that were joined, would be a row. Columns of numbers show both."""
+    if layout.header:
+        reason = f"is {quoted(layout.header['user'])} as in line 1, the header: {NO_HEADER}"
+        yield pc.not_equal(users, layout.header["user"]), reason
 
 
 def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:

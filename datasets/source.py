@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
@@ -15,6 +16,7 @@ from datasets.spec import Source, Spec
 DEFAULT_FOLDER = Path("data")
 FOLDER_VARIABLE = "SEQREC_DATA_DIR"
 MIRROR_VARIABLE = "SEQREC_MIRROR"
+DIGITS = re.compile(r"(\d{1,100})")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,16 @@ class RawFile:
 
     source: Source
     path: Path
+    """The file, or the folder of the parts."""
+    parts: tuple[Path, ...] = ()
+    """Files that are read as one, in this order; none: ``path`` is the file."""
+    others: tuple[Path, ...] = ()
+    """Files of other sources, which are not read."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files to read."""
+        return self.parts or (self.path,)
 
 
 def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
@@ -32,27 +44,79 @@ def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
     Files are searched for in ``data_dir``, then in $SEQREC_DATA_DIR, then in ./data. Downloads go
     to ./data; if $SEQREC_MIRROR is set, they come from $SEQREC_MIRROR/<file>.
 
-    Raises DataError if a folder does not exist, if a file has the wrong size or checksum, if the
-    download fails, and if there is neither file nor URL.
+    Raises DataError if a folder does not exist, if some parts are missing, if a file has the wrong
+    size or checksum, if the download fails, and if there is neither file nor URL.
     """
     folders = [Path(f) for f in (data_dir, os.environ.get(FOLDER_VARIABLE)) if f]
     for folder in folders:
         if not os.path.isdir(folder):
-            raise DataError(f"{folder}: the data folder does not exist")
+            raise DataError(f"{folder}: the data folder does not exist{in_project(folder)}")
+    found = []
     for folder in [*folders, DEFAULT_FOLDER]:
         for source in spec.sources:
-            path = folder / source.file
-            if os.path.isfile(path):
-                _verify(path, source)
-                return RawFile(source, path)
+            raw = _in_folder(source, folder)
+            if raw is not None:
+                found.append(raw)
+    if found:
+        first, *others = found
+        others = [raw for raw in others if raw.source != first.source]
+        not_read = {file for raw in others for file in raw.files} - set(first.files)
+        if not first.parts:
+            _verify(first.path, first.source)
+        return replace(first, others=tuple(sorted(not_read)))
     for source in spec.sources:
         if source.url:
             return RawFile(source, _download(source, source.url, spec.name, folders))
-    files = " or ".join(source.file for source in spec.sources)
+    files = " or ".join(" and ".join(source.places) for source in spec.sources)
     raise DataError(
         f"{spec.name}: no file found, and no URL to download from: place {files} in "
-        f"{_folder_names(folders)}"
+        f"{_folder_names(folders)}{in_project(*folders, DEFAULT_FOLDER)}"
     )
+
+
+def in_project(*paths: Path) -> str:
+    """Where relative paths begin, for messages; "" if all paths are absolute."""
+    if all(path.is_absolute() for path in paths):
+        return ""
+    return f" (relative paths begin at {Path.cwd()}; mlflow run: at the project's folder)"
+
+
+def _in_folder(source: Source, folder: Path) -> RawFile | None:
+    """The source's files in the folder; None if there are none."""
+    if not source.files and os.path.isfile(folder / source.file):
+        return RawFile(source, folder / source.file)
+    parts = {place: _parts(folder, place) for place in source.places}
+    missing = [place for place, files in parts.items() if not files]
+    if len(missing) == len(parts):
+        return None
+    if missing:
+        raise DataError(f"{folder / missing[0]}: this part of the data does not exist")
+    return RawFile(
+        source,
+        folder if source.files else folder / source.file,
+        tuple(dict.fromkeys(file for files in parts.values() for file in files)),
+    )
+
+
+def _parts(folder: Path, place: str) -> list[Path]:
+    """Files at a path or pattern, or in the folder there, in the order of the numbers in their
+    names. Spark's marks and checksums, whose names begin with _ or a dot, are left out."""
+    path = folder / place
+    if os.path.isfile(path):
+        return [path]
+    pattern = f"{place}/**/*" if os.path.isdir(path) else place
+    try:
+        found = [file for file in folder.glob(pattern) if file.is_file()]
+    except (OSError, ValueError):  # a name that no file can have
+        return []
+    base = len(path.parts) if os.path.isdir(path) else -1
+    inside = [file for file in found if not any(p[0] in "_." for p in file.parts[base:])]
+    return sorted(inside, key=lambda file: [_number(p) for p in DIGITS.split(str(file))])
+
+
+def _number(part: str) -> tuple[int, str]:
+    """Digits compare as numbers: part-10 follows part-9."""
+    return (int(part), "") if part.isdecimal() else (0, part)
 
 
 def _folder_names(folders: list[Path]) -> str:

@@ -43,12 +43,14 @@ RANDOM_TIES = ", equal times in random order"
 
 @dataclass(frozen=True)
 class Source:
-    """One file with the interactions, and where to get it."""
+    """All interactions, in one file or in several parts, and where to get them."""
 
-    file: str
-    """Path below the data folder."""
-    reader: str
+    file: str = ""
+    """Path below the data folder; a folder holds parts, as Spark writes them."""
+    reader: str = ""
     """One of ``layouts.READERS``."""
+    files: tuple[str, ...] = ()
+    """In place of ``file``: paths or patterns of parts, which are read as one file, in order."""
     url: str | None = None
     """Download address; None: the user has to place the file."""
     member: str | None = None
@@ -57,12 +59,18 @@ class Source:
     """Expected size in bytes; None: not checked."""
     sha256: str | None = None
     """Expected checksum, in hexadecimal; None: not checked."""
-    columns: dict[str, str] | None = None
-    """For the readers csv and parquet: names of user, item, rating and timestamp in the file."""
+    columns: dict[str, Any] | None = None
+    """For the readers csv and parquet: names of user, item, rating and timestamp in the file. For a
+    CSV file without a header line: the numbers of these fields, from 1."""
     separator: str | None = None
     """For the reader csv: the character between fields; None: a comma."""
     timestamp_unit: str | None = None
     """For the readers csv and parquet: s, ms or us; None: s."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Paths or patterns below the data folder."""
+        return self.files or (self.file,)
 
     def layout(self) -> Layout:
         """The layout of the file. Raises ValueError if the fields above do not fit together."""
@@ -96,7 +104,7 @@ class Spec:
     title: str
     """Name in reports."""
     sources: tuple[Source, ...] = ()
-    """Files with the same interactions, in order of preference."""
+    """Alternatives: each has all interactions. In order of preference."""
     synthetic: Walks | None = None
     """Generator of synthetic interactions, in place of sources."""
     filters: Filters = field(default_factory=Filters)
@@ -132,7 +140,7 @@ class Spec:
 def _without_empty_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A dict with lists in place of tuples, as YAML writes them."""
     lists = ((key, list(v) if isinstance(v, tuple) else v) for key, v in pairs)
-    return {key: value for key, value in lists if value not in (None, [], {})}
+    return {key: value for key, value in lists if value not in (None, "", [], {})}
 
 
 def names() -> list[str]:
@@ -164,7 +172,7 @@ def read(name_or_path: str) -> Spec:
 def _spec(name: str, content: object) -> Spec:
     """Build the spec. Raises ValueError for whatever would be ignored or fail later."""
     parts = {**_mapping(content, "the file"), "name": name}
-    parts["sources"] = tuple(_build(Source, s, "sources") for s in _list(parts, "sources"))
+    parts["sources"] = tuple(_source(source) for source in _list(parts, "sources"))
     if parts.get("synthetic"):
         parts["synthetic"] = _build(Walks, parts["synthetic"], "synthetic")
     filters = dict(_mapping(parts.get("filters") or {}, "filters"))
@@ -189,12 +197,27 @@ def _spec(name: str, content: object) -> Spec:
     return spec
 
 
+def _source(content: object) -> Source:
+    parts = dict(_mapping(content, "sources"))
+    parts["files"] = tuple(_list(parts, "files"))
+    return _build(Source, parts, "sources")
+
+
 def _check(source: Source) -> None:
     """Raise ValueError if there is no such layout, or a download would leave the data folder."""
+    if not source.reader:
+        raise ValueError("sources should have 'reader'")
     source.layout()
-    file = Path(source.file)
-    if not file.name or file.is_absolute() or ".." in file.parts:
-        raise ValueError(f"file should be a path below the data folder, not {quoted(source.file)}")
+    if source.files and (source.file or source.url or source.size or source.sha256):
+        raise ValueError(
+            "files cannot stand with file, url, size or sha256: those are for one file"
+        )
+    for place in source.places:
+        if not isinstance(place, str) or UNPRINTABLE.search(place):
+            raise ValueError(f"files should be lines of text, not {quoted(place)}")
+        file = Path(place)
+        if not file.name or file.is_absolute() or ".." in file.parts:
+            raise ValueError(f"file should be a path below the data folder, not {quoted(place)}")
 
 
 def _list(parts: dict[str, Any], key: str) -> list[Any]:

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from datasets.errors import DataError, quoted
-from datasets.layouts import NUMBERS, Layout
-from datasets.malformed import UNCLOSED, fields_of, malformed
+from datasets.layouts import NO_HEADER, NUMBERS, Layout
+from datasets.malformed import UNCLOSED, fields_of, is_number, malformed
 from datasets.streams import LONGEST_LINE, count_lines, opened
 
 BLOCK_BYTES = 1 << 23  # given to the parser at once
@@ -114,6 +114,8 @@ def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], 
         first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
     if not first_line:
         raise DataError(f"{path}: the file is empty or starts with an empty line")
+    if layout.positions:
+        return _numbered(path, layout, first_line)
     if not layout.header:
         # Arrow needs unique names, for skipped fields, too.
         names = [f"_{i}" if n == "_" else n for i, n in enumerate(layout.columns)]
@@ -130,4 +132,33 @@ def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], 
             raise DataError(
                 f"{path}:1: the header should name {theirs!r} once, found {quoted(first_line)}"
             )
+    if layout.quotes:
+        _check_is_header(path, layout, fields)
     return names, [name for name in names if not name.startswith("_")]
+
+
+def _numbered(path: Path, layout: Layout, first_line: str) -> tuple[list[str], list[str]]:
+    """See ``_fields``, for a file without a header line."""
+    fields = fields_of(first_line, layout) or []
+    names = [f"_{i}" for i in range(len(fields))]
+    for name, number in layout.positions.items():
+        if number > len(fields):
+            raise DataError(
+                f"{path}:1: {name} should be field number {number}, found {quoted(first_line)}"
+            )
+        names[number - 1] = name
+    return names, [name for name in names if not name.startswith("_")]
+
+
+def _check_is_header(path: Path, layout: Layout, fields: list[str]) -> None:
+    """Raise DataError if the first line is a row: it would be lost.
+
+    pandas writes a header of numbers, 0, 1, 2, ..., for columns without names.
+    """
+    numbers = [name for name in NUMBERS if is_number(layout.header.get(name, ""))]
+    if numbers and fields != [str(i) for i in range(len(fields))]:
+        name = numbers[0]
+        raise DataError(
+            f"{path}:1: the {name} {layout.header[name]!r} is a number, not the name of a column: "
+            f"{NO_HEADER}"
+        )

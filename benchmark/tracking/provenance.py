@@ -40,7 +40,7 @@ def tags(
 
 def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
     """The fields of an mlflow.entities.Dataset; its profile holds the statistics as JSON."""
-    sources = [masked(source.url or source.file) for source in spec.sources]
+    sources = [masked(source.url or ", ".join(source.places)) for source in spec.sources]
     return {
         "name": spec.name,
         "digest": sequences.digest,
