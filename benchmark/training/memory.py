@@ -1,25 +1,43 @@
 """How much memory a trial takes, and how it returns memory that it does not need."""
 
 import ctypes
+import gc
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+RESET_PEAK = "5"  # written to CLEAR_REFS: the peak of this process is what it holds now
+
 
 def peak_memory(device: torch.device) -> float:
-    """The peak of a CUDA device, or of this process since its start, in units of 2^20 bytes."""
+    """The peak of a CUDA device, or of this process, since ``reset_peak``, in units of 2^20 bytes.
+
+    Where Linux does not allow the reset, and on other systems, the process's peak is that since its
+    start.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if STATUS.exists():
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10  # "VmHWM:  504012 kB"
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def reset_peak(device: torch.device) -> None:
-    """Begin a trial: the peak of a CUDA device is measured from here on."""
+    """Begin a trial: its peak is measured from here on, and what earlier trials left is freed."""
+    gc.collect()
     if device.type == "cuda":
-        torch.cuda.empty_cache()  # what earlier trials of this process left
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
+    return_free_memory()
+    with suppress(OSError):  # not Linux, or a container that does not allow it
+        CLEAR_REFS.write_text(RESET_PEAK)
 
 
 def out_of_memory(error: Exception) -> bool:
