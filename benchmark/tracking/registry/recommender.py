@@ -2,11 +2,13 @@
 
 MLflow copies this file and ``models/`` into the model ("models from code") and runs the file
 wherever the model is loaded, without this repository: nothing else of it may be imported here.
-docs/serving.md lists the answers to empty, unknown and long histories.
+docs/serving.md lists the limits, and the answers to empty, unknown and long histories.
 """
 
 import json
+import sys
 from collections.abc import Iterable
+from functools import wraps
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,14 @@ from safetensors.torch import load_file
 import models
 from models.ranking import recommend
 
+LARGEST_BODY = 4_000_000  # bytes of a request
+LARGEST_REQUEST = 10_000  # users in a request
 LARGEST_ANSWER = 1_000_000  # items in one answer: a server has to hold it, as text
+PARAMS = ("k", "exclude_seen")
+FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")  # of MLflow
+EXAMPLE = '{"dataframe_records": [{"history": ["id", ...]}, ...], "params": {"k": 10}}'
+
+refused = MlflowException.invalid_parameter_value  # a 400 over HTTP
 
 
 class Recommender(PythonModel):
@@ -39,6 +48,8 @@ class Recommender(PythonModel):
         self.model.load_state_dict(load_file(context.artifacts["weights"]))
         self.model.to(device).eval()
         self.device = device
+        if "mlflow.pyfunc.scoring_server.app" in sys.modules:  # the server is loading its model
+            _check_requests_first()
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -46,18 +57,19 @@ class Recommender(PythonModel):
         """``model_input`` has one row for each user; its column ``history`` holds lists of raw item
         ids, oldest first. ``params`` are ``k`` and ``exclude_seen``; the signature has defaults.
 
-        Returns a row for each user with ``items`` and ``scores``, lists, best first. Raises
-        MlflowException, a 400 over HTTP, for a k below 1 and for more than LARGEST_ANSWER items.
+        Returns a row for each user with ``items`` and ``scores``, lists, best first, and the number
+        of ids of the history that are ``unknown``. Raises MlflowException, a 400 over HTTP, for a k
+        below 1, for more than LARGEST_ANSWER items, and for histories that are no lists of ids.
         """
-        histories = model_input["history"].tolist()
+        histories = [_ids(n, value) for n, value in enumerate(model_input["history"].tolist())]
         params = params or {}
         k = params["k"]
         exclude_seen = params["exclude_seen"]
         if k is None or k < 1:
-            raise MlflowException.invalid_parameter_value(f"k is {k}: it has to be 1 or more")
+            raise refused(f"k is {k}: it has to be 1 or more")
         k = min(k, len(self.item_ids))
         if len(histories) * k > LARGEST_ANSWER:
-            raise MlflowException.invalid_parameter_value(
+            raise refused(
                 f"{len(histories):,} rows of {k:,} items are more than {LARGEST_ANSWER:,} items "
                 "in one answer: ask for fewer, or use python -m benchmark.recommend"
             )
@@ -70,6 +82,7 @@ class Recommender(PythonModel):
             {
                 "items": pd.Series([items[part].tolist() for part in parts], dtype=object),
                 "scores": pd.Series([scores[part].tolist() for part in parts], dtype=object),
+                "unknown": [sum(i not in self.codes for i in history) for history in histories],
             }
         )
 
@@ -91,6 +104,102 @@ class Recommender(PythonModel):
         best, scores = recommend(self.model, items, ends - lengths, ends, k, exclude_seen)
         found = best >= 0
         return found.sum(axis=1), self.item_ids[best[found]], scores[found]
+
+
+def _ids(row: int, history: Any) -> list[str | None]:
+    """The ids of one history; whole numbers become the text of their digits."""
+    if not isinstance(history, list | tuple | np.ndarray):
+        raise refused(f"history of row {row} is {_short(history)}: a list of item ids is expected")
+    ids: list[str | None] = []
+    for item in history:
+        if isinstance(item, str | None):
+            ids.append(item)
+        elif isinstance(item, int | np.integer) and not isinstance(item, bool):
+            ids.append(str(item))
+        else:
+            raise refused(f"history of row {row} has {_short(item)}: ids are text or whole numbers")
+    return ids
+
+
+def _check_requests_first() -> None:
+    """Let MLflow's server refuse a request before it parses it.
+
+    `mlflow models serve` has no option and no hook for this. It reads parquet, of which some
+    hundred bytes unfold to gigabytes, and JSON of any size, and ignores params that it does not
+    know. So the function that it calls for a request is replaced by one that checks first.
+    """
+    from mlflow.pyfunc import scoring_server
+
+    invocations = scoring_server.invocations
+
+    @wraps(invocations)
+    def checked(data: bytes, content_type: str | None, *others: Any) -> Any:
+        return invocations(checked_body(data, content_type), content_type, *others)
+
+    scoring_server.invocations = checked
+
+
+def checked_body(body: bytes, content_type: str | None) -> bytes:
+    """The same request with nothing but histories and params, in ``dataframe_split``.
+
+    Raises MlflowException for anything but JSON, for a request that is too large, and for names
+    that are unknown.
+    """
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise refused(
+            f"content type {_short(content_type)}: application/json is expected; for files of "
+            "histories, use python -m benchmark.recommend"
+        )
+    if len(body) > LARGEST_BODY:
+        raise refused(
+            f"the request has {len(body):,} bytes, more than {LARGEST_BODY:,}: ask for fewer "
+            "users, or use python -m benchmark.recommend"
+        )
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise refused(f"the request is not JSON that can be read: {error}") from None
+    if not isinstance(request, dict):
+        raise refused(f"a request looks like {EXAMPLE}, not like {_short(request)}")
+    params = request.pop("params", None)
+    if not isinstance(params, dict | None):
+        raise refused(f"params are {_short(params)}: a mapping is expected, such as {EXAMPLE}")
+    for name in params or {}:
+        if name not in PARAMS:
+            raise refused(f"no such parameter: {_short(name)}; there are {' and '.join(PARAMS)}")
+    histories = _histories(request)
+    if len(histories) > LARGEST_REQUEST:
+        raise refused(
+            f"the request has {len(histories):,} rows, more than {LARGEST_REQUEST:,}: ask for "
+            "fewer users, or use python -m benchmark.recommend"
+        )
+    table = {"columns": ["history"], "data": [[history] for history in histories]}
+    return json.dumps({"dataframe_split": table, "params": params}).encode()
+
+
+def _histories(request: dict[str, Any]) -> list[Any]:
+    """The value of ``history`` in each row of a request. Other columns are left out."""
+    if len(request) != 1 or (name := next(iter(request))) not in FORMATS:
+        raise refused(
+            f"a request has params and one of {', '.join(FORMATS)}; found: {_short(list(request))}"
+        )
+    data = request[name]
+    try:
+        if name == "dataframe_split":
+            place = data["columns"].index("history")
+            return [row[place] for row in data["data"]]
+        if name != "dataframe_records" and isinstance(data, dict):  # a column, as in TF serving
+            return list(data["history"])
+        return [row["history"] for row in data]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise refused(
+            f"no column history in each row of {name}: a request looks like {EXAMPLE}"
+        ) from None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 set_model(Recommender())
