@@ -4,11 +4,8 @@ python -m benchmark.recommend --model models:/ml-1m@champion --dataset ml-1m --o
 python -m benchmark.recommend --model models:/ml-1m@champion --histories h.parquet --output o.pq
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -18,17 +15,17 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from benchmark import cli, histories
-from benchmark.errors import UserError
+from benchmark.errors import UserError, printable
+from benchmark.histories import Batch, Histories
 from benchmark.tracking import server
-from benchmark.tracking.registry.loading import load_recommender
-
-if TYPE_CHECKING:
-    from benchmark.tracking.registry.recommender import Recommender
+from benchmark.tracking.registry.loading import Loaded, load_recommender
+from datasets.files import replacing
 
 ANSWER_FIELDS = [
     pa.field("items", pa.list_(pa.string())),
     pa.field("scores", pa.list_(pa.float32())),
 ]
+SUFFIXES = (".parquet", ".pq", "")
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -43,6 +40,11 @@ ANSWER_FIELDS = [
 )
 @click.option(
     "--dataset", help="Data set, in place of --histories: all its users and interactions."
+)
+@click.option(
+    "--recbole-config",
+    default="",
+    help="RecBole configuration file; its filters replace the data set's own, as in training.",
 )
 @cli.data_dir_option
 @click.option(
@@ -63,51 +65,104 @@ def recommend(
     uri: str,
     file: Path | None,
     dataset: str | None,
+    recbole_config: str,
     data_dir: str | None,
     output: Path,
     k: int,
     exclude_seen: bool,
 ) -> None:
-    """Write the best items for each user of a file or a data set, batch after batch."""
+    """Write the best items for each user of a file or a data set, batch after batch.
+
+    Ids that the model does not know are left out, and counted. If it knows none of them, nothing is
+    written.
+    """
     if (file is None) == (dataset is None):
         raise click.UsageError("give either --histories or --dataset")
-    server.connect()
-    recommender = load_recommender(uri)
-    source = histories.from_file(file) if file else histories.from_dataset(str(dataset), data_dir)
+    if recbole_config and file:
+        raise click.UsageError("--recbole-config belongs to --dataset")
+    if output.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{output}: parquet is written: give a name that ends in .parquet")
+    model = load_recommender(server.connect(), uri)
+    if file:
+        source = histories.from_file(file)
+    else:
+        source = histories.from_dataset(str(dataset), data_dir, recbole_config)
+    try:
+        with replacing(output) as part:
+            known = _write(part, model, source, k, exclude_seen)
+            known.check(uri, model)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
+    if warning := _warning(known, model, source):
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{source.users:,} users: {output}")
+
+
+@dataclass
+class Known:
+    """How many ids of the histories the model knows."""
+
+    ids: int = 0
+    known: int = 0
+    example: str | None = None
+    """An id that the model does not know."""
+
+    def count(self, batch: Batch, catalogue: pa.Array) -> None:
+        """``catalogue`` are the ids that the model knows."""
+        values = batch.ids.dictionary
+        known = pc.is_in(values, value_set=catalogue)
+        self.ids += len(batch.ids)
+        self.known += pc.sum(pc.take(known, batch.ids.indices)).as_py() or 0
+        if self.example is None:
+            self.example = next(iter(values.filter(pc.invert(known)).slice(0, 1).to_pylist()), None)
+
+    def check(self, uri: str, model: Loaded) -> None:
+        """Raises UserError if there are ids, and the model knows none of them."""
+        if self.ids and not self.known:
+            ours, theirs = model.recommender.item_ids[0], self.example or ""
+            raise UserError(
+                f"model {uri} knows none of the {self.ids:,} ids of the histories: its ids look "
+                f"like {printable(ours)}, those of the histories like {printable(theirs)}"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.known:,} of the {self.ids:,} ids ({self.known / max(self.ids, 1):.1%})"
+
+
+def _warning(known: Known, model: Loaded, source: Histories) -> str | None:
+    """What makes the recommendations doubtful: other data than in training, unknown ids."""
+    if source.digest and model.data_digest and source.digest != model.data_digest:
+        return (
+            f"the model was trained on other data (digest {model.data_digest}, these have "
+            f"{source.digest}): it knows {known} of the histories; if it was trained with a "
+            "configuration file of RecBole, give it with --recbole-config"
+        )
+    if known.known < known.ids:
+        return f"the model knows {known} of the histories; the others are left out"
+    return None
+
+
+def _write(part: Path, model: Loaded, source: Histories, k: int, exclude_seen: bool) -> Known:
+    """Write the recommendations for all users to the file ``part``."""
+    known = Known()
+    catalogue = pa.array(model.recommender.item_ids.tolist(), pa.string())
     with (
-        _written_whole(output) as part,
         pq.ParquetWriter(part, pa.schema(source.fields + ANSWER_FIELDS)) as out,
         tqdm(total=source.users, unit="user", unit_scale=True, disable=None) as bar,
     ):
         for batch in source.batches:
-            answer = _answer(recommender, batch.history, k, exclude_seen)
+            known.count(batch, catalogue)
+            answer = _answer(model, batch, k, exclude_seen)
             out.write_batch(pa.record_batch(batch.others + answer, out.schema))
-            bar.update(len(batch.history))
-    click.echo(f"{source.users:,} users: {output}")
+            bar.update(len(batch.lengths))
+    return known
 
 
-@contextmanager
-def _written_whole(output: Path) -> Iterator[Path]:
-    """A temporary name to write to; the file is renamed at the end, or removed after an error."""
-    part = output.with_name(output.name + ".part")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, output)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def _answer(
-    recommender: "Recommender", history: pa.ListArray, k: int, exclude_seen: bool
-) -> list[pa.Array]:
-    """The columns ``items`` and ``scores`` for [users] histories."""
-    lengths = pc.fill_null(pc.list_value_length(history), 0).to_numpy().astype(np.int64)
-    ids = pc.list_flatten(history).to_pylist()
-    counts, items, scores = recommender.best(ids, lengths, k, exclude_seen)
+def _answer(model: Loaded, batch: Batch, k: int, exclude_seen: bool) -> list[pa.Array]:
+    """The columns ``items`` and ``scores`` for the users of a batch."""
+    values = np.array([*batch.ids.dictionary.to_pylist(), None], dtype=object)
+    ids = values[pc.fill_null(batch.ids.indices, len(values) - 1).to_numpy()]
+    counts, items, scores = model.recommender.best(ids, batch.lengths, k, exclude_seen)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     return [
         pa.ListArray.from_arrays(offsets, pa.array(items, pa.string())),

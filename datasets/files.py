@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: the one way in which this suite writes a file."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -17,9 +18,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     to one path wins with a whole file. A ``path`` that is a link stays one: its target is replaced.
     What a killed writer left is removed by the next one.
 
-    Raises OSError if the folder cannot be written to or the disk is full.
+    Raises OSError if the folder cannot be written to or the disk is full, and if ``path`` is
+    something else than a file: a device would be replaced, too.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is not a file", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
     part, lock = _create(target)

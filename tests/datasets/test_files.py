@@ -1,5 +1,6 @@
 """Files appear whole or not at all, whoever else writes them, and whatever a killed writer left."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,10 @@ with files.replacing({str(path)!r}) as part:
         writer.wait()
         files.write(path, "again")
         assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_a_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is not a file"):
+        files.write(tmp_path / "pipe", "text")
+    assert os.listdir(tmp_path) == ["pipe"]

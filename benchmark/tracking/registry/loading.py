@@ -4,11 +4,14 @@ The model runs the code that it was registered with, not this repository's ``mod
 """
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import mlflow.pyfunc
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.server import TrackingError
 
@@ -16,16 +19,36 @@ if TYPE_CHECKING:  # importing it would import ``models``
     from benchmark.tracking.registry.recommender import Recommender
 
 
-def load_recommender(uri: str) -> "Recommender":
+@dataclass(frozen=True)
+class Loaded:
+    recommender: "Recommender"
+    data_digest: str | None
+    """Of the data that it was trained on; None if its run is not on this server."""
+
+
+def load_recommender(client: MlflowClient, uri: str) -> Loaded:
     """The model at a URI such as models:/ml-1m@champion.
 
     Raises TrackingError if there is no such model, or if it is of another kind.
     """
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
+        loaded = mlflow.pyfunc.load_model(uri)
+        recommender = loaded.unwrap_python_model()
     except (MlflowException, OSError) as error:
         raise TrackingError(f"model {uri} cannot be loaded: {reason(error)}") from None
-    if type(loaded).__name__ != "Recommender":  # a class of the model's own code
+    if type(recommender).__name__ != "Recommender":  # a class of the model's own code
         raise TrackingError(f"model {uri} was not registered by benchmark.promote")
-    return cast("Recommender", loaded)
+    digest = _data_digest(client, loaded.metadata.run_id)
+    return Loaded(cast("Recommender", recommender), digest)
+
+
+def _data_digest(client: MlflowClient, run_id: str | None) -> str | None:
+    if run_id is None:
+        return None
+    try:
+        return client.get_run(run_id).data.tags.get(schema.DATA_DIGEST)
+    except MlflowException as error:
+        if error.get_http_status_code() == 404:  # a model from another server
+            return None
+        raise TrackingError(f"run {run_id} of the model: {reason(error)}") from None

@@ -1,5 +1,6 @@
 """A promoted model in use: `mlflow models serve` over real HTTP, and `benchmark.recommend`."""
 
+import io
 import json
 import os
 import re
@@ -12,12 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.models import Model
 
+import models
+from benchmark.settings import Settings
+from benchmark.tracking.registry.export import export
+from benchmark.training import checkpoint
 from datasets.prepare import load
 from datasets.sequences import leave_one_out
 from tests.benchmark.tracking.test_promote import GOOD
@@ -165,27 +174,92 @@ def test_k_and_what_the_user_had(ask, post):
     assert done.json() == {"predictions": []}
 
 
+def test_an_answer_counts_the_ids_that_are_unknown(post):
+    histories = [HISTORY, [], ["?", "i5", None, "i5", 5]]
+    done = post({"dataframe_records": [{"history": history} for history in histories]})
+    assert [row["unknown"] for row in done.json()["predictions"]] == [0, 0, 3]
+
+
+def test_ids_that_are_numbers_are_text_of_the_same_digits(model_with_numbers):
+    """As the records of JSON, and as pandas and parquet have them."""
+    text, *others = (
+        model_with_numbers.predict(pd.DataFrame({"history": [history]}), params={"k": 3})
+        for history in (["7", "12"], [7, 12], np.array([7, 12], np.uint8), ["7", 12])
+    )
+    for other in others:
+        pd.testing.assert_frame_equal(other, text)
+    assert text["unknown"].tolist() == [0]
+
+
+@pytest.fixture
+def model_with_numbers(here):
+    """A model of the items 0 to 19, as `promote` exports it."""
+    settings = Settings.of(model="Popularity")
+    weights = models.build("Popularity", 20, {}).state_dict()
+    checkpoint.save(Path("weights.safetensors"), weights, {})
+    export(Path("m"), Model(), settings, Path("weights.safetensors"), [str(n) for n in range(20)])
+    return mlflow.pyfunc.load_model("m")
+
+
 ONE = {"dataframe_records": [{"history": HISTORY}]}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"dataframe_records": [{"history": HISTORY, "user": 1}, {"history": ["i3"]}]},
+        {"dataframe_split": {"columns": ["user", "history"], "data": [[1, HISTORY], [2, ["i3"]]]}},
+        {"inputs": {"history": [HISTORY, ["i3"]]}},
+        {"inputs": [{"history": HISTORY}, {"history": ["i3"]}]},
+        {"instances": [{"history": HISTORY}, {"history": ["i3"]}]},
+    ],
+)
+def test_every_format_of_mlflow_is_answered_alike(post, ask, same):
+    done = post(same)
+    assert done.status_code == 200, done.text
+    rows = [(row["items"], row["scores"]) for row in done.json()["predictions"]]
+    assert rows == ask([HISTORY, ["i3"]])
+
+
+def unfolding() -> bytes:
+    """Parquet of a million histories of one item in 4 kB."""
+    n = 1_000_000
+    ids = pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), ["i5"])
+    history = pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32), ids)
+    body = io.BytesIO()
+    pq.write_table(pa.table({"history": history}), body, compression="zstd")
+    return body.getvalue()
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{bad", "Ensure that input is a valid JSON formatted string"),
-        (b"\xff\xfe", "Ensure that input is a valid JSON formatted string"),
-        (b"x" * 10_000_000, "Ensure that input is a valid JSON formatted string"),
-        ([HISTORY], "Received a list"),
-        ({"histories": [HISTORY]}, "exactly one of the input fields"),
-        ({"dataframe_records": [{"items": HISTORY}]}, "Model is missing inputs ['history']"),
-        ({"dataframe_records": [{"history": [1, 2]}]}, "Can not safely convert int64"),
-        ({"dataframe_records": [{"history": "i5"}]}, "Expected data to be list"),
-        ({"dataframe_records": [{"history": None}]}, "Expected data to be list"),
-        ({"dataframe_records": [{"history": [HISTORY]}]}, "Failed to convert column history"),
+        (b"{bad", "the request is not JSON that can be read: Expecting property name"),
+        (b"\xff\xfe", "the request is not JSON that can be read: "),
+        (b"[" * 100_000, "the request is not JSON that can be read: maximum recursion depth"),
+        (b" " * 4_000_001, "the request has 4,000,001 bytes, more than 4,000,000"),
+        ([HISTORY], "a request looks like "),
+        ({"histories": [HISTORY]}, "a request has params and one of dataframe_records, "),
+        ({"dataframe_records": [{"items": HISTORY}]}, "no column history in each row of"),
+        ({"dataframe_records": [{f"{n}": 1} for n in range(9999)]}, "no column history in each"),
+        ({"inputs": {"history": [[]] * 10_001}}, "the request has 10,001 rows, more than 10,000"),
+        ({"dataframe_records": [{"history": [1.5]}]}, "history of row 0 has 1.5: ids are text or"),
+        ({"dataframe_records": [{"history": [True]}]}, "history of row 0 has True: ids are text"),
+        ({"dataframe_records": [{"history": "i5"}]}, "history of row 0 is 'i5': a list of item"),
+        ({"dataframe_records": [{"history": None}]}, "history of row 0 is None: a list of item"),
+        ({"dataframe_records": [{"history": [HISTORY]}]}, "history of row 0 has ['i5', 'i17', "),
         (ONE | {"params": {"k": 0}}, "k is 0: it has to be 1 or more"),
         (ONE | {"params": {"k": -1}}, "k is -1: it has to be 1 or more"),
         (ONE | {"params": {"k": None}}, "k is None: it has to be 1 or more"),
         (ONE | {"params": {"k": "ten"}}, "Can not safely convert"),
         (ONE | {"params": {"exclude_seen": 1}}, "Can not safely convert"),
+        (ONE | {"params": {"K": 3}}, "no such parameter: 'K'; there are k and exclude_seen"),
+        (ONE | {"params": [3]}, "params are [3]: a mapping is expected"),
+        (ONE | {"param": {"k": 3}}, "a request has params and one of dataframe_records, "),
+        (
+            json.dumps(ONE | {"params": {"k": 7}}).replace("7}", "7" * 5000 + "}").encode(),
+            "the request is not JSON that can be read: Exceeds the limit (4300 digits)",
+        ),
         (
             {"dataframe_records": [{"history": []}] * 6000, "params": {"k": 200}},
             "6,000 rows of 200 items are more than 1,000,000 items in one answer",
@@ -199,8 +273,16 @@ def test_a_clients_mistake_is_a_400_that_says_what_it_is(post, ask, body, messag
     assert ask([HISTORY], k=1)
 
 
-def test_ten_megabytes_of_history_are_answered(ask):
-    ((items, _),) = ask([["i5", "no such item"] * 450_000 + HISTORY])
+@pytest.mark.parametrize("kind", ["application/vnd.apache.parquet", "text/csv", ""])
+def test_nothing_but_json_is_parsed(post, kind):
+    """The parquet would take MLflow a minute and a gigabyte."""
+    done = post(unfolding(), kind)
+    assert done.status_code == 400, done.text[:500]
+    assert f"content type '{kind}': application/json is expected" in done.json()["message"]
+
+
+def test_the_largest_request_is_answered(ask):
+    ((items, _),) = ask([["i5", "no such item"] * 150_000 + HISTORY])
     assert len(items) == 10
 
 
@@ -286,22 +368,49 @@ def test_all_users_of_a_data_set_are_served(recommend, here):
         assert len(found["items"].iloc[user]) == 10
 
 
+def test_ids_that_the_model_does_not_know_are_counted(run_verb, served, here):
+    pd.DataFrame({"history": [["i1", "?"], [], ["i5", "i1"]]}).to_parquet("h.parquet")
+    Path("bystander").write_text("theirs")
+    Path("o.parquet.part").symlink_to("bystander")
+    words = ["--model", URI, "--histories", "h.parquet", "--output", "o.parquet"]
+    done = run_verb("recommend", *words, MLFLOW_TRACKING_URI=served.tracking_uri)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        "warning: the model knows 3 of the 4 ids (75.0%) of the histories; the others are left "
+        "out\n"
+    )
+    assert pq.read_table("o.parquet").num_rows == 3
+    assert Path("bystander").read_text() == "theirs"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--model", "models:/demo@nobody"], "Registered model alias nobody not found"),
         (["--histories", "no.parquet"], "no.parquet: cannot be read as a parquet file: "),
         (["--histories", "text.parquet"], "text.parquet: cannot be read as a parquet file: "),
+        (["--histories", "pipe"], "pipe: is not a file"),
         (["--histories", "other.parquet"], "other.parquet: no column history; there are: user"),
-        (["--histories", "numbers.parquet"], "history is list<element: int64>: it has to be"),
+        (["--histories", "numbers.parquet"], "history is list<element: double>: it has to be"),
+        (["--histories", "twice.parquet"], "columns of the same name: history, user, user"),
+        (["--histories", "long.parquet"], "column user has more than 1,073,741,824 bytes in 2,000"),
+        (["--histories", "unknown.parquet"], "champion knows none of the 2 ids of the histories: "),
         (["--output", "text.parquet/o"], "text.parquet/o: cannot be written: "),
+        (["--output", "o.csv"], "o.csv: parquet is written: give a name that ends in .parquet"),
     ],
 )
 def test_a_mistake_is_one_line(run_verb, served, here, options, message):
     Path("text.parquet").write_text("no parquet")
+    os.mkfifo("pipe")
     pd.DataFrame({"user": ["a"]}).to_parquet("other.parquet")
-    pd.DataFrame({"history": [[1, 2]]}).to_parquet("numbers.parquet")
+    pd.DataFrame({"history": [[1.5, 2]]}).to_parquet("numbers.parquet")
     pd.DataFrame({"history": [["i1"]]}).to_parquet("good.parquet")
+    pd.DataFrame({"history": [[7, 8]]}).to_parquet("unknown.parquet")
+    histories = pa.array([["i1"]] * 2000)
+    one = pa.DictionaryArray.from_arrays(np.zeros(2000, np.int32), ["x" * 1_000_000])
+    twice = pa.Table.from_arrays([histories, one, one], ["history", "user", "user"])
+    pq.write_table(twice, "twice.parquet", store_schema=False)
+    pq.write_table(twice.select([0, 1]), "long.parquet", store_schema=False)
     given = {"--model": URI, "--histories": "good.parquet", "--output": "o.parquet"}
     given |= dict([options])
     words = [word for pair in given.items() for word in pair]
