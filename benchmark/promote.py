@@ -2,7 +2,8 @@
 
 python -m benchmark.promote --experiment amazon-books
 python -m benchmark.promote --experiment ml-1m --sweep hyper --force
-mlflow models serve -m models:/amazon-books@champion --env-manager local
+python -m benchmark.promote --experiment /Users/me@example.org/ml --name ml --model SASRec
+mlflow models serve -m models:/amazon-books@champion --env-manager local --port 5077
 """
 
 import click
@@ -14,9 +15,20 @@ from benchmark.tracking import server
 @click.command(context_settings=cli.CONTEXT)
 @click.option("--experiment", required=True, help="MLflow experiment: the name of the data set.")
 @click.option("--sweep", help="Name of a sweep: only its trials are considered.")
+@click.option("--model", help="Model, such as SASRec: only its trials are considered.")
+@click.option("--run", metavar="RUN_ID", help="Trial to promote, in place of the best.")
+@click.option("--name", help="Name of the registered model.  [default: the experiment's]")
 @click.option("--force", is_flag=True, help="Promote without a comparison with the champion.")
 @cli.data_dir_option
-def promote(experiment: str, sweep: str | None, force: bool, data_dir: str | None) -> None:
+def promote(
+    experiment: str,
+    sweep: str | None,
+    model: str | None,
+    run: str | None,
+    name: str | None,
+    force: bool,
+    data_dir: str | None,
+) -> None:
     """Register the model of the trial that is best on validation, as champion.
 
     A trial that is not significantly better on validation than the present champion, user by user,
@@ -24,9 +36,16 @@ def promote(experiment: str, sweep: str | None, force: bool, data_dir: str | Non
     """
     client = server.connect()
     promoted = promotion.promote_best(
-        client, experiment, sweep=sweep, force=force, data_dir=data_dir
+        client,
+        experiment,
+        name=name,
+        sweep=sweep,
+        model=model,
+        run=run,
+        force=force,
+        data_dir=data_dir,
     )
-    click.echo(promotion.describe(experiment, *promoted))
+    click.echo(promotion.describe(name or experiment, *promoted))
 
 
 if __name__ == "__main__":

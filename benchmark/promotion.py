@@ -1,6 +1,8 @@
 """Make the best trial of an experiment its champion, if it is significantly better."""
 
 import shlex
+from contextlib import suppress
+from pathlib import Path
 
 from mlflow import MlflowClient
 
@@ -16,6 +18,7 @@ from benchmark.tracking.reading.ranks import ranks
 from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.registry.registry import Champion, find_champion, register
 from benchmark.tracking.server import TrackingError
+from datasets import DataError, Sequences
 from datasets.prepare import load
 
 CUT_OFFS = [1, 5, 10, 20, 50]  # of the report that the model keeps
@@ -25,39 +28,94 @@ def promote_best(
     client: MlflowClient,
     experiment: str,
     *,
+    name: str | None = None,
     sweep: str | None = None,
+    model: str | None = None,
+    run: str | None = None,
     force: bool = False,
     data_dir: str | None = None,
 ) -> tuple[Record, str]:
-    """Register the trial that is best on validation as champion; the trial, and the new version.
+    """Register the trial that is best on validation as champion of the model ``name``, which
+    defaults to the experiment's; the trial, and the new version.
 
-    ``sweep`` restricts the trials to one sweep; ``force`` promotes whatever the present champion
-    is. Raises TrackingError if the best trial cannot, or should not, be promoted.
+    ``sweep``, ``model`` (a setting) and ``run`` (an id) restrict the trials; ``force`` promotes
+    whatever the present champion is. Raises TrackingError if the best trial cannot, or should not,
+    be promoted.
     """
+    name = name or experiment
+    if "/" in name or ":" in name:
+        command = shlex.join(["python", "-m", "benchmark.promote", "--experiment", experiment])
+        raise TrackingError(
+            f"MLflow allows no / and no : in the name of a registered model, such as {name!r}: "
+            f"{command} --name NAME gives it another"
+        )
     ranking = gather(client, (experiment,), metric=SELECTION_METRIC, sweep=sweep)
-    trial = max(ranking.best.records, key=score)
+    candidates = _candidates(ranking, experiment, model, run)
+    trial = candidates[0]
     if trial.published:
         raise TrackingError(
             f"the best trial of {experiment} was published elsewhere "
             f"({trial.tags[schema.PUBLISHED]}): there are no weights to promote"
         )
-    present = None if force else find_champion(client, experiment)
+    present = None if force else find_champion(client, name)
     if present:
-        _check_better(client, experiment, trial, present)
-    item_ids = _item_ids(trial, experiment, data_dir)
+        _check_better(client, name, trial, present)
+    data = DataHere(experiment, data_dir)
+    try:
+        item_ids = data.item_ids(trial)
+    except (TrackingError, DataError) as error:
+        raise TrackingError(
+            f"run {trial.run_id} cannot be promoted: the model needs the item ids of its data: "
+            f"{error}; {_instead(client, candidates[1:], data)}"
+        ) from None
     content = assemble(client, ranking, dataset_of(ranking, experiment), k=CUT_OFFS)
     text = str(FORMATS["markdown"].render(content, "report")["report.md"])
-    return trial, register(client, experiment, trial, item_ids, text)
+    return trial, register(client, name, trial, item_ids, text)
 
 
-def describe(experiment: str, trial: Record, version: str) -> str:
-    """What was promoted, and the command that serves it."""
+def _candidates(
+    ranking: Ranking, experiment: str, model: str | None, run: str | None
+) -> list[Record]:
+    """The trials to choose from, best first. Raises TrackingError if there is none."""
+    if run is not None:
+        found = [record for record in _everything(ranking) if record.run_id == run]
+        if not found or not found[0].complete:
+            raise TrackingError(
+                f"experiment {experiment!r} has no finished trial with run id {run}"
+            )
+        return found
+    rows = [row for row in ranking.rows if row.model == (model or row.model)]
+    if not rows:
+        known = ", ".join(dict.fromkeys(row.model for row in ranking.rows))
+        raise TrackingError(f"no ranked trial of {experiment!r} has model {model}; {known} have")
+    return [trial for row in rows for trial in sorted(row.records, key=score, reverse=True)]
+
+
+def _everything(ranking: Ranking) -> list[Record]:
+    return ranking.records + [record for record, _ in ranking.not_ranked]
+
+
+def _instead(client: MlflowClient, others: list[Record], data: "DataHere") -> str:
+    """Which trial can be promoted here, for a message."""
+    for trial in others:
+        with suppress(TrackingError, DataError):
+            data.item_ids(trial)
+            if client.list_artifacts(trial.run_id, str(Path(schema.BEST).parent)):
+                return (
+                    f"the best that can be promoted here is {trial.name} (valid {SELECTION_METRIC} "
+                    f"{score(trial):.4f}): --run {trial.run_id}"
+                )
+    return "promote it where its data are, or give them with --data-dir"
+
+
+def describe(name: str, trial: Record, version: str) -> str:
+    """What was promoted, and the command that serves it; ``name`` is the registered model's."""
     synthetic = ", SYNTHETIC data" if trial.tags.get(schema.SYNTHETIC) == "true" else ""
-    uri = shlex.quote(f"models:/{experiment}@champion")
+    uri = shlex.quote(f"models:/{name}@champion")
     return (
-        f"{experiment}: champion is version {version}, {trial.name} (run {trial.run_id}): "
+        f"{name}: champion is version {version}, {trial.name} (run {trial.run_id}): "
         f"valid {SELECTION_METRIC} {score(trial):.4f}{synthetic}\n"
-        f"to serve: mlflow models serve -m {uri} --env-manager local"
+        f"to serve: mlflow models serve -m {uri} --env-manager local --port 5077"
     )
 
 
@@ -66,18 +124,18 @@ def score(trial: Record) -> float:
     return (trial.valid or {})[SELECTION_METRIC]
 
 
-def _check_better(client: MlflowClient, experiment: str, trial: Record, present: Champion) -> None:
+def _check_better(client: MlflowClient, name: str, trial: Record, present: Champion) -> None:
     """Raises TrackingError unless the trial is significantly better than the champion."""
-    champion = f"{experiment} version {present.version} (run {present.run_id})"
+    champion = f"{name} version {present.version} (run {present.run_id})"
     if present.run_id == trial.run_id:
         raise TrackingError(f"already champion: {champion}; --force registers it again")
-    for name in (schema.DATA_DIGEST, schema.PROTOCOL):
-        ours = trial.tags.get(name)
-        theirs = present.tags.get(name)
+    for tag in (schema.DATA_DIGEST, schema.PROTOCOL):
+        ours = trial.tags.get(tag)
+        theirs = present.tags.get(tag)
         if ours != theirs:
             raise TrackingError(
                 f"run {trial.run_id} cannot be compared with the champion, {champion}: other "
-                f"{name}: {ours} instead of {theirs}; --force promotes it all the same"
+                f"{tag}: {ours} instead of {theirs}; --force promotes it all the same"
             )
     rows = [Row([trial]), Row([present.trial])] if present.trial and present.trial.valid else []
     tables = ranks(client, [row.records[0] for row in rows], "valid").tables
@@ -103,19 +161,39 @@ def _check_better(client: MlflowClient, experiment: str, trial: Record, present:
         )
 
 
-def _item_ids(trial: Record, experiment: str, data_dir: str | None) -> list[str]:
-    """The raw item ids in the order of their codes, from the data that the trial was trained on.
+class DataHere:
+    """The data sets that trials of an experiment were trained on, where they are at hand."""
 
-    Raises TrackingError if the data set has another digest now.
-    """
-    name = str(trial.params.get("dataset", experiment))
-    config = str(trial.params.get("recbole_config", ""))
-    _, sequences = load(name, data_dir, config)
-    trained_on = trial.tags.get(schema.DATA_DIGEST)
-    if sequences.digest != trained_on:
-        raise TrackingError(
-            f"run {trial.run_id} was trained on data with digest {trained_on}, these have "
-            f"{sequences.digest}: their items are not the model's"
-        )
-    ids: list[str] = sequences.item_ids.tolist()
-    return ids
+    def __init__(self, experiment: str, data_dir: str | None):
+        self.experiment = experiment
+        self.data_dir = data_dir
+        self.loaded: dict[tuple[str, str], Sequences | DataError] = {}
+
+    def item_ids(self, trial: Record) -> list[str]:
+        """The raw item ids in the order of their codes, from the data that the trial was trained
+        on.
+
+        Raises DataError if the data set is not at hand, TrackingError if it has another digest now.
+        """
+        name = str(trial.params.get("dataset", self.experiment))
+        sequences = self._load(name, str(trial.params.get("recbole_config", "")))
+        trained_on = trial.tags.get(schema.DATA_DIGEST)
+        if sequences.digest != trained_on:
+            raise TrackingError(
+                f"run {trial.run_id} was trained on data with digest {trained_on}, these have "
+                f"{sequences.digest}: their items are not the model's"
+            )
+        ids: list[str] = sequences.item_ids.tolist()
+        return ids
+
+    def _load(self, name: str, recbole_config: str) -> Sequences:
+        """Each data set once, also one that is not there: a download that fails takes long."""
+        if (name, recbole_config) not in self.loaded:
+            try:
+                self.loaded[name, recbole_config] = load(name, self.data_dir, recbole_config)[1]
+            except DataError as error:
+                self.loaded[name, recbole_config] = error
+        found = self.loaded[name, recbole_config]
+        if isinstance(found, DataError):
+            raise found
+        return found

@@ -1,6 +1,7 @@
 """`python -m benchmark.promote` as a user runs it, and the versions in MLflow's registry."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -120,6 +121,14 @@ def test_ids_come_from_the_data_that_a_recbole_configuration_describes(
     _, sequences = load("small.yaml", recbole_config="few.yaml")
     assert ids == sequences.item_ids.tolist()
     assert 0 < len(ids) < 200
+    words = ["--model", "models:/small@champion", "--dataset", "small.yaml", "--output"]
+    done = run_verb("recommend", *words, "o.parquet", "--recbole-config", "few.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_verb("recommend", *words, "o.parquet")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: the model was trained on other data (digest ")
+    assert re.search(r": it knows [\d,]+ of the [\d,]+ ids \(9\d\.\d%\) of the histories; ", line)
 
 
 def test_weights_of_another_version_are_refused_and_leave_no_champion(
@@ -180,6 +189,54 @@ def test_who_is_not_significantly_better_is_refused(promote, log, store, ranks):
     refused(promote("e"), f"run {run_id} is not significantly better than the champion, e version")
     log("C", better)  # is better; but its data set does not exist
     refused(promote("e"), "no data set is called 'e'")
+
+
+def test_a_best_trial_from_elsewhere_does_not_block_the_others(run_verb, promote, store, here):
+    """Its data set is unknown here: why is said, and what can be promoted instead."""
+    for model in ("RepeatLast", "Popularity", "Markov"):
+        assert run_verb("train", "--dataset", "demo", "--model", model).returncode == 0
+    best, second = (
+        store.search_runs(["1"], f"params.model = '{model}'")[0].info.run_id
+        for model in ("Markov", "Popularity")
+    )
+    original = store.download_artifacts(best, schema.CONFIG, here)
+    elsewhere = store.create_run("1", run_name="elsewhere")
+    best_run = store.get_run(best)
+    for name, value in best_run.data.metrics.items():
+        store.log_metric(elsewhere.info.run_id, name, value + 0.1 * ("best_valid" in name))
+    for name, value in best_run.data.params.items():
+        store.log_param(elsewhere.info.run_id, name, "theirs" if name == "dataset" else value)
+    for name in ("data_digest", "protocol"):
+        store.set_tag(elsewhere.info.run_id, name, best_run.data.tags[name])
+    store.log_artifact(elsewhere.info.run_id, original)
+    store.set_terminated(elsewhere.info.run_id)
+    done = promote("demo")
+    refused(done, f"run {elsewhere.info.run_id} cannot be promoted: the model needs the item ids")
+    refused(done, "no data set is called 'theirs'")
+    refused(done, "the best that can be promoted here is Markov")
+    refused(done, f"--run {best}")
+
+    done = promote("demo", "--run", best)
+    assert done.returncode == 0, done.stderr
+    assert store.get_model_version_by_alias("demo", "champion").run_id == best
+    done = promote("demo", "--model", "Popularity", "--name", "other")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("other: champion is version 1, Popularity ")
+    assert "mlflow models serve -m models:/other@champion " in done.stdout
+    assert store.get_model_version_by_alias("other", "champion").run_id == second
+    refused(promote("demo", "--model", "SASRec"), "no ranked trial of 'demo' has model SASRec; ")
+    refused(promote("demo", "--run", "0" * 32), "has no finished trial with run id 0000")
+
+
+def test_an_experiment_of_any_name_can_be_promoted(run_verb, promote, store, here):
+    mine = "/Users/me@x.org/ml"
+    assert run_verb("train", "--dataset", "demo", "--model", "Popularity").returncode == 0
+    store.rename_experiment(store.get_experiment_by_name("demo").experiment_id, mine)
+    refused(promote(mine), f"python -m benchmark.promote --experiment {mine} --name NAME gives it")
+    done = promote(mine, "--name", "ml")
+    assert done.returncode == 0, done.stderr
+    assert store.get_model_version_by_alias("ml", "champion").version
+    refused(promote(mine, "--name", "ml"), "already champion: ml version 1 (run ")
 
 
 @pytest.mark.parametrize("name", ["data_digest", "protocol"])
