@@ -62,7 +62,7 @@ def scoring_server(folder, tracking_uri):
             start_new_session=True,
         )
     try:
-        wait_for(f"{where}/ping", folder / "scoring.log", tries=900)
+        wait_for(f"{where}/ping", folder / "scoring.log", tries=3000)
         yield where
     finally:
         os.killpg(process.pid, signal.SIGTERM)
