@@ -26,6 +26,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -222,6 +223,7 @@ def start(words: str, folder: Path, environment: dict[str, str] | None = None) -
         os.dup2(os.open(folder.parent / name, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
     os.environ |= {"PYTHONPATH": str(ROOT)} | (environment or {})
     module, *options = words.split()
+    sys.modules.pop(module, None)  # else runpy warns
     sys.argv = [module, *options]
     code: object = 1
     try:
@@ -229,6 +231,8 @@ def start(words: str, folder: Path, environment: dict[str, str] | None = None) -
         code = 0
     except SystemExit as end:
         code = end.code
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -271,9 +275,15 @@ def until(folder: Path, beginning: str) -> None:
 def snapshot(folder: Path) -> Counter[str]:
     """Everything that two equal results have in common, as lines of text."""
     found: Counter[str] = Counter()
+    deleted = [  # MLflow keeps their files until `mlflow gc`
+        *rows(folder, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'"),
+        *rows(folder, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'"),
+    ]
     for path in folder.rglob("*"):
         name = without_ids(str(path.relative_to(folder)))
         if path.is_dir() or name.endswith(".lock") or name.startswith("mlflow.db"):
+            continue
+        if any(gone in path.parts for (gone,) in deleted):
             continue
         content = name.endswith(CONTENT)
         found[
@@ -287,19 +297,18 @@ def snapshot(folder: Path) -> Counter[str]:
 def stored(folder: Path) -> list[str]:
     """The runs, models and experiments of the database."""
     lines = []
-    for run_id, name, status, stage in rows(
-        folder, "SELECT run_uuid, name, status, lifecycle_stage FROM runs"
-    ):
-        facts = [f"run {name} {status} {stage}"]
+    active = "SELECT run_uuid, name, status FROM runs WHERE lifecycle_stage = 'active'"
+    for run_id, name, status in rows(folder, active):
+        facts = [f"run {name} {status}"]
         for kind, value in (("params", "value"), ("tags", "value"), ("metrics", "value, step")):
             query = f"SELECT key, {value} FROM {kind} WHERE run_uuid = '{run_id}'"
             facts += [f"{kind} {row}" for row in rows(folder, query) if is_lasting(row[0])]
         lines += [without_ids(f"{facts[0]}: {fact}") for fact in facts]
     for what, query in {
         "experiment": "SELECT name, lifecycle_stage FROM experiments",
-        "model": "SELECT name, status, lifecycle_stage FROM logged_models",
-        "version": "SELECT name, version, status, current_stage FROM model_versions",
-        "alias": "SELECT name, alias, version FROM registered_model_aliases",
+        "model": "SELECT name, status FROM logged_models WHERE lifecycle_stage = 'active'",
+        "version": "SELECT name, status FROM model_versions WHERE current_stage = 'None'",
+        "alias": "SELECT name, alias FROM registered_model_aliases",
         "input or output": "SELECT source_type, destination_type FROM inputs",
         "data set": "SELECT name, digest FROM datasets",
     }.items():

@@ -15,6 +15,7 @@ from benchmark.reporting.problems import ROUNDING
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.ranks import ranks
+from benchmark.tracking.reading.run_ids import whole_run_id
 from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.registry.registry import Champion, find_champion, register
 from benchmark.tracking.server import TrackingError
@@ -38,9 +39,9 @@ def promote_best(
     """Register the trial that is best on validation as champion of the model ``name``, which
     defaults to the experiment's; the trial, and the new version.
 
-    ``sweep``, ``model`` (a setting) and ``run`` (an id) restrict the trials; ``force`` promotes
-    whatever the present champion is. Raises TrackingError if the best trial cannot, or should not,
-    be promoted.
+    ``sweep``, ``model`` (a setting) and ``run`` (an id, or how one begins) restrict the trials;
+    ``force`` promotes whatever the present champion is. Raises TrackingError if the best trial
+    cannot, or should not, be promoted.
     """
     name = name or experiment
     if "/" in name or ":" in name:
@@ -50,6 +51,7 @@ def promote_best(
             f"{command} --name NAME gives it another"
         )
     ranking = gather(client, (experiment,), metric=SELECTION_METRIC, sweep=sweep)
+    run = whole_run_id(client, run) if run else None
     candidates = _candidates(ranking, experiment, model, run)
     trial = candidates[0]
     if trial.published:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
@@ -16,12 +16,13 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import Record, record
+from benchmark.tracking.registry import unfinished
 from benchmark.tracking.registry.export import export
 from benchmark.tracking.server import TrackingError
 from benchmark.training.checkpoint import CheckpointError
 from datasets import DataError
 
-CHAMPION = "champion"
+CHAMPION = unfinished.CHAMPION
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ def register(
     """Register the trial's best weights as a new version of the model ``name``, and make it the
     champion; the number of the version.
 
-    ``item_ids`` are the raw ids in the order of their codes, ``report`` is markdown. The alias
-    moves last: after a failure the champion is the same as before. Raises TrackingError if the
+    ``item_ids`` are the raw ids in the order of their codes, ``report`` is markdown. Until the
+    alias has moved, the champion is the same as before, and what a killed process made is marked:
+    the next one removes it. Raises TrackingError if the
     trial has no weights, or if the server does not take the model.
     """
     tags = {key: trial.tags[key] for key in _TAGS if key in trial.tags}
@@ -72,14 +74,16 @@ def register(
         with tempfile.TemporaryDirectory() as temporary:
             weights, settings = _download(client, trial, temporary)
             where = client.get_run(trial.run_id).info.experiment_id
-            made = client.create_logged_model(where, "recommender", trial.run_id, tags)
+            unfinished.remove(client, name, where)
+            made = client.create_logged_model(
+                where, unfinished.MODEL, trial.run_id, tags | unfinished.mark()
+            )
             folder = Path(temporary, "model")
             model = Model(run_id=trial.run_id, model_uuid=made.model_id, model_id=made.model_id)
             export(folder, model, settings, weights, item_ids)
             (folder / "report.md").write_text(report, encoding="utf-8")
             client.log_model_artifacts(made.model_id, str(folder))
         client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-        client.log_outputs(trial.run_id, [LoggedModelOutput(made.model_id, step=0)])
         version = client.create_model_version(
             name,
             source=f"models:/{made.model_id}",
@@ -89,6 +93,7 @@ def register(
             model_id=made.model_id,
         ).version
         client.set_registered_model_alias(name, CHAMPION, version)
+        unfinished.finish(client, made.model_id, trial.run_id)
     except (MlflowException, CheckpointError, OSError) as error:
         raise TrackingError(
             f"run {trial.run_id} cannot be registered as {name!r}: {reason(error)}"

@@ -1,7 +1,9 @@
 """`python -m benchmark.promote` as a user runs it, and the versions in MLflow's registry."""
 
 import json
+import os
 import re
+import socket
 import tempfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
+from benchmark.tracking.registry import unfinished
 from benchmark.training import checkpoint
 from datasets.prepare import load
 from tests import published
@@ -226,6 +229,41 @@ def test_a_best_trial_from_elsewhere_does_not_block_the_others(run_verb, promote
     assert store.get_model_version_by_alias("other", "champion").run_id == second
     refused(promote("demo", "--model", "SASRec"), "no ranked trial of 'demo' has model SASRec; ")
     refused(promote("demo", "--run", "0" * 32), "has no finished trial with run id 0000")
+
+
+def test_what_a_killed_promotion_left_is_removed_by_the_next(run_verb, promote, store, here):
+    assert run_verb("train", "--dataset", "demo", "--model", "Popularity").returncode == 0
+    where = store.get_experiment_by_name("demo").experiment_id
+    (run,) = store.search_runs([where])
+    dead = {unfinished.PROMOTING: f"{socket.gethostname()} {2**40}"}
+    alive = {unfinished.PROMOTING: f"{socket.gethostname()} {os.getpid()}"}
+    for tags in (dead, dead, alive):
+        store.create_logged_model(where, "recommender", run.info.run_id, tags)
+    uploaded, _, at_work = store.search_logged_models([where], order_by=BY_TIME)
+    store.finalize_logged_model(uploaded.model_id, "READY")
+    store.create_registered_model("demo")
+    source = f"models:/{uploaded.model_id}"
+    store.create_model_version("demo", source, run.info.run_id, model_id=uploaded.model_id)
+
+    assert promote("demo").returncode == 0
+    version = store.get_model_version_by_alias("demo", "champion")
+    left = store.search_logged_models([where], order_by=BY_TIME)
+    new = left[-1].model_id
+    assert [model.model_id for model in left] == [at_work.model_id, new]
+    assert version.source == f"models:/{new}"
+    assert unfinished.PROMOTING not in left[-1].tags
+    (only,) = store.search_model_versions("name = 'demo'")
+    assert only.version == version.version
+
+    # killed after the alias had moved: the next one finishes it
+    store.set_logged_model_tags(new, dead)
+    assert promote("demo", "--force").returncode == 0
+    former = store.get_logged_model(new)
+    assert unfinished.PROMOTING not in former.tags
+    assert len(store.search_model_versions("name = 'demo'")) == 2
+
+
+BY_TIME = [{"field_name": "creation_timestamp"}]
 
 
 def test_an_experiment_of_any_name_can_be_promoted(run_verb, promote, store, here):

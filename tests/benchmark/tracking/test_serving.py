@@ -30,7 +30,7 @@ from benchmark.training import checkpoint
 from datasets.prepare import load
 from datasets.sequences import leave_one_out
 from tests.benchmark.tracking.test_promote import GOOD
-from tests.conftest import ROOT, command, free_port, serve, wait_for
+from tests.conftest import ROOT, command, free_port, place, serve, wait_for
 
 pytestmark = pytest.mark.process
 
@@ -70,7 +70,7 @@ def scoring_server(folder, tracking_uri):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, new_database):
     """A trained, promoted and served model: its folder, tracking server and scoring server."""
     folder = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
@@ -78,7 +78,7 @@ def served(tmp_path_factory):
         for name in list(os.environ):
             if name.startswith(("MLFLOW_", "SEQREC_")):
                 patch.delenv(name)
-        with serve(folder, f"sqlite:///{folder}/server.db") as tracking_uri:
+        with serve(folder, place(new_database, folder / "server.db")) as tracking_uri:
             words = ["python", "-m", "benchmark.train", "--dataset", "demo", *GOOD]
             done = command(*words, MLFLOW_TRACKING_URI=tracking_uri)
             assert done.returncode == 0, done.stderr
