@@ -66,11 +66,10 @@ def order_of_ties(spec: Spec, numbers: Numbers) -> str:
 
 def repeats(numbers: Numbers) -> str:
     """How many interactions repeat an item that the user has had before."""
-    text = f"repeats: {numbers['interactions'] - numbers['pairs']:,} interactions with an item "
-    text += "that the user has had before"
-    return (
-        f"{text}, {numbers['copies']:,} of them copies (same time)" if "copies" in numbers else text
-    )
+    repeated = numbers["interactions"] - numbers["pairs"]
+    text = f"repeats: {repeated:,} interactions with an item that the user has had before"
+    copies = numbers.get("copies", 0)
+    return f"{text}, {copies:,} of them copies (same time)" if copies else text
 
 
 def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
@@ -86,21 +85,21 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
             "user: which of them is the target depends on the order of the file's rows; compare "
             "with ties: random"
         )
-    if not random_ties and _order_predicts(numbers):
-        in_order = numbers["successors_in_order"]
-        at_random = numbers["successors_in_random_order"]
+    in_order = numbers.get("successors_in_order", 0)
+    at_random = numbers.get("successors_in_random_order", 0)
+    asked = numbers.get("successors_asked", 0)
+    if not random_ties and asked > 0 and _clearly_higher(in_order, at_random, asked):
         found.append(
             "the order of the file's rows predicts items at equal times: the ten most frequent "
             f"successors of an item include the next one in {in_order:.1%} of cases, in random "
             f"order in {at_random:.1%}; unless the rows are in the order in which things happened "
             "(and not sorted by item, for example), results are too high: use ties: random"
         )
-    copies = numbers.get("copies", 0)
-    if copies > FEW * numbers["interactions"]:
+    copies = numbers.get("copies", 0) / max(numbers["interactions"], 1)
+    if copies > FEW:
         found.append(
-            f"{copies / numbers['interactions']:.1%} of the interactions are copies of another one "
-            "(same user, item and time): a model that repeats the last item predicts them; remove "
-            "them from the file"
+            f"{copies:.1%} of the interactions are copies of another one (same user, item and "
+            "time): a model that repeats the last item predicts them; remove them from the file"
         )
     if numbers["items"] <= CUT_OFF:
         found.append(
@@ -110,14 +109,10 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
     return found
 
 
-def _order_predicts(numbers: Numbers) -> bool:
+def _clearly_higher(in_order: float, at_random: float, asked: float) -> bool:
     """Whether the gain over random order is worth a warning, and is not due to chance."""
-    if "successors_asked" not in numbers:
-        return False
-    at_random = numbers["successors_in_random_order"]
-    gain = numbers["successors_in_order"] - at_random
-    error = math.sqrt(2 * at_random * (1 - at_random) / numbers["successors_asked"])
-    return gain > max(GAIN, 5 * error)
+    variance = max(at_random * (1 - at_random), 0)
+    return in_order - at_random > max(GAIN, 5 * math.sqrt(2 * variance / asked))
 
 
 def render(spec: Spec, sequences: Sequences) -> str:

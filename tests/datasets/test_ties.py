@@ -241,3 +241,12 @@ def test_metrics_that_every_model_has_are_said():
     assert warning.startswith("with 10 items, every item is among the first 10")
     more = from_interactions(frame([("u", f"i{n}", n) for n in range(11)]))
     assert not card.warnings(card.numbers_of(demo, more), random_ties=False)
+
+
+NAMES = ("items", "interactions", "copies", "tied_test_targets", "successors_asked")
+NAMES += ("successors_in_order", "successors_in_random_order")
+
+
+@given(st.fixed_dictionaries({name: st.floats(-1e15, 1e15) for name in NAMES}))
+def test_numbers_that_anybody_logged_give_no_error(numbers):
+    assert all(isinstance(text, str) for text in card.warnings(numbers, random_ties=False))

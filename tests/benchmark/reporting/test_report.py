@@ -104,7 +104,7 @@ def test_a_trained_trial_is_reported_with_its_command_and_data(report, train_her
     text = (here / "reports/demo.md").read_text()
     assert "- **Dataset**: [Demo (synthetic)](demo-dataset.md)" in text
     card = (here / "reports/demo-dataset.md").read_text()
-    assert "| Demo (synthetic) | 3,000 | 200 | 39,032 | 93.49% |" in card
+    assert "| Demo (synthetic) | 3,000 | 200 | 39,032 | 93.74% |" in card
     assert "  learning_rate choice [0.02]" in text
     assert "- The data are synthetic: these numbers say nothing about real users." in text
     assert "`mlflow run . -P dataset=demo -P learning_rate=0.02 -P epochs=1" in text
