@@ -196,7 +196,7 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
         (["--learning-rate", "0"], 2, "0.0 is not in the range x>0"),
         (["--hidden-size", "9", "--heads", "2"], 2, "hidden_size 9 cannot be divided among 2"),
         (["--learning-rat", "0.1"], 2, "No such option '--learning-rat'"),
-        (["--resume", "0123"], 1, "Error: run 0123: Run with id=0123 not found"),
+        (["--resume", "0123"], 1, "Error: run 0123 does not exist on the server (any more)"),
     ],
 )
 def test_a_mistake_is_one_clear_line(train_here, store, options, code, message):

@@ -1,4 +1,4 @@
-"""A run that was deleted on the server: no message can be delivered until it is restored."""
+"""A run that was deleted on the server: nothing can be delivered to it until it is restored."""
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -7,7 +7,7 @@ from benchmark.tracking.outage import is_outage
 
 
 def why_gone(client: MlflowClient, run_id: str) -> str | None:
-    """That the run was deleted, and the command that restores it; None if it is there.
+    """That the run was deleted, and how to restore it; None if it is there.
 
     Raises what the client raises if the server does not answer.
     """
@@ -16,17 +16,13 @@ def why_gone(client: MlflowClient, run_id: str) -> str | None:
     except MlflowException as error:
         if is_outage(error) or error.get_http_status_code() != 404:
             raise
-        return (
-            f"run {run_id} does not exist on the server any more, so that nothing can be delivered "
-            "to it"
-        )
+        return f"run {run_id} does not exist on the server (any more)"
     if run.info.lifecycle_stage != "deleted":
         return None
-    number = run.info.experiment_id
-    experiment = client.get_experiment(number)
+    experiment = client.get_experiment(run.info.experiment_id)
     if experiment.lifecycle_stage == "deleted":
         return (
             f"experiment {experiment.name!r} of run {run_id} is deleted; to restore it: "
-            f"mlflow experiments restore --experiment-id {number}"
+            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         )
     return f"run {run_id} is deleted; to restore it: mlflow runs restore --run-id {run_id}"

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import requests
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -27,6 +28,7 @@ from tqdm import tqdm
 from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.messages import Artifact, Message, as_json, from_json
 from benchmark.tracking.server import TrackingError, without_credentials
 from datasets import files
@@ -118,6 +120,7 @@ class Outbox:
         self.sending: Entry | None = None
         self.problem: Exception | None = None  # of the last try
         self.refused = False  # whether the problem is for good
+        self.gone: str | None = None  # that the run was deleted, and how to restore it
         self.closed = False
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self._deliver_all, daemon=True)
@@ -162,6 +165,8 @@ class Outbox:
         """
         if not self.refused or self.problem is None:
             return
+        if self.gone:
+            raise TrackingError(self.left())
         if isinstance(self.problem, MlflowException):
             raise TrackingError(f"the tracking server refuses a message: {self.left()}") from None
         raise self.problem
@@ -210,6 +215,12 @@ class Outbox:
 
     def left(self) -> str:
         """What is not delivered, why, and what to do about it."""
+        if self.gone:
+            return (
+                f"{self.gone}; its {len(self.waiting)} undelivered messages (metrics and tags as "
+                f"JSON, and files) are kept in {self.folder}; to deliver them to the restored run: "
+                f"python -m benchmark.sync; to train on: --resume {self.run_id}"
+            )
         remedy = "to deliver them later: python -m benchmark.sync"
         if self.refused and self.waiting:
             first = self.waiting[0]
@@ -271,7 +282,7 @@ class Outbox:
             except Exception as error:  # whatever it is: ``check`` raises it in the training
                 failures += 1
                 self.problem = error
-                if _is_final(error, failures):
+                if self._is_final(error, failures):
                     with self.changed:
                         self.refused = True
                         self.sending = None
@@ -312,20 +323,23 @@ class Outbox:
             if not self.closed:
                 self.changed.wait(PAUSES[min(failures, len(PAUSES)) - 1])
 
+    def _is_final(self, error: Exception, failures: int) -> bool:
+        """Whether no later try can succeed: this program is wrong, the run was deleted, or the
+        server refuses the message.
+
+        Any other error may pass, as an outage does: the disk of a store on this machine is full, or
+        a store of artifacts, which has errors of its own, does not answer.
+        """
+        if isinstance(error, DEFECTS):
+            return True
+        if not isinstance(error, MlflowException) or is_outage(error):
+            return False
+        with suppress(MlflowException, requests.RequestException):  # away again: the next try asks
+            self.gone = why_gone(self.client, self.run_id)
+        return self.gone is not None or failures >= TRIES
+
     def _server(self) -> str:
         return f"the tracking server {masked(self.client.tracking_uri)} ({reason(self.problem)})"
-
-
-def _is_final(error: Exception, failures: int) -> bool:
-    """Whether no later try can succeed: this program is wrong, or the server refuses the message.
-
-    Any other error may pass, as an outage does: the disk of a store on this machine is full, or a
-    store of artifacts, which has errors of its own, does not answer.
-    """
-    if isinstance(error, DEFECTS):
-        return True
-    refused = isinstance(error, MlflowException) and not is_outage(error)
-    return refused and failures >= TRIES
 
 
 def _print(text: str) -> None:

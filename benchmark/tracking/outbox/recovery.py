@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
+from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.messages import Message, Metrics
 from benchmark.tracking.outbox.outbox import FOLDER, SHORT_WAIT, Outbox
 from benchmark.tracking.reading.trials import last_step
@@ -28,6 +29,9 @@ def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
     TrackingError if there is no such run, or if the server does not take the messages.
     """
     try:
+        gone = why_gone(client, run_id)
+        if gone:
+            raise TrackingError(gone)
         run = client.get_run(run_id)
     except MlflowException as error:
         raise TrackingError(f"run {run_id}: {reason(error)}") from None

@@ -28,19 +28,34 @@ def refused(outbox: Outbox) -> None:
     assert outbox.refused
 
 
-def test_a_refusal_for_good_is_raised_and_nothing_is_lost(store, run_id, impatient):
+@pytest.mark.parametrize("deleted", ["run", "experiment"])
+def test_a_run_that_was_deleted_is_said_at_once_and_nothing_is_lost(
+    store, run_id, monkeypatch, run_verb, deleted
+):
+    monkeypatch.setattr(outboxes, "PAUSES", (600,))  # there is no second try
+    number = store.get_run(run_id).info.experiment_id
     outbox = Outbox(store, run_id)
-    store.delete_run(run_id)
+    if deleted == "run":
+        store.delete_run(run_id)
+        restore = f"run {run_id} is deleted; to restore it: mlflow runs restore --run-id {run_id}"
+    else:
+        store.delete_experiment(number)
+        restore = (
+            f"experiment 'e' of run {run_id} is deleted; to restore it: "
+            f"mlflow experiments restore --experiment-id {number}"
+        )
     outbox.say(Metrics({"train/loss": 1.0}, step=1, time=1))
     outbox.keep("checkpoints/best/model.safetensors", lambda path: path.write_text("weights"))
     refused(outbox)
-    with pytest.raises(TrackingError, match=r"refuses a message: 2 messages of run .* are kept in"):
+    with pytest.raises(TrackingError, match=r"2 undelivered messages .* are kept in") as error:
         outbox.check()
+    assert str(error.value).startswith(restore)
     outbox.close(0)
-    store.restore_run(run_id)
-    again = Outbox(store, run_id)
-    again.begin()
-    assert again.close(60)
+    done = run_verb("sync")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, f"Error: {restore}")
+    store.restore_run(run_id) if deleted == "run" else store.restore_experiment(number)
+    done = run_verb("sync")
+    assert done.returncode == 0, done.stderr
     assert store.get_run(run_id).data.metrics == {"train/loss": 1.0}
     assert [file.path for file in store.list_artifacts(run_id)] == ["checkpoints"]
 
