@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from pyarrow.parquet import FileMetaData, ParquetFile
 from tqdm import tqdm
 
+from datasets.bombs import check_unpacked
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 from datasets.layouts import LONGEST_ID, NUMBERS, Layout
-from datasets.streams import check_unpacked
 
 ROWS_PER_BATCH = 1 << 16
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked

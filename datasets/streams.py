@@ -20,15 +20,13 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from datasets.bombs import check_unpacked
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 LONGEST_LINE = 1 << 16  # bytes; blocks have this size, so a line within one block never exceeds it
-# An archive beyond both limits is a decompression bomb: ratings compress to a fifth or a tenth.
-MOST_UNPACKED = 16_000_000  # bytes
-MOST_TIMES = 100  # the compressed size
 
 NEWLINE = 10
 FIRST_PRINTED = 32
@@ -103,15 +101,6 @@ def _unpacked(
     claimed = min(wanted[0].compress_size, size)
     check_unpacked(path, wanted[0].file_size, claimed)
     return stack.enter_context(archive.open(wanted[0])), lambda: claimed
-
-
-def check_unpacked(path: Path, unpacked: float, packed: float) -> None:
-    """Raise DataError if ``packed`` bytes of the file unpack to far too many bytes."""
-    if unpacked > max(MOST_UNPACKED, MOST_TIMES * packed):
-        raise DataError(
-            f"{path}: it unpacks to more than {MOST_TIMES} times its size: if you trust the file, "
-            "use it without compression"
-        )
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

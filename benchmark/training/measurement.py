@@ -25,8 +25,8 @@ from benchmark.training.graphs import EAGER_STEPS
 from benchmark.training.memory import peak_memory
 from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
+from datasets.bombs import check_unpacked
 from datasets.sequences import Sequences, Split, leave_one_out
-from datasets.streams import check_unpacked
 
 WARM_UP_STEPS = 10
 PROFILED_STEPS = 20

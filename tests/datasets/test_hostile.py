@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, layouts, streams, text
+from datasets import DataError, bombs, layouts, streams, text
 from datasets.prepare import load
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import FILES, ROWS, read, rows
@@ -100,13 +100,13 @@ BOMB = "it unpacks to more than 100 times its size: if you trust the file, use i
 
 @pytest.mark.parametrize("packed", [gzip.compress, zipped])
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(here, monkeypatch, packed):
-    monkeypatch.setattr(streams, "MOST_UNPACKED", 1_000_000)
+    monkeypatch.setattr(bombs, "MOST_UNPACKED", 1_000_000)
     path = here / ("f.gz" if packed is gzip.compress else "f.zip")
     path.write_bytes(packed(ROW.encode() * 200_000))
     assert BOMB in said(path)
     path.write_bytes(packed(ROW.encode() * 90_000))  # as dense, and not large
     assert len(rows(path, "amazon-2018")) == 90_000
-    monkeypatch.setattr(streams, "MOST_UNPACKED", 1_000)
+    monkeypatch.setattr(bombs, "MOST_UNPACKED", 1_000)
     numbers = np.random.default_rng(0).integers(10**6, size=(2_000, 2)).tolist()
     path.write_bytes(packed("".join(f"i{i},u{u},5,1\n" for i, u in numbers).encode()))  # large
     assert len(rows(path, "amazon-2018")) == 2_000
