@@ -8,7 +8,7 @@ mlflow models serve -m models:/amazon-books@champion --env-manager local --port 
 
 import click
 
-from benchmark import cli, promotion
+from benchmark import cli
 from benchmark.tracking import server
 
 
@@ -34,6 +34,8 @@ def promote(
     A trial that is not significantly better on validation than the present champion, user by user,
     is refused.
     """
+    from benchmark import promotion  # slow to load (torch), and --help does not need it
+
     client = server.connect()
     promoted = promotion.promote_best(
         client,

@@ -2,8 +2,10 @@
 
 torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m
 
-All of them draw the same batches and masks, and each trains on its share of the rows. Only the
-first tracks, prints and saves.
+All of them draw the same batches and masks, and each trains on its share of the rows. Without
+dropout the result is that of one process, up to rounding; with dropout each process draws its own,
+and the result is repeatable with the same number of processes. Only the first tracks, prints and
+saves.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""One trial on two real processes gives the same results as on one process."""
+"""One trial on two real processes: as on one without dropout, repeatable with it."""
 
 import os
 import subprocess
@@ -36,6 +36,21 @@ def test_two_processes_train_and_rank_as_one(train_here, run_command, store):
     for name, value in first.data.metrics.items():
         if name.startswith("test/"):
             assert second.data.metrics[name] == pytest.approx(value, rel=1e-3)
+
+
+def test_with_dropout_two_processes_repeat_their_own_numbers(run_command, store):
+    options = ["--epochs", "1", "--dropout", "0.2", "--batch-size", "512"]
+    for _ in range(2):
+        words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--dataset", "demo"]
+        shared = run_command("python", *words, *TINY, *options)
+        assert shared.returncode == 0, shared.stderr
+    second, first = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
+    assert history(store, second, "train/loss") == history(store, first, "train/loss")
+    results = [
+        {name: value for name, value in run.data.metrics.items() if name.startswith("test/")}
+        for run in (second, first)
+    ]
+    assert results[0] == results[1]
 
 
 def test_two_processes_go_on_with_what_one_has_begun(train_here, run_command, store):
