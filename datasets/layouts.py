@@ -1,6 +1,6 @@
 """How interactions are laid out in a file: layouts of published data sets, and generic ones."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datasets.errors import quoted
@@ -10,7 +10,11 @@ NUMBERS = ("rating", "timestamp")
 # numpy stores an array of ids with the width of its longest id, four bytes a character.
 LONGEST_ID = 256
 LATEST = 1e11  # seconds since 1970: the year 5138; read as milliseconds: 1973
-TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000}  # per second
+TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # per second
+ENCODINGS = (
+    "utf-8", "latin-1", "cp1250", "cp1251", "cp1252", "iso8859-2", "iso8859-15", "koi8-r",
+    "utf-16", "utf-32", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,22 @@ class Layout:
     """True: a field may be in double quotes and then contain the separator (RFC 4180)."""
     columnar: bool = False
     """True: a Parquet file. False: a text file."""
+    encoding: str = "utf-8"
+    """Of a text file: one of ENCODINGS."""
+
+    def without(self, name: str) -> "Layout":
+        """The same layout; that field is not read."""
+        return replace(
+            self,
+            columns=tuple("_" if column == name else column for column in self.columns),
+            header={ours: theirs for ours, theirs in self.header.items() if ours != name},
+            positions={ours: number for ours, number in self.positions.items() if ours != name},
+        )
+
+
+def likely_unit(time: float) -> str | None:
+    """The unit, a key of TICKS, of times that are too large for seconds; None if there is none."""
+    return next((unit for unit, ticks in TICKS.items() if time / ticks <= LATEST), None)
 
 
 # The keys are the values of ``reader:`` in a data set's YAML file.

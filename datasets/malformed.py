@@ -5,13 +5,16 @@ import math
 from pathlib import Path
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout
+from datasets.layouts import LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout, likely_unit
 from datasets.streams import opened
 
+NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 UNCLOSED = (
     "a quote is not closed in this line: remove the quote or, if the text in quotes has several "
     "lines, write the data to a Parquet file"
 )
+
+NOT_UTF8 = "not UTF-8 text: add its encoding to the source, such as encoding: latin-1"
 
 
 def malformed(
@@ -29,12 +32,12 @@ def malformed(
     begins at line number ``first``. If every line fits, the message is ``otherwise``.
     """
     expected = layout.separator.join(n.strip("_0123456789") for n in names)
-    with opened(path, member) as stream:
+    with opened(path, member, encoding=layout.encoding) as stream:
         for number, raw in enumerate(stream, start=1):
             if number < first:
                 continue
             line = raw.decode("utf-8", "replace").rstrip("\r\n")
-            reason = _reason(layout, names, used, line) if _is_utf8(raw) else "not UTF-8 text"
+            reason = _reason(layout, names, used, line) if _is_utf8(raw) else NOT_UTF8
             if reason:
                 return DataError(
                     f"{path}:{number}: {reason}: expected {quoted(expected)}, found {quoted(line)}"
@@ -66,22 +69,23 @@ def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str
             return f"{name} has {len(cell)} characters, more than {LONGEST_ID}"
         if name in NUMBERS and not is_number(cell):
             return f"{name} is not a number"
-    if float(row.get("timestamp", 0)) / layout.ticks_per_second > LATEST:
-        return _too_late(layout)
-    return None
+    time = float(row.get("timestamp", 0))
+    return _too_late(layout, time) if time / layout.ticks_per_second > LATEST else None
 
 
-def _too_late(layout: Layout) -> str:
+def _too_late(layout: Layout, time: float) -> str:
+    found = likely_unit(time)
+    if layout.quotes and found:
+        return f"timestamp looks like {NAMES[found]}: add timestamp_unit: {found} to the source"
     ticks = layout.ticks_per_second
-    if ticks > 1:
+    if ticks > 1 or found is None:
         unit = next(name for name, per_second in TICKS.items() if per_second == ticks)
         return f"timestamp is too large to be {unit} since 1970: convert it in the file"
-    if layout.quotes:
-        return "timestamp looks like milliseconds: add timestamp_unit: ms to the source"
-    theirs = ", ".join(n for n, other in LAYOUTS.items() if other.ticks_per_second == TICKS["ms"])
+    fitting = [n for n, other in LAYOUTS.items() if other.ticks_per_second == TICKS[found]]
+    others = ", ".join([*fitting, f"csv with timestamp_unit: {found}"])
     return (
-        "timestamp looks like milliseconds, this reader expects seconds: divide by 1,000 in the "
-        f"file, or use a reader for milliseconds ({theirs}, or csv with timestamp_unit: ms)"
+        f"timestamp looks like {NAMES[found]}, this reader expects seconds: divide by "
+        f"{TICKS[found]:,} in the file, or use another reader ({others})"
     )
 
 

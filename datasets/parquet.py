@@ -14,6 +14,14 @@ from datasets.layouts import LONGEST_ID, NUMBERS, Layout
 
 ROWS_PER_BATCH = 1 << 16
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
+TEXT = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+)
 BYTES_OF_CHARACTER = 4  # at most, in UTF-8
 
 
@@ -98,15 +106,19 @@ def _is_suitable(name: str, kind: pa.DataType) -> bool:
     if pa.types.is_integer(kind):
         return True
     if name in NUMBERS:
-        return pa.types.is_floating(kind)
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        return pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if pa.types.is_decimal(kind):
+        return kind.scale == 0
+    return any(is_kind(kind) for is_kind in TEXT)
 
 
 def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
     """The column with the type that ``readers.read`` documents. Columns of a time type carry
     their own unit; ``layout.ticks_per_second`` applies to plain numbers."""
     if name not in NUMBERS:
-        return values.cast(pa.string())
+        if pa.types.is_binary_view(values.type):
+            values = values.cast(pa.binary())
+        return values.cast(pa.string())  # refuses bytes that are not UTF-8
     if pa.types.is_temporal(values.type):
         microseconds = values.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
         return pc.divide(microseconds.cast(pa.float64()), 1e6)

@@ -112,6 +112,8 @@ def read_interactions(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd
     """
     kept: list[pa.RecordBatch] = []
     layout = raw.source.layout()
+    if "rating" not in wanted.intervals:
+        layout = layout.without("rating")
     for path in raw.files:
         for batch in readers.read(path, layout, raw.source.member, f"reading {path.name}"):
             counts["rows read"] += len(batch)

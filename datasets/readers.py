@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from datasets import parquet, text
 from datasets.errors import DataError, quoted
-from datasets.layouts import LATEST, LONGEST_ID, NO_HEADER, NUMBERS, Layout
+from datasets.layouts import LATEST, LONGEST_ID, NO_HEADER, NUMBERS, Layout, likely_unit
 
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
 
@@ -69,9 +69,11 @@ def _check_numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]
     """Yield ([n_rows] bool, reason where False)."""
     yield pc.is_valid(column), "is missing"
     yield pc.is_finite(column), "is not a number"
-    if name == "timestamp":
-        late = "is later than the year 5000: does the file need timestamp_unit: ms (or us)?"
-        yield pc.less_equal(column, LATEST), late
+    latest = pc.max(column).as_py() if name == "timestamp" else None
+    if latest is not None and latest > LATEST:
+        unit = likely_unit(latest)
+        advice = f": does the source need timestamp_unit: {unit}?" if unit else ""
+        yield pc.less_equal(column, LATEST), f"is later than the year 5000{advice}"
 
 
 def _check_header(users: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:

@@ -65,7 +65,9 @@ class Source:
     separator: str | None = None
     """For the reader csv: the character between fields; None: a comma."""
     timestamp_unit: str | None = None
-    """For the readers csv and parquet: s, ms or us; None: s."""
+    """For the readers csv and parquet: s, ms, us or ns; None: s."""
+    encoding: str | None = None
+    """Of a text file: one of ``layouts.ENCODINGS``; None: UTF-8."""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -74,7 +76,15 @@ class Source:
 
     def layout(self) -> Layout:
         """The layout of the file. Raises ValueError if the fields above do not fit together."""
-        return layouts.layout_of(self.reader, self.columns, self.separator, self.timestamp_unit)
+        layout = layouts.layout_of(self.reader, self.columns, self.separator, self.timestamp_unit)
+        if self.encoding is None:
+            return layout
+        if layout.columnar or self.encoding not in layouts.ENCODINGS:
+            raise ValueError(
+                f"encoding should be one of {', '.join(layouts.ENCODINGS)}, for text files only, "
+                f"not {quoted(self.encoding)}"
+            )
+        return replace(layout, encoding=self.encoding)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Nothing is extracted to disk: a member of an archive is a stream, whatever its p
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import math
@@ -46,13 +47,16 @@ class Bytes(Protocol):
 
 @contextmanager
 def opened(
-    path: Path, member: str | None = None, progress: str | None = None
+    path: Path,
+    member: str | None = None,
+    progress: str | None = None,
+    encoding: str = "utf-8",
 ) -> Iterator[IO[bytes]]:
     """Open a text file as a stream of UTF-8 bytes without byte order mark.
 
     Files that end in .gz or .zip are decompressed. ``member`` is a pattern that fits one member of
     a zip archive; None: the archive holds one file. ``progress`` labels a progress bar over the
-    file's bytes; None: no bar.
+    file's bytes; None: no bar. ``encoding`` is that of the file.
 
     Raises DataError, with the line where there is one, when the file is opened or while it is
     read: it cannot be read, its compression is damaged or not supported, it expands without
@@ -67,6 +71,8 @@ def opened(
         # zlib.error, UnicodeDecodeError, NotImplementedError and RuntimeError are among them.
         except Exception as error:
             raise _unreadable(path, error) from None
+        if encoding != "utf-8":
+            stream = _Recoded(path, stream, encoding)
         text = io.BufferedReader(_CheckedText(path, stream, packed_bytes), LONGEST_LINE)
         if text.peek(3).startswith(UTF8_MARK):
             text.read(3)
@@ -89,7 +95,7 @@ def _unpacked(
     if path.suffix != ".zip":
         return packed, lambda: math.inf
     archive = stack.enter_context(zipfile.ZipFile(packed))
-    found = [info for info in archive.infolist() if not info.is_dir()]
+    found = [info for info in archive.infolist() if not (info.is_dir() or _is_hidden(info))]
     wanted = [info for info in found if fnmatch(info.filename, member or "*")]
     if len(wanted) != 1:
         names = quoted([info.filename for info in found[:10]])
@@ -103,6 +109,12 @@ def _unpacked(
     return stack.enter_context(archive.open(wanted[0])), lambda: claimed
 
 
+def _is_hidden(info: zipfile.ZipInfo) -> bool:
+    """True for what macOS adds to an archive."""
+    folders, _, name = info.filename.rpartition("/")
+    return name.startswith(".") or "__MACOSX" in folders.split("/")
+
+
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, OSError) and error.strerror:
         return DataError(f"{path}: cannot be read: {error.strerror}")
@@ -110,6 +122,29 @@ def _unreadable(path: Path, error: Exception) -> DataError:
         return DataError(f"{path}: the archive is encrypted: unpack it, and use the file inside")
     reason = " ".join(str(error).split())[:LONGEST_QUOTE]
     return DataError(f"{path}: damaged archive: {reason}; download the file again")
+
+
+class _Recoded:
+    """The bytes of a stream of text in ``encoding``, in UTF-8."""
+
+    def __init__(self, path: Path, stream: Bytes, encoding: str):
+        self._path = path
+        self._stream = stream
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """A character takes at most three times as many bytes in UTF-8."""
+        text = ""
+        while not text:
+            block = self._stream.read(max(1, size // 3))
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeError as error:
+                raise DataError(f"{self._path}: not text in {self._encoding}: {error}") from None
+            if not block:
+                break
+        return text.encode()
 
 
 class _CheckedText(io.RawIOBase):
@@ -133,6 +168,8 @@ class _CheckedText(io.RawIOBase):
         view = memoryview(buffer)
         try:
             block = self._stream.read(min(len(view), LONGEST_LINE))
+        except DataError:
+            raise
         except Exception as error:  # as in ``opened``: an archive damaged further on
             raise _unreadable(self._path, error) from None
         if not self._bytes:
@@ -153,8 +190,8 @@ class _CheckedText(io.RawIOBase):
             )
         if block.startswith(WIDE_MARKS) or 0 in block[:2]:
             raise DataError(
-                f"{self._path}: not UTF-8 text, it looks like UTF-16: convert it, for example with "
-                "iconv -f UTF-16 -t UTF-8"
+                f"{self._path}: not UTF-8 text, it looks like UTF-16: add encoding: utf-16 to "
+                "the source"
             )
 
     def _check_characters(self, block: bytes, newlines: int) -> None:

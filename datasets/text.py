@@ -14,6 +14,7 @@ from datasets.malformed import UNCLOSED, fields_of, is_number, malformed
 from datasets.streams import LONGEST_LINE, count_lines, opened
 
 BLOCK_BYTES = 1 << 23  # given to the parser at once
+MOST_EMPTY = 1 << 18  # bytes of empty lines at the end of a file
 PIECE_BYTES = 1 << 20  # parsed by one thread; longer than the longest line of streams.py
 
 
@@ -42,7 +43,7 @@ def batches(
         strings_can_be_null=False,
     )
     first = 2 if layout.header else 1  # number of the block's first line
-    with opened(path, member, progress) as stream:
+    with opened(path, member, progress, layout.encoding) as stream:
         if layout.header:
             stream.readline()
         for block in _blocks(stream):
@@ -66,28 +67,40 @@ def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: 
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
-    """Blocks of whole lines, some megabytes each, in Arrow's memory.
+    """Blocks of whole lines, some megabytes each, in Arrow's memory. Empty lines at the end of the
+    file are left out.
 
     Arrow could read the stream itself, but it reads ahead in a thread: if the process ends
     meanwhile, for example after a malformed line, it is aborted.
     """
     rest = b""
     while block := stream.read(BLOCK_BYTES):
-        end = block.rfind(b"\n") + 1
+        block = rest + block
+        end = _end_of_lines(block)
         if end:
-            yield _buffer(rest, memoryview(block)[:end])
-            rest = block[end:]
-        else:
-            rest += block
-    if rest:
-        yield _buffer(rest)
+            yield _buffer(memoryview(block)[:end])
+        rest = block[end:]
+        if len(rest) > MOST_EMPTY:  # far more than the longest line: it begins with empty lines
+            yield _buffer(rest)
+            rest = b""
+    last = rest.rstrip(b"\r\n")
+    if last:
+        yield _buffer(last)
 
 
-def _buffer(*parts: bytes | memoryview) -> pa.Buffer:
-    whole = pa.BufferOutputStream()
-    for part in parts:
-        whole.write(part)
-    return whole.getvalue()
+def _end_of_lines(block: bytes) -> int:
+    """Where the last line ends that is whole and not followed by empty lines only."""
+    end = block.rfind(b"\n") + 1
+    if block.endswith((b"\n\n", b"\n\r\n"), 0, end) or block.startswith((b"\n", b"\r\n")):
+        filled = len(block[:end].rstrip(b"\r\n"))
+        end = block.find(b"\n", filled) + 1 if filled else 0
+    return end
+
+
+def _buffer(content: bytes | memoryview) -> pa.Buffer:
+    copy = pa.BufferOutputStream()
+    copy.write(content)
+    return copy.getvalue()
 
 
 def _is_open_at_end(block: pa.Buffer, layout: Layout) -> bool:
@@ -110,7 +123,7 @@ def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.R
 
 def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], list[str]]:
     """(names of all fields, names of those to read), from the layout and the header line."""
-    with opened(path, member) as stream:
+    with opened(path, member, encoding=layout.encoding) as stream:
         first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
     if not first_line:
         raise DataError(f"{path}: the file is empty or starts with an empty line")

@@ -22,7 +22,7 @@ def by_python(content: str) -> list[tuple[str, str]] | int:
 
     An empty line at the end shows whether the quotes of the line before it are closed.
     """
-    ended = content if content.endswith("\n") else f"{content}\n"
+    ended = content.rstrip("\r\n") + "\n"  # empty lines at the end are no rows
     lines = csv.reader(io.StringIO(f"{ended}\n", newline=""))
     next(lines)
     rows, before = [], 1

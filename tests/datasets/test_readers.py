@@ -118,5 +118,5 @@ def test_a_zip_without_the_file_says_what_it_holds(here):
 
 def test_text_that_is_not_utf8_is_refused(here):
     (here / "f").write_bytes(b"i,u,5,1\ni\xff,u,5,1\n")
-    with pytest.raises(DataError, match=r"f:2: not UTF-8 text: expected .*, found 'i\ufffd,u,5,1'"):
+    with pytest.raises(DataError, match=r"f:2: not UTF-8 text: add .*, found 'i\ufffd,u,5,1'"):
         rows(here / "f", "amazon-2018")

@@ -1,10 +1,13 @@
 """Alternatives, parts, folders and files without a header: what is read, and what is said."""
 
+import decimal
+import zipfile
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datasets import DataError
+from datasets import DataError, layouts, text
 from datasets.prepare import load
 from tests.datasets.test_load import described
 
@@ -111,3 +114,98 @@ def test_a_header_that_pandas_counted_is_a_header(here):
     columns = {"user": "0", "item": "1", "timestamp": "2"}
     name = described(here, sources=[csv_source(file="a.csv", columns=columns)])
     assert len(load(name)[1].items) == 12
+
+
+# --- files as other programs write them
+
+
+@pytest.mark.parametrize("end", ["\n\n\n", "\r\n\r\n", "\n" * 1000])
+@pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
+def test_empty_lines_at_the_end_are_no_rows(here, monkeypatch, end, block_bytes):
+    monkeypatch.setattr(text, "BLOCK_BYTES", block_bytes)
+    part(here / "data/a.csv", 0)
+    with open(here / "data/a.csv", "a") as out:
+        out.write(end)
+    name = described(here, sources=[csv_source(file="a.csv")])
+    assert len(load(name)[1].items) == 12
+    with open(here / "data/a.csv", "a") as out:
+        out.write("u,i,1\n")
+    with pytest.raises(DataError, match=r"a.csv:14: 1 fields instead of 3"):
+        load(name)
+
+
+def test_what_macos_adds_to_an_archive_is_left_out(here):
+    (here / "data").mkdir()
+    with zipfile.ZipFile(here / "data/a.zip", "w") as archive:
+        archive.writestr("m/a.csv", "u,i,t\nu,a,1\nu,b,2\nu,c,3\n")
+        for name in ("__MACOSX/m/._a.csv", "m/._a.csv", "m/.DS_Store"):
+            archive.writestr(name, b"\0\5\26\7")
+    for member in ("*.csv", None):
+        name = described(here, sources=[csv_source(file="a.zip", member=member)])
+        assert len(load(name)[1].items) == 3
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le", "cp1252"])
+def test_text_in_another_encoding_is_refused_or_read_as_it_is_said(here, encoding):
+    content = "u,i,t\n" + "".join(f"é{u},ü{i},{i}\r\n" for u in range(400) for i in range(50))
+    (here / "data").mkdir()
+    (here / "data/a.csv").write_bytes(content.encode(encoding))
+    with pytest.raises(DataError, match=r"a.csv.*: not UTF-8 text.*encoding: (latin-1|utf-16)"):
+        load(described(here, sources=[csv_source(file="a.csv")]))
+    source = csv_source(file="a.csv", encoding=encoding.removesuffix("-le"))
+    if encoding == "utf-16-le":
+        (here / "data/a.csv").write_bytes(f"\ufeff{content}".encode(encoding))
+    sequences = load(described(here, sources=[source]))[1]
+    assert (sequences.n_users, sequences.n_items) == (400, 50)
+    assert sequences.item_ids[0] == "ü0"
+
+
+def test_an_encoding_that_does_not_fit_is_one_line(here):
+    (here / "data").mkdir()
+    (here / "data/a.csv").write_bytes(b"u,i,t\n\xff\xff\xff,a,1\n")
+    with pytest.raises(DataError, match=r"a.csv: not text in gb18030: .*"):
+        load(described(here, sources=[csv_source(file="a.csv", encoding="gb18030")]))
+    with pytest.raises(DataError, match=r"encoding should be one of utf-8, latin-1, .* 'zlib'"):
+        load(described(here, sources=[csv_source(file="a.csv", encoding="zlib")]))
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_the_unit_that_is_advised_is_the_one_that_works(here, unit):
+    ticks = layouts.TICKS[unit]
+    part(here / "data/a.csv", 0)
+    rows = [f"u,i{k},{(1_500_000_000 + k) * ticks}\n" for k in range(4)]
+    (here / "data/a.csv").write_text("u,i,t\n" + "".join(rows))
+    with pytest.raises(DataError, match=rf"a.csv:2: timestamp looks like .*timestamp_unit: {unit}"):
+        load(described(here, sources=[csv_source(file="a.csv")]))
+    source = csv_source(file="a.csv", timestamp_unit=unit)
+    assert load(described(here, sources=[source]))[1].timestamps.tolist() == [
+        1_500_000_000.0 + k for k in range(4)
+    ]
+    times = pa.array([(1_500_000_000 + k) * ticks for k in range(4)])
+    pq.write_table(pa.table({"u": ["u"] * 4, "i": range(4), "t": times}), here / "data/a.parquet")
+    source = {"file": "a.parquet", "reader": "parquet", "columns": COLUMNS}
+    with pytest.raises(DataError, match=rf"row 1: .* need timestamp_unit: {unit}\?"):
+        load(described(here, sources=[source]))
+
+
+def test_decimal_numbers_and_binary_ids_of_a_parquet_file_are_read(here):
+    kinds = [pa.binary(), pa.large_binary(), pa.binary_view(), pa.string_view(), pa.decimal128(9)]
+    stars = pa.array([decimal.Decimal("4.5")] * 3, pa.decimal128(3, 1))
+    (here / "data").mkdir()
+    for kind in kinds:
+        values = [decimal.Decimal(k) for k in (1, 2, 3)] if kind == kinds[-1] else list("123")
+        table = pa.table({"u": ["u"] * 3, "i": pa.array(values, kind), "r": stars})
+        pq.write_table(table, here / "data/a.parquet")
+        columns = {"user": "u", "item": "i", "rating": "r"}
+        source = {"file": "a.parquet", "reader": "parquet", "columns": columns}
+        sequences = load(described(here, sources=[source], filters={"rating": {"min": 4.5}}))[1]
+        assert sequences.item_ids.tolist() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("rating", ["", "NA"])
+def test_ratings_that_nobody_filters_by_may_be_missing(here, rating):
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(f"i1,u,{rating},1\ni2,u,3,2\ni3,u,{rating},3\n")
+    assert len(load(described(here))[1].items) == 3
+    with pytest.raises(DataError, match=r"mine.csv:1: rating is (empty|not a number)"):
+        load(described(here, filters={"rating": {"min": 1}}))
