@@ -120,15 +120,16 @@ def main() -> None:
             for name, scene in SCENES.items()
             if args.only in (None, name)
         }
-        for number in range(3 * args.kills):  # some commands end before they are killed
+        number = 0
+        while landed.total() < args.kills:  # a command that ends before it is killed does not count
             play = list(plays.values())[number % len(plays)]
             killed, problems = play.once(random.Random(f"{args.seed} {number}").random())
             landed[play.name] += killed
             wrong[play.name] += bool(problems)
             for problem in problems:
                 print(f"kill {number}, {play.name}: {problem}", flush=True)
-            if landed.total() == args.kills:
-                break
+            print(f"{landed.total()} of {args.kills} kills", file=sys.stderr, flush=True)
+            number += 1
     for name in plays:
         print(f"{name}: {landed[name]} killed, {wrong[name]} differ")
     sys.exit(1 if wrong.total() else 0)

@@ -150,7 +150,9 @@ def _flat(history: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray]:
     ids = pc.list_flatten(history)
     if not pa.types.is_dictionary(ids.type):
         ids = ids.cast(pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(ids.indices, ids.dictionary.cast(pa.string())), lengths
+    texts = ids.dictionary.cast(pa.string())
+    texts.validate(full=True)  # UTF-8
+    return pa.DictionaryArray.from_arrays(ids.indices, texts), lengths
 
 
 def _decoded(path: Path, values: pa.Array, field: pa.Field) -> pa.Array:
