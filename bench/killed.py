@@ -217,16 +217,17 @@ def inputs(folder: Path) -> None:
 
 def start(words: str, folder: Path, environment: dict[str, str] | None = None) -> int:
     """The id of a new process that runs `python -m WORDS` in the folder, in a group of its own."""
-    outputs = [open(folder.parent / name, "wb") for name in ("stdout", "stderr")]
+    new = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+    outputs = [os.open(folder.parent / name, new) for name in ("stdout", "stderr")]
     process = os.fork()
     if process:
         for output in outputs:
-            output.close()
+            os.close(output)
         return process
     os.setsid()
     os.chdir(folder)
     for number, output in enumerate(outputs, start=1):
-        os.dup2(output.fileno(), number)
+        os.dup2(output, number)
     os.environ |= {"PYTHONPATH": str(ROOT)} | (environment or {})
     module, *options = words.split()
     sys.modules.pop(module, None)  # else runpy warns
