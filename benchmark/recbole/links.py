@@ -3,6 +3,8 @@
 import html
 import re
 
+from datasets.errors import visible
+
 SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)\s*:")
 # Markdown reads escapes and entities in a target; a space or a bracket ends it.
 TARGET = re.compile(r"(?:\]\(|\]:|<)\s*<?\s*([^\s<>]*)")  # of links, references and <links>
@@ -16,8 +18,14 @@ def is_web(target: str) -> bool:
     return scheme is None or scheme[1].lower() in ("http", "https")
 
 
-def all_web(markdown: str) -> bool:
-    """Whether a text in Markdown has no other links, and no HTML with attributes."""
+def harmless(markdown: str) -> bool:
+    """Whether a text in Markdown can be passed on as it is.
+
+    It has no other links, no HTML with attributes, and no characters that are not shown.
+    """
+    lines = re.split(r"\r\n|\r|\n", markdown.removeprefix("\ufeff").replace("\t", " "))
+    if any(visible(line) != line for line in lines):
+        return False
     targets = TARGET.findall(html.unescape(markdown))
     return all(map(is_web, targets)) and not HTML_ATTRIBUTE.search(markdown)
 

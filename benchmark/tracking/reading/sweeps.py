@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from benchmark.recbole import page as recbole_page
-from benchmark.recbole.links import all_web
+from benchmark.recbole.links import harmless
 from benchmark.recbole.page import PageError
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
@@ -100,7 +100,7 @@ def _page(client: MlflowClient, run: Run, trials: list[Record]) -> str | None:
             return None
     whole = len(page.trials) == len(trials) and all(trial.published for trial in trials)
     text = page.content.decode()
-    return text if whole and all_web(text) else None
+    return text if whole and harmless(text) else None
 
 
 def stored_definition(client: MlflowClient, run: Run) -> Definition:

@@ -12,6 +12,7 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from benchmark.metrics import NAMES, SELECTION_METRIC
+from benchmark.recbole.links import harmless
 from benchmark.settings import SETTINGS
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
@@ -202,13 +203,14 @@ def _param(name: str, text: str) -> Param:
 
 
 def card(client: MlflowClient, trial: Record) -> str | None:
-    """The card of the trial's data set; None if the trial kept none.
+    """The card of the trial's data set; None if the trial kept none that is harmless.
 
     Raises Unavailable if the store of this suite's trial does not answer.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return fetch(client, trial.artifact_uri, schema.CARD, folder).read_text("utf-8")
+            text = fetch(client, trial.artifact_uri, schema.CARD, folder).read_text("utf-8")
+            return text if harmless(text) else None
     except Unavailable:
         if trial.trained_here:
             raise
