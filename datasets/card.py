@@ -85,6 +85,14 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
             "user: which of them is the target depends on the order of the file's rows; compare "
             "with ties: random"
         )
+    ascending = numbers.get("tied_ascending", 0.5)
+    n_tied = numbers.get("tied_neighbours", 0) * numbers["interactions"]
+    if not random_ties and n_tied > 0 and _sorted(ascending, n_tied):
+        found.append(
+            f"the rows at equal times are sorted by item: {ascending:.1%} of neighbours are in "
+            "the order of their items' ids, in random order 50%; results are too high: use ties: "
+            "random"
+        )
     in_order = numbers.get("successors_in_order", 0)
     at_random = numbers.get("successors_in_random_order", 0)
     asked = numbers.get("successors_asked", 0)
@@ -107,6 +115,11 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
             f"{CUT_OFF} do not tell models apart"
         )
     return found
+
+
+def _sorted(ascending: float, n_tied: float) -> bool:
+    """Whether the share is clearly another one than in random order, and not due to chance."""
+    return abs(ascending - 0.5) > max(0.1, 5 * math.sqrt(0.25 / n_tied))
 
 
 def _clearly_higher(in_order: float, at_random: float, asked: float) -> bool:

@@ -57,8 +57,9 @@ class Sequences:
         ``pairs`` are the different pairs of user and item; sparsity is the share of all possible
         pairs that do not occur. With timestamps: ``copies`` are the interactions that equal
         another one in user, item and time (of two equal ones, one is a copy), ``tied_neighbours``
-        is the share of tied ones among all neighbouring interactions of one user, and the numbers
-        of ``ties.successor_hits`` are there if anything is tied.
+        is the share of tied ones among all neighbouring interactions of one user. If any are tied,
+        ``tied_ascending`` is the share of them that are in the order of their items' ids, and the
+        numbers of ``ties.successor_hits`` are there, too.
         """
         lengths = np.diff(self.offsets)
         pairs = np.sort(ties.users_of(self.offsets) * self.n_items + self.items)
@@ -84,6 +85,7 @@ class Sequences:
         return {
             "copies": ties.copies(self.items, self.offsets, self.timestamps),
             "tied_neighbours": float(tied.sum() / (len(self.items) - self.n_users)),
+            "tied_ascending": ties.ascending(self.items, tied),
             **ties.successor_hits(self.items, self.offsets, self.timestamps),
         }
 

@@ -54,6 +54,15 @@ def copies(items: np.ndarray, offsets: np.ndarray, times: np.ndarray) -> int:
     return int(np.all([column[1:] == column[:-1] for column in columns], axis=0).sum())
 
 
+def ascending(items: np.ndarray, tied: np.ndarray) -> float:
+    """Share of tied neighbours with different items whose items are in the order of their codes,
+    which is that of their ids; .5 if there are none. ``tied`` is that of ``tied_with_next``."""
+    first = np.flatnonzero(tied)
+    steps = np.sign(items[first + 1].astype(np.int64) - items[first])
+    different = int(np.count_nonzero(steps))
+    return np.count_nonzero(steps > 0) / different if different else 0.5
+
+
 def successor_hits(
     items: np.ndarray, offsets: np.ndarray, times: np.ndarray
 ) -> dict[str, int | float]:

@@ -211,6 +211,27 @@ def test_an_order_that_predicts_items_is_said(here, run_verb, store):
     assert recall["random"] < 0.17
 
 
+def test_rows_that_are_sorted_by_item_are_noticed_in_a_large_catalogue():
+    """Successors are too rare to be counted there, but a model can learn the order of ids."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{n % 300}", f"i{item:06}", 1) for n, item in enumerate(rng.integers(10**6, size=3000))
+    ]
+    demo = spec.read("demo")
+
+    def said(rows, order):
+        numbers = card.numbers_of(demo, from_interactions(frame(rows), order))
+        return [text for text in card.warnings(numbers, order == "random") if "sorted" in text]
+
+    by_item = sorted(rows, key=lambda row: row[1])
+    assert said(by_item, "file")[0].startswith(
+        "the rows at equal times are sorted by item: 100.0% of neighbours are in the order"
+    )
+    assert said(by_item[::-1], "file")
+    assert not said(rows, "file")
+    assert not said(by_item, "random")
+
+
 def test_the_order_of_a_file_without_times_is_said(here):
     Path("data").mkdir()
     Path("data/mine.txt").write_text("".join(f"u{n % 5} i{n}\n" for n in range(40)))
@@ -244,7 +265,7 @@ def test_metrics_that_every_model_has_are_said():
 
 
 NAMES = ("items", "interactions", "copies", "tied_test_targets", "successors_asked")
-NAMES += ("successors_in_order", "successors_in_random_order")
+NAMES += ("tied_neighbours", "tied_ascending", "successors_in_order", "successors_in_random_order")
 
 
 @given(st.fixed_dictionaries({name: st.floats(-1e15, 1e15) for name in NAMES}))
