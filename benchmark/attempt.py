@@ -14,6 +14,7 @@ from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.results import Epoch, Result
+from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
@@ -54,6 +55,8 @@ def attempt(
                 train(trial, trainer, prune)
     except (MachineError, TrackingError):
         raise
+    except TakenOver as error:  # the sweep may have lost all of its trials
+        raise TrackingError(str(error)) from None
     except Exception as error:  # trial.ends() has logged it with its trace
         tqdm.write(f"trial {run_id} failed: {masked(str(error))}", file=sys.stderr)
 

@@ -1,8 +1,11 @@
 """What all commands share: how option names are read, and how errors become exit codes."""
 
 import math
+import shlex
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +13,7 @@ import click
 
 from benchmark.errors import UserError
 from benchmark.interruption import Terminated
-from benchmark.tracking.writing.status import TakenOver
+from benchmark.tracking.ownership import TakenOver
 from datasets import DataError
 from datasets.errors import masked, visible
 
@@ -35,6 +38,16 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+@contextmanager
+def resumed_by(*words: str) -> Iterator[None]:
+    """Name the command that resumes the work of this block if a signal ends it."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        click.echo(f"to resume: {masked(shlex.join(words))}", err=True)
+        raise
 
 
 def run(command: click.Command) -> None:

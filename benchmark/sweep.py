@@ -23,7 +23,7 @@ from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
 from benchmark.sweeps.plan import Plan
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
-from benchmark.tracking import server
+from benchmark.tracking import provenance, server
 from benchmark.tracking.writing.sweep import open_sweep
 from benchmark.training.batches import check_learnable
 from datasets.card import summary
@@ -135,7 +135,7 @@ def sweep(
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
     run, again = open_sweep(client, name or space_file.stem, definition.as_dict(sequences), spec)
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
-    with run.alive():
+    with run.alive(), cli.resumed_by(*provenance.command_line()):
         plan = Plan(run, definition, job, trials or 20, seeds)
         plan.work(workers)
         if shortfall := plan.shortfall():

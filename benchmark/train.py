@@ -49,7 +49,7 @@ def train(
     A setting that the model does not have is refused.
 
     The trial becomes a run of the experiment that is named after the data set, unless
-    `mlflow run --experiment-name` names another.
+    `mlflow run --experiment-name` or $MLFLOW_EXPERIMENT_NAME names another.
     """
     given = options.given(context, values)
     workers.join()
@@ -79,13 +79,19 @@ def train(
         launcher.leave_note(client, "trial", trial.run)
     else:
         trial = start(client, settings, spec)
-    with trial.ends():
+    with trial.ends(), cli.resumed_by(*_resuming(trial.run_id, data_dir)):
         if not run_id:
             trial.log_start(settings, spec, sequences, protocol(settings.history), data_dir)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
         result = attempt.train(trial, trainer)
     if result:
         click.echo(_line(result))
+
+
+def _resuming(run_id: str, data_dir: str | None) -> list[str]:
+    """The command that resumes the trial."""
+    words = ["python", "-m", "benchmark.train", "--resume", run_id]
+    return words + (["--data-dir", data_dir] if data_dir else [])
 
 
 def _line(result: Result) -> str:

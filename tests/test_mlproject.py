@@ -172,12 +172,13 @@ def tiny(**changes) -> list[str]:
 
 
 def test_with_an_experiment_name_the_launchers_run_is_the_trial(project, store, run_verb):
-    done = run_project("--experiment-name", "mine", *tiny(learning_rate="3e-3"))
+    named = ["--experiment-name", "mine", "--run-name", "a name"]
+    done = run_project(*named, *tiny(learning_rate="3e-3"))
     assert done.returncode == 0, done.stderr
     assert store.get_experiment_by_name("demo") is None
     experiment = store.get_experiment_by_name("mine")
     (run,) = store.search_runs([experiment.experiment_id])
-    assert run.info.status == "FINISHED"
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "a name")
     assert run.data.tags["mlflow.project.entryPoint"] == "main"
     assert set(Settings().as_dict()) <= set(run.data.params)
     done = run_verb("report", "--experiment", "mine")
@@ -245,13 +246,14 @@ def run_sweep(*options):
 
 
 def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store, run_verb):
-    done = run_sweep()
+    done = run_sweep("--run-name", "a name")
     assert done.returncode == 0, done.stderr
     assert "trial 5 of 5: learning_rate=0.005 seed=1" in done.stdout
     (launcher,) = store.search_runs(["0"])
     experiment = store.get_experiment_by_name("demo")
     runs = store.search_runs([experiment.experiment_id])
     (sweep,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert sweep.info.run_name == "a name"
     note = f"This run only started sweep {sweep.info.run_id} in experiment demo."
     assert launcher.data.tags["mlflow.note.content"] == note
     page = run_verb("report", "--experiment", "demo")

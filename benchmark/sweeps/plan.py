@@ -134,6 +134,7 @@ class Plan:
         )
 
     def _start(self, number: int, seed: int) -> Task:
+        self.sweep.heart.check()
         values = self.values[number]
         settings = self.definition.settings(values, seed)
         trial = self.trials.get((number, seed))

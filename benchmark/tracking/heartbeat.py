@@ -1,34 +1,33 @@
-"""Whether a process works on a run: the process changes a tag of the run every two seconds.
+"""Whether a process works on a sweep: the process changes a tag of its run every two seconds.
 
 Neither the clocks of two machines nor a view of the other machine's processes is needed.
 """
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from benchmark.tracking import schema
+from benchmark.tracking import ownership, schema
 from benchmark.tracking.outage import is_outage
+from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError
-from benchmark.tracking.writing.status import TakenOver
 
 BEAT = 2.0  # seconds
 DEAD_AFTER = 5 * BEAT  # without a beat
 
 
 class Heart:
-    """This process's claim to a run."""
+    """Shows that the owner of a run is at work on it, until another process owns the run."""
 
-    def __init__(self, client: MlflowClient, run_id: str):
+    def __init__(self, client: MlflowClient, run_id: str, owner: str):
+        """``owner`` is the name of this process, by ``ownership.claim``."""
         self.client = client
         self.run_id = run_id
-        self.owner = uuid.uuid4().hex
-        self.lost = False  # another process has taken over
+        self.owner = owner
         self.problem: Exception | None = None  # of the last beat, unless it is an outage
 
     @contextmanager
@@ -48,8 +47,7 @@ class Heart:
 
         Raises TakenOver if another process does, or the error of the last beat.
         """
-        if not self._owned():
-            raise TakenOver(f"another process has taken over run {self.run_id}")
+        ownership.check(self.client, self.run_id, self.owner)
         if self.problem:
             raise self.problem
 
@@ -58,17 +56,14 @@ class Heart:
         while not stop.wait(BEAT):
             count += 1
             try:
-                if self._owned():
-                    self._tag(count)
+                ownership.check(self.client, self.run_id, self.owner)
+                self._tag(count)
                 self.problem = None
+            except TakenOver:
+                return
             except Exception as error:  # ``check`` raises it, unless a later beat succeeds
                 outage = is_outage(error) or isinstance(error, TrackingError)
                 self.problem = None if outage else error
-
-    def _owned(self) -> bool:
-        tags = self.client.get_run(self.run_id).data.tags
-        self.lost = self.lost or not tags[schema.HEARTBEAT].startswith(self.owner)
-        return not self.lost
 
     def _tag(self, count: int) -> None:
         self.client.set_tag(self.run_id, schema.HEARTBEAT, f"{self.owner} {count}")

@@ -29,13 +29,18 @@ def tags(
         schema.DATA_DIGEST: sequences.digest,
         schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol}",
         schema.COMMAND: settings.command(None if spec.synthetic else folder),
-        schema.COMMAND_LINE: masked(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
+        schema.COMMAND_LINE: masked(shlex.join(command_line())),
         schema.GIT_COMMIT: _git_commit(),
         schema.MODEL_LINK: MODELS[settings.model].link,
         schema.DATASET_TITLE: spec.title,
         schema.DATASET_CARD: spec.card or "",
         schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
     }
+
+
+def command_line() -> list[str]:
+    """The words of the command that started this process."""
+    return [Path(sys.executable).name, *sys.orig_argv[1:]]
 
 
 def data(spec: Spec, sequences: Sequences) -> dict[str, str]:

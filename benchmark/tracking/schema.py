@@ -19,7 +19,8 @@ from mlflow.entities import Run
 
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
 CARD = "dataset.md"  # the card of the data set
-LAST = "checkpoints/last/state-{slot}.safetensors"  # the state to resume from; two slots, 0 and 1
+LAST = "checkpoints/last/state-{slot}.safetensors"  # the state to resume from; two slots, 0 and 1;
+# deleted when the trial has finished
 BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
 TRACEBACK = "traceback.txt"  # of a trial that failed
 SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that its trials share
@@ -42,6 +43,8 @@ FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # when a pruner stopped the trial
 STARTED = "started_run"  # in the run of `mlflow run`: the run of the trial or sweep it started
 REPORT = "seqrec.report"  # in the run that holds an experiment's report
+
+OWNER = "seqrec.owner"  # the process that writes to the run: HOST:FOLDER and a random word
 
 ENDED = ("FINISHED", "FAILED")  # the statuses that are final; a KILLED run can be resumed
 

@@ -12,7 +12,11 @@ from typing import Any, ClassVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from benchmark.tracking import schema
+from benchmark.tracking.outage import reason
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,9 @@ class Status(Message):
     """When the run ended, in milliseconds since 1970; None while it runs."""
 
     def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        if self.status == "FINISHED":
+            # While this message waited, a sweep may have noted that the trial's process had died.
+            Untag(schema.FAILURE).deliver(client, run_id, attachments)
         if self.time is None:
             client.update_run(run_id, status=self.status)
         else:
@@ -131,8 +138,26 @@ class Untag(Message):
             client.delete_tag(run_id, self.name)
 
 
+@dataclass(frozen=True)
+class Discard(Message):
+    """Deletes artifacts that the run needs no more. A store that does not delete keeps them."""
+
+    kind = "discard"
+
+    folder: str
+    """The path below the run's artifacts."""
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        where = client.get_run(run_id).info.artifact_uri
+        try:
+            store = get_artifact_repository(where, tracking_uri=client.tracking_uri)
+            store.delete_artifacts(self.folder)
+        except Exception as error:  # of any store; nothing depends on it
+            print(f"{self.folder} of run {run_id} is not deleted: {reason(error)}", flush=True)
+
+
 KINDS: dict[str, type[Message]] = {
-    message.kind: message for message in (Metrics, Labels, Data, Artifact, Status, Untag)
+    message.kind: message for message in (Metrics, Labels, Data, Artifact, Status, Untag, Discard)
 }
 
 

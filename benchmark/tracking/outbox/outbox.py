@@ -1,13 +1,10 @@
 """The messages of one run, kept on disk until the tracking server has them.
 
-    undelivered/RUN_ID/000007.json                     a message, with its time
-    undelivered/RUN_ID/000007/state-0.safetensors      the file that the message sends
-
 A thread beside the training delivers them in order and repeats each until the server answers.
-Training never waits for the server.
+Training never waits for the server. Before each message the thread asks the server whether this
+process still owns the run; if not, nothing more is delivered.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -15,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -27,9 +23,13 @@ from tqdm import tqdm
 
 from benchmark import interruption
 from benchmark.errors import MachineError
+from benchmark.tracking import ownership
 from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.outbox import entries
 from benchmark.tracking.outbox.deleted import why_gone
-from benchmark.tracking.outbox.messages import Artifact, Message, as_json, from_json
+from benchmark.tracking.outbox.entries import Entry
+from benchmark.tracking.outbox.messages import Artifact, Message
+from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError, without_credentials
 from datasets import files
 from datasets.errors import masked
@@ -40,43 +40,6 @@ PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries; the last one repeats
 TRIES = 6  # of a message that the server refuses: a refusal can be a race between two runs
 DEFECTS = (AssertionError, AttributeError, KeyError, NameError, TypeError)  # of this program
 NOTICED = 3  # failures in a row before the user reads of them
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A message in its place on disk."""
-
-    path: Path
-    message: Message
-    epoch: int
-    """The last epoch that the run had reported by then."""
-
-    @property
-    def attachments(self) -> Path:
-        """The folder of the file that the message sends."""
-        return self.path.with_suffix("")
-
-    @property
-    def artifact(self) -> str | None:
-        """The name of the artifact that the message sends; None if it sends none."""
-        return self.message.name if isinstance(self.message, Artifact) else None
-
-    def write(self) -> None:
-        """Write the message whole or not at all. A full disk is no reason not to deliver it."""
-        part = self.path.with_suffix(".part")
-        try:
-            with open(part, "w", encoding="utf-8") as out:
-                json.dump(as_json(self.message) | {"epoch": self.epoch}, out)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(part, self.path)
-        except OSError:
-            part.unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        """The message goes first: a file without a message is cleared away by the next process."""
-        self.path.unlink(missing_ok=True)
-        shutil.rmtree(self.attachments, ignore_errors=True)
 
 
 def check_room(folder: Path = FOLDER) -> None:
@@ -114,7 +77,9 @@ class Outbox:
             raise TrackingError(f"another process here is at work on run {run_id}") from None
         except OSError as error:
             raise _not_writable(self.folder, error) from None
-        self.waiting = self._on_disk()
+        self.owner = entries.owner(self.folder)
+        self.taken_over: TakenOver | None = None  # raised in the training
+        self.waiting = entries.on_disk(self.folder)
         self.next_number = 1 + max((int(entry.path.stem) for entry in self.waiting), default=0)
         self.epoch = max((entry.epoch for entry in self.waiting), default=0)
         self.sending: Entry | None = None
@@ -126,6 +91,15 @@ class Outbox:
         self.thread = threading.Thread(target=self._deliver_all, daemon=True)
         if not self.waiting:
             self.begin()
+
+    def claim(self, client: MlflowClient) -> None:
+        """Make this process the owner of the run. Nothing waits: it would be another owner's."""
+        assert not self.waiting
+        self.owner = ownership.claim(client, self.run_id)
+        try:
+            files.write(self.folder / entries.OWNER, self.owner)
+        except OSError as error:
+            raise _not_writable(self.folder, error) from None
 
     def begin(self) -> None:
         """Start to deliver. Entries found on disk wait for this: they may be superfluous."""
@@ -158,11 +132,14 @@ class Outbox:
         self._put(entry)
 
     def check(self) -> None:
-        """Raise the error that ended the delivery for good, if one did. All messages stay on disk.
+        """Raise what ended the delivery for good, if anything did.
 
-        Raises TrackingError if the server refuses a message; any other error is a defect of this
-        program and keeps its trace.
+        Raises TakenOver if another process owns the run. After any other error all messages stay on
+        disk: TrackingError if the server refuses a message; others are defects of this program and
+        keep their trace.
         """
+        if self.taken_over:
+            raise self.taken_over
         if not self.refused or self.problem is None:
             return
         if self.gone:
@@ -247,38 +224,28 @@ class Outbox:
     def _put(self, entry: Entry) -> None:
         entry.write()
         with self.changed:
+            if self.taken_over:
+                raise self.taken_over
             superfluous = [
                 other
                 for other in self.waiting
-                if other.artifact and other.artifact == entry.artifact and other is not self.sending
+                if entry.replaces(other) and other is not self.sending
             ]
             self.waiting = [other for other in self.waiting if other not in superfluous] + [entry]
             self.changed.notify_all()
         for other in superfluous:
             other.remove()
 
-    def _on_disk(self) -> list[Entry]:
-        """The entries of an earlier process, in order; files without a message are removed."""
-        entries = []
-        for path in sorted(self.folder.glob("*.json")):
-            try:
-                stored = json.loads(path.read_text(encoding="utf-8"))
-                entries.append(Entry(path, from_json(stored), int(stored["epoch"])))
-            except (ValueError, KeyError, TypeError):
-                raise TrackingError(f"{path} is damaged: remove it to deliver the rest") from None
-        whole = {entry.attachments for entry in entries}
-        for path in self.folder.iterdir():
-            if path.is_dir() and path not in whole:
-                shutil.rmtree(path)
-            elif path.suffix == ".part":
-                path.unlink()
-        return entries
-
     def _deliver_all(self) -> None:
         failures = 0
         while entry := self._first():
             try:
+                if self.owner:
+                    ownership.check(self.client, self.run_id, self.owner)
                 entry.message.deliver(self.client, self.run_id, entry.attachments)
+            except TakenOver as error:
+                self._leave(error)
+                return
             except Exception as error:  # whatever it is: ``check`` raises it in the training
                 failures += 1
                 self.problem = error
@@ -299,6 +266,17 @@ class Outbox:
                 self.sending = None
                 self.waiting.remove(entry)
                 self.changed.notify_all()
+
+    def _leave(self, error: TakenOver) -> None:
+        """Leave the run to its new owner: what this process has left to say is superfluous."""
+        with self.changed:
+            self.taken_over = error
+            left = self.waiting
+            self.waiting = []
+            self.sending = None
+            self.changed.notify_all()
+        for entry in left:
+            entry.remove()
 
     def _first(self) -> Entry | None:
         """The entry to deliver next, as soon as there is one; None once the outbox is closed."""

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from benchmark.tracking import schema
+from benchmark.tracking import ownership, schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.messages import Message, Metrics
@@ -25,8 +26,9 @@ def left_behind(folder: Path = FOLDER) -> list[tuple[str, str]]:
 def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
     """The outbox of an existing run, empty: messages that an earlier process left are delivered.
 
-    Messages are dropped instead if the run has meanwhile finished, or continued elsewhere. Raises
-    TrackingError if there is no such run, or if the server does not take the messages.
+    Messages are dropped instead if the run has meanwhile finished, or continued elsewhere. The run
+    keeps its owner; see ``own``. Raises TrackingError if there is no such run, or if the server
+    does not take the messages.
     """
     try:
         gone = why_gone(client, run_id)
@@ -37,25 +39,47 @@ def reopen(client: MlflowClient, run_id: str, folder: Path = FOLDER) -> Outbox:
         raise TrackingError(f"run {run_id}: {reason(error)}") from None
     outbox = Outbox(client, run_id, folder)
     try:
-        logged = last_step(client, run_id)
         if outbox.waiting:
-            _deliver_rest(outbox, logged, run.info.status == "FINISHED")
-        outbox.epoch = max(outbox.epoch, logged)
+            _deliver_rest(client, outbox, run)
     except BaseException:
         outbox.close(0)
         raise
     return outbox
 
 
-def _deliver_rest(outbox: Outbox, logged: int, finished: bool) -> None:
-    """``logged`` is the last epoch that the server has."""
+def own(client: MlflowClient, outbox: Outbox) -> None:
+    """Make this process the owner of the run of a reopened outbox."""
+    run = client.get_run(outbox.run_id)
+    before = ownership.place(run.data.tags.get(schema.OWNER, ""))
+    outbox.claim(client)
+    outbox.epoch = last_step(client, outbox.run_id)  # now: the last owner logs no other epoch
+    if run.info.status == "RUNNING" and before not in ("", ownership.here()):
+        print(
+            f"run {outbox.run_id} is taken over from {before}: a process that still works on it "
+            "there stops",
+            flush=True,
+        )
+
+
+def _has_continued_elsewhere(outbox: Outbox, run: Run, logged: int) -> bool:
+    """Whether a process with another outbox has owned the run since the messages were said."""
+    now = run.data.tags.get(schema.OWNER)
+    if outbox.owner and now:
+        return outbox.owner != now
+    # Before 0.3 no owner was logged.
+    return run.info.status == "FINISHED" or outbox.epoch < logged
+
+
+def _deliver_rest(client: MlflowClient, outbox: Outbox, run: Run) -> None:
+    logged = last_step(client, outbox.run_id)
     count = len(outbox.waiting)
-    elsewhere = finished or outbox.epoch < logged
+    elsewhere = _has_continued_elsewhere(outbox, run, logged)
     # The server may have an epoch without having confirmed it.
     dropped = outbox.drop(lambda entry: elsewhere or 0 < _epoch_reported(entry.message) <= logged)
     outbox.begin()
     if not outbox.flush(SHORT_WAIT):
         raise TrackingError(outbox.left()) from outbox.problem
+    outbox.check()
     if elsewhere:
         print(f"run {outbox.run_id} has continued elsewhere: {count} messages dropped", flush=True)
     else:

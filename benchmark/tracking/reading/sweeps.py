@@ -1,5 +1,6 @@
 """A sweep, as the tracking server has it."""
 
+import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,10 +61,10 @@ def sweep_record(
     SweepUnreadable if there is one, and what it searched is not known.
     """
     parents = {trial.tags.get(MLFLOW_PARENT_RUN_ID) for trial in trials}
-    if len(parents) != 1 or None in parents or schema.NUMBER not in trials[0].tags:
+    if len(parents) != 1 or None in parents or not all(is_trial(trial.tags) for trial in trials):
         return None
     parent = str(parents.pop())
-    of_sweep = [r for r in among if r.tags.get(MLFLOW_PARENT_RUN_ID) == parent]
+    of_sweep = [r for r in among if r.tags.get(MLFLOW_PARENT_RUN_ID) == parent and is_trial(r.tags)]
     try:
         run = client.get_run(parent)
         definition = stored_definition(client, run)
@@ -127,9 +128,22 @@ class _Plain(yaml.SafeDumper):
 
 
 def children(client: MlflowClient, sweep: Run) -> list[Run]:
-    """The runs of a sweep's trials, in the order in which they started."""
+    """The runs of a sweep's trials, in the order in which they started.
+
+    Runs that somebody else has nested in the sweep are left out.
+    """
     where = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{sweep.info.run_id}'"
-    return search(client, sweep.info.experiment_id, where)
+    found = search(client, sweep.info.experiment_id, where)
+    return [run for run in found if is_trial(run.data.tags)]
+
+
+def is_trial(tags: dict[str, str]) -> bool:
+    """Whether a run that is nested in a sweep is one of the sweep's trials, by its tags."""
+    try:
+        int(tags[schema.NUMBER])
+        return isinstance(json.loads(tags[schema.POINT]), dict)
+    except (KeyError, ValueError):
+        return False
 
 
 def sweep_runs(client: MlflowClient, experiment_id: str) -> list[Run]:

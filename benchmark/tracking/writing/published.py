@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark.recbole.page import PublishedPage, PublishedTrial
-from benchmark.tracking import launcher, schema
+from benchmark.tracking import launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart, living
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.sweeps import children, dump, sweep_runs
@@ -61,7 +61,7 @@ def log_page(
     try:
         where = experiment_id(client, experiment)
         run_id = _create(client, where, name, page, contradictions)
-        with Heart(client, run_id).beats():
+        with Heart(client, run_id, ownership.claim(client, run_id)).beats():
             earlier = _wait_for_turn(client, experiment, where, name, page, run_id)
             if earlier is None:
                 _log_content(client, where, name, page, run_id)

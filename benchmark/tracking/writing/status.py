@@ -3,7 +3,7 @@
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from mlflow import MlflowClient
@@ -11,25 +11,23 @@ from mlflow import MlflowClient
 from benchmark import interruption
 from benchmark.errors import MachineError
 from benchmark.tracking import schema
-from benchmark.tracking.outbox.messages import Labels, Status, Untag
+from benchmark.tracking.outbox.messages import Labels, Message, Status, Untag
 from benchmark.tracking.outbox.outbox import SHORT_WAIT, Outbox
+from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import LONG_WAIT, TrackingError
 from datasets.errors import masked
 
 LONGEST_FAILURE = 500  # characters of the tag
 
 
-class TakenOver(BaseException):
-    """Another process owns the run now: this one must not write to it any more."""
-
-
 @contextmanager
-def ends(outbox: Outbox) -> Iterator[None]:
+def ends(outbox: Outbox, when_finished: Sequence[Message] = ()) -> Iterator[None]:
     """Own the run's status while the block runs, and set it when the block ends.
 
     FINISHED; FAILED after an exception, with its trace as an artifact; KILLED after a signal, or if
     the machine lacks disk space or memory. Without this MLflow keeps a terminated run RUNNING for
-    ever. Raises TrackingError if the run has finished and the server could not be told.
+    ever. Raises TrackingError if the run has finished and the server could not be told, TakenOver
+    if another process owns the run by then.
     """
     with interruption.listening():
         outbox.say(Status("RUNNING"))  # again, for a run that is resumed
@@ -45,6 +43,8 @@ def ends(outbox: Outbox) -> Iterator[None]:
             raise
         else:
             _end(outbox, "FINISHED")
+            for message in when_finished:
+                outbox.say(message)
             wait = LONG_WAIT
         finally:
             delivered = False
@@ -53,8 +53,8 @@ def ends(outbox: Outbox) -> Iterator[None]:
             finally:
                 if not delivered:
                     print(outbox.left(), file=sys.stderr)
+    outbox.check()
     if not delivered:
-        outbox.check()
         raise TrackingError(
             f"run {outbox.run_id} has ended, but the tracking server does not know: see above"
         )

@@ -15,13 +15,14 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings, Value
-from benchmark.tracking import heartbeat, launcher, schema
+from benchmark.tracking import heartbeat, launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart
+from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Metrics
-from benchmark.tracking.outbox.recovery import reopen
+from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
-from benchmark.tracking.server import LONG_WAIT, TrackingError, experiment_id
+from benchmark.tracking.server import LONG_WAIT, TrackingError
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.trial import Trial
 from datasets import Sequences
@@ -73,7 +74,8 @@ class Sweep:
         self.experiment: str = client.get_experiment(self.experiment_id).name
         self.name: str = run.data.tags[schema.SWEEP]
         self.outbox = reopen(client, self.run_id)
-        self.heart = Heart(client, self.run_id)
+        own(client, self.outbox)
+        self.heart = Heart(client, self.run_id, str(self.outbox.owner))
         self.seconds_before = run.data.metrics.get(schema.SWEEP_SECONDS, 0.0)
 
     @contextmanager
@@ -83,9 +85,9 @@ class Sweep:
         with status.ends(self.outbox), self.heart.beats():
             try:
                 yield
-            except status.TakenOver:
-                raise
             except BaseException:
+                # Raises TakenOver: a new owner of the sweep has its trials, too.
+                ownership.check(self.client, self.run_id, self.heart.owner)
                 close_trials(self.client, self.run, "stopped with its sweep")
                 raise
 
@@ -125,13 +127,20 @@ class Sweep:
         """Log all that is known before the trial starts, unless it has been logged."""
         outbox = reopen(self.client, run_id)
         try:
+            own(self.client, outbox)
             if not any(f.path == schema.CONFIG for f in self.client.list_artifacts(run_id)):
-                trial = Trial(self.client, self.client.get_run(run_id), outbox)
+                run = self.client.get_run(run_id)
+                if outbox.epoch > 0:  # its settings were logged before its first epoch
+                    raise TrackingError(
+                        f"{schema.CONFIG} of run {run_id} is not in {run.info.artifact_uri}: the "
+                        "trial cannot be resumed without its artifacts"
+                    )
+                trial = Trial(self.client, run, outbox)
                 trial.log_start(settings, spec, sequences, protocol, data_dir)
         finally:
             delivered = outbox.close(LONG_WAIT)
+        outbox.check()
         if not delivered:
-            outbox.check()
             raise TrackingError(outbox.left())
 
     def fail_trial(self, run_id: str, why: str) -> None:
@@ -153,8 +162,7 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
     ``definition`` is what the sweep searches and what all its trials share. Raises TrackingError if
     another process works on the sweep, or if a sweep of that name has another definition.
     """
-    given = launcher.given_run(client)
-    where = given.info.experiment_id if given else experiment_id(client, spec.name)
+    where = launcher.chosen_experiment(client, spec.name)
     sweeps = sweep_runs(client, where)
     alive = _close_dead(client, sweeps)
     found = [run for run in sweeps if run.data.tags[schema.SWEEP] == name]
@@ -164,23 +172,19 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
             raise TrackingError(f"another process works on sweep {name!r}")
         launcher.leave_note(client, "sweep", found[0])
         return Sweep(client, found[0]), True
-    run = _create(client, name, where, given)
-    client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
+    run = _create(client, name, where, spec.name)
+    _log_definition(client, run, definition)
     return Sweep(client, run), False
 
 
-def _create(client: MlflowClient, name: str, where: str, given: Run | None) -> Run:
-    """The run of a new sweep: the one of `mlflow run`, or another in experiment ``where``.
+def _create(client: MlflowClient, name: str, where: str, experiment: str) -> Run:
+    """The run of a new sweep in the experiment ``where``: see ``launcher.new_run``.
 
     Raises TrackingError if another process creates the same sweep at the same time.
     """
     tags = {schema.SWEEP: name, schema.HEARTBEAT: "not yet"}
-    if given:
-        for key, value in tags.items():
-            client.set_tag(given.info.run_id, key, value)
-        run = client.get_run(given.info.run_id)
-    else:
-        run = client.create_run(where, run_name=name, tags=launcher.context_tags() | tags)
+    run, launched = launcher.new_run(client, experiment, name, tags)
+    if not launched:
         launcher.leave_note(client, "sweep", run)
     first = next(r for r in sweep_runs(client, where) if r.data.tags[schema.SWEEP] == name)
     if first.info.run_id != run.info.run_id:
@@ -207,11 +211,27 @@ def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
     return alive
 
 
+def _log_definition(client: MlflowClient, run: Run, definition: dict) -> None:
+    """Raises TrackingError if the store of artifacts does not take it."""
+    try:
+        client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"{schema.SWEEP_FILE} of run {run.info.run_id} cannot be written in "
+            f"{run.info.artifact_uri}: {reason(error)}"
+        ) from None
+
+
 def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> None:
     try:
         theirs = stored_definition(client, run)
-    except (MlflowException, OSError):  # killed before it was written: no trial had been started
-        client.log_text(run.info.run_id, dump(definition), schema.SWEEP_FILE)
+    except (MlflowException, OSError) as error:
+        if children(client, run):
+            raise TrackingError(
+                f"{schema.SWEEP_FILE} of sweep {name!r} (run {run.info.run_id}) cannot be read in "
+                f"{run.info.artifact_uri}, so that its trials cannot be resumed: {reason(error)}"
+            ) from None
+        _log_definition(client, run, definition)  # killed before it was written
         return
     ours = yaml.safe_load(dump(definition))
     for key in dict.fromkeys([*theirs, *ours]):

@@ -14,13 +14,13 @@ from benchmark.results import Epoch, Machine, Result
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.messages import Data, Labels, Metrics
+from benchmark.tracking.outbox.messages import Data, Discard, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
-from benchmark.tracking.outbox.recovery import reopen
+from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
-from benchmark.tracking.server import TrackingError, experiment_id
+from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
 from datasets import DataError, Sequences, card
 from datasets.spec import Spec
@@ -46,8 +46,8 @@ class Trial:
         self.next_slot = 0
 
     def ends(self) -> AbstractContextManager[None]:
-        """See ``status.ends``."""
-        return status.ends(self.outbox)
+        """See ``status.ends``. A finished trial has nothing to resume: its states are deleted."""
+        return status.ends(self.outbox, [Discard(str(Path(schema.LAST).parent))])
 
     def release(self) -> None:
         """Give the run up to other processes, if it has not ended."""
@@ -169,19 +169,19 @@ class Trial:
 def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
     """The run of a new trial.
 
-    This is the run of `mlflow run`, if the user chose its experiment; otherwise a new run in the
-    experiment that is named after the data set. Raises TrackingError if the server does not answer.
+    It belongs to the experiment that is named after the data set, unless the user chose another:
+    see ``launcher.new_run``. Raises TrackingError if the server does not answer.
     """
     check_room()
+    rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
+    name = f"{settings.model}{rate} seed={settings.seed}"
     try:
-        run = launcher.given_run(client)
-        if run is None:
-            rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
-            name = f"{settings.model}{rate} seed={settings.seed}"
-            where = experiment_id(client, spec.name)
-            run = client.create_run(where, run_name=name, tags=launcher.context_tags())
+        run, launched = launcher.new_run(client, spec.name, name, {})
+        if not launched:
             launcher.leave_note(client, "trial", run)
-        return Trial(client, run, Outbox(client, run.info.run_id))
+        outbox = Outbox(client, run.info.run_id)
+        outbox.claim(client)
+        return Trial(client, run, outbox)
     except MlflowException as error:
         raise TrackingError(f"no run could be made: {reason(error)}") from None
 
@@ -196,7 +196,9 @@ def resume(client: MlflowClient, run_id: str) -> tuple[Trial, Settings]:
         run = client.get_run(run_id)
         if run.info.status == "FINISHED":
             raise TrackingError(f"run {run_id} has finished: there is nothing to resume")
-        return Trial(client, run, outbox), stored_settings(client, run_id)
+        settings = stored_settings(client, run_id)
+        own(client, outbox)
+        return Trial(client, run, outbox), settings
     except BaseException as error:
         outbox.close(0)
         if isinstance(error, MlflowException | OSError | TypeError | ValueError | DataError):

@@ -178,6 +178,7 @@ def test_a_signal_leaves_nothing_running(store, here, sent, code):
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in said
+    assert " -m benchmark.sweep lr.test --dataset demo " in said.split("to resume: ")[1]
     (parent,), (trial,) = runs(store)
     assert (parent.info.status, trial.info.status) == ("KILLED", "KILLED")
 
@@ -231,10 +232,11 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
     process = start("learning_rate choice [0.01, 0.02]", "--epochs", "8")
     wait_for(process, "epoch 1")
     (parent,), _ = runs(store)
-    store.set_tag(parent.info.run_id, schema.HEARTBEAT, "somebody else")
+    store.set_tag(parent.info.run_id, schema.OWNER, "elsewhere:/home 1")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert said.endswith(f"Error: another process has taken over run {parent.info.run_id}\n")
+    taken = f"another process has taken over run {parent.info.run_id}: it runs in elsewhere:/home"
+    assert said.endswith(f"Error: {taken}\n")
     (parent,), trials = runs(store)
     assert parent.info.status == "RUNNING"
     assert len(trials) == 1

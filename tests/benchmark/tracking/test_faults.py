@@ -49,7 +49,7 @@ def the_run(store):
 
 @pytest.mark.process
 def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, mounting):
-    small = "mkdir undelivered && mount -t tmpfs -o size=40k tmpfs undelivered"
+    small = "mkdir undelivered && mount -t tmpfs -o size=52k tmpfs undelivered"
     done = run(*TRAIN, mounts=small)
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]

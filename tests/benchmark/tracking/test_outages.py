@@ -44,7 +44,7 @@ def assert_all_there_once(uri: str) -> None:
     assert len(run.inputs.dataset_inputs) == 1
     files = [
         file.path.removeprefix(f"{folder}/")
-        for folder in ("checkpoints/best", "checkpoints/last", "ranks", None)
+        for folder in ("checkpoints", "checkpoints/best", "ranks", None)
         for file in client.list_artifacts(run.info.run_id, folder)
         if not file.is_dir
     ]
@@ -52,8 +52,6 @@ def assert_all_there_once(uri: str) -> None:
         "config.yaml",
         "dataset.md",
         "model.safetensors",
-        "state-0.safetensors",
-        "state-1.safetensors",
         "test.parquet",
         "valid.parquet",
     ]

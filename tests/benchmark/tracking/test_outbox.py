@@ -5,7 +5,7 @@ import time
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 
-from benchmark.tracking import heartbeat
+from benchmark.tracking import heartbeat, ownership
 from benchmark.tracking.outage import is_outage
 from benchmark.tracking.outbox import outbox as outboxes
 from benchmark.tracking.outbox.messages import Artifact, Labels, Metrics, Status, as_json, from_json
@@ -83,7 +83,7 @@ def test_an_error_of_another_library_is_an_outage(store, run_id, impatient, monk
 
 def test_a_heart_beats_on_after_a_refusal(store, run_id, monkeypatch):
     monkeypatch.setattr(heartbeat, "BEAT", 0.05)
-    heart = heartbeat.Heart(store, run_id)
+    heart = heartbeat.Heart(store, run_id, ownership.claim(store, run_id))
     beat, beats = heart._tag, []
 
     def refused_once(count):

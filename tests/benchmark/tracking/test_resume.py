@@ -123,6 +123,7 @@ def test_a_signal_leaves_a_state_in_the_middle_of_an_epoch(whole, here, sent, co
     assert "stopping after this step" in said
     assert "Traceback" not in said
     client, run_id = the_trial(here)
+    assert f"to resume: python -m benchmark.train --resume {run_id}\n" in said
     run = client.get_run(run_id)
     assert (run.info.status, run.data.tags["failure"]) == ("KILLED", "stopped by a signal")
     folder = Path(client.download_artifacts(run_id, "checkpoints/last"))

@@ -85,10 +85,8 @@ def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_comman
             steps = [m.step for m in client.get_metric_history(run.info.run_id, name)]
             assert steps == [1, 2, 3]
         assert {f"test/{name.replace('@', '_at_')}" for name in NAMES} <= set(run.data.metrics)
-        state = client.list_artifacts(run.info.run_id, "checkpoints/last")
-        assert [file.path for file in state] == [
-            f"checkpoints/last/state-{slot}.safetensors" for slot in (0, 1)
-        ]
+        kept = client.list_artifacts(run.info.run_id, "checkpoints")
+        assert [file.path for file in kept] == ["checkpoints/best"]
     done = run_command(
         "python", "-m", "benchmark.report", "--experiment", "demo", "--tracking-uri", team_server
     )
