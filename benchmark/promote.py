@@ -10,13 +10,18 @@ import click
 
 from benchmark import cli
 from benchmark.tracking import server
+from benchmark.tracking.reading.run_ids import whole_run_id
 
 
 @click.command(context_settings=cli.CONTEXT)
 @click.option("--experiment", required=True, help="MLflow experiment: the name of the data set.")
 @click.option("--sweep", help="Name of a sweep: only its trials are considered.")
 @click.option("--model", help="Model, such as SASRec: only its trials are considered.")
-@click.option("--run", metavar="RUN_ID", help="Trial to promote, in place of the best.")
+@click.option(
+    "--run",
+    metavar="RUN_ID",
+    help="Trial to promote, in place of the best; the first characters of its id are enough.",
+)
 @click.option("--name", help="Name of the registered model.  [default: the experiment's]")
 @click.option("--force", is_flag=True, help="Promote without a comparison with the champion.")
 @cli.data_dir_option
@@ -43,7 +48,7 @@ def promote(
         name=name,
         sweep=sweep,
         model=model,
-        run=run,
+        run=whole_run_id(client, run) if run else None,
         force=force,
         data_dir=data_dir,
     )

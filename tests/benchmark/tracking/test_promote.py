@@ -219,7 +219,7 @@ def test_a_best_trial_from_elsewhere_does_not_block_the_others(run_verb, promote
     refused(done, "the best that can be promoted here is Markov")
     refused(done, f"--run {best}")
 
-    done = promote("demo", "--run", best)
+    done = promote("demo", "--run", best[:8])
     assert done.returncode == 0, done.stderr
     assert store.get_model_version_by_alias("demo", "champion").run_id == best
     done = promote("demo", "--model", "Popularity", "--name", "other")
