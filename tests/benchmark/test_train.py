@@ -15,6 +15,7 @@ import yaml
 import models
 from benchmark.metrics import NAMES, means
 from benchmark.settings import Settings
+from benchmark.tracking.reading.trials import record
 from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions, leave_one_out
@@ -251,3 +252,15 @@ def test_nothing_to_learn_is_refused_before_training(run_verb, store, here):
     for model in ("Popularity", "Markov", "ItemKNN", "RepeatLast"):
         done = run_verb("train", "--dataset", "three.yaml", "--model", model)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_model_is_found_in_any_case_and_its_version_is_logged(run_verb, store):
+    """Trials of two versions of a model differ in a parameter, so no report pools them."""
+    done = run_verb("train", "--dataset", "demo", "--model", "itemknn")
+    assert done.returncode == 0, done.stderr
+    (run,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
+    assert (run.data.params["model"], run.data.params["model_version"]) == ("ItemKNN", "2")
+    # `mlflow run -P model=itemknn` has logged what was typed.
+    typed = store.create_run(run.info.experiment_id)
+    store.log_param(typed.info.run_id, "model", "itemknn")
+    assert record(store.get_run(typed.info.run_id)).params["model"] == "ItemKNN"

@@ -73,13 +73,6 @@ def test_items_are_ordered_by_their_entry_and_equals_by_popularity(
                 assert (keys[a] < keys[b]) == bool(scores[last, a] < scores[last, b])
 
 
-def test_item_knn_takes_popularity_only_where_cosines_are_equal():
-    """Items 1 and 2 are had by nearly the same users as item 0; item 2 is far more popular."""
-    users = [[0, 1, 2]] * 99 + [[0, 1]] + [[2]] + [[2, 3]] * 900
-    scores = counted(ItemKNN(N_ITEMS), users).scores(torch.tensor([0]), 0, N_ITEMS)[0]
-    assert scores.argsort(descending=True)[:3].tolist() == [1, 2, 3]
-
-
 def test_a_large_share_does_not_hide_popularity():
     """Two successors with one share; their popularity differs by one interaction of 200,000."""
     users = [[0, 1], [0, 2], [2], [3] * 200_000]
