@@ -9,6 +9,10 @@ good, as a proxy that loses its server does. The command has to end with its who
 one line of error and an exit code that is not 0; and a second start, without faults, has to bring
 the whole result: nothing is lost, and nothing is there twice. A command that waits for its server
 waits five seconds here instead of ten minutes.
+
+Found: 42 starts, none wrong, on two busy cores. Of each command a sample of n: train, report,
+promote, published, recommend and sync with 503 (two n each); sweep with 503, html, halve and close
+(three n each); report and promote with html, halve and close (three n each). Not every n was tried.
 """
 
 import json
