@@ -33,10 +33,15 @@ def steps(store: MlflowClient, run_id: str) -> list[int]:
     return [metric.step for metric in store.get_metric_history(run_id, "train_seconds")]
 
 
+def folder(store: MlflowClient, run_id: str) -> Path:
+    """The folder of a run's artifacts."""
+    return Path(store.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+
+
 def content(store: MlflowClient, run_id: str) -> tuple:
     """All that the store has of a run, and its files with their times."""
     run = store.get_run(run_id)
-    files = Path(run.info.artifact_uri.removeprefix("file://")).rglob("*")
+    files = folder(store, run_id).rglob("*")
     times = {str(path): path.stat().st_mtime_ns for path in files if path.is_file()}
     return run.to_dictionary(), times
 
@@ -140,7 +145,7 @@ def test_a_sweep_whose_file_cannot_be_read_is_left_as_it_is(run_verb, store, her
 
     trial = trials[0].info.run_id  # only the files of one trial are missing
     store.update_run(trial, status="KILLED")
-    shutil.rmtree(here / "mlruns" / parent.info.experiment_id / trial)
+    shutil.rmtree(folder(store, trial))
     done = run_verb("sweep", *sweep_words(space=COUNTED))
     assert done.returncode == 1
     assert f"config.yaml of run {trial} is not in " in done.stderr
