@@ -61,6 +61,12 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
         with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(where):
             client = _client(given)
             client.search_experiments(max_results=1)
+    except ImportError as error:
+        raise TrackingError(
+            f"the tracking server {where} needs a package that is not installed: {error}"
+        ) from None
+    except (AttributeError, NameError, TypeError):
+        raise  # a defect, not an outage
     except Exception as error:  # of requests, SQLAlchemy or MLflow, by kind of store
         raise Unavailable(f"the tracking server {where} {problem(error)}") from None
     return cast(MlflowClient, Client(client, SHORTEST_WAIT))  # it has all of its methods

@@ -48,3 +48,15 @@ def test_artifacts_lie_beside_an_sqlite_database_wherever_a_command_runs(
     assert done.returncode == 0, done.stderr
     assert list(store.glob("mlruns/demo/*/artifacts/ranks/test.parquet"))
     assert not list(clone.rglob("*.parquet"))
+
+
+def test_a_missing_package_or_a_defect_is_no_outage(here, monkeypatch):
+    with pytest.raises(TrackingError, match="needs a package that is not installed: No module"):
+        server.connect("mysql+pymysql://127.0.0.1:1/db")
+
+    def defect(tracking_uri):
+        raise TypeError
+
+    monkeypatch.setattr(server, "_client", defect)
+    with pytest.raises(TypeError):
+        server.connect("http://127.0.0.1:1")
