@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import Path
 
 LONGEST_QUOTE = 200  # characters
 
@@ -49,3 +50,10 @@ def _escape(character: str) -> str:
 def masked(text: str) -> str:
     """The text with *** in place of the credentials in its URLs."""
     return _SECRET.sub(r"\1***", _USER.sub("***@", text))
+
+
+def in_project(*paths: Path) -> str:
+    """Where relative paths begin, for messages; "" if all paths are absolute."""
+    if all(path.is_absolute() for path in paths):
+        return ""
+    return f" (relative paths begin at {Path.cwd()}; mlflow run: at the project's folder)"

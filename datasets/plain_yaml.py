@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from datasets.errors import LONGEST_QUOTE, DataError
+from datasets.errors import LONGEST_QUOTE, DataError, in_project
 
 MAX_BYTES = 1_000_000  # of a file; our own have a thousand
 LONGEST_NUMBER = 100  # characters; YAML's base-60 numbers take quadratic time
@@ -25,7 +25,7 @@ def read(path: Path) -> object:
         with open(path, "rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        raise DataError(f"{path}: no such file{in_project(path)}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # a path with a zero byte

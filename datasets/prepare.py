@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from datasets import cache, card, files, filters, locks, readers, recbole, source
 from datasets.errors import DataError
+from datasets.lookalikes import lookalikes
 from datasets.sequences import Sequences, from_interactions
 from datasets.source import RawFile
 from datasets.spec import Filters, Spec
@@ -99,6 +100,8 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
         spec.split_of(sequences)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+    for sentence in lookalikes(sequences.user_ids, sequences.item_ids):
+        print(f"{where}: {sentence}")
     return sequences
 
 

@@ -10,7 +10,7 @@ import requests
 
 from datasets import locks
 from datasets.download import download
-from datasets.errors import DataError
+from datasets.errors import DataError, in_project
 from datasets.spec import Source, Spec
 
 DEFAULT_FOLDER = Path("data")
@@ -72,13 +72,6 @@ def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
         f"{spec.name}: no file found, and no URL to download from: place {files} in "
         f"{_folder_names(folders)}{in_project(*folders, DEFAULT_FOLDER)}"
     )
-
-
-def in_project(*paths: Path) -> str:
-    """Where relative paths begin, for messages; "" if all paths are absolute."""
-    if all(path.is_absolute() for path in paths):
-        return ""
-    return f" (relative paths begin at {Path.cwd()}; mlflow run: at the project's folder)"
 
 
 def _in_folder(source: Source, folder: Path) -> RawFile | None:

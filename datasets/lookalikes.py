@@ -1,0 +1,58 @@
+"""Ids that a reader would take for one, such as "7" and "7.0": they are counted and named."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datasets.errors import LONGEST_QUOTE
+
+NO_BREAK_SPACE = "\u00a0"
+WHOLE = r"^(-?[0-9]+)\.0+$"
+DIFFERENCES = "outer or no-break spaces, the coding of accents, or .0 after a number"
+
+
+def lookalikes(user_ids: np.ndarray, item_ids: np.ndarray) -> list[str]:
+    """A sentence for users and one for items, if some of their ids differ in that alone.
+
+    ``user_ids`` and ``item_ids`` are different ids [n] str.
+    """
+    sentences = []
+    for column, ids in (("user", user_ids), ("item", item_ids)):
+        found = _pairs(pa.array(ids, pa.large_string()))
+        if found:
+            first, second = found[0]
+            example = f"{first!a:.{LONGEST_QUOTE}} and {second!a:.{LONGEST_QUOTE}}"
+            sentences.append(
+                f"{column} ids that differ from others in {DIFFERENCES} alone: {len(found):,}, "
+                f"such as {example}; they count as different {column}s"
+            )
+    return sentences
+
+
+def _pairs(ids: pa.Array) -> list[tuple[str, str]]:
+    """(id, the same without those differences) of each id that looks like another one.
+
+    Of ids that look alike, one at most is plain. So the others suffice.
+    """
+    spaced = pc.not_equal(pc.utf8_trim_whitespace(ids), ids)
+    unusual = pc.or_(
+        pc.or_(spaced, pc.invert(pc.string_is_ascii(ids))), pc.match_substring(ids, ".0")
+    )
+    candidates = ids.filter(unusual)
+    plain = pc.replace_substring(candidates, NO_BREAK_SPACE, " ")
+    plain = pc.utf8_trim_whitespace(pc.utf8_normalize(plain, "NFC"))
+    plain = pc.replace_substring_regex(plain, WHOLE, r"\1")
+    changed = pc.not_equal(plain, candidates)
+    candidates = candidates.filter(changed)
+    plain = plain.filter(changed)
+    pairs = []
+    owners: dict[str, str] = {}
+    known = pc.is_in(plain, value_set=ids).to_pylist()
+    for name, form, is_known in zip(candidates.to_pylist(), plain.to_pylist(), known, strict=True):
+        if is_known:
+            pairs.append((name, form))
+        elif form in owners:
+            pairs.append((name, owners[form]))
+        else:
+            owners[form] = name
+    return pairs

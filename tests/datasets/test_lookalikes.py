@@ -1,0 +1,48 @@
+"""Ids that differ in spaces, the coding of accents, or as 7 and 7.0 do, are counted and named."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+
+from datasets.lookalikes import lookalikes
+from datasets.prepare import load
+from tests.datasets.test_load import described
+
+COMPOSED = "caf\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("ids", "pair"),
+    [
+        (["7", "8", "7.0"], "'7.0' and '7'"),
+        (["7.0", "7.00"], "'7.00' and '7.0'"),
+        (["a", " a"], "' a' and 'a'"),
+        (["a b", "a\u00a0b"], "'a\\xa0b' and 'a b'"),
+        ([COMPOSED, unicodedata.normalize("NFD", COMPOSED)], "'cafe\\u0301' and 'caf\\xe9'"),
+    ],
+)
+def test_ids_that_look_alike_are_named(ids, pair):
+    users = np.array(["u"])
+    (sentence,) = lookalikes(users, np.array(ids))
+    assert sentence.startswith("item ids that differ from others in outer")
+    assert "alone: 1, such as" in sentence
+    assert all(name in sentence for name in pair.split(" and "))
+    assert len(lookalikes(np.array(ids), users)) == 1
+
+
+@pytest.mark.parametrize(
+    "ids", [["1.5", "1.0", "x.0", "10"], ["\u00e9", "e", "E"], [" a", "b "], []]
+)
+def test_other_ids_are_not(ids):
+    assert lookalikes(np.array(["u"]), np.array(ids, dtype=str)) == []
+
+
+def test_preparing_says_so(here, capsys):
+    (here / "data").mkdir()
+    rows = [f"{item},u{user},5,{user}" for user in range(3) for item in ("7", "7.0", "8", "8 ")]
+    (here / "data/mine.csv").write_text("\n".join(rows))
+    load(described(here))
+    out = capsys.readouterr().out
+    assert "data/mine.csv: item ids that differ from others in outer or no-break spaces" in out
+    assert "alone: 2, such as '7.0' and '7'; they count as different items" in out
