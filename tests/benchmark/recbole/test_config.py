@@ -210,4 +210,5 @@ def test_the_speed_of_what_it_says_is_measured(run_command, card):
     assert done.returncode == 0, done.stderr
     assert "batch_size=1024" in done.stdout
     done = run_command("python", "-m", "benchmark.speed", "--recbole_config", "nowhere.yaml")
-    assert (done.returncode, done.stderr) == (1, "Error: nowhere.yaml: no such file\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: nowhere.yaml: no such file (relative paths begin at ")
