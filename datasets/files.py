@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -71,6 +72,8 @@ def _remove_abandoned(target: Path) -> None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 part.unlink()
+                for beside in target.parent.glob(f"{glob.escape(name)}-*"):  # SQLite's journal
+                    beside.unlink()
             finally:
                 os.close(file)
 

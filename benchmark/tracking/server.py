@@ -6,11 +6,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -27,6 +28,7 @@ from benchmark.tracking.outage import (
 )
 from datasets import locks
 from datasets.errors import masked
+from datasets.files import replacing
 
 LONG_WAIT = 600.0  # seconds for a server that goes away while a trial or a sweep is at work
 SHORTEST_WAIT = 2.0  # seconds for any other command
@@ -59,6 +61,7 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     where = given or DEFAULT_STORE
     try:
         with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(where):
+            _make_database(given)
             client = _client(given)
             client.search_experiments(max_results=1)
     except ImportError as error:
@@ -207,6 +210,17 @@ def _absolute(uri: str | None) -> str | None:
     if uri and uri.startswith(scheme) and not uri.startswith((scheme + "/", scheme + ":")):
         return scheme + str(Path(uri.removeprefix(scheme)).absolute())
     return uri
+
+
+def _make_database(tracking_uri: str | None) -> None:
+    """Make a new SQLite database under another name: a process that is killed meanwhile would leave
+    half of one, which MLflow cannot open again."""
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    path = uri.removeprefix("sqlite:///")
+    if path in (uri, ":memory:") or os.path.exists(path):
+        return
+    with suppress(OSError), replacing(path) as part:  # MLflow says why there can be none
+        _client(f"sqlite:///{part}").search_experiments(max_results=1)
 
 
 def _alone(uri: str) -> AbstractContextManager[object]:

@@ -81,7 +81,7 @@ def test_a_sweep_without_a_readable_search_space_is_reported(report, store, here
     parent = log(store, "e", 0.1, None)
     store.log_text(parent, content, schema.SWEEP_FILE)
     for number in (1, 2):
-        tags = {"mlflow.parentRunId": parent, schema.NUMBER: "0"}
+        tags = {"mlflow.parentRunId": parent, schema.NUMBER: str(number), schema.POINT: "{}"}
         log(store, "e", number / 10, number / 10, **tags)
     done = report("--layout", "page")
     assert done.returncode == 0, done.stderr

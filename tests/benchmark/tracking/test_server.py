@@ -1,12 +1,15 @@
 """The connection to the tracking server, without one."""
 
 import base64
+import subprocess
+import sys
+import time
 
 import pytest
 
 from benchmark.tracking import server
 from benchmark.tracking.server import TrackingError
-from tests.conftest import place
+from tests.conftest import ROOT, place
 from tests.proxy import proxied
 
 
@@ -60,3 +63,16 @@ def test_a_missing_package_or_a_defect_is_no_outage(here, monkeypatch):
     monkeypatch.setattr(server, "_client", defect)
     with pytest.raises(TypeError):
         server.connect("http://127.0.0.1:1")
+
+
+@pytest.mark.process
+def test_a_process_that_is_killed_while_it_makes_a_database_leaves_none(here):
+    code = "from benchmark.tracking import server; server.connect('sqlite:///mlflow.db')"
+    with subprocess.Popen([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}) as making:
+        while not any(part.stat().st_size for part in here.glob(".mlflow.db.*.part")):
+            assert making.poll() is None
+            time.sleep(0.01)
+        making.kill()
+    assert not (here / "mlflow.db").exists()
+    assert server.connect("sqlite:///mlflow.db").search_experiments()
+    assert not list(here.glob(".mlflow.db.*.part*"))
