@@ -7,6 +7,7 @@ by ``checked``, wherever they come from.
 import math
 import shlex
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Self, TypeVar
 
 import models
@@ -125,9 +126,8 @@ LEARNING = {
     "patience",
     "precision",
 }
-OF_MODELS = frozenset[str]().union(*(models.own_settings(name) for name in MODELS))
-"""Settings that only some models have."""
-RECIPES = tuple(dict.fromkeys(name for model in MODELS.values() for name in model.recipes))
+RECIPES = ("fast", "paper")
+"""The names of all models' recipes."""
 
 
 @dataclass(frozen=True)
@@ -365,9 +365,15 @@ SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Se
 """The declarations, by name."""
 
 
+@cache
+def _of_models() -> frozenset[str]:
+    """Settings that only some models have."""
+    return frozenset[str]().union(*(models.own_settings(name) for name in MODELS))
+
+
 def has(model: str, name: str) -> bool:
     """Whether the model has the setting of that name."""
-    if name in OF_MODELS:
+    if name in _of_models():
         return name in models.own_settings(model)
     return models.learns(model) or name not in LEARNING
 

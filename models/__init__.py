@@ -1,33 +1,49 @@
 """Models by name: item sequences in, item scores out. No file and no MLflow is known here.
 
-A model is one file in this folder, and its import and its line in ``MODELS`` below. ``model`` is
-the contract that it fulfils.
+A model is one file in this folder, and its line in ``FILES`` below. ``model`` is the contract that
+it fulfils.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from models.bert4rec import BERT4Rec
-from models.gru4rec import GRU4Rec
-from models.gsasrec import gSASRec
-from models.item_knn import ItemKNN
-from models.markov import Markov
-from models.model import LearnedModel, Model, Setting
-from models.popularity import Popularity
-from models.repeat_last import RepeatLast
-from models.sasrec import SASRec
+if TYPE_CHECKING:
+    from models.model import Model, Setting
 
-MODELS: dict[str, type[Model]] = {
-    "BERT4Rec": BERT4Rec,
-    "SASRec": SASRec,
-    "gSASRec": gSASRec,
-    "GRU4Rec": GRU4Rec,
-    "Markov": Markov,
-    "ItemKNN": ItemKNN,
-    "Popularity": Popularity,
-    "RepeatLast": RepeatLast,
+FILES = {
+    "BERT4Rec": "bert4rec",
+    "SASRec": "sasrec",
+    "gSASRec": "gsasrec",
+    "GRU4Rec": "gru4rec",
+    "Markov": "markov",
+    "ItemKNN": "item_knn",
+    "Popularity": "popularity",
+    "RepeatLast": "repeat_last",
 }
+"""The file of each model; the class in it has the model's name."""
+
+
+class _Models(Mapping[str, "type[Model]"]):
+    """A class is imported when it is asked for: torch loads slowly, and names need none."""
+
+    def __getitem__(self, name: str) -> "type[Model]":
+        found: type[Model] = getattr(import_module(f"models.{FILES[name]}"), name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in FILES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FILES)
+
+    def __len__(self) -> int:
+        return len(FILES)
+
+
+MODELS = _Models()
 
 
 @cache
@@ -38,10 +54,12 @@ def own_settings(name: str) -> frozenset[str]:
 
 def learns(name: str) -> bool:
     """Whether the model learns by gradients; otherwise it is counted."""
+    from models.model import LearnedModel  # imports torch
+
     return issubclass(MODELS[name], LearnedModel)
 
 
-def build(name: str, n_items: int, given: Mapping[str, Setting]) -> Model:
+def build(name: str, n_items: int, given: "Mapping[str, Setting]") -> "Model":
     """The model of that name, with random weights.
 
     ``given`` are settings by name; those that the model does not have are ignored. Raises

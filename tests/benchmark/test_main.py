@@ -17,6 +17,12 @@ def test_it_lists_every_command_without_loading_torch(run_command):
     assert "torch" not in done.stderr
 
 
+def test_commands_that_train_nothing_do_not_load_torch(run_command):
+    code = "import sys, benchmark.report, benchmark.sync, benchmark.published, benchmark.promote"
+    done = run_command("python", "-c", f"{code}; print('torch' in sys.modules)")
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_a_word_that_is_no_command_is_wrong_usage(run_command):
     done = run_command("python", "-m", "benchmark", "trian")
     assert (done.returncode, done.stdout) == (2, "")

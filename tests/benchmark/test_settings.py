@@ -86,6 +86,11 @@ def test_the_command_line_has_the_same_limits(name, value):
         assert options.option_type(SETTINGS[name]).convert(value, None, None) == expected
 
 
+def test_every_recipe_of_a_model_can_be_chosen():
+    named = {name for model in models.MODELS.values() for name in model.recipes}
+    assert named == set(SETTINGS["recipe"].choices)
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_gives_what_is_not_given(recipe):
     settings = Settings.of(recipe=recipe, seed=9)

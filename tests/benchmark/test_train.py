@@ -191,7 +191,7 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
         (["--dataset", "ml-2m"], 1, "Error: no data set is called 'ml-2m': choose one of"),
         (["--data-dir", "nowhere", "--dataset", "ml-1m"], 1, "nowhere: the data folder does not"),
         (["--device", "abacus"], 1, "Error: device 'abacus' cannot be used here"),
-        (["--learning-rate", "0"], 2, "0.0 is not in the range x>0"),
+        (["--learning-rate", "0"], 2, "0.0 is not in the range 0<x<=1000"),
         (["--hidden-size", "9", "--heads", "2"], 2, "hidden_size 9 cannot be divided among 2"),
         (["--learning-rat", "0.1"], 2, "No such option '--learning-rat'"),
         (["--resume", "0123"], 1, "Error: run 0123 does not exist on the server (any more)"),

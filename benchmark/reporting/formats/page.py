@@ -6,6 +6,7 @@ from benchmark.recbole import links
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
+from models import MODELS
 
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 """The metrics of the published pages, in their order."""
@@ -67,8 +68,6 @@ def _model_link(record: Record) -> str | None:
     """As logged; for runs that did not log it, the link of this suite's model of that name."""
     if schema.MODEL_LINK in record.tags:
         return record.tags[schema.MODEL_LINK]
-    from models import MODELS  # imports torch, which loads slowly
-
     name = str(record.params.get("model", ""))
     return MODELS[name].link if name in MODELS else None
 
