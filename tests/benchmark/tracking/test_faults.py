@@ -118,9 +118,9 @@ def test_a_loss_that_is_no_number_fails_the_trial_with_epoch_and_learning_rate(h
     done = run(*TRAIN, "--learning-rate", "1000", "--warmup-steps", "0")
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("Error: the loss is nan in epoch 1 with learning_rate 1e+30: try a")
+    assert line.startswith("Error: the loss is nan in epoch 1 with learning_rate 1000.0: try a")
     assert the_run(store).info.status == "FAILED"
-    assert "in epoch 1 with learning_rate 1e+30" in the_run(store).data.tags["failure"]
+    assert "in epoch 1 with learning_rate 1000.0" in the_run(store).data.tags["failure"]
 
 
 @pytest.mark.process
