@@ -134,7 +134,11 @@ def csv(times, users="ab") -> str:
 @pytest.mark.parametrize(
     ("rows", "reader", "message"),
     [
-        ("u i j\n" * 9, "user-item-text", "needs timestamps, and these data have none: use a file"),
+        (
+            "".join(f"u i{n}\n" for n in range(9)),
+            "user-item-text",
+            "needs timestamps, and these data have none: use a file",
+        ),
         (csv([7] * 9), "amazon-2018", "nobody to evaluate in validation: no user has interactions"),
         (csv(range(10), "aaaaaaaaba"), "amazon-2018", "nobody to evaluate in validation: no user"),
         (csv(range(10), "aaaaaaaaab"), "amazon-2018", "nobody to evaluate in test: no user has"),
