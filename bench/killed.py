@@ -175,8 +175,8 @@ class Play:
         return problems
 
     def once(self, moment: float) -> tuple[bool, list[str]]:
-        """Kill the command at a moment from 0 to 1, and run it again. Whether the kill came before
-        its end, and what is other than after an undisturbed command."""
+        """Kill the command at a moment from 0 to 1, and run it again. Returns whether the
+        kill came before its end, and the differences from an undisturbed command."""
         self.restore()
         process = start(self.scene.words, self.folder)
         time.sleep(moment * self.seconds)
@@ -281,7 +281,7 @@ def until(folder: Path, beginning: str) -> None:
         time.sleep(0.02)
 
 
-# --- what is there after a command
+# --- the files, runs and models after a command
 
 
 def snapshot(folder: Path) -> Counter[str]:

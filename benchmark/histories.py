@@ -156,7 +156,7 @@ def _flat(history: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray]:
 
 
 def _decoded(path: Path, values: pa.Array, field: pa.Field) -> pa.Array:
-    """The column with its own type, of which the text was kept as a dictionary."""
+    """The column in its declared type; its text was read as a dictionary."""
     if values.type == field.type:
         return values
     sizes = pc.take(pc.binary_length(values.dictionary), values.indices)

@@ -379,7 +379,7 @@ def has(model: str, name: str) -> bool:
 
 
 def checked(name: str, value: object) -> Value:
-    """The value, if the setting of that name can have it; a choice is spelled as it is declared.
+    """The value, if the setting allows it. A choice is returned in its declared spelling.
 
     Raises SettingError, a ValueError, if the value has another type or is outside the limits.
     """

@@ -19,7 +19,7 @@ def is_web(target: str) -> bool:
 
 
 def harmless(markdown: str) -> bool:
-    """Whether a text in Markdown can be passed on as it is.
+    """Whether it is safe to publish a Markdown text unchanged.
 
     It has no other links, no HTML with attributes, and no characters that are not shown.
     """

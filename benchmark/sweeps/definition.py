@@ -75,7 +75,7 @@ class Definition:
             raise SpaceError(f"no point of the search space can be tried: {reason}")
 
     def never_tried(self) -> Iterator[str]:
-        """One line for each searched model of which no point can be tried."""
+        """One line for each searched model that has no valid point."""
         if "model" not in self.space:
             return
         for part in space.by_model(self.space):

@@ -32,7 +32,7 @@ class Best:
 
 
 class Plan:
-    """The trials of a sweep: those that are stored, those at work, and those to come.
+    """The trials of a sweep: stored ones, running ones and future ones.
 
     A trial is a point of the space, by its number from 0, with a seed.
     """

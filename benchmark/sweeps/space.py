@@ -1,4 +1,4 @@
-"""Search spaces: which values of which settings a sweep tries. ``space_files`` has the formats."""
+"""Search spaces: the settings that a sweep varies, and their values. ``space_files`` reads them."""
 
 import math
 from dataclasses import dataclass, field, replace

@@ -30,7 +30,7 @@ class SpaceError(UserError):
 
 
 class Entry(NamedTuple):
-    """One dimension of a search space, as it is written."""
+    """One dimension of a search space, in the words of its file."""
 
     where: str
     """FILE or FILE:LINE."""
