@@ -22,7 +22,7 @@ import torch
 from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
-from benchmark.settings import Settings, Value
+from benchmark.settings import LARGEST_COUNT, Settings, Value
 from benchmark.training.measurement import Measurement, load_arrays, measure
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
@@ -33,7 +33,7 @@ from datasets.sequences import Sequences, Split
 @cli.data_dir_option
 @click.option(
     "--steps",
-    type=click.IntRange(1, 1_000_000),
+    type=click.IntRange(1, LARGEST_COUNT),
     default=60,
     show_default=True,
     help="Training steps to time.",

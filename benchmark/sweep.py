@@ -17,7 +17,7 @@ import models
 from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
-from benchmark.settings import Value, checked
+from benchmark.settings import LARGEST_COUNT, Value, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
@@ -70,14 +70,14 @@ from datasets.prepare import load
 )
 @click.option(
     "--cpus-per-trial",
-    type=cli.FiniteRange(0, 1_000_000),
+    type=cli.FiniteRange(0, LARGEST_COUNT),
     default=1,
     show_default=True,
     help="Number of CPU cores for each trial, with --executor ray.",
 )
 @click.option(
     "--gpus-per-trial",
-    type=cli.FiniteRange(0, 1_000_000),
+    type=cli.FiniteRange(0, LARGEST_COUNT),
     default=0,
     show_default=True,
     help="Number of GPUs for each trial, with --executor ray; 0.5: two trials share one.",
