@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -129,14 +130,21 @@ def from_interactions(interactions: pd.DataFrame, order_of_ties: str = "file") -
 
 @dataclass(frozen=True)
 class Targets:
-    """Positions in ``Sequences.items`` of the items to predict, one per evaluated user.
+    """Positions in ``Sequences.items`` of the items to predict, ordered by user.
 
-    Target ``i`` is ``items[positions[i]]``; its history is ``items[starts[i]:positions[i]]``.
+    Target ``i`` is ``items[positions[i]]``; its history is ``items[starts[i]:ends[i]]``, all of it
+    before the target. A user may have several targets.
     """
 
     users: np.ndarray  # [n] int64
     starts: np.ndarray  # [n] int64
+    ends: np.ndarray  # [n] int64
     positions: np.ndarray  # [n] int64
+
+    @classmethod
+    def next_items(cls, users: np.ndarray, starts: np.ndarray, positions: np.ndarray) -> Self:
+        """Targets whose history is everything from ``starts`` up to them; all [n] int64."""
+        return cls(users, starts, positions, positions)
 
 
 @dataclass(frozen=True)
@@ -189,8 +197,8 @@ def leave_one_out(sequences: Sequences) -> Split:
         name="leave-one-out",
         train_starts=starts,
         train_ends=ends - held_out,
-        valid=Targets(users, starts[users], ends[users] - 2),
-        test=Targets(users, starts[users], ends[users] - 1),
+        valid=Targets.next_items(users, starts[users], ends[users] - 2),
+        test=Targets.next_items(users, starts[users], ends[users] - 1),
         not_evaluated="have fewer than three interactions: used for training, not evaluated",
     )
 
@@ -238,8 +246,8 @@ def temporal(sequences: Sequences) -> Split:
         name=f"temporal (training before {train_until}, test from {test_since})",
         train_starts=starts,
         train_ends=valid_at,
-        valid=Targets(valid, starts[valid], valid_at[valid]),
-        test=Targets(test, starts[test], test_at[test]),
+        valid=Targets.next_items(valid, starts[valid], valid_at[valid]),
+        test=Targets.next_items(test, starts[test], test_at[test]),
         not_evaluated=(
             f"have no interaction before {test_since}, or none from then on: those before "
             f"{train_until} are used for training, not evaluated"

@@ -118,7 +118,7 @@ def histories(
     batches = models.batches.histories(
         items,
         targets.starts,
-        targets.positions,
+        targets.ends,
         max_length=max_length,
         batch_size=batch_size,
         pad=pad,

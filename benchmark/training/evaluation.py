@@ -51,7 +51,7 @@ def rank_targets(
             part = slice(done, done + at_once)
             of = rows[part]
             masked = history == "masked"
-            seen = pairs(items, targets.starts[of], targets.positions[of]) if masked else None
+            seen = pairs(items, targets.starts[of], targets.ends[of]) if masked else None
             try:
                 found = rank(model, model.queries(past[part]), target[part], seen)
             except RuntimeError as error:

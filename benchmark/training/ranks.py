@@ -21,7 +21,7 @@ def rank_table(
     wanted = items[targets.positions]  # [n]
     users, place = within(split.train_ends - split.train_starts)
     trained = items[split.train_starts[users] + place]  # [n training interactions]
-    lengths = targets.positions - targets.starts
+    lengths = targets.ends - targets.starts
     target, place = within(lengths)
     again = items[targets.starts[target] + place] == wanted[target]
     return pd.DataFrame(

@@ -104,7 +104,7 @@ def test_items_of_a_masked_history_are_no_candidates_but_the_target_is(rows, chu
 def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
     """Three users. The model reads at most two items, and scores small item numbers highest."""
     items = torch.tensor([0, 1, 2, 3, 5, 9, 8, 7, 9, 0, 0, 4])
-    targets = Targets(np.array([0, 1, 2]), np.array([0, 5, 9]), np.array([4, 8, 11]))
+    targets = Targets.next_items(np.array([0, 1, 2]), np.array([0, 5, 9]), np.array([4, 8, 11]))
 
     class Small(torch.nn.Module):
         n_items, max_length = 10, 2

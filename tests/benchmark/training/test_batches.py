@@ -93,7 +93,7 @@ def test_passes_differ_and_repeat_with_the_seed():
 def test_histories_end_before_their_target(lengths, size):
     starts, ends = bounds(lengths)
     items = torch.arange(100, 100 + sum(lengths) + len(lengths))
-    targets = Targets(np.arange(len(lengths)), starts, ends)
+    targets = Targets.next_items(np.arange(len(lengths)), starts, ends)
     seen = {}
     for rows, history, target in histories(items, targets, max_length=size, batch_size=3, pad=PAD):
         for row, past, item in zip(rows, history.tolist(), target.tolist(), strict=True):
