@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmark.errors import UserError, printable
+from datasets import titles
 from datasets.prepare import load
 
 USERS_PER_BATCH = 16_384
@@ -39,6 +40,8 @@ class Histories:
     batches: Iterator[Batch]
     digest: str | None = None
     """Of the data set that they are from; None for a file."""
+    titles: dict[str, str] | None = None
+    """Titles of items by raw id, if the data set has any."""
 
 
 def from_file(path: Path) -> Histories:
@@ -174,7 +177,7 @@ def _line(error: Exception) -> str:
 
 def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> Histories:
     """All users of a data set with all their interactions; the other column is ``user``."""
-    _, sequences = load(name, data_dir, recbole_config)
+    spec, sequences = load(name, data_dir, recbole_config)
 
     def batches() -> Iterator[Batch]:
         ids = pa.array(sequences.item_ids.tolist(), pa.string())
@@ -187,4 +190,5 @@ def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> H
             yield Batch(others, pa.DictionaryArray.from_arrays(items, ids), lengths)
 
     fields = [pa.field("user", pa.string())]
-    return Histories(sequences.n_users, fields, batches(), sequences.digest)
+    found = titles.read(spec, data_dir)
+    return Histories(sequences.n_users, fields, batches(), sequences.digest, found)

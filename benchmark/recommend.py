@@ -25,6 +25,7 @@ ANSWER_FIELDS = [
     pa.field("items", pa.list_(pa.string())),
     pa.field("scores", pa.list_(pa.float32())),
 ]
+TITLES_FIELD = pa.field("titles", pa.list_(pa.string()))
 SUFFIXES = (".parquet", ".pq", "")
 
 
@@ -51,7 +52,8 @@ SUFFIXES = (".parquet", ".pq", "")
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Parquet file to write: the same rows, with items and scores in place of history.",
+    help="Parquet file to write: the same rows, with items and scores in place of history, and the "
+    "items' titles where the data set has them.",
 )
 @click.option(
     "--k",
@@ -146,28 +148,34 @@ def _write(part: Path, model: Loaded, source: Histories, k: int, exclude_seen: b
     """Write the recommendations for all users to the file ``part``."""
     known = Known()
     catalogue = pa.array(model.recommender.item_ids.tolist(), pa.string())
+    fields = ANSWER_FIELDS if source.titles is None else [*ANSWER_FIELDS, TITLES_FIELD]
     with (
-        pq.ParquetWriter(part, pa.schema(source.fields + ANSWER_FIELDS)) as out,
+        pq.ParquetWriter(part, pa.schema(source.fields + fields)) as out,
         tqdm(total=source.users, unit="user", unit_scale=True, disable=None) as bar,
     ):
         for batch in source.batches:
             known.count(batch, catalogue)
-            answer = _answer(model, batch, k, exclude_seen)
+            answer = _answer(model, batch, source.titles, k, exclude_seen)
             out.write_batch(pa.record_batch(batch.others + answer, out.schema))
             bar.update(len(batch.lengths))
     return known
 
 
-def _answer(model: Loaded, batch: Batch, k: int, exclude_seen: bool) -> list[pa.Array]:
-    """The columns ``items`` and ``scores`` for the users of a batch."""
+def _answer(
+    model: Loaded, batch: Batch, titles: dict[str, str] | None, k: int, exclude_seen: bool
+) -> list[pa.Array]:
+    """The columns ``items``, ``scores`` and, if there are any, ``titles`` for the users of a batch.
+
+    An item without a title has its id.
+    """
     values = np.array([*batch.ids.dictionary.to_pylist(), None], dtype=object)
     ids = values[pc.fill_null(batch.ids.indices, len(values) - 1).to_numpy()]
     counts, items, scores = model.recommender.best(ids, batch.lengths, k, exclude_seen)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
-    return [
-        pa.ListArray.from_arrays(offsets, pa.array(items, pa.string())),
-        pa.ListArray.from_arrays(offsets, pa.array(scores)),
-    ]
+    flat = [pa.array(items, pa.string()), pa.array(scores)]
+    if titles is not None:
+        flat.append(pa.array([titles.get(item, item) for item in items], pa.string()))
+    return [pa.ListArray.from_arrays(offsets, values) for values in flat]
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def _key(spec: Spec, raw: RawFile | None) -> str:
         for file in raw.files:
             state = file.stat()
             parts += [str(file.resolve()), state.st_size, state.st_mtime_ns]
+        if raw.version:
+            parts += [raw.version]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

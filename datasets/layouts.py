@@ -6,6 +6,7 @@ from typing import Any
 from datasets.errors import quoted
 
 FIELDS = ("user", "item", "rating", "timestamp")
+IDS = ("user", "item")
 NUMBERS = ("rating", "timestamp")
 # numpy stores an array of ids with the width of its longest id, four bytes a character.
 LONGEST_ID = 256
@@ -48,6 +49,28 @@ class Layout:
             header={ours: theirs for ours, theirs in self.header.items() if ours != name},
             positions={ours: number for ours, number in self.positions.items() if ours != name},
         )
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What ``columns:`` of a generic reader names."""
+
+    needed: tuple[str, ...]
+    optional: tuple[str, ...]
+    example: str
+
+    def named_by(self, columns: object, kind: type) -> bool:
+        """True for a mapping of these fields to names in the file, or to numbers of its fields."""
+        if not isinstance(columns, dict):
+            return False
+        named = all(type(theirs) is kind and theirs for theirs in columns.values())
+        positive = kind is str or all(theirs > 0 for theirs in columns.values() if named)
+        known = {*self.needed, *self.optional}
+        return named and positive and set(self.needed) <= set(columns) <= known
+
+
+INTERACTIONS = Fields(IDS, NUMBERS, example="{user: customer, item: product, timestamp: bought_at}")
+TITLES = Fields(("item", "title"), (), example="{item: product, title: name}")
 
 
 def likely_unit(time: float) -> str | None:
@@ -93,17 +116,19 @@ def layout_of(
     columns: dict[str, Any] | None = None,
     separator: str | None = None,
     timestamp_unit: str | None = None,
+    fields: Fields = INTERACTIONS,
 ) -> Layout:
     """The layout that a reader expects.
 
     ``reader`` is one of READERS. The other arguments describe the file of a generic reader:
     ``columns`` maps our field names to the file's, or to the numbers of the fields (from 1) of a
     CSV file without a header line; ``separator`` is one character (CSV only, default a comma),
-    ``timestamp_unit`` is a key of TICKS (default ``s``).
+    ``timestamp_unit`` is a key of TICKS (default ``s``). A file of other ``fields``
+    than interactions has a generic reader.
 
     Raises ValueError for an unknown reader, and for arguments that do not fit the reader.
     """
-    if reader in LAYOUTS:
+    if reader in LAYOUTS and fields is INTERACTIONS:
         if columns or separator or timestamp_unit:
             raise ValueError(
                 f"columns, separator and timestamp_unit are for the readers "
@@ -111,14 +136,14 @@ def layout_of(
             )
         return LAYOUTS[reader]
     if reader not in GENERIC_READERS:
-        raise ValueError(f"reader should be one of {', '.join(READERS)}, not {quoted(reader)}")
-    if not _names_columns(columns, str) and not (reader == "csv" and _names_columns(columns, int)):
+        known = READERS if fields is INTERACTIONS else GENERIC_READERS
+        raise ValueError(f"reader should be one of {', '.join(known)}, not {quoted(reader)}")
+    numbered = reader == "csv" and fields.named_by(columns, int)
+    if not numbered and not fields.named_by(columns, str):
         raise ValueError(
-            f"the reader {reader} needs columns, such as {{user: customer, item: product, "
-            f"timestamp: bought_at}}, not {quoted(columns)}"
+            f"the reader {reader} needs columns, such as {fields.example}, not {quoted(columns)}"
         )
     columns = columns or {}
-    numbered = _names_columns(columns, int)
     if len(set(columns.values())) < len(columns):
         raise ValueError(f"columns uses one column of the file twice: {quoted(columns)}")
     if separator is not None and (reader != "csv" or len(separator) != 1 or separator in '"\r\n'):
@@ -137,13 +162,3 @@ def layout_of(
         quotes=reader == "csv",
         columnar=reader == "parquet",
     )
-
-
-def _names_columns(columns: object, kind: type) -> bool:
-    """True for a mapping of our field names, user and item among them, to names in the file, or to
-    numbers of fields."""
-    if not isinstance(columns, dict):
-        return False
-    named = all(type(theirs) is kind and theirs for theirs in columns.values())
-    positive = kind is str or all(theirs > 0 for theirs in columns.values() if named)
-    return named and positive and {"user", "item"} <= set(columns) <= set(FIELDS)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from datasets.bombs import check_unpacked
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import LONGEST_ID, NUMBERS, Layout
+from datasets.layouts import IDS, LONGEST_ID, NUMBERS, Layout
 
 ROWS_PER_BATCH = 1 << 16
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
@@ -79,7 +79,7 @@ def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     check_unpacked(path, sum(group.total_byte_size for group in groups), size)
     check_unpacked(path, metadata.num_rows * BYTES_OF_ROW, size)
-    ids = [theirs for name, theirs in layout.header.items() if name not in NUMBERS]
+    ids = [theirs for name, theirs in layout.header.items() if name in IDS]
     with ParquetFile(path, read_dictionary=ids) as file:
         for number in range(metadata.num_row_groups):
             for rows in file.iter_batches(1, row_groups=[number], columns=ids):

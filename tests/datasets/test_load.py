@@ -72,6 +72,8 @@ def test_each_data_set_that_is_shipped_can_be_read():
         "amazon-books",
         "amazon-books-2023",
         "beauty",
+        "complete-journey",
+        "complete-journey-quarter",
         "demo",
         "ml-100k",
         "ml-1m",

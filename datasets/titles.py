@@ -1,0 +1,25 @@
+"""Titles of items, for people who read recommendations."""
+
+from pathlib import Path
+
+from datasets import layouts, readers, source
+from datasets.spec import Spec
+
+
+def read(spec: Spec, data_dir: str | Path | None = None) -> dict[str, str] | None:
+    """The titles of the data set's items, by raw id; None if its YAML file names no titles.
+
+    Items without a title are left out. ``data_dir`` is as for ``source.find``.
+
+    Raises DataError if the file is not found or cannot be read.
+    """
+    if spec.titles is None:
+        return None
+    raw = source.find_first([spec.titles], spec.name, data_dir)
+    layout = spec.titles.layout(layouts.TITLES)
+    titles: dict[str, str] = {}
+    for path in raw.files:
+        for batch in readers.read(path, layout, spec.titles.member):
+            pairs = zip(batch["item"].to_pylist(), batch["title"].to_pylist(), strict=True)
+            titles |= {item: title for item, title in pairs if title}
+    return titles
