@@ -18,7 +18,7 @@ from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
-from benchmark.training import checkpoint, device, state, workers
+from benchmark.training import checkpoint, device, evaluation, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
 from datasets import Sequences
@@ -45,8 +45,9 @@ def attempt(
     trial, settings = resume(client, run_id)
     try:
         with trial.ends():
-            trial.check_data(spec, sequences)
-            trainer = Trainer(settings, sequences, spec.split_of(sequences), step_bar)
+            split = spec.split_of(sequences)
+            trial.check_data(sequences, evaluation.protocol(settings.history, sequences, split))
+            trainer = Trainer(settings, sequences, split, step_bar)
             if saved := last_state(trial):
                 state.restore(trainer, *saved)
             if prune and _would_have_pruned(prune, trial.curve()[: trainer.epoch]):

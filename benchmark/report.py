@@ -30,6 +30,7 @@ from datasets.files import write
 
 STDOUT = Path("-")
 CUT_OFFS = "1,5,10,20,50"
+LARGEST_CUT_OFF = 10**9  # the rank of a miss is beyond
 COST = ("parameters", "MB", "sequences/s")  # columns that a terminal has no room for
 
 
@@ -47,8 +48,9 @@ class CutOffs(click.ParamType):
             found = sorted({int(part) for part in value.split(",")})
         except ValueError:
             found = [0]
-        if found[0] < 1:
-            self.fail(f"{value!r} is no list of whole numbers from 1, such as 1,5,10", param)
+        if found[0] < 1 or found[-1] > LARGEST_CUT_OFF:
+            numbers = f"whole numbers from 1 to {LARGEST_CUT_OFF:,}, such as 1,5,10"
+            self.fail(f"{value!r} is no list of {numbers}", param)
         return found
 
 

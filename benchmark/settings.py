@@ -270,9 +270,10 @@ class Settings:
     )
     history: str = _setting(
         "ranked",
-        "Items of the user's history in evaluation: ranked (candidates like all others) or masked "
-        "(no candidates).",
-        choices=("ranked", "masked"),
+        "Items of the user's history in evaluation: ranked (candidates like all others), masked "
+        "(no candidates: a target among them is a miss) or novel (no candidates: a target among "
+        "them is left out).",
+        choices=("ranked", "masked", "novel"),
     )
     patience: int = _setting(
         20,

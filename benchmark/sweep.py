@@ -25,6 +25,7 @@ from benchmark.sweeps.plan import Plan
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 from benchmark.tracking import provenance, server
 from benchmark.tracking.writing.sweep import open_sweep
+from benchmark.training import evaluation
 from benchmark.training.batches import check_learnable
 from datasets.card import summary
 from datasets.prepare import load
@@ -128,12 +129,17 @@ def sweep(
     client = server.connect_patiently(server.connect().tracking_uri)
     spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
     click.echo(summary(spec, sequences))
+    split = evaluation.evaluated(settings.history, sequences, spec.split_of(sequences))
+    protocol = evaluation.protocol(settings.history, sequences, spec.split_of(sequences))
+    if settings.history != "ranked":
+        click.echo(f"protocol: {protocol}")
     if "model" not in searched and models.learns(settings.model):
-        check_learnable(spec.split_of(sequences))
+        check_learnable(split)
     click.echo("\n".join(space.echo(searched)))
-    job = Job(client.tracking_uri, spec, sequences, data_dir)
+    job = Job(client.tracking_uri, spec, sequences, protocol, data_dir)
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
-    run, again = open_sweep(client, name or space_file.stem, definition.as_dict(sequences), spec)
+    name = name or space_file.stem
+    run, again = open_sweep(client, name, definition.as_dict(sequences), spec, protocol)
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
     with run.alive(), cli.resumed_by(*provenance.command_line()):
         plan = Plan(run, definition, job, trials or 20, seeds)

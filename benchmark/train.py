@@ -19,14 +19,12 @@ from benchmark.settings import Settings, Value
 from benchmark.tracking import launcher, server
 from benchmark.tracking.reading.run_ids import whole_run_id
 from benchmark.tracking.writing.trial import Trial, resume, start
-from benchmark.training import state, workers
+from benchmark.training import evaluation, state, workers
 from benchmark.training.checkpoint import State
-from benchmark.training.evaluation import protocol
 from benchmark.training.trainer import Trainer
 from datasets import Sequences
 from datasets.card import summary
 from datasets.prepare import load
-from datasets.spec import Spec
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -68,20 +66,24 @@ def train(
         )
     )
     spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
+    split = spec.split_of(sequences)
+    protocol = evaluation.protocol(settings.history, sequences, split)
     bar = attempt.step_bar if first else None
-    trainer = Trainer(settings, sequences, spec.split_of(sequences), bar)
-    if run_id and (saved := workers.from_first(lambda: _state(trial, spec, sequences))):
+    trainer = Trainer(settings, sequences, split, bar)
+    if run_id and (saved := workers.from_first(lambda: _state(trial, sequences, protocol))):
         state.restore(trainer, *saved)
     if not first:
         return trainer.finish()
     click.echo(summary(spec, sequences))
+    if settings.history != "ranked":
+        click.echo(f"protocol: {protocol}")
     if trial:
         launcher.leave_note(client, "trial", trial.run)
     else:
         trial = start(client, settings, spec)
     with trial.ends(), cli.resumed_by(*_resuming(trial.run_id, data_dir)):
         if not run_id:
-            trial.log_start(settings, spec, sequences, protocol(settings.history), data_dir)
+            trial.log_start(settings, spec, sequences, protocol, data_dir)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
         result = attempt.train(trial, trainer)
     if result:
@@ -102,10 +104,10 @@ def _line(result: Result) -> str:
     )
 
 
-def _state(trial: Trial | None, spec: Spec, sequences: Sequences) -> State | None:
+def _state(trial: Trial | None, sequences: Sequences, protocol: str) -> State | None:
     """The state that the trial resumes from; None if it was interrupted in its first epoch."""
     assert trial, "the first process has the trial"
-    trial.check_data(spec, sequences)
+    trial.check_data(sequences, protocol)
     return attempt.last_state(trial)
 
 

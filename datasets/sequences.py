@@ -1,7 +1,7 @@
 """Interactions in time order as one flat integer array, and the positions to predict in it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
@@ -145,6 +145,25 @@ class Targets:
     def next_items(cls, users: np.ndarray, starts: np.ndarray, positions: np.ndarray) -> Self:
         """Targets whose history is everything from ``starts`` up to them; all [n] int64."""
         return cls(users, starts, positions, positions)
+
+    def repeated(self, items: np.ndarray) -> np.ndarray:
+        """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
+        lengths = self.ends - self.starts
+        target = np.repeat(np.arange(len(lengths)), lengths)  # [sum of lengths]
+        first = self.starts - (np.cumsum(lengths) - lengths)
+        past = items[first[target] + np.arange(len(target))]
+        again = past == items[self.positions][target]
+        return np.bincount(target[again], minlength=len(lengths)) > 0
+
+    def chosen(self, rows: np.ndarray) -> Self:
+        """Some of the targets; ``rows`` is [n] bool."""
+        return replace(
+            self,
+            users=self.users[rows],
+            starts=self.starts[rows],
+            ends=self.ends[rows],
+            positions=self.positions[rows],
+        )
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ from models.model import Model
 
 USERS_PER_CHUNK = 512
 ITEMS_PER_CHUNK = 4096  # times USERS_PER_CHUNK: 8 MB of float32 scores, which fit the caches
+MISS = 2**31 - 1
+"""The rank of a target that is no candidate: beyond every cut-off, whatever the catalogue."""
 
 
 def rank(model: Model, queries: Any, targets: Tensor, seen: Tensor | None = None) -> Tensor:
     """The rank of each target among all items, from 1: [batch] int64.
 
     ``queries`` are the model's, of a batch of histories; ``targets`` [batch] int64; ``seen`` [2, n]
-    int64 are (row, item) pairs that are not candidates. The target always is a candidate.
+    int64 are (row, item) pairs that are not candidates. A target among them is a MISS: it cannot be
+    recommended, and as the only one of them to be ranked it would be given away.
 
     The rank is n_items minus the number of items that score strictly below the target. So a target
     that ties with other items ranks behind all of them, and a score that is not a number never
@@ -45,11 +48,14 @@ def rank(model: Model, queries: Any, targets: Tensor, seen: Tensor | None = None
             scores = model.scores(queries, first, last)
         if seen is not None:
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
-            other = item != targets[row]
-            scores[row[other], item[other] - first] = -torch.inf
+            scores[row, item - first] = -torch.inf
         # A sum of floats is six times as fast as one of booleans, and exact below 2^24.
         below += torch.lt(scores, target_scores, out=scores).sum(dim=1).long()
-    return model.n_items - below
+    ranks = model.n_items - below
+    if seen is not None:
+        row, item = seen
+        ranks[row[item == targets[row]]] = MISS
+    return ranks
 
 
 @torch.inference_mode()

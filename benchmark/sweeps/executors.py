@@ -33,6 +33,7 @@ class Job:
     tracking_uri: str
     spec: Spec
     sequences: Sequences
+    protocol: str
     data_dir: str | None = None
     """The folder of the raw files, if it was given."""
 

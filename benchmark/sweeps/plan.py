@@ -16,7 +16,6 @@ from benchmark.sweeps.suggest import Point, Pruner
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.sweep import Sweep, SweptTrial
-from benchmark.training import evaluation
 
 
 @dataclass(frozen=True)
@@ -139,9 +138,10 @@ class Plan:
         settings = self.definition.settings(values, seed)
         trial = self.trials.get((number, seed))
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
-        protocol = evaluation.protocol(settings.history)
         job = self.job
-        self.sweep.prepare_trial(run_id, settings, job.spec, job.sequences, protocol, job.data_dir)
+        self.sweep.prepare_trial(
+            run_id, settings, job.spec, job.sequences, job.protocol, job.data_dir
+        )
         self.at_work[run_id] = (number, seed)
         first = seed == self.seeds[0]  # the first seed decides for the others
         past = [self._point(earlier) for earlier in range(number)] if first else []

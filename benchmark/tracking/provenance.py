@@ -21,13 +21,12 @@ def tags(
 ) -> dict[str, str]:
     """The tags of ``schema`` for a trial that this process starts now.
 
-    ``protocol`` is the evaluation's; the split's name stands before it. ``data_dir`` is the folder
-    of the raw files, if it was given.
+    ``data_dir`` is the folder of the raw files, if it was given.
     """
     folder = data_dir or os.environ.get(FOLDER_VARIABLE)
     return {
         schema.DATA_DIGEST: sequences.digest,
-        schema.PROTOCOL: f"{spec.split_of(sequences).name}; {protocol}",
+        schema.PROTOCOL: protocol,
         schema.COMMAND: settings.command(None if spec.synthetic else folder),
         schema.COMMAND_LINE: masked(shlex.join(command_line())),
         schema.GIT_COMMIT: _git_commit(),

@@ -1,23 +1,63 @@
 """The rank of each user's true next item among all items of the catalogue."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.errors import UserError
 from benchmark.training import workers
 from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
-from datasets.sequences import Targets
+from datasets.sequences import Sequences, Split, Targets
 from models.batches import pairs
 from models.model import Model
 from models.ranking import USERS_PER_CHUNK, rank
 
 
-def protocol(history: str) -> str:
-    """What two results must share to be compared, beside data and split."""
-    masked = "masked" if history == "masked" else "not masked"
-    return f"every item a candidate; history {masked}; ties rank last; best valid ndcg@10"
+def protocol(history: str, sequences: Sequences, split: Split) -> str:
+    """What two results must share to be compared, beside the data.
+
+    ``history`` is the setting. Where no target repeats, masked and novel are the same.
+    """
+    rule = "not masked"
+    if history != "ranked":
+        rule = "masked"
+        valid, test = repeated(sequences, split)
+        if valid or test:
+            rule += ", repeated targets "
+            left_out = f"left out ({valid:,} of validation, {test:,} of test)"
+            rule += "are misses" if history == "masked" else left_out
+    return (
+        f"{split.name}; every item a candidate; history {rule}; ties rank last; best valid ndcg@10"
+    )
+
+
+def repeated(sequences: Sequences, split: Split) -> tuple[int, int]:
+    """The number of targets of validation and of test that are in their own history."""
+    valid = split.valid.repeated(sequences.items)
+    test = split.test.repeated(sequences.items)
+    return int(valid.sum()), int(test.sum())
+
+
+def evaluated(history: str, sequences: Sequences, split: Split) -> Split:
+    """The split with the targets that are evaluated: "novel" leaves out repeated ones.
+
+    Raises UserError if validation or test is left without any.
+    """
+    if history != "novel":
+        return split
+    new = {}
+    for part, targets in (("valid", split.valid), ("test", split.test)):
+        new[part] = targets.chosen(~targets.repeated(sequences.items))
+        if not len(new[part].users):
+            raise UserError(
+                f"history novel leaves nobody to evaluate in {part}: each target is an item that "
+                "its user had before; use history ranked, or other data"
+            )
+    return replace(split, valid=new["valid"], test=new["test"])
 
 
 @torch.inference_mode()
@@ -27,10 +67,10 @@ def rank_targets(
     """The ranks of all targets, [n_targets] int64, in their order.
 
     ``items`` are those of ``Sequences``, [n_interactions] int64, on the model's device. With
-    ``history`` "ranked" the items of a target's history are candidates like all others; with
-    "masked" none of them is, neither those that the model sees nor older ones. Each process of a
-    shared trial ranks its share, and all processes get all ranks. Batches of users are halved
-    where memory is short.
+    ``history`` "ranked" the items of a target's history are candidates like all others; otherwise
+    none of them is, neither those that the model sees nor older ones, and a target among them is a
+    ``models.ranking.MISS``. Each process of a shared trial ranks its share, and all processes get
+    all ranks. Batches of users are halved where memory is short.
     """
     model.eval()
     ranks = torch.zeros(len(targets.positions), dtype=torch.int64, device=items.device)
@@ -50,7 +90,7 @@ def rank_targets(
         while done < len(rows):
             part = slice(done, done + at_once)
             of = rows[part]
-            masked = history == "masked"
+            masked = history != "ranked"
             seen = pairs(items, targets.starts[of], targets.ends[of]) if masked else None
             try:
                 found = rank(model, model.queries(past[part]), target[part], seen)

@@ -1,9 +1,10 @@
 """The rank of each user's target: a trial's primary result, from which all metrics follow.
 
-A table has one row for each user: ``user`` and ``item`` (raw ids) and ``rank`` (from 1). Three more
-columns let a report group users without the data: ``history`` (interactions before the target),
-``popularity`` (training interactions with the target) and ``repeated`` (whether the target is in
-the history).
+A table has one row for each user: ``user`` and ``item`` (raw ids) and ``rank`` (from 1). A target
+that is no candidate has the rank ``models.ranking.MISS``: metrics have a mean, ranks have none.
+Three more columns let a report group users without the data: ``history`` (interactions before the
+target), ``popularity`` (training interactions with the target) and ``repeated`` (whether the target
+is in the history).
 """
 
 import numpy as np
@@ -21,16 +22,13 @@ def rank_table(
     wanted = items[targets.positions]  # [n]
     users, place = within(split.train_ends - split.train_starts)
     trained = items[split.train_starts[users] + place]  # [n training interactions]
-    lengths = targets.ends - targets.starts
-    target, place = within(lengths)
-    again = items[targets.starts[target] + place] == wanted[target]
     return pd.DataFrame(
         {
             "user": sequences.user_ids[targets.users],
             "item": sequences.item_ids[wanted],
             "rank": ranks,
-            "history": lengths,
+            "history": targets.ends - targets.starts,
             "popularity": np.bincount(trained, minlength=sequences.n_items)[wanted],
-            "repeated": np.bincount(target, again, minlength=len(wanted)) > 0,
+            "repeated": targets.repeated(items),
         }
     )

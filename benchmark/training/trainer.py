@@ -29,7 +29,7 @@ from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.device import resolve_device
-from benchmark.training.evaluation import rank_targets
+from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.graphs import Graphs
 from benchmark.training.memory import out_of_memory, peak_memory, reset_peak, return_free_memory
 from benchmark.training.optimizer import Optimizers, row_tables
@@ -61,11 +61,11 @@ class Trainer:
         the loop with an exception between two steps: the trial can be resumed from there.
 
         Raises TrainingError if the settings do not go together, DeviceError if this machine does
-        not have the device, and UserError if there is nothing to learn.
+        not have the device, and UserError if there is nothing to learn or nobody to evaluate.
         """
         self.settings = settings
         self.sequences = sequences
-        self.split = split
+        self.split = evaluated(settings.history, sequences, split)
         self.bar: Bar = bar or no_bar
         workers.join()
         self.device = resolve_device(settings.device)

@@ -13,6 +13,7 @@ from benchmark.training import evaluation
 from benchmark.training.evaluation import rank
 from datasets import Targets
 from models import ranking
+from models.ranking import MISS
 
 K = 10
 THEIRS = {
@@ -83,7 +84,9 @@ def test_rank_is_the_number_of_items_not_below_the_target_in_any_chunks(rows, ch
 
 
 @given(matrices, st.integers(1, 13), st.data())
-def test_items_of_a_masked_history_are_no_candidates_but_the_target_is(rows, chunk, data):
+def test_items_of_a_masked_history_are_no_candidates_and_a_target_among_them_is_a_miss(
+    rows, chunk, data
+):
     n_items = len(rows[0][0])
     items = st.integers(0, n_items - 1)
     seen = [data.draw(st.lists(items, max_size=5)) for _ in rows]
@@ -96,7 +99,9 @@ def test_items_of_a_masked_history_are_no_candidates_but_the_target_is(rows, chu
             Scorer(n_items), scores, targets, torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
         )
     assert found.tolist() == [
-        sum(s >= scores[target] for i, s in enumerate(scores) if i == target or i not in past)
+        MISS
+        if target in past
+        else sum(s >= scores[target] for i, s in enumerate(scores) if i not in past)
         for (scores, target), past in zip(rows, seen, strict=True)
     ]
 
@@ -116,9 +121,9 @@ def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
             return (queries - torch.arange(first, last)).float()
 
     ranks = evaluation.rank_targets(Small(), items, targets, "masked")
-    # Target 5 ranks behind item 4; target 9, which is also in its history, behind items 0 to 6;
-    # target 4 behind items 1, 2 and 3.
-    assert ranks.tolist() == [2, 8, 4]
+    # Target 5 ranks behind item 4; target 9 is in its history; target 4 ranks behind items 1 to 3.
+    assert ranks.tolist() == [2, MISS, 4]
+    assert metrics.means(ranks)["recall@10"] == pytest.approx(2 / 3)
     assert evaluation.rank_targets(Small(), items, targets).tolist() == [6, 10, 5]
 
 

@@ -177,7 +177,8 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
     done = train_here("--resume", run.info.run_id)
     assert done.returncode == 1
     assert (
-        "started with the protocol temporal (training before then); and so on, the" in done.stderr
+        "it was started with the protocol 'temporal (training before then); and so on', which is "
+        "now 'leave-one-out; every item a candidate; " in done.stderr
     )
     store.set_tag(run.info.run_id, "data_digest", "0123")
     done = train_here("--resume", run.info.run_id)

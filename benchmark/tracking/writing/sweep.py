@@ -156,11 +156,14 @@ class Sweep:
         self.outbox.say(Metrics({schema.SWEEP_SECONDS: seconds}, 0, get_current_time_millis()))
 
 
-def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) -> tuple[Sweep, bool]:
+def open_sweep(
+    client: MlflowClient, name: str, definition: dict, spec: Spec, protocol: str
+) -> tuple[Sweep, bool]:
     """The sweep of that name in the experiment, and whether it had been started before.
 
     ``definition`` is what the sweep searches and what all its trials share. Raises TrackingError if
-    another process works on the sweep, or if a sweep of that name has another definition.
+    another process works on the sweep, or if a sweep of that name has another definition, or trials
+    of another protocol.
     """
     where = launcher.chosen_experiment(client, spec.name)
     sweeps = sweep_runs(client, where)
@@ -168,6 +171,7 @@ def open_sweep(client: MlflowClient, name: str, definition: dict, spec: Spec) ->
     found = [run for run in sweeps if run.data.tags[schema.SWEEP] == name]
     if found:
         _check_same(client, name, found[0], definition)
+        _check_protocol(client, name, found[0], protocol)
         if found[0].info.run_id in alive:
             raise TrackingError(f"another process works on sweep {name!r}")
         launcher.leave_note(client, "sweep", found[0])
@@ -240,6 +244,18 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
                 f"there is another sweep {name!r} in this experiment (run {run.info.run_id}), and "
                 f"its {key} differs: {theirs.get(key)} there, {ours.get(key)} here; "
                 "give this one another --name"
+            )
+
+
+def _check_protocol(client: MlflowClient, name: str, run: Run, protocol: str) -> None:
+    """The definition names the settings; the protocol also depends on the split and the version."""
+    for trial in children(client, run):
+        theirs = schema.tags_of(trial).get(schema.PROTOCOL, protocol)
+        if theirs != protocol:
+            raise TrackingError(
+                f"sweep {name!r} (run {run.info.run_id}) has trials under another protocol, which "
+                f"cannot be compared with new ones: {theirs} there, {protocol} here; give this one "
+                "another --name"
             )
 
 

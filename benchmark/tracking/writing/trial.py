@@ -78,20 +78,19 @@ class Trial:
         tags = {schema.HOST: machine.host, schema.DEVICE: machine.device}
         self.outbox.say(Labels(tags=tags))
 
-    def check_data(self, spec: Spec, sequences: Sequences) -> None:
-        """Raises TrackingError unless the data and the split are those the trial started with."""
+    def check_data(self, sequences: Sequences, protocol: str) -> None:
+        """Raises TrackingError unless data and protocol are those the trial started with."""
         before = self.run.data.tags.get(schema.DATA_DIGEST)
         if before != sequences.digest:
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started on data with digest "
                 f"{before}, these have {sequences.digest}"
             )
-        before = self.run.data.tags.get(schema.PROTOCOL, "")
-        now = spec.split_of(sequences).name
-        if not before.startswith(f"{now};"):
+        before = self.run.data.tags.get(schema.PROTOCOL)
+        if before != protocol:
             raise TrackingError(
-                f"run {self.run_id} cannot be resumed: it was started with the protocol {before}, "
-                f"the data set's split is now {now}"
+                f"run {self.run_id} cannot be resumed: it was started with the protocol "
+                f"{before!r}, which is now {protocol!r}"
             )
 
     def log_epoch(self, epoch: Epoch) -> None:

@@ -238,7 +238,7 @@ def test_cut_offs_that_are_none_are_refused(report, store, ranks):
     for k in ("0,1", "ten", ""):
         done = report("--experiment", "e", "--k", k)
         assert done.returncode == 2
-        assert "is no list of whole numbers from 1, such as 1,5,10" in done.stderr
+        assert "is no list of whole numbers from 1 to 1,000,000,000, such as 1,5,10" in done.stderr
 
 
 def test_warnings_are_said(report, store, here, ranks):
