@@ -81,8 +81,7 @@ def store(sequences: Sequences, cached: Path) -> None:
 
     Raises OSError, and leaves no file behind, if the folder cannot be written to.
     """
-    arrays = {field.name: getattr(sequences, field.name) for field in fields(Sequences)}
-    if sequences.timestamps is None:
-        del arrays["timestamps"]  # numpy would have to pickle None
+    known = {field.name: getattr(sequences, field.name) for field in fields(Sequences)}
+    arrays = {name: value for name, value in known.items() if value is not None}
     with files.replacing(cached) as part, open(part, "wb") as out:
         np.savez(out, **arrays, digest=np.array(sequences.digest))

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import yaml
 
+from datasets import parts
 from datasets.errors import masked
-from datasets.sequences import Sequences
-from datasets.spec import SPLITS, Filters, Spec
+from datasets.sequences import Sequences, Targets
+from datasets.spec import GIVEN, RULES, Filters, Spec
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
@@ -38,17 +39,27 @@ def summary(spec: Spec, sequences: Sequences) -> str:
         f"{spec.title}:{synthetic} {numbers['users']:,} users, {numbers['items']:,} items, "
         f"{numbers['interactions']:,} interactions, sparsity {percent(numbers['sparsity'])}; "
         f"digest {sequences.digest}",
-        f"{split.name}: {trained:,} interactions for training, {len(split.valid.users):,} users "
-        f"for validation, {len(split.test.users):,} for test",
+        f"{split.name}: {trained:,} interactions for training, {_evaluated(split.valid)} for "
+        f"validation, {_evaluated(split.test).removesuffix(' users')} for test",
     ]
     if split.users_not_evaluated:
         lines.append(f"{split.users_not_evaluated:,} users {split.not_evaluated}")
+    if spec.split == GIVEN:
+        lines.append(f"split by files: {parts.sentence(numbers)}")
     if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
         lines.append(order_of_ties(spec, numbers))
     if numbers["pairs"] < numbers["interactions"]:
         lines.append(repeats(numbers))
     lines += [f"warning: {text}" for text in warnings(numbers, spec.ties == "random")]
     return "\n".join(lines)
+
+
+def _evaluated(targets: Targets) -> str:
+    """The number of users, and that of targets where users have several."""
+    users = len(np.unique(targets.users))
+    n_targets = len(targets.positions)
+    several = f"{n_targets:,} targets of " if n_targets > users else ""
+    return f"{several}{users:,} users"
 
 
 def order_of_ties(spec: Spec, numbers: Numbers) -> str:
@@ -77,7 +88,7 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
 
     ``numbers`` are those of ``numbers_of``. Older versions stored fewer of them.
     """
-    found = []
+    found = parts.warnings(numbers)
     tied = numbers.get("tied_test_targets", 0)
     if tied > MANY and not random_ties:
         found.append(
@@ -140,7 +151,7 @@ def render(spec: Spec, sequences: Sequences) -> str:
     title = spec.title.replace("|", "\\|")
     plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
     configuration = masked(plain)
-    split = SPLITS[spec.split].on_card
+    split = RULES[spec.split].on_card
     lines = [
         f"# {spec.title}",
         f"**Dataset:** {spec.name}",
@@ -159,6 +170,8 @@ def render(spec: Spec, sequences: Sequences) -> str:
     ]
     if numbers["pairs"] < numbers["interactions"]:
         lines.append(f"**Repeats:** {repeats(numbers).removeprefix('repeats: ')}")
+    if spec.split == GIVEN:
+        lines.append(f"**Split by files:** {parts.sentence(numbers)}")
     lines += [f"**Warning:** {text}" for text in warnings(numbers, spec.ties == "random")]
     if spec.synthetic:
         lines.insert(1, "**Synthetic** data: they say nothing about real users.")

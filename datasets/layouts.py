@@ -8,6 +8,8 @@ from datasets.errors import quoted
 FIELDS = ("user", "item", "rating", "timestamp")
 IDS = ("user", "item")
 NUMBERS = ("rating", "timestamp")
+HISTORY = "history"
+"""Further column of a split's files: the items before a row's item, separated by spaces."""
 # numpy stores an array of ids with the width of its longest id, four bytes a character.
 LONGEST_ID = 256
 LATEST = 1e11  # seconds since 1970: the year 5138; read as milliseconds: 1973
@@ -31,7 +33,7 @@ class Layout:
     positions: dict[str, int] = field(default_factory=dict)
     """In place of ``columns``: our field names, each with the number of its field, from 1."""
     optional: tuple[str, ...] = ()
-    """Fields of ``header`` that the file may lack."""
+    """Fields of ``header`` or ``positions`` that the file may lack."""
     ticks_per_second: int = 1
     """Unit of the timestamps: 1 for seconds, 1,000 for milliseconds."""
     quotes: bool = False
@@ -69,7 +71,9 @@ class Fields:
         return named and positive and set(self.needed) <= set(columns) <= known
 
 
-INTERACTIONS = Fields(IDS, NUMBERS, example="{user: customer, item: product, timestamp: bought_at}")
+INTERACTIONS = Fields(
+    IDS, (*NUMBERS, HISTORY), example="{user: customer, item: product, timestamp: bought_at}"
+)
 TITLES = Fields(("item", "title"), (), example="{item: product, title: name}")
 
 
@@ -83,13 +87,16 @@ LAYOUTS = {
     # RecBole's atomic files: a header of name:type, tab-separated.
     "recbole": Layout(
         "\t",
-        header=dict(zip(FIELDS, ("user_id", "item_id", "rating", "timestamp"), strict=True)),
-        optional=("rating",),
+        header=dict(zip(FIELDS, ("user_id", "item_id", "rating", "timestamp"), strict=True))
+        | {HISTORY: "item_id_list"},
+        optional=("rating", HISTORY),
     ),
     "amazon-2014": Layout(columns=("user", "item", "rating", "timestamp")),
     "amazon-2018": Layout(columns=("item", "user", "rating", "timestamp")),
     "amazon-2023": Layout(
-        header=dict(zip(FIELDS, ("user_id", "parent_asin", "rating", "timestamp"), strict=True)),
+        header=dict(zip(FIELDS, ("user_id", "parent_asin", "rating", "timestamp"), strict=True))
+        | {HISTORY: "history"},
+        optional=(HISTORY,),
         ticks_per_second=TICKS["ms"],
     ),
     # ml-1m and ml-10m: user::item::rating::timestamp. A parser with a one-character separator sees

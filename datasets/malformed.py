@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout, likely_unit
+from datasets.layouts import IDS, LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout, likely_unit
 from datasets.streams import opened
 
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -63,6 +63,8 @@ def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str
         return f"{len(cells)} fields instead of {len(names)}"
     row = {name: cell for name, cell in zip(names, cells, strict=True) if name in used}
     for name, cell in row.items():
+        if name not in (*IDS, *NUMBERS):
+            continue
         if not cell:
             return f"{name} is empty"
         if name not in NUMBERS and len(cell) > LONGEST_ID:

@@ -31,7 +31,11 @@ def batches(
     """See ``readers.Parser``."""
     try:
         with ParquetFile(path) as file:
-            _check_schema(path, layout, file.schema_arrow)
+            schema = file.schema_arrow
+            lacking = [n for n in layout.optional if layout.header.get(n) not in schema.names]
+            for name in lacking:
+                layout = layout.without(name)
+            _check_schema(path, layout, schema)
             _check_sizes(path, layout, file.metadata)
             ours = layout.header
             with tqdm(

@@ -6,19 +6,21 @@ python -m datasets.prepare mine.yaml --data-dir /where/the/files/are
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 import pandas as pd
 import pyarrow as pa
 
-from datasets import cache, card, files, filters, locks, readers, recbole, source
+from datasets import cache, card, files, filters, locks, readers, recbole, source, split_files
 from datasets.errors import DataError
+from datasets.layouts import HISTORY
 from datasets.lookalikes import lookalikes
+from datasets.parts import TRAIN
 from datasets.sequences import Sequences, from_interactions
 from datasets.source import RawFile
-from datasets.spec import Filters, Spec
+from datasets.spec import GIVEN, Filters, Spec
 from datasets.spec import read as read_spec
 
 
@@ -90,11 +92,18 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
             "has all interactions; parts belong into one source, under files)"
         )
     print(f"{where}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items() if n))
+    removed = counts["rows read"] - len(kept)
+    if spec.split == GIVEN and removed:
+        raise DataError(
+            f"{where}: the filters would remove {removed:,} rows and change the split that the "
+            "files give: remove the filters, or split here, with split: leave-one-out or temporal"
+        )
     if not len(kept):
         wanted = json.dumps(asdict(spec.filters))
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     try:
-        sequences = from_interactions(kept, spec.ties)
+        arrange = split_files.from_files if spec.split == GIVEN else from_interactions
+        sequences = arrange(kept, spec.ties)
         if sequences.n_items < 2:
             raise DataError("all interactions are with one item: there is nothing to rank")
         spec.split_of(sequences)
@@ -117,14 +126,20 @@ def read_interactions(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd
     layout = raw.source.layout()
     if "rating" not in wanted.intervals:
         layout = layout.without("rating")
-    for path in raw.files:
-        for batch in readers.read(path, layout, raw.source.member, f"reading {path.name}"):
+    parts = raw.of_parts or (None,) * len(raw.files)
+    for path, part in zip(raw.files, parts, strict=True):
+        own = layout
+        if part == TRAIN:  # a history is needed of targets alone
+            own = replace(layout, optional=(*layout.optional, HISTORY))
+        for batch in readers.read(path, own, raw.source.member, f"reading {path.name}"):
             counts["rows read"] += len(batch)
             for column in wanted.intervals:
                 if column not in batch.schema.names:
                     raise DataError(f"{path}: filters.{column} needs a column {column}")
             inside = filters.inside_intervals(batch, wanted.intervals, counts)
             inside = inside.select([name for name in inside.schema.names if name != "rating"])
+            if part is not None:
+                inside = split_files.of_part(inside, part)
             if kept and inside.schema != kept[0].schema:
                 raise DataError(f"{path}: a part with other columns than {raw.files[0]}")
             kept.append(inside)

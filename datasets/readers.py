@@ -36,7 +36,8 @@ def read(
 
     Columns are user and item (string) and, where the file has them, rating (double) and timestamp
     (double, seconds since 1970, negative before). No value is null, empty or infinite. A file of
-    titles has item and title (string); a title may be null or empty.
+    titles has item and title (string); a file of a split may have a history (string). Titles and
+    histories may be null or empty.
 
     ``member`` is the pattern of the one file to read in a zip archive; ``progress`` labels the
     progress bar, None shows no bar.
@@ -58,7 +59,7 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
     found = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if name not in (*IDS, *NUMBERS):
-            continue  # a title is for people alone
+            continue  # a title is for people alone, split_files.py checks histories
         checks = _check_numbers(name, column) if name in NUMBERS else _check_ids(column, layout)
         if name == "user" and layout.quotes and not set(NUMBERS) & set(batch.schema.names):
             checks = chain(checks, _check_header(column, layout))

@@ -14,7 +14,7 @@ import numpy as np
 
 from datasets import plain_yaml, spec
 from datasets.errors import DataError, quoted
-from datasets.spec import LARGEST_K, Filters, Source, Spec
+from datasets.spec import GIVEN, LARGEST_K, Filters, Source, Spec, SplitFiles
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
 FILTERED_COLUMNS = ("rating", "timestamp")
@@ -40,7 +40,6 @@ OLD_CORE = (
 # Keys that are not supported; None, RecBole's default, is accepted.
 UNSUPPORTED = {
     "rm_dup_inter": "all interactions are kept: remove duplicates from the file",
-    "benchmark_filename": "the data are split here: use eval_args",
     "eval_setting": OLD_SPLIT,
     "split_ratio": OLD_SPLIT,
     "leave_one_num": OLD_SPLIT,
@@ -52,7 +51,10 @@ UNSUPPORTED = {
     "min_item_inter_num": OLD_CORE,
 }
 K_CORE_KEYS = ("user_inter_num_interval", "item_inter_num_interval")
-DATA_KEYS = {*FIXED, *UNSUPPORTED, *K_CORE_KEYS, "load_col", "val_interval", "eval_args"}
+DATA_KEYS = {
+    *FIXED, *UNSUPPORTED, *K_CORE_KEYS,
+    "load_col", "val_interval", "eval_args", "benchmark_filename",
+}  # fmt: skip
 """Keys that this module reads."""
 
 
@@ -69,11 +71,13 @@ def read_spec(name_or_path: str, config_path: str | Path) -> Spec:
 
     ``name_or_path`` is the name of a data set in this folder, the path of a YAML file, or any other
     name: its file is then searched for where RecBole has it, as <name>/<name>.inter or
-    <name>.inter in the data folders.
+    <name>.inter in the data folders. With ``benchmark_filename: [train, valid, test]`` it is split
+    already: <name>.train.inter, <name>.valid.inter and <name>.test.inter are searched for there.
 
     Raises DataError for keys and values that are not supported.
     """
-    filters, split = filters_and_split(read(config_path), config_path)
+    content = read(config_path)
+    filters, split = filters_and_split(content, config_path)
     if name_or_path in spec.names() or Path(name_or_path).suffix in (".yaml", ".yml"):
         found = spec.read(name_or_path)
     elif DATASET_NAME.fullmatch(name_or_path):
@@ -86,11 +90,17 @@ def read_spec(name_or_path: str, config_path: str | Path) -> Spec:
         raise DataError(
             f"{config_path}: val_interval: {found.name} is synthetic, its values cannot be filtered"
         )
+    if split == GIVEN:
+        named = _benchmark(content, config_path)
+        parts = SplitFiles(*(f"{found.name}.{part}.inter" for part in named))
+        folders = (found.name, "")
+        sources = tuple(Source(f, reader="recbole", split=parts) for f in folders)
+        found = replace(found, sources=sources, synthetic=None)
     return replace(found, filters=filters, split=split)
 
 
 def filters_and_split(content: dict[str, Any], path: str | Path) -> tuple[Filters, str]:
-    """The configuration's filters, and its split (a key of ``spec.SPLITS``).
+    """The configuration's filters, and its split (a key of ``spec.RULES``).
 
     ``path`` is for the messages. Raises DataError, with the key, for what is not supported.
     """
@@ -123,8 +133,9 @@ def _filters(content: dict[str, Any], path: str | Path) -> Filters:
 def _split(content: dict[str, Any], path: str | Path) -> str:
     """Without ``eval_args``, RecBole's sequential models use leave-one-out. Keys that are missing
     in ``eval_args`` have other defaults."""
+    files = _benchmark(content, path)
     if "eval_args" not in content:
-        return "leave-one-out"
+        return GIVEN if files else "leave-one-out"
     given = _mapping_at("eval_args", content, path)
     defaults = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "full"}
     args = defaults | given
@@ -136,6 +147,8 @@ def _split(content: dict[str, Any], path: str | Path) -> str:
     mode = args["mode"]
     if not all(m == "full" for m in (mode.values() if isinstance(mode, dict) else [mode])):
         raise unsupported("mode", "all items are ranked: it should be full")
+    if files:  # RecBole then uses none of the other keys
+        return GIVEN
     if args["order"] != "TO":
         raise unsupported("order", "sequences are in time order: it should be TO")
     if args["split"] == {"LS": "valid_and_test"}:
@@ -149,6 +162,21 @@ def _split(content: dict[str, Any], path: str | Path) -> str:
     return "temporal"
 
 
+def _benchmark(content: dict[str, Any], path: str | Path) -> list[str]:
+    """Names of the training, validation and test files; empty if the data are split here."""
+    key = "benchmark_filename"
+    names = content.get(key)
+    if names is None:
+        return []
+    known = isinstance(names, list) and all(
+        isinstance(name, str) and DATASET_NAME.fullmatch(name) for name in names
+    )
+    if not known or len(names) != 3 or len(set(names)) != 3:
+        why = "it should name three files, for training, validation and test"
+        raise refused(path, key, names, why)
+    return list(names)
+
+
 def refused(path: str | Path, key: str, value: object, why: str, note: str = "") -> DataError:
     """The error for a value that is not supported; ``note`` follows the value in parentheses."""
     return DataError(f"{path}: {key} cannot be {quoted(value)}{note}: {why}")
@@ -159,7 +187,8 @@ def _check_columns(content: dict[str, Any], path: str | Path, filters: Filters) 
     loaded = _mapping_at("load_col", content, path).get("inter")
     if loaded is None:  # all columns
         return
-    needed = ["user_id", "item_id", "timestamp", *(["rating"] if filters.rating else [])]
+    time = [] if content.get("benchmark_filename") else ["timestamp"]
+    needed = ["user_id", "item_id", *time, *(["rating"] if filters.rating else [])]
     missing = [name for name in needed if not isinstance(loaded, list) or name not in loaded]
     if missing:
         raise refused(path, "load_col.inter", loaded, f"it should include {', '.join(missing)}")

@@ -1,6 +1,7 @@
 """Interactions in time order as one flat integer array, and the positions to predict in it."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from datasets import ties
+from datasets import parts, ties
 from datasets.errors import DataError
 
 
@@ -25,13 +26,25 @@ class Sequences:
     of rows at equal times, or without times, is part of the data and of the digest.
     """
 
-    items: np.ndarray  # [n_interactions] int32
+    items: np.ndarray
+    """[n_interactions] int32. Behind them stand the items of ``histories`` that are nobody's
+    interactions."""
     offsets: np.ndarray  # [n_users + 1] int64
     user_ids: np.ndarray  # [n_users] str
     item_ids: np.ndarray  # [n_items] str
     timestamps: np.ndarray | None = None
     """[n_interactions] float64, seconds since 1970, in the order of ``items``; None if the file has
     no timestamps. They are not part of the digest: models learn from the order alone."""
+    parts: np.ndarray | None = None
+    """[n_interactions] int8, for a split that is given by files: codes of ``parts.PARTS``. Each
+    user's interactions are in their order, and by time inside each part."""
+    histories: np.ndarray | None = None
+    """[n, 3] int64, for a split by files that give histories: (position, start, end) of each target
+    whose history is ``items[start:end]``, and not all that its user has before it."""
+
+    @property
+    def n_interactions(self) -> int:
+        return int(self.offsets[-1])
 
     @property
     def n_users(self) -> int:
@@ -43,12 +56,17 @@ class Sequences:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits, computed from items, offsets and ids."""
+        """16 hexadecimal digits, computed from items, offsets and ids, and for a split by files
+        from its parts and histories."""
         sha = hashlib.sha256()
         for array in (self.items.astype("<i4"), self.offsets.astype("<i8")):
             sha.update(array.tobytes())
         for ids in (self.user_ids, self.item_ids):
             sha.update("\n".join(ids.tolist()).encode())
+        if self.parts is not None:
+            sha.update(self.parts.astype("i1").tobytes())
+        if self.histories is not None:
+            sha.update(self.histories.astype("<i8").tobytes())
         return sha.hexdigest()[:16]
 
     @cached_property
@@ -63,31 +81,41 @@ class Sequences:
         numbers of ``ties.successor_hits`` are there, too.
         """
         lengths = np.diff(self.offsets)
-        pairs = np.sort(ties.users_of(self.offsets) * self.n_items + self.items)
+        items = self.items[: self.n_interactions]
+        pairs = np.sort(ties.users_of(self.offsets) * self.n_items + items)
         n_pairs = 1 + int(np.count_nonzero(pairs[1:] != pairs[:-1]))
         return {
             "users": self.n_users,
             "items": self.n_items,
-            "interactions": len(self.items),
+            "interactions": len(items),
             "interactions_per_user": float(lengths.mean()),
-            "interactions_per_item": len(self.items) / self.n_items,
+            "interactions_per_item": len(items) / self.n_items,
             "pairs": n_pairs,
             "sparsity": 1 - n_pairs / (self.n_users * self.n_items),
-            **self._ties(),
+            **self._ties(items),
+            **self._parts(),
         }
 
-    def _ties(self) -> dict[str, int | float]:
-        """The statistics that need timestamps."""
+    def _parts(self) -> dict[str, int]:
+        """The statistics of a split by files."""
+        if self.parts is None:
+            return {}
+        return parts.checks(
+            self.items, self.n_items, self.offsets, self.parts, self.timestamps, self.histories
+        )
+
+    def _ties(self, items: np.ndarray) -> dict[str, int | float]:
+        """The statistics that need timestamps; ``items`` are those of the interactions."""
         if self.timestamps is None:
             return {}
         tied = ties.tied_with_next(self.timestamps, self.offsets)
         if not tied.any():
             return {"copies": 0, "tied_neighbours": 0.0}
         return {
-            "copies": ties.copies(self.items, self.offsets, self.timestamps),
-            "tied_neighbours": float(tied.sum() / (len(self.items) - self.n_users)),
-            "tied_ascending": ties.ascending(self.items, tied),
-            **ties.successor_hits(self.items, self.offsets, self.timestamps),
+            "copies": ties.copies(items, self.offsets, self.timestamps),
+            "tied_neighbours": float(tied.sum() / (len(items) - self.n_users)),
+            "tied_ascending": ties.ascending(items, tied),
+            **ties.successor_hits(items, self.offsets, self.timestamps),
         }
 
 
@@ -101,31 +129,48 @@ def from_interactions(interactions: pd.DataFrame, order_of_ties: str = "file") -
 
     Raises DataError for a random order without timestamps.
     """
+    return ordered(interactions, order_of_ties)[0]
+
+
+def ordered(
+    interactions: pd.DataFrame, order_of_ties: str, more_items: Sequence[str] = ()
+) -> tuple[Sequences, np.ndarray]:
+    """``from_interactions``, and the rows in the order of the sequences, [n_interactions] int64.
+
+    With a column part (a code of ``parts.PARTS``), a user's interactions are in the order of their
+    parts, and by time inside each of them. ``more_items`` are further ids of the catalogue.
+    """
     user_codes, user_ids = pd.factorize(interactions["user"], sort=True)
-    item_codes, item_ids = pd.factorize(interactions["item"], sort=True)
+    items = interactions["item"]
+    if len(more_items):
+        items = pd.concat([items, pd.Series(more_items, dtype=items.dtype)])
+    item_codes, item_ids = pd.factorize(items, sort=True)
+    item_codes = item_codes[: len(interactions)]
+    of_files = interactions["part"].to_numpy(np.int8) if "part" in interactions else None
+    keys: tuple[np.ndarray, ...] = (user_codes,) if of_files is None else (of_files, user_codes)
     times = None
     if "timestamp" in interactions:
         times = interactions["timestamp"].to_numpy(np.float64)
-        keys: tuple[np.ndarray, ...] = (times, user_codes)
+        keys = (times, *keys)
         if order_of_ties == "random":
             key = ties.random_keys(user_codes, user_ids, item_codes, item_ids, times)
             keys = (key, *keys)
-        order = np.lexsort(keys)
     elif order_of_ties == "random":
         raise DataError(
             "ties: random needs timestamps, and these data have none: their only order is that of "
             "the file; remove ties: random"
         )
-    else:
-        order = np.argsort(user_codes, kind="stable")
+    order = np.lexsort(keys)
     lengths = np.bincount(user_codes, minlength=len(user_ids))
-    return Sequences(
+    sequences = Sequences(
         items=item_codes[order].astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         user_ids=np.asarray(user_ids, dtype=str),
         item_ids=np.asarray(item_ids, dtype=str),
         timestamps=None if times is None else times[order],
+        parts=None if of_files is None else of_files[order],
     )
+    return sequences, order
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import requests
 from datasets import locks, packages
 from datasets.download import download
 from datasets.errors import DataError, in_project
+from datasets.parts import TEST, TRAIN, VALID
 from datasets.spec import Source, Spec
 
 DEFAULT_FOLDER = Path("data")
@@ -29,6 +30,8 @@ class RawFile:
     """The file, or the folder of the parts."""
     parts: tuple[Path, ...] = ()
     """Files that are read as one, in this order; none: ``path`` is the file."""
+    of_parts: tuple[int, ...] = ()
+    """For a split that files give: the part of each of ``parts``, a code of ``PARTS``."""
     others: tuple[Path, ...] = ()
     """Files of other sources, which are not read."""
     version: str = ""
@@ -73,6 +76,8 @@ def find_first(sources: Sequence[Source], name: str, data_dir: str | Path | None
             _verify(first.path, first.source)
         return replace(first, others=tuple(sorted(not_read)))
     for source in placed:
+        if source.url and source.split:
+            return _download_parts(source, source.url, name, folders)
         if source.url:
             return RawFile(source, _download(source, source.url, name, folders))
     for source in packaged:
@@ -90,15 +95,16 @@ def _in_folder(source: Source, folder: Path) -> RawFile | None:
         return RawFile(source, folder / source.file)
     parts = {place: _parts(folder, place) for place in source.places}
     missing = [place for place, files in parts.items() if not files]
-    if len(missing) == len(parts):
+    if len(missing) == len(parts) or (missing and source.url):  # the others are downloaded
         return None
     if missing:
         raise DataError(f"{folder / missing[0]}: this part of the data does not exist")
-    return RawFile(
-        source,
-        folder if source.files else folder / source.file,
-        tuple(dict.fromkeys(file for files in parts.values() for file in files)),
-    )
+    files = [file for found in parts.values() for file in found]
+    path = folder if source.files else folder / source.file
+    if not source.split:
+        return RawFile(source, path, tuple(dict.fromkeys(files)))
+    of_parts = [part for part, found in enumerate(parts.values()) for _ in found]
+    return RawFile(source, path, tuple(files), tuple(of_parts))
 
 
 def _in_package(source: Source) -> RawFile | None:
@@ -185,6 +191,15 @@ def _download(source: Source, url: str, name: str, folders: list[Path]) -> Path:
             raise
         os.replace(part, path)
     return path
+
+
+def _download_parts(source: Source, url: str, name: str, folders: list[Path]) -> RawFile:
+    """Download the files of a split, which are below ``url``."""
+    files = [
+        _download(Source(place), f"{url.rstrip('/')}/{Path(place).name}", name, folders)
+        for place in source.places
+    ]
+    return RawFile(source, DEFAULT_FOLDER / source.file, tuple(files), (TRAIN, VALID, TEST))
 
 
 def _cause(error: Exception) -> str:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from datasets import intervals, layouts, packages, plain_yaml
 from datasets.errors import DataError, quoted
-from datasets.layouts import Fields, Layout
+from datasets.given_split import given_split
+from datasets.layouts import HISTORY, Fields, Layout
 from datasets.sequences import Sequences, Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
@@ -32,6 +33,20 @@ SPLITS = {
     "leave-one-out": SplitRule(leave_one_out, "leave one out split data set"),
     "temporal": SplitRule(temporal, "data set split at two points in time"),
 }
+
+
+GIVEN = "files"
+"""Value of ``Spec.split`` where ``split:`` of the YAML file names a file for each part."""
+RULES = SPLITS | {GIVEN: SplitRule(given_split, "split given by files")}
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """Files of the interactions of each part, in place of one file with all of them."""
+
+    train: str
+    valid: str
+    test: str
 
 
 # Values of ``ties:``. "file" is what published protocols do, among them RecBole's, which sorts
@@ -74,10 +89,17 @@ class Source:
     """For the readers csv and parquet: s, ms, us or ns; None: s."""
     encoding: str | None = None
     """Of a text file: one of ``layouts.ENCODINGS``; None: UTF-8."""
+    split: SplitFiles | None = None
+    """The YAML file's ``split:``, if it names files. They are in the folder ``file`` of the data
+    folder, or in the data folder itself, and below the address ``url``."""
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Paths or patterns below the data folder, or below the package's."""
+        """Paths or patterns below the data folder, or below the package's; of a split, those of
+        train, valid and test."""
+        if self.split:
+            names = (self.split.train, self.split.valid, self.split.test)
+            return tuple(str(Path(self.file) / name) for name in names)
         return self.files or (self.file,)
 
     def layout(self, fields: Fields = layouts.INTERACTIONS) -> Layout:
@@ -85,6 +107,12 @@ class Source:
         layout = layouts.layout_of(
             self.reader, self.columns, self.separator, self.timestamp_unit, fields
         )
+        if self.split is None:
+            if HISTORY in (self.columns or {}):
+                raise ValueError("columns: history is for split: {train: FILE, ...}")
+            layout = layout.without(HISTORY)
+        elif self.reader in layouts.LAYOUTS:  # what is split needs no times
+            layout = replace(layout, optional=(*layout.optional, "timestamp"))
         if self.encoding is None:
             return layout
         if layout.columnar or self.encoding not in layouts.ENCODINGS:
@@ -129,7 +157,7 @@ class Spec:
     """File with the items' titles, for people who read recommendations."""
     filters: Filters = field(default_factory=Filters)
     split: str = "leave-one-out"
-    """A key of SPLITS."""
+    """A key of RULES."""
     ties: str = "file"
     """Order of a user's interactions at the same time, one of TIES."""
     card: str | None = None
@@ -142,7 +170,7 @@ class Spec:
 
         Raises DataError if these sequences cannot be split this way, or nobody would be evaluated.
         """
-        split = SPLITS[self.split].split(sequences)
+        split = RULES[self.split].split(sequences)
         if self.ties == "random":
             split = replace(split, name=split.name + RANDOM_TIES)
         return split
@@ -154,6 +182,9 @@ class Spec:
             named_ends = zip(("min", "max"), ends, strict=True)
             content["filters"][column] = {k: v for k, v in named_ends if math.isfinite(v)}
         del content["name"]
+        for source in content.get("sources", []):
+            if "split" in source:
+                content["split"] = source.pop("split")
         return content
 
 
@@ -192,9 +223,11 @@ def read(name_or_path: str) -> Spec:
 def _spec(name: str, content: object) -> Spec:
     """Build the spec. Raises ValueError for whatever would be ignored or fail later."""
     parts = {**_mapping(content, "the file"), "name": name}
-    parts["sources"] = tuple(_source(source, "sources") for source in _list(parts, "sources"))
+    files = _split_files(parts)
+    sources = _list(parts, "sources")
+    parts["sources"] = tuple(_source(source, "sources", files) for source in sources)
     if parts.get("titles"):
-        parts["titles"] = _source(parts["titles"], "titles")
+        parts["titles"] = _source(parts["titles"], "titles", None)
     if parts.get("synthetic"):
         parts["synthetic"] = _build(Walks, parts["synthetic"], "synthetic")
     filters = dict(_mapping(parts.get("filters") or {}, "filters"))
@@ -214,15 +247,33 @@ def _spec(name: str, content: object) -> Spec:
         _check(source, "sources", layouts.INTERACTIONS)
     if spec.titles:
         _check(spec.titles, "titles", layouts.TITLES)
-    if spec.split not in SPLITS:
-        raise ValueError(f"split should be one of {', '.join(SPLITS)}, not {quoted(spec.split)}")
+    if spec.split not in SPLITS and not files:
+        known = f"{', '.join(SPLITS)}, or {{train: FILE, valid: FILE, test: FILE}}"
+        raise ValueError(f"split should be one of {known}, not {quoted(spec.split)}")
     if spec.ties not in TIES:
         raise ValueError(f"ties should be one of {', '.join(TIES)}, not {quoted(spec.ties)}")
     return spec
 
 
-def _source(content: object, where: str) -> Source:
+def _split_files(parts: dict[str, Any]) -> SplitFiles | None:
+    """The files that ``split:`` names, if any; the split of ``parts`` is then GIVEN."""
+    if not isinstance(parts.get("split"), dict):
+        return None
+    files = _build(SplitFiles, parts["split"], "split")
+    if len({files.train, files.valid, files.test}) < 3:
+        raise ValueError("split should name three different files")
+    if not parts.get("sources"):
+        raise ValueError("split: {train: FILE, ...} needs sources, with a reader")
+    parts["split"] = GIVEN
+    return files
+
+
+def _source(content: object, where: str, split: SplitFiles | None) -> Source:
     parts = dict(_mapping(content, where))
+    if "split" in parts:
+        raise ValueError(f"split should stand beside {where}, not in them")
+    if split:
+        parts["split"] = split
     parts["files"] = tuple(_list(parts, "files"))
     return _build(Source, parts, where)
 
@@ -241,6 +292,8 @@ def _check(source: Source, where: str, fields: Fields) -> None:
         raise ValueError(
             "files cannot stand with file, url, size or sha256: those are for one file"
         )
+    if source.split and (source.files or source.size or source.sha256):
+        raise ValueError("files, size and sha256 cannot stand with split: {train: FILE, ...}")
     for place in source.places:
         if not isinstance(place, str) or UNPRINTABLE.search(place):
             raise ValueError(f"files should be lines of text, not {quoted(place)}")
@@ -263,7 +316,7 @@ def _mapping(content: object, where: str) -> dict[str, Any]:
     return content
 
 
-Described = TypeVar("Described", Source, Walks, Filters, Spec)
+Described = TypeVar("Described", Source, SplitFiles, Walks, Filters, Spec)
 
 # Types of fields that a YAML value must have; fields of other types are built beforehand.
 CHECKED_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {

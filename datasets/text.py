@@ -141,7 +141,7 @@ def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], 
     ours = {theirs: name for name, theirs in layout.header.items()}
     names = [ours.get(field, f"_{i}") for i, field in enumerate(fields)]
     for theirs, name in ours.items():
-        if name not in layout.optional and names.count(name) != 1:
+        if names.count(name) != 1 and (name in names or name not in layout.optional):
             raise DataError(
                 f"{path}:1: the header should name {theirs!r} once, found {quoted(first_line)}"
             )
@@ -155,6 +155,8 @@ def _numbered(path: Path, layout: Layout, first_line: str) -> tuple[list[str], l
     fields = fields_of(first_line, layout) or []
     names = [f"_{i}" for i in range(len(fields))]
     for name, number in layout.positions.items():
+        if number > len(fields) and name in layout.optional:
+            continue
         if number > len(fields):
             raise DataError(
                 f"{path}:1: {name} should be field number {number}, found {quoted(first_line)}"

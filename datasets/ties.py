@@ -49,8 +49,8 @@ def copies(items: np.ndarray, offsets: np.ndarray, times: np.ndarray) -> int:
     tied[1:] |= tied[:-1]  # the last one of each time, too
     users = users_of(offsets)[tied]
     times = times[tied]
-    order = np.lexsort((items[tied], times, users))  # users and times stay as they are
-    columns = (users, times, items[tied][order])
+    order = np.lexsort((items[tied], times, users))
+    columns = (users[order], times[order], items[tied][order])
     return int(np.all([column[1:] == column[:-1] for column in columns], axis=0).sum())
 
 
@@ -84,7 +84,9 @@ def successor_hits(
     counted = follows & (users[1:] % 2 == 0)
     if not asked.any() or not counted.any():
         return {}
-    shuffled = np.lexsort((np.random.default_rng(0).random(len(items)), times, users))
+    changes = (np.diff(times, prepend=times[:1]) != 0) | (np.diff(users, prepend=users[:1]) != 0)
+    runs = np.cumsum(changes)  # of one user at one time; times may go back between two files
+    shuffled = np.lexsort((np.random.default_rng(0).random(len(items)), runs))
     return {
         "successors_asked": int(asked.sum()),
         "successors_in_order": _hits(items, counted, asked),

@@ -71,6 +71,7 @@ def test_each_data_set_that_is_shipped_can_be_read():
     assert spec.names() == [
         "amazon-books",
         "amazon-books-2023",
+        "amazon-books-2023-last-out",
         "beauty",
         "complete-journey",
         "complete-journey-quarter",
@@ -320,7 +321,7 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_anew(mirror, here):
         ),
         ({"title": 5}, ROWS, "title in the file should be text, not 5"),
         ({"filters": {"price": 3}}, ROWS, "unknown key 'price' in filters"),
-        ({"split": "random"}, ROWS, "split should be one of leave-one-out, temporal, not 'random'"),
+        ({"split": "random"}, ROWS, "leave-one-out, temporal, or {train: FILE, .*, not 'random'"),
     ],
 )
 def test_bad_data_and_bad_specs_are_named(here, changes, rows, message):
