@@ -203,6 +203,7 @@ def test_archives_that_lie_are_encrypted_or_nested_are_one_line_each(here):
 
 
 OWN = {
+    "histories": layouts.layout_of("csv", {"user": "u", "item": "i", "history": "h"}),
     "csv": layouts.layout_of("csv", {"user": "u", "item": "i", "timestamp": "t"}),
     "parquet": layouts.layout_of("parquet", {"user": "u", "item": "i", "timestamp": "t"}),
 }

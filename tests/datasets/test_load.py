@@ -332,6 +332,21 @@ def test_bad_data_and_bad_specs_are_named(here, changes, rows, message):
         load(name)
 
 
+def test_the_files_of_a_split_are_downloaded_from_one_folder(mirror):
+    handler, address = mirror
+    rows = {"a": "a,u,5,1\nb,u,5,2\n", "b": "c,u,5,3\n", "c": "d,u,5,4\n"}
+    handler.body = property(lambda self: rows[self.path[-1]].encode())
+    files = dict(zip(("train", "valid", "test"), "abc", strict=True))
+    source = {"file": "folder", "reader": "amazon-2018", "url": f"{address}/far/"}
+    Path("data/folder").mkdir(parents=True)
+    Path("data/folder/b").write_text(rows["b"])  # left by a download that was interrupted
+    name = described(Path(), sources=[source], split=files)
+    assert load(name)[1].n_interactions == 4
+    assert [path for path, _ in handler.requests] == ["/far/a", "/far/c"]
+    load(name)
+    assert len(handler.requests) == 2
+
+
 def test_unknown_names_and_folders_are_named(here):
     with pytest.raises(DataError, match=r"no data set is called 'ml-2m': choose one of amazon-b"):
         load("ml-2m")

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from datasets import DataError, plain_yaml, spec
 from datasets.errors import LONGEST_QUOTE, quoted
 
-DEMO = (spec.SPECS_FOLDER / "demo.yaml").read_bytes()
+DESCRIPTIONS = [
+    (spec.SPECS_FOLDER / f"{name}.yaml").read_bytes()
+    for name in ("demo", "amazon-books-2023-last-out")
+]
 MINE = "title: Mine\nsources: [{file: mine.csv, reader: amazon-2018}]\n"
 WALKS = (
     "title: T\nsynthetic: "
@@ -112,7 +115,8 @@ def test_any_bytes_are_a_data_set_or_an_error(tmp_path_factory, content):
 
 
 @settings(max_examples=200)
-@given(st.integers(0, len(DEMO)), st.integers(0, 9), st.binary(max_size=9))
-def test_a_damaged_description_is_a_data_set_or_an_error(tmp_path_factory, start, gone, new):
-    content = DEMO[:start] + new + DEMO[start + gone :]
+@given(st.sampled_from(DESCRIPTIONS), st.data(), st.integers(0, 9), st.binary(max_size=9))
+def test_a_damaged_description_is_a_data_set_or_an_error(tmp_path_factory, whole, data, gone, new):
+    start = data.draw(st.integers(0, len(whole)))
+    content = whole[:start] + new + whole[start + gone :]
     read_or_refuse(tmp_path_factory.getbasetemp() / "fuzz.yaml", content)

@@ -56,6 +56,45 @@ def test_prepared_alone_they_have_a_card_in_our_words(run_command, here):
     assert ours[0].filters == theirs[0].filters
 
 
+BENCHMARK = {
+    "benchmark_filename": ["learn", "dev", "eval"],
+    "load_col": {"inter": ["user_id", "item_id"]},
+}
+
+
+def test_a_split_of_three_files_is_found_where_recbole_has_it(here, capsys):
+    path = config(here, **BENCHMARK)
+    with pytest.raises(
+        DataError, match=r"place mine/mine.learn.inter and mine/mine.dev.inter and mine/mine.eval"
+    ):
+        load("mine", None, path)
+    folder = here / "data/mine"
+    folder.mkdir(parents=True)
+    header = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
+    for name, rows in (
+        ("learn", ["s a b", "s a,b c", "t b a"]),  # as RecBole writes sessions: one row each prefix
+        ("dev", ["s a,b,c d"]),
+        ("eval", ["v c,d a"]),
+    ):
+        lines = [row.replace(" ", "\t").replace(",", " ") for row in rows]
+        (folder / f"mine.{name}.inter").write_text(header + "\n".join(lines))
+    described, sequences = load("mine", None, path)
+    split = described.split_of(sequences)
+    trained = [
+        "".join(sequences.item_ids[sequences.items[start:end]])
+        for start, end in zip(split.train_starts, split.train_ends, strict=True)
+    ]
+    assert trained == ["abc", "ba", ""]
+    for targets, user, history, target in (
+        (split.valid, "s", "abc", "d"),
+        (split.test, "v", "cd", "a"),
+    ):
+        (start,), (end,), (at,) = targets.starts, targets.ends, targets.positions
+        assert sequences.user_ids[targets.users].tolist() == [user]
+        assert "".join(sequences.item_ids[sequences.items[start:end]]) == history
+        assert sequences.item_ids[sequences.items[at]] == target
+
+
 @pytest.mark.parametrize("name", ["", "..", "../mine", "a/b", "a\nb", "x" * 101])
 def test_a_name_that_leaves_the_data_folder_is_refused(here, name):
     with pytest.raises(DataError, match="no data set can be called"):

@@ -153,6 +153,7 @@ def read_sanely(path: Path) -> None:
 @example({"learning_rate": 10**400})
 @example({"train_neg_sample_args": {"distribution": []}})
 @example({"load_col": 3})
+@example({"benchmark_filename": ["train", "valid", "test"], "eval_args": {"mode": "full"}})
 @example({"dataset": "a\nb.yaml"})
 def test_any_values_are_a_trial_or_an_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "recbole.yaml"
