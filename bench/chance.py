@@ -25,34 +25,35 @@ import numpy as np
 import models
 from benchmark.metrics import per_user
 from benchmark.settings import Settings
-from benchmark.training.evaluation import evaluated
+from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.sequences import Sequences, Split, Targets
 from datasets.spec import SPLITS
 
 TRAINED = 16  # interactions of each user before the first that may be a target
-POOL = 4  # different items that a user has in training
+POOL = 6  # different items that a user has in training
 ERRORS = 4.0  # standard errors from chance that are put down to sampling
 METRICS = ("recall@10", "ndcg@10")
 
 
 def drawn(users: int, n_items: int, *, repeats: bool = False, trained: int = TRAINED) -> Sequences:
-    """Users with ``trained`` interactions among ``POOL`` items, and then two targets.
+    """Users with ``trained`` interactions among ``POOL`` items, and then a quarter as many others.
 
-    Targets are drawn from the catalogue or, with ``repeats``, from the user's earlier items. Their
-    times are such that splits by time evaluate other users than leave-one-out does.
+    Those are drawn from the catalogue or, with ``repeats``, from the user's earlier items. Their
+    times are later than all others, and random, so that a split by time, which trains on 80%, finds
+    other targets than leave-one-out.
     """
     random = np.random.default_rng(1)
     pools = random.integers(n_items, size=(users, POOL))
     past = np.take_along_axis(pools, random.integers(POOL, size=(users, trained)), 1)
-    late = random.integers(n_items, size=(users, 2))
+    late = random.integers(n_items, size=(users, trained // 4))
     if repeats:
-        late = np.take_along_axis(past, random.integers(trained, size=(users, 2)), 1)
+        late = np.take_along_axis(past, random.integers(trained, size=late.shape), 1)
     early = np.tile(np.arange(trained), (users, 1))
-    times = np.hstack([early, trained + np.sort(random.random((users, 2)), 1)])
+    times = np.hstack([early, trained + np.sort(random.random(late.shape), 1)])
     return Sequences(
         items=np.hstack([past, late]).ravel().astype(np.int32),
-        offsets=np.arange(users + 1) * (trained + 2),
+        offsets=np.arange(users + 1) * (trained + trained // 4),
         user_ids=np.arange(users).astype(str),
         item_ids=np.arange(n_items).astype(str),
         timestamps=times.ravel().astype(float),
@@ -103,7 +104,7 @@ def measured(trainer: Trainer, split: Split, history: str) -> Iterator[Found]:
     """All metrics of a trained model on the targets of ``split``."""
     split = evaluated(history, trainer.sequences, split)
     for part, targets in (("valid", split.valid), ("test", split.test)):
-        ranks = trainer.ranks(targets)
+        ranks = rank_targets(trainer.averaged, trainer.items, targets, history)
         for metric in METRICS:
             expected = chance(trainer.sequences, targets, history, metric)
             yield Found(part, metric, float(per_user(ranks, metric).mean()), expected)
