@@ -23,7 +23,10 @@ Numbers = Mapping[str, int | float]
 def numbers_of(spec: Spec, sequences: Sequences) -> dict[str, int | float]:
     """The statistics of the sequences and of their split, by name."""
     split = spec.split_of(sequences)
-    numbers = sequences.statistics | {"users_not_evaluated": split.users_not_evaluated}
+    numbers = sequences.statistics | {
+        "users_not_evaluated": split.users_not_evaluated,
+        "repeated_test_targets": float(split.test.repeated(sequences.items).mean()),
+    }
     tied = split.tied_targets(sequences)
     return numbers if tied is None else numbers | {"tied_test_targets": tied}
 
@@ -76,11 +79,14 @@ def order_of_ties(spec: Spec, numbers: Numbers) -> str:
 
 
 def repeats(numbers: Numbers) -> str:
-    """How many interactions repeat an item that the user has had before."""
-    repeated = numbers["interactions"] - numbers["pairs"]
-    text = f"repeats: {repeated:,} interactions with an item that the user has had before"
+    """What share of the interactions and of the targets repeats an item of the user's history."""
+    repeated = 1 - numbers["pairs"] / numbers["interactions"]
+    text = (
+        f"repeats: {repeated:.1%} of interactions, {numbers['repeated_test_targets']:.1%} of test "
+        "targets are an item that the user has had before"
+    )
     copies = numbers.get("copies", 0)
-    return f"{text}, {copies:,} of them copies (same time)" if copies else text
+    return f"{text}; {copies:,} interactions are copies (same time)" if copies else text
 
 
 def warnings(numbers: Numbers, random_ties: bool) -> list[str]:

@@ -194,11 +194,12 @@ class Targets:
     def repeated(self, items: np.ndarray) -> np.ndarray:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
         lengths = self.ends - self.starts
-        target = np.repeat(np.arange(len(lengths)), lengths)  # [sum of lengths]
-        first = self.starts - (np.cumsum(lengths) - lengths)
-        past = items[first[target] + np.arange(len(target))]
-        again = past == items[self.positions][target]
-        return np.bincount(target[again], minlength=len(lengths)) > 0
+        begins = np.cumsum(lengths) - lengths  # of each history, if all stood in one row
+        places = np.arange(lengths.sum())
+        places += np.repeat(self.starts - begins, lengths)
+        same = items[places] == np.repeat(items[self.positions], lengths)  # [sum of lengths]
+        counts = np.concatenate([[0], np.cumsum(same)])
+        return counts[begins + lengths] > counts[begins]
 
     def chosen(self, rows: np.ndarray) -> Self:
         """Some of the targets; ``rows`` is [n] bool."""

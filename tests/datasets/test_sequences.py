@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.filters import k_core
-from datasets.sequences import Sequences, from_interactions, leave_one_out
+from datasets.sequences import Sequences, Targets, from_interactions, leave_one_out
 
 
 def frame(rows, columns=("user", "item", "timestamp")):
@@ -80,3 +80,13 @@ def test_leave_one_out_uses_every_interaction_once(rows):
     assert (split.valid.positions == split.test.positions - 1).all()
     assert (split.valid.starts == sequences.offsets[:-1][split.valid.users]).all()
     assert split.users_not_evaluated == (lengths < 3).sum()
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=2, max_size=8), min_size=1, max_size=6))
+def test_targets_that_repeat_an_item_of_their_history(users):
+    items = np.concatenate([np.array(user) for user in users])
+    ends = np.cumsum([len(user) for user in users])
+    starts = ends - [len(user) for user in users]
+    targets = Targets(np.arange(len(users)), starts, ends - 2, ends - 1)  # one item between them
+    expected = [user[-1] in user[:-2] for user in users]
+    assert targets.repeated(items).tolist() == expected

@@ -248,9 +248,8 @@ def test_every_row_twice_is_said(here):
     rows = [(f"u{n // 9}", f"i{n % 23}", n) for n in range(360)]
     said = prepared(described("twice", [*rows, *rows]))
     assert "40 users, 23 items, 720 interactions, sparsity 60.87%" in said
-    assert (
-        "repeats: 360 interactions with an item that the user has had before, 360 of them" in said
-    )
+    assert "repeats: 50.0% of interactions, 100.0% of test targets are an item that the u" in said
+    assert "; 360 interactions are copies (same time)\n" in said
     assert "warning: 50.0% of the interactions are copies of another one" in said
     once = prepared(described("once", rows))
     assert not any(word in once for word in ("repeats", "warning", "equal times"))
