@@ -114,9 +114,15 @@ def describe(name: str, trial: Record, version: str) -> str:
     """What was promoted, and the command that serves it; ``name`` is the registered model's."""
     synthetic = ", SYNTHETIC data" if trial.tags.get(schema.SYNTHETIC) == "true" else ""
     uri = shlex.quote(f"models:/{name}@champion")
+    history = trial.params.get("history", "ranked")
+    seen = (
+        f"answers leave out the items of the user's history, as the evaluation did (history "
+        f"{history}), unless a request has exclude_seen false\n"
+    )
     return (
         f"{name}: champion is version {version}, {trial.name} (run {trial.run_id}): "
         f"valid {SELECTION_METRIC} {score(trial):.4f}{synthetic}\n"
+        f"{'' if history == 'ranked' else seen}"
         f"to serve: mlflow models serve -m {uri} --env-manager local --port 5077"
     )
 

@@ -62,7 +62,12 @@ SUFFIXES = (".parquet", ".pq", "")
     show_default=True,
     help="Items for each user.",
 )
-@click.option("--exclude-seen", is_flag=True, help="Leave out the items of the user's history.")
+@click.option(
+    "--exclude-seen/--include-seen",
+    default=None,
+    help="Whether the items of the user's history are left out.  [default: as in the evaluation of "
+    "the model]",
+)
 def recommend(
     uri: str,
     file: Path | None,
@@ -71,7 +76,7 @@ def recommend(
     data_dir: str | None,
     output: Path,
     k: int,
-    exclude_seen: bool,
+    exclude_seen: bool | None,
 ) -> None:
     """Write the best items for each user of a file or a data set, batch after batch.
 
@@ -85,6 +90,8 @@ def recommend(
     if output.suffix.lower() not in SUFFIXES:
         raise UserError(f"{output}: parquet is written: give a name that ends in .parquet")
     model = load_recommender(server.connect(), uri)
+    if exclude_seen is None:
+        exclude_seen = model.exclude_seen
     if file:
         source = histories.from_file(file)
     else:

@@ -316,6 +316,11 @@ class Settings:
                 "learned"
             )
 
+    @property
+    def masks_history(self) -> bool:
+        """Whether the items of a history are no candidates."""
+        return self.history != "ranked"
+
     @classmethod
     def of(cls, **given: Value) -> Self:
         """The settings of a trial: those given, then the recipe's, then the defaults.

@@ -131,7 +131,7 @@ def sweep(
     click.echo(summary(spec, sequences))
     split = evaluation.evaluated(settings.history, sequences, spec.split_of(sequences))
     protocol = evaluation.protocol(settings.history, sequences, spec.split_of(sequences))
-    if settings.history != "ranked":
+    if settings.masks_history:
         click.echo(f"protocol: {protocol}")
     if "model" not in searched and models.learns(settings.model):
         check_learnable(split)

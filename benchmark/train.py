@@ -75,7 +75,7 @@ def train(
     if not first:
         return trainer.finish()
     click.echo(summary(spec, sequences))
-    if settings.history != "ranked":
+    if settings.masks_history:
         click.echo(f"protocol: {protocol}")
     if trial:
         launcher.leave_note(client, "trial", trial.run)

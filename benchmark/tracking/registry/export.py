@@ -31,18 +31,21 @@ from benchmark.training import checkpoint
 ROOT = Path(__file__).parents[3]
 # mlflow-skinny suffices to run a model and has mlflow's version. numpy and pandas: its data.
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
-SIGNATURE = ModelSignature(
-    # Any: lists of text or of whole numbers, which the model checks faster than MLflow.
-    inputs=Schema([ColSpec(AnyType(), "history")]),
-    outputs=Schema(
-        [
-            ColSpec(Array("string"), "items"),
-            ColSpec(Array("double"), "scores"),
-            ColSpec("long", "unknown"),
-        ]
-    ),
-    params=ParamSchema([ParamSpec("k", "long", 10), ParamSpec("exclude_seen", "boolean", False)]),
+# Any: lists of text or of whole numbers, which the model checks faster than MLflow.
+INPUTS = Schema([ColSpec(AnyType(), "history")])
+OUTPUTS = Schema(
+    [
+        ColSpec(Array("string"), "items"),
+        ColSpec(Array("double"), "scores"),
+        ColSpec("long", "unknown"),
+    ]
 )
+
+
+def _params(settings: Settings) -> ParamSchema:
+    """What is served is what was evaluated, unless a request says otherwise."""
+    seen = ParamSpec("exclude_seen", "boolean", settings.masks_history)
+    return ParamSchema([ParamSpec("k", "long", 10), seen])
 
 
 def export(
@@ -79,7 +82,8 @@ def export(
                 "items": str(items),
             },
             code_paths=[str(code)],
-            signature=SIGNATURE,
+            signature=ModelSignature(INPUTS, OUTPUTS, _params(settings)),
+            metadata={"history": settings.history},
             input_example=(pd.DataFrame({"history": [item_ids[:3]]}), {"k": 3}),
             pip_requirements=_requirements(),
             mlflow_model=model,

@@ -24,6 +24,8 @@ class Loaded:
     recommender: "Recommender"
     data_digest: str | None
     """Of the data that it was trained on; None if its run is not on this server."""
+    exclude_seen: bool
+    """Whether it leaves out the items of a history unless asked: as in its evaluation."""
 
 
 def load_recommender(client: MlflowClient, uri: str) -> Loaded:
@@ -40,7 +42,9 @@ def load_recommender(client: MlflowClient, uri: str) -> Loaded:
     if type(recommender).__name__ != "Recommender":  # a class of the model's own code
         raise TrackingError(f"model {uri} was not registered by benchmark.promote")
     digest = _data_digest(client, loaded.metadata.run_id)
-    return Loaded(cast("Recommender", recommender), digest)
+    params = loaded.metadata.signature.params
+    defaults = {param.name: param.default for param in params}
+    return Loaded(cast("Recommender", recommender), digest, bool(defaults["exclude_seen"]))
 
 
 def _data_digest(client: MlflowClient, run_id: str | None) -> str | None:

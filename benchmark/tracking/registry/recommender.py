@@ -59,7 +59,8 @@ class Recommender(PythonModel):
 
         Returns a row for each user with ``items`` and ``scores``, lists, best first, and the number
         of ids of the history that are ``unknown``. Raises MlflowException, a 400 over HTTP, for a k
-        below 1, for more than LARGEST_ANSWER items, and for histories that are no lists of ids.
+        below 1, for an exclude_seen of null, for more than LARGEST_ANSWER items, and for histories
+        that are no lists of ids.
         """
         histories = [_ids(n, value) for n, value in enumerate(model_input["history"].tolist())]
         params = params or {}
@@ -67,6 +68,8 @@ class Recommender(PythonModel):
         exclude_seen = params["exclude_seen"]
         if k is None or k < 1:
             raise refused(f"k is {k}: it has to be 1 or more")
+        if exclude_seen is None:
+            raise refused("exclude_seen is null: it has to be true or false")
         k = min(k, len(self.item_ids))
         if len(histories) * k > LARGEST_ANSWER:
             raise refused(

@@ -191,14 +191,44 @@ def test_ids_that_are_numbers_are_text_of_the_same_digits(model_with_numbers):
     assert text["unknown"].tolist() == [0]
 
 
-@pytest.fixture
-def model_with_numbers(here):
-    """A model of the items 0 to 19, as `promote` exports it."""
-    settings = Settings.of(model="Popularity")
+def exported(**changes):
+    """A model of the items 0 to 19, as `promote` exports it: in the folder m, and loaded."""
+    settings = Settings.of(model="Popularity", **changes)
     weights = models.build("Popularity", 20, {}).state_dict()
     checkpoint.save(Path("weights.safetensors"), weights, {})
     export(Path("m"), Model(), settings, Path("weights.safetensors"), [str(n) for n in range(20)])
     return mlflow.pyfunc.load_model("m")
+
+
+@pytest.fixture
+def model_with_numbers(here):
+    return exported()
+
+
+@pytest.mark.parametrize("history", ["ranked", "masked", "novel"])
+def test_what_the_user_had_is_left_out_if_the_evaluation_did_so(history, run_verb, store):
+    """From Python as over HTTP, which passes the same params, and from the command."""
+    model = exported(history=history)
+    masked = history != "ranked"
+    past = ["0", "1", "2", "3"]
+    pd.DataFrame({"history": [past]}).to_parquet("h.parquet")
+
+    def answered(**params) -> bool:
+        found = model.predict(pd.DataFrame({"history": [past]}), params={"k": 20, **params})
+        return not set(found["items"][0]) & set(past)
+
+    def written(*options: str) -> bool:
+        words = ["--model", "m", "--histories", "h.parquet", "--output", "o.parquet", "--k", "20"]
+        done = run_verb("recommend", *words, *options)
+        assert done.returncode == 0, done.stderr
+        return not set(pd.read_parquet("o.parquet")["items"][0]) & set(past)
+
+    assert answered() == written() == masked
+    assert answered(exclude_seen=True)
+    assert written("--exclude-seen")
+    assert not answered(exclude_seen=False)
+    assert not written("--include-seen")
+    assert model.metadata.metadata["history"] == history
 
 
 ONE = {"dataframe_records": [{"history": HISTORY}]}
@@ -253,6 +283,7 @@ def unfolding() -> bytes:
         (ONE | {"params": {"k": None}}, "k is None: it has to be 1 or more"),
         (ONE | {"params": {"k": "ten"}}, "Can not safely convert"),
         (ONE | {"params": {"exclude_seen": 1}}, "Can not safely convert"),
+        (ONE | {"params": {"exclude_seen": None}}, "exclude_seen is null: it has to be true or"),
         (ONE | {"params": {"K": 3}}, "no such parameter: 'K'; there are k and exclude_seen"),
         (ONE | {"params": [3]}, "params are [3]: a mapping is expected"),
         (ONE | {"param": {"k": 3}}, "a request has params and one of dataframe_records, "),
