@@ -11,18 +11,17 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from benchmark import interruption
-from benchmark.errors import MachineError
+from benchmark.errors import MachineError, TakenOver
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.results import Epoch, Result
-from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
 from benchmark.training import checkpoint, device, evaluation, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
-from datasets import Sequences
 from datasets.errors import masked
+from datasets.sequences import Sequences
 from datasets.spec import Spec
 
 Prune = Callable[[int, float], bool]

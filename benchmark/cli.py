@@ -11,9 +11,8 @@ from typing import Any
 
 import click
 
-from benchmark.errors import UserError
+from benchmark.errors import TakenOver, UserError
 from benchmark.interruption import Terminated
-from benchmark.tracking.ownership import TakenOver
 from datasets import DataError
 from datasets.errors import masked, visible
 

@@ -20,6 +20,13 @@ class MachineError(UserError):
     """
 
 
+class TakenOver(BaseException):
+    """Another process owns the run now: this one must not write to it any more.
+
+    Not an Exception, so that it is never logged as the run's failure.
+    """
+
+
 def printable(name: str) -> str:
     """The name, for a message: unchanged, or quoted if it is long or not printable."""
     return name if name.isprintable() and len(name) <= 80 else quoted(name)

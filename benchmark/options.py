@@ -1,13 +1,17 @@
 """The settings of a trial as options of a command line, for the commands that train."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from benchmark import cli
-from benchmark.recbole.config import Config
 from benchmark.settings import SETTINGS, Setting, Settings, Value
+
+if TYPE_CHECKING:  # it loads pandas, which --help need not wait for
+    from benchmark.recbole.config import Config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -9,8 +9,6 @@ mlflow models serve -m models:/amazon-books@champion --env-manager local --port 
 import click
 
 from benchmark import cli
-from benchmark.tracking import server
-from benchmark.tracking.reading.run_ids import whole_run_id
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -39,7 +37,10 @@ def promote(
     A trial that is not significantly better on validation than the present champion, user by user,
     is refused.
     """
-    from benchmark import promotion  # slow to load (torch), and --help does not need it
+    # MLflow and pandas load for seconds, which --help need not wait for.
+    from benchmark import promotion
+    from benchmark.tracking import server
+    from benchmark.tracking.reading.run_ids import whole_run_id
 
     client = server.connect()
     promoted = promotion.promote_best(

@@ -19,8 +19,9 @@ from benchmark.tracking.reading.run_ids import whole_run_id
 from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.registry.registry import Champion, find_champion, register
 from benchmark.tracking.server import TrackingError
-from datasets import DataError, Sequences
+from datasets import DataError
 from datasets.prepare import load
+from datasets.sequences import Sequences
 
 CUT_OFFS = [1, 5, 10, 20, 50]  # of the report that the model keeps
 

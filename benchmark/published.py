@@ -13,9 +13,6 @@ import click
 from benchmark import cli
 from benchmark.recbole.contradictions import contradictions
 from benchmark.recbole.page import PublishedPage, read
-from benchmark.tracking import server
-from benchmark.tracking.writing.published import find_page, log_page
-from datasets import spec
 from datasets.errors import visible
 
 
@@ -34,6 +31,10 @@ def published(
     A page that contradicts itself is logged unchanged, and its contradictions are printed. If one
     FILE is not a result page, no FILE is logged.
     """
+    # MLflow loads for seconds, which --help need not wait for.
+    from benchmark.tracking import server
+    from benchmark.tracking.writing.published import find_page, log_page
+
     if name and len(files) > 1:
         raise click.UsageError("--name is for one FILE")
     pages: dict[tuple[str, str], PublishedPage] = {}
@@ -68,6 +69,8 @@ def published(
 
 def _experiment(title: str) -> str:
     """The name of this suite's data set with that title; otherwise the title as a name."""
+    from datasets import spec  # loads pandas
+
     for name in spec.names():
         if spec.read(name).title.lower() == title.lower():
             return name

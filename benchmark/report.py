@@ -5,12 +5,15 @@ python -m benchmark.report --experiment ml-1m --format html --k 1,5,20
 python -m benchmark.report --experiment amazon-books --layout page --output page.md
 """
 
+from __future__ import annotations
+
 import atexit
 import gc
 import re
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,15 +21,11 @@ from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
-from benchmark.reporting.content import Dataset, assemble, dataset_of
 from benchmark.reporting.formats import FORMATS, Files, markdown, page
-from benchmark.reporting.gather import gather
-from benchmark.reporting.ranking import Ranking
-from benchmark.reporting.sections import trials
-from benchmark.tracking import server
-from benchmark.tracking.reading.trials import card
-from benchmark.tracking.writing.report import log_report
 from datasets.files import write
+
+if TYPE_CHECKING:
+    from benchmark.reporting.ranking import Ranking
 
 STDOUT = Path("-")
 CUT_OFFS = "1,5,10,20,50"
@@ -124,6 +123,13 @@ def report(
     tracking_uri: str | None,
 ) -> None:
     """Rank trials by validation, compare the best on test, and write a report."""
+    # MLflow and pandas load for seconds, which --help need not wait for.
+    from benchmark.reporting.content import Dataset, assemble, dataset_of
+    from benchmark.reporting.gather import gather
+    from benchmark.tracking import server
+    from benchmark.tracking.reading.trials import card
+    from benchmark.tracking.writing.report import log_report
+
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page needs --format markdown")
     client = server.connect(tracking_uri)
@@ -169,6 +175,8 @@ def _load_meanwhile(images: bool) -> None:
 
 
 def _print(ranking: Ranking) -> None:
+    from benchmark.reporting.sections import trials  # loads MLflow, as in ``report``
+
     rows = [{n: cell for n, cell in row.items() if n not in COST} for row in trials(ranking)]
     click.echo(markdown.table(rows))
     for record, reason in ranking.not_ranked:

@@ -7,26 +7,26 @@ python -m benchmark.speed --dataset amazon-shape.npz --steps 50 --json speed.jso
 (bench/peer_data.py writes one).
 """
 
+from __future__ import annotations
+
 import json
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
-import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch reads when imported)
-
-# isort: split
 import click
-import torch
 
 from benchmark import cli, options
 from benchmark.errors import UserError
-from benchmark.recbole import config as recbole
 from benchmark.settings import LARGEST_COUNT, Settings, Value
-from benchmark.training.measurement import Measurement, load_arrays, measure
-from benchmark.training.trainer import Trainer
-from datasets.prepare import load
-from datasets.sequences import Sequences, Split
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.training.measurement import Measurement
+    from datasets.sequences import Sequences, Split
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -54,6 +54,11 @@ def speed(
     **values: Value,
 ) -> None:
     """Measure the rates of training and ranking, and where the time of a training step goes."""
+    # Torch and pandas load for seconds, which --help need not wait for.
+    from benchmark.recbole import config as recbole
+    from benchmark.training.measurement import measure
+    from benchmark.training.trainer import Trainer
+
     given = options.given(context, values)
     settings = options.resolve(recbole.read(given), given)
     trainer = Trainer(settings, *_data(settings, data_dir))
@@ -73,6 +78,9 @@ def speed(
 
 
 def _data(settings: Settings, data_dir: str | None) -> tuple[Sequences, Split]:
+    from benchmark.training.measurement import load_arrays  # late, as in ``speed``
+    from datasets.prepare import load
+
     if settings.dataset.endswith(".npz"):
         try:
             return load_arrays(Path(settings.dataset))
@@ -85,6 +93,8 @@ def _data(settings: Settings, data_dir: str | None) -> tuple[Sequences, Split]:
 
 
 def _machine(device: torch.device) -> dict[str, str | int]:
+    import torch  # late, as in ``speed``
+
     cuda = device.type == "cuda"
     processor = f"{platform.machine()}, {os.cpu_count()} cores"
     return {

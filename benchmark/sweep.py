@@ -16,19 +16,11 @@ import click
 import models
 from benchmark import cli, options
 from benchmark.errors import UserError
-from benchmark.recbole import config as recbole
 from benchmark.settings import LARGEST_COUNT, Value, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
-from benchmark.sweeps.plan import Plan
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
-from benchmark.tracking import provenance, server
-from benchmark.tracking.writing.sweep import open_sweep
-from benchmark.training import evaluation
-from benchmark.training.batches import check_learnable
-from datasets.card import summary
-from datasets.prepare import load
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -114,6 +106,16 @@ def sweep(
 
     SPACE is a hyper.test or YAML file. Settings that it does not search are given as options.
     """
+    # Torch and MLflow load for seconds, which --help need not wait for.
+    from benchmark.recbole import config as recbole
+    from benchmark.sweeps.plan import Plan
+    from benchmark.tracking import provenance, server
+    from benchmark.tracking.writing.sweep import open_sweep
+    from benchmark.training import evaluation
+    from benchmark.training.batches import check_learnable
+    from datasets.card import summary
+    from datasets.prepare import load
+
     given = options.given(context, values)
     config = recbole.read(given)
     searched = space.read(space_file)
@@ -153,9 +155,7 @@ def sweep(
     where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
-        from benchmark import (
-            promotion,  # slow to load, because it renders a report, and seldom used
-        )
+        from benchmark import promotion  # late, because it is seldom used
 
         best_trial = promotion.promote_best(
             client, run.experiment, sweep=run.name, data_dir=data_dir

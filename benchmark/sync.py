@@ -9,8 +9,6 @@ import click
 
 from benchmark import cli
 from benchmark.errors import UserError
-from benchmark.tracking import server
-from benchmark.tracking.outbox import recovery
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -21,6 +19,10 @@ def sync(folder: Path) -> None:
     They are the metrics, artifacts and status of runs whose tracking server did not respond. A run
     that is still training on this machine is skipped: it delivers its own messages.
     """
+    # MLflow loads for seconds, which --help need not wait for.
+    from benchmark.tracking import server
+    from benchmark.tracking.outbox import recovery
+
     left = recovery.left_behind(folder)
     if not left:
         click.echo(f"{folder}: nothing to deliver")

@@ -8,23 +8,21 @@ python -m benchmark.train --resume 5f3c...                         # resume an i
 torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m     # one trial, two processes
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from benchmark import attempt, cli, options
-from benchmark.recbole import config as recbole
-from benchmark.results import Result
+from benchmark import cli, options
 from benchmark.settings import Settings, Value
-from benchmark.tracking import launcher, server
-from benchmark.tracking.reading.run_ids import whole_run_id
-from benchmark.tracking.writing.trial import Trial, resume, start
-from benchmark.training import evaluation, state, workers
-from benchmark.training.checkpoint import State
-from benchmark.training.trainer import Trainer
-from datasets import Sequences
-from datasets.card import summary
-from datasets.prepare import load
+
+if TYPE_CHECKING:
+    from benchmark.results import Result
+    from benchmark.tracking.writing.trial import Trial
+    from benchmark.training.checkpoint import State
+    from datasets.sequences import Sequences
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -49,6 +47,17 @@ def train(
     The trial becomes a run of the experiment that is named after the data set, unless
     `mlflow run --experiment-name` or $MLFLOW_EXPERIMENT_NAME names another.
     """
+    # Torch and MLflow load for seconds, which --help need not wait for.
+    from benchmark import attempt
+    from benchmark.recbole import config as recbole
+    from benchmark.tracking import launcher, server
+    from benchmark.tracking.reading.run_ids import whole_run_id
+    from benchmark.tracking.writing.trial import resume, start
+    from benchmark.training import evaluation, state, workers
+    from benchmark.training.trainer import Trainer
+    from datasets.card import summary
+    from datasets.prepare import load
+
     given = options.given(context, values)
     workers.join()
     client = server.connect()
@@ -106,6 +115,8 @@ def _line(result: Result) -> str:
 
 def _state(trial: Trial | None, sequences: Sequences, protocol: str) -> State | None:
     """The state that the trial resumes from; None if it was interrupted in its first epoch."""
+    from benchmark import attempt  # late, as in ``train``
+
     assert trial, "the first process has the trial"
     trial.check_data(sequences, protocol)
     return attempt.last_state(trial)

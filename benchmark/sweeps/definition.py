@@ -1,14 +1,18 @@
 """The definition of a sweep: what it searches, how, and what all its trials share."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.settings import Settings, Value, has
 from benchmark.sweeps import space, suggest
 from benchmark.sweeps.space import Choice, Space
 from benchmark.sweeps.space_files import SpaceError
-from datasets import Sequences
+
+if TYPE_CHECKING:  # it loads pandas
+    from datasets.sequences import Sequences
 
 
 @dataclass(frozen=True)

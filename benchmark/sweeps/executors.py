@@ -4,6 +4,8 @@ All executors take the same tasks, and return each task when nobody works on it 
 result of a task is in the tracking store.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 import socket
@@ -11,13 +13,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmark.attempt import attempt
 from benchmark.errors import UserError
 from benchmark.sweeps.suggest import Pruner
-from datasets import Sequences
-from datasets.spec import Spec
+
+if TYPE_CHECKING:  # they load pandas
+    from datasets.sequences import Sequences
+    from datasets.spec import Spec
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
 
@@ -82,6 +85,8 @@ class Here(Executor):
         self.job = job
 
     def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
+        from benchmark.attempt import attempt  # late: it loads torch, and --help names executors
+
         job = self.job
         while task := next_task():
             attempt(job.tracking_uri, job.spec, job.sequences, task.run_id, task.prune)
@@ -103,6 +108,8 @@ class Ray(Executor):
                 "Ray is not installed: pip install -r requirements-ray.txt"
             ) from None
         self.ray: Any = ray
+        from benchmark.attempt import attempt  # late, as in ``Here``
+
         _check_address(os.environ.get("RAY_ADDRESS", ""))
         root = Path(__file__).parents[2]
         packages = [str(root / name) for name in ("benchmark", "datasets", "models")]

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from benchmark.errors import TakenOver
 from benchmark.tracking import ownership, schema
 from benchmark.tracking.outage import is_outage
-from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError
 
 BEAT = 2.0  # seconds

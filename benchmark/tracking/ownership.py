@@ -6,14 +6,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from benchmark.errors import TakenOver
 from benchmark.tracking import schema
-
-
-class TakenOver(BaseException):
-    """Another process owns the run now: this one must not write to it any more.
-
-    Not an Exception, so that it is never logged as the run's failure.
-    """
 
 
 def claim(client: MlflowClient, run_id: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from datasets import Sequences, card
+from datasets import card
 from datasets.errors import masked
+from datasets.sequences import Sequences
 from datasets.source import FOLDER_VARIABLE
 from datasets.spec import Spec
 from models import MODELS

@@ -13,9 +13,13 @@ Tags that decide what a run is (a report, a sweep, a figure of a page) have the 
 that no tag of a user is taken for one of them. Tags that describe a trial have none.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-from mlflow.entities import Run
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # MLflow loads slowly
+    from mlflow.entities import Run
 
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
 CARD = "dataset.md"  # the card of the data set

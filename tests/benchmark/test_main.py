@@ -17,10 +17,39 @@ def test_it_lists_every_command_without_loading_torch(run_command):
     assert "torch" not in done.stderr
 
 
-def test_commands_that_train_nothing_do_not_load_torch(run_command):
-    code = "import sys, benchmark.report, benchmark.sync, benchmark.published, benchmark.promote"
-    done = run_command("python", "-c", f"{code}; print('torch' in sys.modules)")
-    assert done.stdout == "False\n", done.stderr
+LOADED_BY_HELP = """
+import importlib, sys
+for name in sys.argv[1:]:
+    command = getattr(importlib.import_module(f"benchmark.{name}"), name)
+    assert command.main(["--help"], standalone_mode=False) == 0
+print("loaded:", *{name.partition(".")[0] for name in sys.modules})
+"""
+SLOW = {"torch", "mlflow", "pandas", "pyarrow", "scipy", "matplotlib", "plotly", "ray", "sklearn"}
+
+
+def test_help_waits_for_no_slow_package(run_command):
+    done = run_command("python", "-c", LOADED_BY_HELP, *COMMANDS)
+    assert done.stdout.count("Usage: ") == len(COMMANDS), done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split()[1:])
+    assert loaded & (SLOW | {"benchmark"}) == {"benchmark"}
+
+
+def test_commands_that_read_and_deliver_do_not_load_torch(run_command, store, here):
+    code = """
+import sys
+from benchmark import published, report, sync
+from benchmark.errors import UserError
+words = {report.report: ["--experiment", "none"], published.published: ["none.md"], sync.sync: []}
+for command in words:
+    try:
+        command.main(words[command], standalone_mode=False)
+    except UserError as error:
+        print("error:", error)
+print("loaded:", *{"torch", "mlflow"} & set(sys.modules))
+"""
+    done = run_command("python", "-c", code)
+    assert done.stdout.count("error: ") == 2, done.stderr
+    assert "undelivered: nothing to deliver\nloaded: mlflow\n" in done.stdout
 
 
 def test_a_word_that_is_no_command_is_wrong_usage(run_command):

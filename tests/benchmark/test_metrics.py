@@ -11,7 +11,7 @@ from ir_measures import RR, P, R, Success, nDCG
 from benchmark import metrics
 from benchmark.training import evaluation
 from benchmark.training.evaluation import rank
-from datasets import Targets
+from datasets.sequences import Targets
 from models import ranking
 from models.ranking import MISS
 

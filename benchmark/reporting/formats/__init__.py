@@ -1,10 +1,15 @@
 """The formats of a report by name: each is one file here and its line in ``FORMATS``."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from benchmark.reporting.content import Content
 from benchmark.reporting.formats import html, latex, markdown, numbers
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.content import Content
 
 Files = dict[str, str | bytes]
 """Content by file name: first the report itself, then the files beside it."""

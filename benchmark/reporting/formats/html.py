@@ -1,14 +1,18 @@
 """HTML: one page without requests, with interactive plots and sortable tables, light and dark."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from benchmark.reporting.charts import Chart
-from benchmark.reporting.content import Content
 from benchmark.reporting.formats import page
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.charts import Chart
+    from benchmark.reporting.content import Content
 
 TEMPLATE = "report.html.j2"
 

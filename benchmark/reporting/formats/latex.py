@@ -1,8 +1,13 @@
 """LaTeX: the table of trials for a paper, with booktabs; data, method and protocol as comments."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tabulate import tabulate
 
-from benchmark.reporting.content import Content
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.content import Content
 
 LEFT_OUT = ("run", "best epoch", "MB", "sequences/s")
 

@@ -1,14 +1,19 @@
 """Markdown: the published layout, then tables, and plots as image files."""
 
+from __future__ import annotations
+
 import io
 import re
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from benchmark.reporting.charts import Chart
-from benchmark.reporting.content import Content
 from benchmark.reporting.formats import page
-from benchmark.reporting.sections import Section, Table
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.charts import Chart
+    from benchmark.reporting.content import Content
+    from benchmark.reporting.sections import Section, Table
 
 
 def render(content: Content, name: str) -> dict[str, str | bytes]:

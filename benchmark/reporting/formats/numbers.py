@@ -1,16 +1,25 @@
 """A report's numbers in full precision, for programs: CSV (the rows) and JSON (everything)."""
 
+from __future__ import annotations
+
+import csv
+import io
 import json
 import math
+import re
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from benchmark.reporting.comparison import Comparison
-from benchmark.reporting.content import Content
-from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.comparison import Comparison
+    from benchmark.reporting.content import Content
+    from benchmark.reporting.ranking import Ranking, Row
+
+# Where a spreadsheet may see a cell begin, whichever character it splits at, then the first
+# character of a formula. Some read the wide ones of East Asian keyboards, too.
+FORMULA = re.compile('(^|[;\t\r\n])(?=["\\s]*[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 
 
 def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
@@ -30,14 +39,24 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
         line |= {key: found[key] for key in ("seconds", "parameters", "peak_memory_mb")}
         line |= {"runs": " ".join(found["runs"])}
         lines.append(line)
-    harmless = [{_text(key): _text(cell) for key, cell in line.items()} for line in lines]
-    return {f"{name}.csv": pd.DataFrame(harmless).to_csv(index=False)}
+    harmless = [{_cell(key): _cell(value) for key, value in line.items()} for line in lines]
+    columns = dict.fromkeys(column for line in harmless for column in line)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(harmless)
+    return {f"{name}.csv": text.getvalue()}
 
 
-def _text(cell: Any) -> Any:
-    """The cell; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{cell}" if formula else cell
+def _cell(value: Any) -> Any:
+    """The value; "" for one that is not a number.
+
+    A text that a spreadsheet would run as a formula, whole or from a separator on, gets an
+    apostrophe there.
+    """
+    if isinstance(value, str):
+        return FORMULA.sub(r"\1'", value)
+    return "" if isinstance(value, float) and math.isnan(value) else value
 
 
 def render_json(content: Content, name: str) -> dict[str, str | bytes]:

@@ -1,12 +1,18 @@
 """The result page of a search, in the layout of RecBole's published benchmark pages."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tqdm import tqdm
 
 from benchmark.recbole import links
-from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Record
 from models import MODELS
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.ranking import Ranking, Row
+    from benchmark.tracking.reading.trials import Record
 
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 """The metrics of the published pages, in their order."""

@@ -22,14 +22,13 @@ from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from benchmark import interruption
-from benchmark.errors import MachineError
+from benchmark.errors import MachineError, TakenOver
 from benchmark.tracking import ownership
 from benchmark.tracking.outage import is_outage, reason
 from benchmark.tracking.outbox import entries
 from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.entries import Entry
 from benchmark.tracking.outbox.messages import Artifact, Message
-from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import TrackingError, without_credentials
 from datasets import files
 from datasets.errors import masked

@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 from mlflow import MlflowClient
 
 from benchmark import interruption
-from benchmark.errors import MachineError
+from benchmark.errors import MachineError, TakenOver
 from benchmark.tracking import schema
 from benchmark.tracking.outbox.messages import Labels, Message, Status, Untag
 from benchmark.tracking.outbox.outbox import SHORT_WAIT, Outbox
-from benchmark.tracking.ownership import TakenOver
 from benchmark.tracking.server import LONG_WAIT, TrackingError
 from datasets.errors import masked
 

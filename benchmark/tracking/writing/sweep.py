@@ -25,7 +25,7 @@ from benchmark.tracking.reading.sweeps import children, dump, stored_definition,
 from benchmark.tracking.server import LONG_WAIT, TrackingError
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.trial import Trial
-from datasets import Sequences
+from datasets.sequences import Sequences
 from datasets.spec import Spec
 
 Values = dict[str, Value]

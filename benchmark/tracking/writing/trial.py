@@ -22,7 +22,8 @@ from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
-from datasets import DataError, Sequences, card
+from datasets import DataError, card
+from datasets.sequences import Sequences
 from datasets.spec import Spec
 from models import MODELS
 

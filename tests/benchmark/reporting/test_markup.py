@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from benchmark.recbole import links
 from benchmark.reporting.formats import page
 from benchmark.reporting.formats.markdown import _code
+from benchmark.reporting.formats.numbers import _cell
 from benchmark.tracking import schema
 from datasets.errors import visible
 from tests.benchmark.reporting.test_report import log
@@ -88,6 +89,28 @@ def test_names_tags_and_reasons_are_harmless_in_every_format(report, store, here
     assert table["extra"].tolist() == ["'=cmd|' /C calc'!A0", f"'@{visible(ODD)}"]
     assert table["learning_rate"].tolist() == [0.1, -0.2]
     assert table["test/ndcg@10"].tolist() == [0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" +1", "' +1"),
+        ("a;=1+1", "a;'=1+1"),  # a spreadsheet that splits at semicolons
+        ("a;;-1;b", "a;;'-1;b"),
+        ('a; "=1+1', "a;' \"=1+1"),
+        ("a\t=1\n@b", "a\t'=1\n'@b"),
+        ("\uff1d1", "'\uff1d1"),
+        ("a=b+c-d@e", "a=b+c-d@e"),
+        ("1e-05; 2", "1e-05; 2"),
+        (-0.5, -0.5),
+        (float("nan"), ""),
+        (None, None),
+    ],
+)
+def test_no_part_of_a_csv_cell_is_a_formula(value, cell):
+    assert _cell(value) == cell
 
 
 @pytest.mark.parametrize(
