@@ -37,10 +37,12 @@ def missing(name: str, file: str) -> str:
 
 
 def pip_command(name: str) -> str:
-    """The command that installs the package, in the version that PINNED gives, if any."""
+    """The command that installs the package, again if it is there, in the version that PINNED
+    gives, if any."""
     lines = PINNED.read_text().splitlines() if PINNED.exists() else []
     pinned = (line for line in lines if _normal(line.partition("==")[0]) == _normal(name))
-    return f"pip install {next(pinned, name)}"
+    again = "--force-reinstall --no-deps " if find(name) else ""
+    return f"pip install {again}{next(pinned, name)}"
 
 
 def _normal(name: str) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from datasets import plain_yaml, spec
+from datasets.checked import LARGEST_K
 from datasets.errors import DataError, quoted
-from datasets.spec import GIVEN, LARGEST_K, Filters, Source, Spec, SplitFiles
+from datasets.spec import GIVEN, Filters, Source, Spec, SplitFiles
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
 FILTERED_COLUMNS = ("rating", "timestamp")

@@ -1,13 +1,13 @@
 """Descriptions of data sets, as their YAML files give them."""
 
 import math
-import re
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from datasets import intervals, layouts, packages, plain_yaml
+from datasets.checked import UNPRINTABLE, build, list_at, mapping
 from datasets.errors import DataError, quoted
 from datasets.given_split import given_split
 from datasets.layouts import HISTORY, Fields, Layout
@@ -15,8 +15,6 @@ from datasets.sequences import Sequences, Split, leave_one_out, temporal
 from datasets.synthetic import Walks
 
 SPECS_FOLDER = Path(__file__).parent
-LARGEST_K = 10**9
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -222,25 +220,25 @@ def read(name_or_path: str) -> Spec:
 
 def _spec(name: str, content: object) -> Spec:
     """Build the spec. Raises ValueError for whatever would be ignored or fail later."""
-    parts = {**_mapping(content, "the file"), "name": name}
+    parts = {**mapping(content, "the file"), "name": name}
     files = _split_files(parts)
-    sources = _list(parts, "sources")
+    sources = list_at(parts, "sources")
     parts["sources"] = tuple(_source(source, "sources", files) for source in sources)
     if parts.get("titles"):
         parts["titles"] = _source(parts["titles"], "titles", None)
     if parts.get("synthetic"):
-        parts["synthetic"] = _build(Walks, parts["synthetic"], "synthetic")
-    filters = dict(_mapping(parts.get("filters") or {}, "filters"))
+        parts["synthetic"] = build(Walks, parts["synthetic"], "synthetic")
+    filters = dict(mapping(parts.get("filters") or {}, "filters"))
     for column in ("rating", "timestamp"):
         if column in filters:
-            ends = _mapping(filters[column], f"filters.{column}")
+            ends = mapping(filters[column], f"filters.{column}")
             filters[column] = intervals.read(ends, f"filters.{column}", dated=column == "timestamp")
-    parts["filters"] = _build(Filters, filters, "filters")
-    parts["links"] = tuple(_list(parts, "links"))
+    parts["filters"] = build(Filters, filters, "filters")
+    parts["links"] = tuple(list_at(parts, "links"))
     for link in parts["links"]:
         if not isinstance(link, str) or UNPRINTABLE.search(link):
             raise ValueError(f"links should be lines of text, not {quoted(link)}")
-    spec = _build(Spec, parts, "the file")
+    spec = build(Spec, parts, "the file")
     if bool(spec.sources) == bool(spec.synthetic):
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
@@ -259,7 +257,7 @@ def _split_files(parts: dict[str, Any]) -> SplitFiles | None:
     """The files that ``split:`` names, if any; the split of ``parts`` is then GIVEN."""
     if not isinstance(parts.get("split"), dict):
         return None
-    files = _build(SplitFiles, parts["split"], "split")
+    files = build(SplitFiles, parts["split"], "split")
     if len({files.train, files.valid, files.test}) < 3:
         raise ValueError("split should name three different files")
     if not parts.get("sources"):
@@ -269,13 +267,13 @@ def _split_files(parts: dict[str, Any]) -> SplitFiles | None:
 
 
 def _source(content: object, where: str, split: SplitFiles | None) -> Source:
-    parts = dict(_mapping(content, where))
+    parts = dict(mapping(content, where))
     if "split" in parts:
         raise ValueError(f"split should stand beside {where}, not in them")
     if split:
         parts["split"] = split
-    parts["files"] = tuple(_list(parts, "files"))
-    return _build(Source, parts, where)
+    parts["files"] = tuple(list_at(parts, "files"))
+    return build(Source, parts, where)
 
 
 def _check(source: Source, where: str, fields: Fields) -> None:
@@ -301,64 +299,3 @@ def _check(source: Source, where: str, fields: Fields) -> None:
         if not file.name or file.is_absolute() or ".." in file.parts:
             folder = "package's folder" if source.package else "data folder"
             raise ValueError(f"file should be a path below the {folder}, not {quoted(place)}")
-
-
-def _list(parts: dict[str, Any], key: str) -> list[Any]:
-    content = parts.get(key) or []
-    if not isinstance(content, list):
-        raise ValueError(f"{key} should be a list, not {quoted(content)}")
-    return content
-
-
-def _mapping(content: object, where: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ValueError(f"{where} should be a mapping, not {quoted(content)}")
-    return content
-
-
-Described = TypeVar("Described", Source, SplitFiles, Walks, Filters, Spec)
-
-# Types of fields that a YAML value must have; fields of other types are built beforehand.
-CHECKED_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
-    str: ((str,), "text"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
-    str | None: ((str, type(None)), "text"),
-    int | None: ((int, type(None)), "a whole number"),
-}
-
-LIMITS = {
-    "k_core": (0, LARGEST_K),
-    "size": (1, 10**15),
-    "seed": (0, 2**63 - 1),
-}
-"""(lowest, highest value) of a key; synthetic.Walks checks numbers that limit each other."""
-
-
-def _build(kind: type[Described], content: object, where: str) -> Described:
-    """An instance of the dataclass. Raises ValueError for unknown and missing keys, and for values
-    of the wrong type."""
-    values = _mapping(content, where)
-    types = {f.name: f.type for f in fields(kind)}
-    for key, value in values.items():
-        if key not in types:
-            raise ValueError(f"unknown key {quoted(key)} in {where} (known: {', '.join(types)})")
-        if types[key] in CHECKED_TYPES:
-            accepted, wanted = CHECKED_TYPES[types[key]]
-            if not isinstance(value, accepted) or isinstance(value, bool):
-                raise ValueError(f"{key} in {where} should be {wanted}, not {quoted(value)}")
-        if key in LIMITS and value is not None:
-            low, high = LIMITS[key]
-            if not low <= value <= high:
-                raise ValueError(f"{key} in {where} should be from {low} to {high:,}, not {value}")
-        # Values are printed. A separator may be a tab.
-        if isinstance(value, str) and UNPRINTABLE.search(value) and value != "\t":
-            raise ValueError(f"{key} in {where} should be one line of text, not {quoted(value)}")
-    missing = [
-        f.name
-        for f in fields(kind)
-        if f.name not in values and f.default is MISSING and f.default_factory is MISSING
-    ]
-    if missing:
-        raise ValueError(f"{where} should have {missing[0]!r}")
-    return kind(**values)
