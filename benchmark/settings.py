@@ -16,6 +16,10 @@ from datasets.errors import quoted
 from models import MODELS
 
 Value = str | int | float
+MASKED = "history masked"
+"""What a protocol says of histories that are no candidates; where targets repeat, what becomes of
+them follows: ``REPEATED``. Earlier versions always wrote ``MASKED`` alone."""
+REPEATED = ", repeated targets "
 LARGEST_COUNT = 1_000_000  # far above what trains: more is a slip of the finger
 
 V = TypeVar("V", bound=Value)

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from benchmark.reporting import problems
+from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking, Row
+from benchmark.settings import MASKED, REPEATED
 from benchmark.tracking import schema
 from datasets import card
 from datasets.spec import RANDOM_TIES
@@ -13,14 +17,22 @@ LEAKAGE = (
     "users that are later than the test items, which a system in production could not have seen. "
     "For a claim about production, use a split by time (split: temporal)."
 )
+GIVEN_AWAY = (
+    f"Earlier versions ranked a target that its user had before (protocol: {MASKED}) as the only "
+    "item of its history among the candidates, which gives it away: their results are too high. "
+    "Now it is a miss, or left out with history novel, as the protocol says."
+)
+MUCH = 0.1  # share of a metric that repeated targets give, which is worth a warning
 
 
-def cautions(ranking: Ranking) -> list[str]:
+def cautions(ranking: Ranking, comparison: Comparison | None = None) -> list[str]:
     """Sentences of plain text, the most serious first."""
     own = {place: row for place, row in enumerate(ranking.rows, start=1) if not row.published}
     found = [
         _synthetic(ranking),
         *ranking.problems,
+        GIVEN_AWAY if _given_away(ranking, comparison) else None,
+        _repeated(comparison) if comparison else None,
         _if_any(own, _unfinished, "the best epoch is the last one: longer training may be better"),
         _if_any(own, _changed_code, "the code had changes that were not committed"),
         _one_seed(own),
@@ -90,6 +102,47 @@ def _synthetic(ranking: Ranking) -> str | None:
     if ranking.own.records[0].tags.get(schema.SYNTHETIC) == "true":
         return "The data are synthetic: these numbers say nothing about real users."
     return None
+
+
+def _given_away(ranking: Ranking, comparison: Comparison | None) -> bool:
+    """Whether trials on these data had repeated targets among the candidates of masked histories.
+
+    Their protocol is that of trials without any repeated target.
+    """
+    trials = [*ranking.own.records, *(record for record, _ in ranking.not_ranked)]
+    digest = trials[0].tags.get(schema.DATA_DIGEST)
+    same = [trial.tags for trial in trials if trial.tags.get(schema.DATA_DIGEST) == digest]
+    protocols = [tags.get(schema.PROTOCOL, "") for tags in same]
+    old = any(f"{MASKED};" in text for text in protocols)
+    known = any(MASKED + REPEATED in text for text in protocols)
+    shown = f"{MASKED};" in _protocol(ranking) and bool(_repeats(comparison).any())
+    return (old and known) or shown
+
+
+def _repeated(comparison: Comparison) -> str | None:
+    """How much of the metric comes from targets that the user had before."""
+    repeats = _repeats(comparison)
+    shares = {
+        place: float(values[repeats].sum() / values.sum())
+        for place, values in zip(
+            comparison.places, comparison.values(comparison.metric), strict=True
+        )
+        if values.any()
+    }
+    much = [f"{share:.0%} in row {place}" for place, share in shares.items() if share > MUCH]
+    if not much:
+        return None
+    return (
+        f"Targets that the user had before ({repeats.mean():.1%} of the test targets) give much of "
+        f"test {comparison.metric}: {', '.join(much)}; the slices show new targets alone."
+    )
+
+
+def _repeats(comparison: Comparison | None) -> np.ndarray:
+    """[users] bool: whose target is in the history, as far as the trials logged it."""
+    if comparison is None or "repeated" not in comparison.users:
+        return np.zeros(len(comparison.users) if comparison else 0, dtype=bool)
+    return comparison.users["repeated"].to_numpy(bool)
 
 
 def _data(ranking: Ranking) -> list[str]:

@@ -32,7 +32,7 @@ def sections(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> l
     """The sections that are not empty, in order; ``k`` are the cut-offs."""
     found = [
         Section("Trials", _note(ranking, comparison), table=trials(ranking, comparison)),
-        Section("Warnings", points=cautions(ranking)),
+        Section("Warnings", points=cautions(ranking, comparison)),
         *_compared(ranking, comparison, k),
         Section("Not ranked", table=_not_ranked(ranking)),
         Section("Protocol", points=_protocol(ranking)),

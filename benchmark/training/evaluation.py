@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import UserError
+from benchmark.settings import MASKED, REPEATED
 from benchmark.training import workers
 from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
@@ -22,17 +23,14 @@ def protocol(history: str, sequences: Sequences, split: Split) -> str:
 
     ``history`` is the setting. Where no target repeats, masked and novel are the same.
     """
-    rule = "not masked"
+    rule = "history not masked"
     if history != "ranked":
-        rule = "masked"
+        rule = MASKED
         valid, test = repeated(sequences, split)
         if valid or test:
-            rule += ", repeated targets "
             left_out = f"left out ({valid:,} of validation, {test:,} of test)"
-            rule += "are misses" if history == "masked" else left_out
-    return (
-        f"{split.name}; every item a candidate; history {rule}; ties rank last; best valid ndcg@10"
-    )
+            rule += REPEATED + ("are misses" if history == "masked" else left_out)
+    return f"{split.name}; every item a candidate; {rule}; ties rank last; best valid ndcg@10"
 
 
 def repeated(sequences: Sequences, split: Split) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from benchmark.metrics import NAMES, means, per_user
 from datasets.errors import visible
+from models.ranking import MISS
 from tests.benchmark.reporting.test_report import rows
 
 USERS = 400
@@ -254,3 +255,37 @@ def test_warnings_are_said(report, store, here, ranks):
     ):
         assert text in warnings
     assert "the best epoch is the last" not in warnings
+
+
+def test_the_share_that_repeated_targets_give_is_said(report, store, here):
+    """Every fourth target repeats."""
+    repeated = np.arange(USERS) % 4 == 0
+    log(store, "Alike", np.ones(USERS, int))
+    log(store, "Repeats", np.where(repeated, 1, MISS))
+    log(store, "New", np.where(repeated, MISS, 1))
+    said = " ".join(as_json(report, here)["warnings"])
+    assert (
+        "Targets that the user had before (25.0% of the test targets) give much of test ndcg@10: "
+        "25% in row 1, 100% in row 3; the slices show new targets alone." in said
+    )
+    assert "Earlier versions" not in said
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_an_earlier_versions_masked_histories_are_told_apart(report, store, here, ranks, new):
+    """Their protocol is that of data without repeats: the ranks, or newer trials, tell."""
+    protocol = "leave-one-out; every item a candidate; {}; ties rank last; best valid ndcg@10"
+    plain = protocol.format("history masked")
+    log(store, "Old", ranks["Good"], protocol=plain, extra=not new)
+    if new:
+        rule = "history masked, repeated targets are misses"
+        for model in ("Twin", "Bad"):
+            log(store, model, ranks[model], protocol=protocol.format(rule))
+    content = as_json(report, here)
+    said = " ".join(content["warnings"])
+    assert "Earlier versions ranked a target that its user had before (protocol: " in said
+    if new:
+        (old,) = [row for row in content["not_ranked"] if row["name"] == "Old 1"]
+        assert old["why"] == (
+            "other protocol: history masked instead of history masked, repeated targets are misses"
+        )
