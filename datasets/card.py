@@ -59,10 +59,9 @@ def summary(spec: Spec, sequences: Sequences) -> str:
 
 def _evaluated(targets: Targets) -> str:
     """The number of users, and that of targets where users have several."""
-    users = len(np.unique(targets.users))
     n_targets = len(targets.positions)
-    several = f"{n_targets:,} targets of " if n_targets > users else ""
-    return f"{several}{users:,} users"
+    several = f"{n_targets:,} targets of " if n_targets > targets.n_users else ""
+    return f"{several}{targets.n_users:,} users"
 
 
 def order_of_ties(spec: Spec, numbers: Numbers) -> str:
@@ -97,10 +96,11 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
     found = parts.warnings(numbers)
     tied = numbers.get("tied_test_targets", 0)
     if tied > MANY and not random_ties:
+        by_files = "rows_in_two_files" in numbers
+        unclear = "whether it is in the history" if by_files else "which of them is the target"
         found.append(
             f"{tied:.1%} of the test targets have the same time as another interaction of their "
-            "user: which of them is the target depends on the order of the file's rows; compare "
-            "with ties: random"
+            f"user: {unclear} depends on the order of the file's rows; compare with ties: random"
         )
     ascending = numbers.get("tied_ascending", 0.5)
     n_tied = numbers.get("tied_neighbours", 0) * numbers["interactions"]

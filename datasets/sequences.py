@@ -191,6 +191,11 @@ class Targets:
         """Targets whose history is everything from ``starts`` up to them; all [n] int64."""
         return cls(users, starts, positions, positions)
 
+    @property
+    def n_users(self) -> int:
+        """The number of users with a target."""
+        return len(np.unique(self.users))
+
     def repeated(self, items: np.ndarray) -> np.ndarray:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
         lengths = self.ends - self.starts
@@ -231,7 +236,7 @@ class Split:
 
     @property
     def users_not_evaluated(self) -> int:
-        return len(self.train_starts) - len(self.test.users)
+        return len(self.train_starts) - self.test.n_users
 
     def tied_targets(self, sequences: Sequences) -> float | None:
         """Share of the test targets with a neighbouring interaction of their user at the same time:

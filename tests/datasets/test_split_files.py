@@ -63,9 +63,9 @@ def test_a_target_s_history_is_what_its_user_has_before_it(here):
         "test": [("u", "abc", "d"), ("u", "abcd", "e"), ("w", "a", "b"), ("x", "a", "b")],
     }
     read, sequences = load(name)
-    assert read.split_of(sequences).name == (
-        "given by files (history: the user's rows before the target)"
-    )
+    split = read.split_of(sequences)
+    assert split.name == "given by files (history: the user's rows before the target)"
+    assert split.users_not_evaluated == 1  # v
 
 
 def test_a_history_of_the_files_is_used_where_it_is_another_one(here, capsys):
@@ -257,6 +257,7 @@ def test_what_the_files_have_is_counted(here, capsys):
     assert "warning: 2 rows stand in two of the files: a target that was trained on" in out
     assert "warning: 1 targets are earlier than an interaction of their history" in out
     assert ": 3 interactions for training, 3 targets of 2 users for validation, 3 for test\n" in out
+    assert "users have no row with a history" not in out
     card = (here / out.split("card: ")[1].strip()).read_text()
     assert f"**Split by files:** {sentence}\n" in card
     assert "chronological arrangement, split given by files and full sorting" in card
