@@ -43,7 +43,7 @@ def summary(spec: Spec, sequences: Sequences) -> str:
         f"{numbers['interactions']:,} interactions, sparsity {percent(numbers['sparsity'])}; "
         f"digest {sequences.digest}",
         f"{split.name}: {trained:,} interactions for training, {_evaluated(split.valid)} for "
-        f"validation, {_evaluated(split.test).removesuffix(' users')} for test",
+        f"validation, {_evaluated(split.test, '')} for test",
     ]
     if split.users_not_evaluated:
         lines.append(f"{split.users_not_evaluated:,} users {split.not_evaluated}")
@@ -57,11 +57,12 @@ def summary(spec: Spec, sequences: Sequences) -> str:
     return "\n".join(lines)
 
 
-def _evaluated(targets: Targets) -> str:
-    """The number of users, and that of targets where users have several."""
+def _evaluated(targets: Targets, noun: str = " users") -> str:
+    """The number of users with that noun, or of targets and users where users have several."""
     n_targets = len(targets.positions)
-    several = f"{n_targets:,} targets of " if n_targets > targets.n_users else ""
-    return f"{several}{targets.n_users:,} users"
+    if n_targets > targets.n_users:
+        return f"{n_targets:,} targets of {targets.n_users:,} users"
+    return f"{targets.n_users:,}{noun}"
 
 
 def order_of_ties(spec: Spec, numbers: Numbers) -> str:

@@ -138,6 +138,7 @@ TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
         ({"field_separator": ","}, "field_separator cannot be ',': columns of"),
         ({"repeatable": False}, "repeatable cannot be False: items of the"),
         ({"rm_dup_inter": "last"}, "rm_dup_inter cannot be 'last': all interactions are kept"),
+        ({"benchmark_filename": ["train", "test"]}, "['train', 'test']: it should name three"),
         ({"benchmark_filename": ["a"]}, "benchmark_filename cannot be ['a']: it should name three"),
         ({"benchmark_filename": ["a", "b", "../c"]}, "it should name three files, for training"),
         ({"benchmark_filename": ["a", "b", "a"]}, "it should name three files, for training"),
