@@ -23,7 +23,7 @@ import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch re
 import numpy as np
 
 import models
-from benchmark.metrics import per_user
+from benchmark.metrics import per_query
 from benchmark.settings import Settings
 from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.trainer import Trainer
@@ -80,7 +80,7 @@ def chance(sequences: Sequences, targets: Targets, history: str, metric: str) ->
         parts = zip(targets.starts, targets.ends, strict=True)
         candidates -= [len(np.unique(sequences.items[start:end])) for start, end in parts]
         asked -= targets.repeated(sequences.items)  # the others are misses
-    at = per_user(np.arange(1, 11), metric)  # beyond rank 10 it is 0
+    at = per_query(np.arange(1, 11), np.arange(10), metric)  # beyond rank 10 it is 0
     mean = asked * at.sum() / candidates  # [n]
     variance = asked * (at**2).sum() / candidates - mean**2
     return Chance(float(mean.mean()), math.sqrt(variance.sum()) / len(mean))
@@ -107,7 +107,8 @@ def measured(trainer: Trainer, split: Split, history: str) -> Iterator[Found]:
         ranks = rank_targets(trainer.averaged, trainer.items, targets, history)
         for metric in METRICS:
             expected = chance(trainer.sequences, targets, history, metric)
-            yield Found(part, metric, float(per_user(ranks, metric).mean()), expected)
+            value = float(per_query(ranks, targets.queries, metric).mean())
+            yield Found(part, metric, value, expected)
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ def ranks(rng: np.random.Generator) -> pd.DataFrame:
         "user": users.astype(str),
         "item": users.astype(str),
         "rank": (1 + rng.exponential(60, USERS)).astype(np.int64),
+        "query": users,
         "history": users % 300,
         "popularity": users % 1000,
         "repeated": users % 9 == 0,
@@ -43,7 +44,8 @@ def log(
     client: MlflowClient, experiment_id: str, settings: Settings, table: Path, epochs: int
 ) -> None:
     """Log one trial. ``table`` is the Parquet file of its ranks; its metrics follow from them."""
-    result = means(pd.read_parquet(table)["rank"].to_numpy())
+    content = pd.read_parquet(table)
+    result = means(content["rank"].to_numpy(), content["query"].to_numpy())
     tags = {
         schema.DATA_DIGEST: "0" * 16,
         schema.PROTOCOL: "leave-one-out; every item a candidate; history not masked",

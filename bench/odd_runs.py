@@ -97,9 +97,10 @@ def ranks(rng: random.Random, odd: bool) -> bytes:
     """A table of ranks in Parquet; an odd one has another type, other values or fewer columns."""
     n = rng.choice((0, 1, 39, 40)) if odd else 40
     table = {
-        "user": [str(i) for i in range(n)],
+        "user": [str(i // 2) for i in range(n)],
         "item": [str(i % 7) for i in range(n)],
         "rank": np.array([rng.randint(1, 30) for _ in range(n)], dtype=np.int64),
+        "query": np.arange(n) // 2,
         "history": np.arange(n) % 9,
         "popularity": np.arange(n) % 5,
         "repeated": np.arange(n) % 4 == 0,
@@ -118,7 +119,8 @@ def ranks(rng: random.Random, odd: bool) -> bytes:
 def log(client: MlflowClient, rng: random.Random, where: str, oddities: int) -> None:
     """Log a trial in which so many contents are odd."""
     table = ranks(rng, odd=False)
-    result = means(pd.read_parquet(io.BytesIO(table))["rank"].to_numpy())
+    content = pd.read_parquet(io.BytesIO(table))
+    result = means(content["rank"].to_numpy(), content["query"].to_numpy())
     metrics = dict.fromkeys(("best_epoch", "last_epoch", "trial_seconds", "parameters"), 3.0)
     metrics |= {
         f"{part}/{name.replace('@', '_at_')}": value

@@ -56,9 +56,10 @@ def main() -> None:
     def evaluate() -> dict:
         results = {}
         for name in ("valid", "test"):
-            quality = means(trainer.ranks(getattr(split, name)))
+            targets = getattr(split, name)
+            quality = means(trainer.ranks(targets), targets.queries)
             results[name] = {key: quality[key] for key in ("recall@10", "ndcg@10")}
-        return results | {"users": len(split.test.users)}
+        return results | {"users": split.test.n_users}
 
     trainer._step = train_and_report
     gate.open_for(

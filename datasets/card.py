@@ -10,7 +10,7 @@ import yaml
 from datasets import parts
 from datasets.errors import masked
 from datasets.sequences import Sequences, Targets
-from datasets.spec import GIVEN, RULES, Filters, Spec
+from datasets.spec import GIVEN, RANDOM_TIES, RULES, WHOLE_BASKETS, Filters, Spec
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
@@ -53,7 +53,7 @@ def summary(spec: Spec, sequences: Sequences) -> str:
         lines.append(order_of_ties(spec, numbers))
     if numbers["pairs"] < numbers["interactions"]:
         lines.append(repeats(numbers))
-    lines += [f"warning: {text}" for text in warnings(numbers, spec.ties == "random")]
+    lines += [f"warning: {text}" for text in warnings(numbers, split.name)]
     return "\n".join(lines)
 
 
@@ -89,14 +89,18 @@ def repeats(numbers: Numbers) -> str:
     return f"{text}; {copies:,} interactions are copies (same time)" if copies else text
 
 
-def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
+def warnings(numbers: Numbers, protocol: str) -> list[str]:
     """What to know before believing results on these data; sentences without a full stop.
 
-    ``numbers`` are those of ``numbers_of``. Older versions stored fewer of them.
+    ``numbers`` are those of ``numbers_of``; older versions stored fewer of them. ``protocol``
+    begins with the name of the split.
     """
     found = parts.warnings(numbers)
+    # The order of a whole basket tells nothing: no history holds a part of the targets' own basket.
+    baskets = WHOLE_BASKETS in protocol
+    order_tells = not baskets and RANDOM_TIES not in protocol
     tied = numbers.get("tied_test_targets", 0)
-    if tied > MANY and not random_ties:
+    if order_tells and tied > MANY:
         by_files = "rows_in_two_files" in numbers
         unclear = "whether it is in the history" if by_files else "which of them is the target"
         found.append(
@@ -105,7 +109,7 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
         )
     ascending = numbers.get("tied_ascending", 0.5)
     n_tied = numbers.get("tied_neighbours", 0) * numbers["interactions"]
-    if not random_ties and n_tied > 0 and _sorted(ascending, n_tied):
+    if order_tells and n_tied > 0 and _sorted(ascending, n_tied):
         found.append(
             f"the rows at equal times are sorted by item: {ascending:.1%} of neighbours are in "
             "the order of their items' ids, in random order 50%; results are too high: use ties: "
@@ -114,7 +118,7 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
     in_order = numbers.get("successors_in_order", 0)
     at_random = numbers.get("successors_in_random_order", 0)
     asked = numbers.get("successors_asked", 0)
-    if not random_ties and asked > 0 and _clearly_higher(in_order, at_random, asked):
+    if order_tells and asked > 0 and _clearly_higher(in_order, at_random, asked):
         found.append(
             "the order of the file's rows predicts items at equal times: the ten most frequent "
             f"successors of an item include the next one in {in_order:.1%} of cases, in random "
@@ -122,7 +126,7 @@ def warnings(numbers: Numbers, random_ties: bool) -> list[str]:
             "(and not sorted by item, for example), results are too high: use ties: random"
         )
     copies = numbers.get("copies", 0) / max(numbers["interactions"], 1)
-    if copies > FEW:
+    if not baskets and copies > FEW:
         found.append(
             f"{copies:.1%} of the interactions are copies of another one (same user, item and "
             "time): a model that repeats the last item predicts them; remove them from the file"
@@ -158,13 +162,14 @@ def render(spec: Spec, sequences: Sequences) -> str:
     title = spec.title.replace("|", "\\|")
     plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
     configuration = masked(plain)
-    split = RULES[spec.split].on_card
+    split = spec.split_of(sequences)
+    method = RULES[spec.split].on_card + WHOLE_BASKETS * (spec.targets == "last-tied")
     lines = [
         f"# {spec.title}",
         f"**Dataset:** {spec.name}",
         f"**Data filtering:** {_filtering(spec.filters)}",
         f"**K-core filtering:** {core if k > 1 else 'none'}",
-        f"**Evaluation method:** chronological arrangement, {split} and full sorting",
+        f"**Evaluation method:** chronological arrangement, {method} and full sorting",
         f"**Order:** {order_of_ties(spec, numbers)}",
         "**Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10",
         f"**Digest:** `{sequences.digest}`, of the prepared sequences",
@@ -179,7 +184,7 @@ def render(spec: Spec, sequences: Sequences) -> str:
         lines.append(f"**Repeats:** {repeats(numbers).removeprefix('repeats: ')}")
     if spec.split == GIVEN:
         lines.append(f"**Split by files:** {parts.sentence(numbers)}")
-    lines += [f"**Warning:** {text}" for text in warnings(numbers, spec.ties == "random")]
+    lines += [f"**Warning:** {text}" for text in warnings(numbers, split.name)]
     if spec.synthetic:
         lines.insert(1, "**Synthetic** data: they say nothing about real users.")
     return "\n\n".join(lines) + "\n"

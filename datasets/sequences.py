@@ -196,6 +196,13 @@ class Targets:
         """The number of users with a target."""
         return len(np.unique(self.users))
 
+    @property
+    def queries(self) -> np.ndarray:
+        """The query of each target, [n] int64, numbered in their order. Targets with one history
+        are relevant to one query."""
+        keys = np.stack([self.users, self.starts, self.ends])
+        return np.cumsum((np.diff(keys, prepend=keys[:, :1]) != 0).any(axis=0))
+
     def repeated(self, items: np.ndarray) -> np.ndarray:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
         lengths = self.ends - self.starts
@@ -248,32 +255,72 @@ class Split:
         return float((tied[at] | tied[at - 1]).mean())
 
 
-def leave_one_out(sequences: Sequences) -> Split:
+def leave_one_out(sequences: Sequences, baskets: bool = False) -> Split:
     """Split off each user's last item for test, and the one before it for validation.
 
     The validation item is part of the history when the test item is predicted. All items of users
     with fewer than three items are for training; these users are not evaluated.
 
-    Raises DataError if no user has three items.
+    With ``baskets``, the same holds for baskets in place of items: all interactions of a user at
+    one time. Every distinct item of a basket is a target, and its history ends before the basket.
+
+    Raises DataError if no user has three items (or baskets), and for baskets without timestamps.
     """
     starts = sequences.offsets[:-1]
     ends = sequences.offsets[1:]
-    users = np.flatnonzero(ends - starts >= 3)
-    if not len(users):
-        raise DataError("no user has three interactions or more: nobody to evaluate")
-    held_out = np.zeros_like(ends)
-    held_out[users] = 2
+    first = _first_of_basket(sequences) if baskets else None
+    test_at = _begin(ends - 1, first)
+    valid_at = _begin(np.maximum(test_at - 1, starts), first)
+    evaluated = starts < valid_at
+    several = "interactions at three times" if baskets else "three interactions"
+    if not evaluated.any():
+        raise DataError(f"no user has {several} or more: nobody to evaluate")
+    fewer = "interactions at fewer than three times" if baskets else "fewer than three interactions"
+    users = np.flatnonzero(evaluated)
     return Split(
         name="leave-one-out",
         train_starts=starts,
-        train_ends=ends - held_out,
-        valid=Targets.next_items(users, starts[users], ends[users] - 2),
-        test=Targets.next_items(users, starts[users], ends[users] - 1),
-        not_evaluated="have fewer than three interactions: used for training, not evaluated",
+        train_ends=np.where(evaluated, valid_at, ends),
+        valid=_targets(sequences, users, valid_at[users], first),
+        test=_targets(sequences, users, test_at[users], first),
+        not_evaluated=f"have {fewer}: used for training, not evaluated",
     )
 
 
-def temporal(sequences: Sequences) -> Split:
+def _first_of_basket(sequences: Sequences) -> np.ndarray:
+    """The position at which the basket of each interaction begins: [n_interactions] int64."""
+    if sequences.timestamps is None:
+        raise DataError(
+            "targets: last-tied needs timestamps, and these data have none: use a file and a "
+            "reader with timestamps, or targets: last"
+        )
+    return ties.first_at_time(sequences.timestamps, sequences.offsets)
+
+
+def _begin(positions: np.ndarray, first: np.ndarray | None) -> np.ndarray:
+    """Where the baskets of interactions begin; each is a basket of its own if ``first`` is None."""
+    return positions if first is None else first[positions]
+
+
+def _targets(
+    sequences: Sequences, users: np.ndarray, at: np.ndarray, first: np.ndarray | None
+) -> Targets:
+    """The items at ``at``, or every distinct item of the baskets that begin there.
+
+    ``users`` and ``at`` are [n] int64; ``first`` is that of ``_begin``.
+    """
+    if first is None:
+        return Targets.next_items(users, sequences.offsets[users], at)
+    begins = np.zeros(len(first), dtype=bool)
+    begins[at] = True
+    positions = np.flatnonzero(begins[first])
+    pairs = first[positions] * sequences.n_items + sequences.items[positions]
+    positions = positions[np.sort(np.unique(pairs, return_index=True)[1])]
+    owners = np.searchsorted(sequences.offsets, positions, side="right") - 1
+    return Targets(owners, sequences.offsets[owners], first[positions], positions)
+
+
+def temporal(sequences: Sequences, baskets: bool = False) -> Split:
     """Split at two points in time, the same for all users.
 
     Interactions before the first point (80% of all) are for training, those between the points
@@ -281,8 +328,9 @@ def temporal(sequences: Sequences) -> Split:
     ties, training gets fewer than 80%.
 
     A target is a user's first interaction from its point in time on (for validation: and before
-    the second point). Its history is everything before it. Users without a history or without a
-    target are not evaluated. Every training interaction is therefore earlier than every target.
+    the second point). With ``baskets``, so is every distinct item at the time of this interaction.
+    The history is everything before it. Users without a history or without a target are not
+    evaluated. Every training interaction is therefore earlier than every target.
 
     Raises DataError if there are no timestamps, if they are not in seconds, and if nobody is
     evaluated.
@@ -301,6 +349,7 @@ def temporal(sequences: Sequences) -> Split:
     test_at = _first_since(second, times, sequences.offsets)
     valid = np.flatnonzero((starts < valid_at) & (valid_at < test_at))
     test = np.flatnonzero((starts < test_at) & (test_at < ends))
+    basket = _first_of_basket(sequences) if baskets else None
     train_until = _utc(first)
     test_since = _utc(second)
     for users, part, until, since in (
@@ -316,8 +365,8 @@ def temporal(sequences: Sequences) -> Split:
         name=f"temporal (training before {train_until}, test from {test_since})",
         train_starts=starts,
         train_ends=valid_at,
-        valid=Targets.next_items(valid, starts[valid], valid_at[valid]),
-        test=Targets.next_items(test, starts[test], test_at[test]),
+        valid=_targets(sequences, valid, valid_at[valid], basket),
+        test=_targets(sequences, test, test_at[test], basket),
         not_evaluated=(
             f"have no interaction before {test_since}, or none from then on: those before "
             f"{train_until} are used for training, not evaluated"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,18 @@ class SplitRule:
     split: Callable[[Sequences], Split]
     on_card: str
     """Its name on RecBole's data set card."""
+    baskets: Callable[[Sequences], Split] | None = None
+    """The same with whole baskets as targets, if there is such a split."""
 
 
 # The keys are the values of ``split:`` in a data set's YAML file.
 SPLITS = {
-    "leave-one-out": SplitRule(leave_one_out, "leave one out split data set"),
-    "temporal": SplitRule(temporal, "data set split at two points in time"),
+    "leave-one-out": SplitRule(
+        leave_one_out, "leave one out split data set", partial(leave_one_out, baskets=True)
+    ),
+    "temporal": SplitRule(
+        temporal, "data set split at two points in time", partial(temporal, baskets=True)
+    ),
 }
 
 
@@ -52,6 +59,12 @@ class SplitFiles:
 TIES = ("file", "random")
 RANDOM_TIES = ", equal times in random order"
 """Added to the name of the split, which is part of the protocol."""
+
+# Values of ``targets:``. "last" is one item for each user. "last-tied" is every item that the user
+# has at the time of that item.
+TARGETS = ("last", "last-tied")
+WHOLE_BASKETS = ", all items of the target's time"
+"""Added to the name of the split."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +171,8 @@ class Spec:
     """A key of RULES."""
     ties: str = "file"
     """Order of a user's interactions at the same time, one of TIES."""
+    targets: str = "last"
+    """Which items are to be predicted, one of TARGETS."""
     card: str | None = None
     """Page to which the Dataset line of reports links."""
     links: tuple[str, ...] = ()
@@ -168,7 +183,18 @@ class Spec:
 
         Raises DataError if these sequences cannot be split this way, or nobody would be evaluated.
         """
-        split = RULES[self.split].split(sequences)
+        rule = RULES[self.split]
+        rule = RULES[self.split]
+        if self.targets == "last":
+            split = rule.split(sequences)
+        elif rule.baskets:
+            split = rule.baskets(sequences)
+            split = replace(split, name=split.name + WHOLE_BASKETS)
+        else:
+            raise DataError(
+                f"targets: {self.targets} has no meaning for a split by files, whose rows are the "
+                "targets: remove it"
+            )
         if self.ties == "random":
             split = replace(split, name=split.name + RANDOM_TIES)
         return split
@@ -250,6 +276,9 @@ def _spec(name: str, content: object) -> Spec:
         raise ValueError(f"split should be one of {known}, not {quoted(spec.split)}")
     if spec.ties not in TIES:
         raise ValueError(f"ties should be one of {', '.join(TIES)}, not {quoted(spec.ties)}")
+    if spec.targets not in TARGETS:
+        known = ", ".join(TARGETS)
+        raise ValueError(f"targets should be one of {known}, not {quoted(spec.targets)}")
     return spec
 
 

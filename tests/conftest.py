@@ -16,11 +16,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # torch reads this when imported: each 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
+import numpy as np
 import pytest
 import requests
 from mlflow import MlflowClient
 
 from benchmark import cli
+from benchmark.metrics import means
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # no test measures time
 hypothesis.settings.load_profile("any machine")
@@ -175,6 +177,11 @@ def place(new_database: tuple[Path, Path], path: Path) -> str:
 def store(here, new_database) -> MlflowClient:
     """Client of the SQLite database in the working directory, which commands use by default."""
     return MlflowClient(place(new_database, here / "mlflow.db"))
+
+
+def one_each(ranks: np.ndarray) -> dict[str, float]:
+    """The metrics of ``ranks`` [n_users], for users with one target each."""
+    return means(ranks, np.arange(len(ranks)))
 
 
 def until(process: subprocess.Popen, beginning: str) -> str:

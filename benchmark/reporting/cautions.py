@@ -1,6 +1,7 @@
 """Warnings: what a reader of a ranking should know before believing it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from benchmark.reporting.ranking import Ranking, Row
 from benchmark.settings import MASKED, REPEATED
 from benchmark.tracking import schema
 from datasets import card
-from datasets.spec import RANDOM_TIES
 
 LEAKAGE = (
     "Leave-one-out splits each user's own sequence: models were trained on interactions of other "
@@ -120,14 +120,17 @@ def _given_away(ranking: Ranking, comparison: Comparison | None) -> bool:
 
 
 def _repeated(comparison: Comparison) -> str | None:
-    """How much of the metric comes from targets that the user had before."""
+    """How much of the metric comes from targets that the user had before: what is left if all
+    others are misses."""
     repeats = _repeats(comparison)
+    beyond = np.iinfo(np.int64).max  # every cut-off
+    ranks = [np.where(repeats, of_row, beyond) for of_row in comparison.ranks]
+    alone = replace(comparison, ranks=ranks).values(comparison.metric)
+    values = comparison.values(comparison.metric)
     shares = {
-        place: float(values[repeats].sum() / values.sum())
-        for place, values in zip(
-            comparison.places, comparison.values(comparison.metric), strict=True
-        )
-        if values.any()
+        place: float(of_repeats.sum() / of_all.sum())
+        for place, of_repeats, of_all in zip(comparison.places, alone, values, strict=True)
+        if of_all.any()
     }
     much = [f"{share:.0%} in row {place}" for place, share in shares.items() if share > MUCH]
     if not much:
@@ -139,10 +142,10 @@ def _repeated(comparison: Comparison) -> str | None:
 
 
 def _repeats(comparison: Comparison | None) -> np.ndarray:
-    """[users] bool: whose target is in the history, as far as the trials logged it."""
-    if comparison is None or "repeated" not in comparison.users:
-        return np.zeros(len(comparison.users) if comparison else 0, dtype=bool)
-    return comparison.users["repeated"].to_numpy(bool)
+    """[targets] bool: which are in their history, as far as the trials logged it."""
+    if comparison is None or "repeated" not in comparison.targets:
+        return np.zeros(len(comparison.targets) if comparison else 0, dtype=bool)
+    return comparison.targets["repeated"].to_numpy(bool)
 
 
 def _data(ranking: Ranking) -> list[str]:
@@ -150,7 +153,7 @@ def _data(ranking: Ranking) -> list[str]:
     numbers = ranking.own.records[0].statistics
     if not numbers:
         return []
-    found = card.warnings(numbers, RANDOM_TIES in _protocol(ranking))
+    found = card.warnings(numbers, _protocol(ranking))
     return [f"{text[0].upper()}{text[1:]}." for text in found]
 
 

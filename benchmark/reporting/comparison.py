@@ -13,6 +13,7 @@ from benchmark.reporting.ranking import Ranking, Row
 
 MOST = 10  # rows
 LEVEL = 0.05  # of significance
+EQUAL = 1e-12  # values of a user that differ by less are equal: sums differ in their last digits
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,34 @@ class Comparison:
     places: list[int]
     """The places of the rows in the ranking, from 1."""
     ranks: list[np.ndarray]
-    """For each row, [seeds, users] int64."""
-    users: pd.DataFrame
-    """One row for each user: the columns of ``training.ranks`` other than the rank."""
+    """For each row, [seeds, targets] int64."""
+    targets: pd.DataFrame
+    """One row for each target: the columns of ``training.ranks`` other than the rank."""
     apart: list[int]
     """The places of rows that are left out, because their ranks are of other users or targets."""
 
-    def values(self, metric: str) -> np.ndarray:
-        """The metric of each user, mean over seeds: [rows, users] float64."""
-        return np.stack([metrics.per_user(ranks, metric).mean(axis=0) for ranks in self.ranks])
+    @cached_property
+    def several(self) -> bool:
+        """Whether a query has several targets."""
+        return len(metrics.begins(self.targets["query"].to_numpy())) < len(self.targets)
+
+    def values(self, metric: str, inside: np.ndarray | None = None) -> np.ndarray:
+        """The metric of each user, mean over seeds: [rows, users] float64.
+
+        ``inside`` [targets] bool restricts the targets, and the users to those who have any left.
+        A user with several queries has their sum, scaled so that the mean over users is the mean
+        over queries.
+        """
+        chosen = slice(None) if inside is None else inside
+        queries = self.targets["query"].to_numpy()[chosen]
+        found = np.stack(
+            [metrics.per_query(of[:, chosen], queries, metric).mean(axis=0) for of in self.ranks]
+        )  # [rows, queries]
+        first_targets = metrics.begins(queries)
+        users = self.targets["user"].to_numpy()[chosen][first_targets]
+        first_queries = metrics.begins(users)
+        scale = len(first_queries) / len(first_targets)
+        return np.add.reduceat(found, first_queries, axis=1) * scale
 
     @cached_property
     def intervals(self) -> dict[int, tuple[float, float]]:
@@ -110,32 +130,44 @@ class Comparison:
                 low=float(low[i]),
                 high=float(high[i]),
                 p=p[frozenset((self.places[0], place))],
-                win=float((of_users > 0).mean()),
-                tie=float((of_users == 0).mean()),
-                loss=float((of_users < 0).mean()),
+                win=float((of_users > EQUAL).mean()),
+                tie=float((np.abs(of_users) <= EQUAL).mean()),
+                loss=float((of_users < -EQUAL).mean()),
             )
             for i, (place, of_users) in enumerate(zip(self.places[1:], difference, strict=True))
         ]
 
     @cached_property
     def slices(self) -> list[tuple[str, str, np.ndarray]]:
-        """Groups of users: (by what, which part, [users] bool).
+        """Groups of targets: (by what, which part, [targets] bool).
 
-        Quarters by history length and by the target's popularity; repeated and new targets. Empty
-        if the trials did not log these columns.
+        Quarters of the queries by history length, and of the targets by popularity; repeated and
+        new targets. A query with several targets belongs to each group in which one of them is,
+        with these alone. Empty if the trials did not log these columns.
         """
         found: list[tuple[str, str, np.ndarray]] = []
-        for column, name in (("history", "history length"), ("popularity", "target popularity")):
-            if column in self.users:
-                quarters = pd.qcut(self.users[column], 4, duplicates="drop", labels=False)
-                for quarter in sorted(quarters.unique()):
-                    inside = (quarters == quarter).to_numpy()
-                    part = self.users[column][inside]
-                    found.append((name, f"{part.min():,} to {part.max():,}", inside))
-        if "repeated" in self.users:
-            repeated = self.users["repeated"].to_numpy()
+        if "history" in self.targets:
+            queries = self.targets["query"]
+            quarters = _quarters(self.targets["history"].groupby(queries).first())
+            found += [("history length", part, inside[queries]) for part, inside in quarters]
+        if "popularity" in self.targets:
+            quarters = _quarters(self.targets["popularity"])
+            found += [("target popularity", part, inside) for part, inside in quarters]
+        if "repeated" in self.targets:
+            repeated = self.targets["repeated"].to_numpy()
             found += [("target", "repeated", repeated), ("target", "new", ~repeated)]
         return [(name, part, inside) for name, part, inside in found if inside.any()]
+
+
+def _quarters(values: pd.Series) -> list[tuple[str, np.ndarray]]:
+    """Quarters of ``values`` [n] int64, each with [n] bool; fewer if many values are equal."""
+    quarters = pd.qcut(values, 4, duplicates="drop", labels=False)
+    found = []
+    for quarter in sorted(quarters.unique()):
+        inside = (quarters == quarter).to_numpy()
+        part = values[inside]
+        found.append((f"{part.min():,} to {part.max():,}", inside))
+    return found
 
 
 def leading(ranking: Ranking) -> list[int]:
@@ -185,13 +217,14 @@ def compare(
     apart += [place for group in groups if group is not largest for place in group]
     ranks = [np.stack([table["rank"].to_numpy() for table in row]) for row in largest.values()]
     every = [table for row in largest.values() for table in row]
-    users = max(every, key=lambda table: table.shape[1]).drop(columns="rank")
-    return Comparison(metric, test, list(largest), ranks, users, sorted(apart))
+    targets = max(every, key=lambda table: table.shape[1]).drop(columns="rank")
+    return Comparison(metric, test, list(largest), ranks, targets, sorted(apart))
 
 
 def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:
     return len(table) == len(other) and all(
-        np.array_equal(table[name].to_numpy(), other[name].to_numpy()) for name in ("user", "item")
+        np.array_equal(table[name].to_numpy(), other[name].to_numpy())
+        for name in ("user", "item", "query")
     )
 
 

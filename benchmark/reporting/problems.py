@@ -44,9 +44,10 @@ def _disagreements(ranking: Ranking, comparison: Comparison) -> list[str]:
     """A sentence for each trial whose logged test metrics do not follow from its ranks."""
     found = []
     for place, of_row in zip(comparison.places, comparison.ranks, strict=True):
+        queries = comparison.targets["query"].to_numpy()
         for record, ranks in zip(ranking.rows[place - 1].records, of_row, strict=True):
             logged = record.test or {}
-            means = metrics.means(ranks)
+            means = metrics.means(ranks, queries)
             differ = [n for n in NAMES if n in logged and abs(means[n] - logged[n]) > ROUNDING]
             if differ:
                 name = comparison.metric if comparison.metric in differ else differ[0]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmark.metrics import METRICS
 from benchmark.reporting.cautions import cautions
 from benchmark.reporting.comparison import Comparison, label
 from benchmark.reporting.ranking import Ranking, Row
@@ -11,9 +12,8 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
 from datasets.card import percent
 
-SHOWN = ("recall@10", "mrr@10", "ndcg@10")  # hit equals recall; precision is a tenth of it
-CUT_OFF_METRICS = ("recall", "mrr", "ndcg")
-
+SHOWN = ("recall@10", "mrr@10", "ndcg@10")
+CUT_OFF_METRICS = ("recall", "mrr", "ndcg")  # of one target: hit is recall, precision a k-th of it
 
 Table = list[dict[str, object]]
 """Rows of cells by heading: plain text, or numbers to be shown as they are."""
@@ -154,36 +154,42 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
         ),
         Section(
             "Cut-offs",
-            "Test metrics at several cut-offs, from the ranks of all users; mean over seeds.",
+            "Test metrics at several cut-offs, from the ranks of all targets; mean over seeds.",
             table=_cut_offs(comparison, names, k),
         ),
         Section(
             "Slices",
             f"Mean {what} of groups of users: by the length of the history, by the number of "
-            "training interactions with the target, and by whether the target is in the history.",
+            "training interactions with the target, and by whether the target is in the history."
+            + _SEVERAL
+            * comparison.several,
             table=_slices(comparison, names),
         ),
     ]
 
 
+_SEVERAL = (
+    " A user with several targets is in each group that has one of them, and counts there with the "
+    "targets of this group alone."
+)
+
+
 def _cut_offs(comparison: Comparison, names: dict[int, str], k: list[int]) -> Table:
+    shown = METRICS if comparison.several else CUT_OFF_METRICS
     return [
         {"metric": metric, **_by_row(comparison.values(metric), names)}
-        for metric in (f"{name}@{cut}" for name in CUT_OFF_METRICS for cut in k)
+        for metric in (f"{name}@{cut}" for name in shown for cut in k)
     ]
 
 
 def _slices(comparison: Comparison, names: dict[int, str]) -> Table:
-    values = comparison.values(comparison.metric)
-    return [
-        {
-            "by": by,
-            "part": part,
-            "users": f"{inside.sum():,}",
-            **_by_row(values[:, inside], names),
-        }
-        for by, part, inside in comparison.slices
-    ]
+    found: Table = []
+    for by, part, inside in comparison.slices:
+        values = comparison.values(comparison.metric, inside)  # [rows, users]
+        targets = {"targets": f"{inside.sum():,}"} if comparison.several else {}
+        users = f"{values.shape[1]:,}"
+        found.append({"by": by, "part": part, "users": users, **targets, **_by_row(values, names)})
+    return found
 
 
 def _by_row(values: np.ndarray, names: dict[int, str]) -> dict[str, str]:

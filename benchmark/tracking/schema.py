@@ -28,7 +28,7 @@ LAST = "checkpoints/last/state-{slot}.safetensors"  # the state to resume from; 
 BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
 TRACEBACK = "traceback.txt"  # of a trial that failed
 SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that its trials share
-RANKS = "ranks/{part}.parquet"  # the rank of each user's target; part is valid or test
+RANKS = "ranks/{part}.parquet"  # the rank of each target; part is valid or test
 
 EPOCH_LOGGED = "train_seconds"  # the metric that every epoch has, whatever the model
 

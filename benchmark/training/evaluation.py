@@ -1,4 +1,4 @@
-"""The rank of each user's true next item among all items of the catalogue."""
+"""The rank of each target among all items of the catalogue."""
 
 from dataclasses import replace
 

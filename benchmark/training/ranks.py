@@ -1,10 +1,10 @@
-"""The rank of each user's target: a trial's primary result, from which all metrics follow.
+"""The rank of each target: a trial's primary result, from which all metrics follow.
 
-A table has one row for each user: ``user`` and ``item`` (raw ids) and ``rank`` (from 1). A target
-that is no candidate has the rank ``models.ranking.MISS``: metrics have a mean, ranks have none.
-Three more columns let a report group users without the data: ``history`` (interactions before the
-target), ``popularity`` (training interactions with the target) and ``repeated`` (whether the target
-is in the history).
+A table has one row for each target: ``user`` and ``item`` (raw ids), ``rank`` (from 1) and
+``query``, a number that targets with one history share. A target that is no candidate has the rank
+``models.ranking.MISS``: metrics have a mean, ranks have none. Three more columns let a report group
+targets without the data: ``history`` (interactions before the target), ``popularity`` (training
+interactions with the target) and ``repeated`` (whether the target is in the history).
 """
 
 import numpy as np
@@ -27,6 +27,7 @@ def rank_table(
             "user": sequences.user_ids[targets.users],
             "item": sequences.item_ids[wanted],
             "rank": ranks,
+            "query": targets.queries,
             "history": targets.ends - targets.starts,
             "popularity": np.bincount(trained, minlength=sequences.n_items)[wanted],
             "repeated": targets.repeated(items),

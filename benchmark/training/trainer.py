@@ -145,7 +145,7 @@ class Trainer:
                     self.count()
             started = time.perf_counter()
             self.averaging.catch_up()
-            valid = means(self.ranks(self.split.valid))
+            valid = means(self.ranks(self.split.valid), self.split.valid.queries)
             train_seconds = self.epoch_seconds
             valid_seconds = time.perf_counter() - started
             self.begin_epoch()
@@ -298,8 +298,11 @@ class Trainer:
     def result(self) -> Result:
         """Evaluate the best epoch's model on test, once."""
         ranks = self.final_ranks()
-        metrics = {"best_valid": means(ranks["valid"]), "test": means(ranks["test"])}
         targets = {"valid": self.split.valid, "test": self.split.test}
+        metrics = {
+            "best_valid": means(ranks["valid"], targets["valid"].queries),
+            "test": means(ranks["test"], targets["test"].queries),
+        }
         tables = {
             part: rank_table(self.sequences, self.split, targets[part], ranks[part])
             for part in targets

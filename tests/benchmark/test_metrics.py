@@ -1,5 +1,7 @@
 """Metrics and ranks, compared with an independent library and with their definitions."""
 
+import math
+
 import ir_measures
 import numpy as np
 import pytest
@@ -34,13 +36,13 @@ def test_metrics_equal_an_independent_library(ranks):
         for place in range(1, 41)
     ]
     theirs = ir_measures.calc_aggregate(THEIRS.values(), relevance, run)
-    ours = metrics.means(np.array(ranks), K)
+    ours = metrics.means(np.array(ranks), np.arange(len(ranks)), K)
     for name, measure in THEIRS.items():
         assert ours[f"{name}@{K}"] == pytest.approx(theirs[measure], abs=1e-9)
 
 
 def test_golden_values():
-    assert metrics.means(np.array([1, 2, 10, 11])) == pytest.approx(
+    assert metrics.means(np.array([1, 2, 10, 11]), np.arange(4)) == pytest.approx(
         {
             "recall@10": 0.75,
             "mrr@10": (1 + 1 / 2 + 1 / 10) / 4,
@@ -49,6 +51,30 @@ def test_golden_values():
             "precision@10": 0.075,
         }
     )
+
+
+def slow_metrics(ranks_of_user, k):
+    """The metrics of one user, from the set of the targets' ranks."""
+    hits = sorted(rank for rank in ranks_of_user if rank <= k)
+    ideal = sum(1 / math.log2(1 + place) for place in range(1, min(k, len(ranks_of_user)) + 1))
+    return {
+        f"recall@{k}": len(hits) / len(ranks_of_user),
+        f"mrr@{k}": 1 / hits[0] if hits else 0,
+        f"ndcg@{k}": sum(1 / math.log2(1 + rank) for rank in hits) / ideal,
+        f"hit@{k}": 1 if hits else 0,
+        f"precision@{k}": len(hits) / k,
+    }
+
+
+@given(
+    st.lists(st.sets(st.integers(1, 30), min_size=1, max_size=15), min_size=1, max_size=9),
+    st.integers(1, 12),
+)
+def test_metrics_are_means_over_users_of_their_definitions(ranks, k):
+    users = np.repeat(np.arange(len(ranks)), [len(of) for of in ranks])
+    found = metrics.means(np.array([rank for of in ranks for rank in of]), users, k)
+    slow = [slow_metrics(of, k) for of in ranks]
+    assert found == pytest.approx({name: np.mean([of[name] for of in slow]) for name in slow[0]})
 
 
 class Scorer:
@@ -123,7 +149,7 @@ def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
     ranks = evaluation.rank_targets(Small(), items, targets, "masked")
     # Target 5 ranks behind item 4; target 9 is in its history; target 4 ranks behind items 1 to 3.
     assert ranks.tolist() == [2, MISS, 4]
-    assert metrics.means(ranks)["recall@10"] == pytest.approx(2 / 3)
+    assert metrics.means(ranks, targets.queries)["recall@10"] == pytest.approx(2 / 3)
     assert evaluation.rank_targets(Small(), items, targets).tolist() == [6, 10, 5]
 
 

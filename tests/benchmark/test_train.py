@@ -66,9 +66,9 @@ def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
     assert weights["item_embedding.weight"].shape == (202, 8)
     for part, key in (("valid", "best_valid"), ("test", "test")):
         ranks = pd.read_parquet(f"{folder}/ranks/{part}.parquet")
-        assert list(ranks) == ["user", "item", "rank", "history", "popularity", "repeated"]
+        assert list(ranks) == ["user", "item", "rank", "query", "history", "popularity", "repeated"]
         assert len(ranks) == 3000
-        for name, value in means(ranks["rank"].to_numpy()).items():
+        for name, value in means(ranks["rank"].to_numpy(), ranks["query"].to_numpy()).items():
             stored = run.data.metrics[f"{key}/{name.replace('@', '_at_')}"]
             assert stored == pytest.approx(value, abs=1e-12)
     best = max(value for _, value in values(store, run, "valid/ndcg_at_10"))
@@ -81,7 +81,8 @@ def test_a_rank_says_what_its_user_had_and_how_popular_the_target_is():
     )
     split = leave_one_out(sequences)  # training items: x y of user a, y z of user b
     table = rank_table(sequences, split, split.test, np.array([4, 9]))
-    assert table.to_dict("records") == [
+    assert table["query"].tolist() == [0, 1]
+    assert table.drop(columns="query").to_dict("records") == [
         {"user": "a", "item": "x", "rank": 4, "history": 3, "popularity": 1, "repeated": True},
         {"user": "b", "item": "w", "rank": 9, "history": 3, "popularity": 0, "repeated": False},
     ]

@@ -65,6 +65,7 @@ filters:
   k_core: 3
 split: leave-one-out
 ties: file
+targets: last
 ```
 
 **Warning:** with 5 items, every item is among the first 10: metrics at 10 do not tell models apart

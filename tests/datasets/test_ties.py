@@ -1,5 +1,6 @@
 """Interactions at the same time: their order, its effect, and copies of rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -221,8 +222,10 @@ def test_rows_that_are_sorted_by_item_are_noticed_in_a_large_catalogue():
     demo = spec.read("demo")
 
     def said(rows, order):
-        numbers = card.numbers_of(demo, from_interactions(frame(rows), order))
-        return [text for text in card.warnings(numbers, order == "random") if "sorted" in text]
+        sequences = from_interactions(frame(rows), order)
+        name = replace(demo, ties=order).split_of(sequences).name
+        numbers = card.numbers_of(demo, sequences)
+        return [text for text in card.warnings(numbers, name) if "sorted" in text]
 
     by_item = sorted(rows, key=lambda row: row[1])
     assert said(by_item, "file")[0].startswith(
@@ -258,10 +261,10 @@ def test_every_row_twice_is_said(here):
 def test_metrics_that_every_model_has_are_said():
     demo = spec.read("demo")
     sequences = from_interactions(frame([("u", f"i{n}", n) for n in range(10)]))
-    (warning,) = card.warnings(card.numbers_of(demo, sequences), random_ties=False)
+    (warning,) = card.warnings(card.numbers_of(demo, sequences), "leave-one-out")
     assert warning.startswith("with 10 items, every item is among the first 10")
     more = from_interactions(frame([("u", f"i{n}", n) for n in range(11)]))
-    assert not card.warnings(card.numbers_of(demo, more), random_ties=False)
+    assert not card.warnings(card.numbers_of(demo, more), "leave-one-out")
 
 
 NAMES = ("items", "interactions", "copies", "tied_test_targets", "successors_asked")
@@ -270,4 +273,4 @@ NAMES += ("tied_neighbours", "tied_ascending", "successors_in_order", "successor
 
 @given(st.fixed_dictionaries({name: st.floats(-1e15, 1e15) for name in NAMES}))
 def test_numbers_that_anybody_logged_give_no_error(numbers):
-    assert all(isinstance(text, str) for text in card.warnings(numbers, random_ties=False))
+    assert all(isinstance(text, str) for text in card.warnings(numbers, "leave-one-out"))

@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.trials import Record, each
 from benchmark.tracking.server import Unavailable
 
-MOST_USERS = 50_000_000
+MOST_TARGETS = 50_000_000
 """Rows of a table; the largest public data sets have a fifth of that."""
 
 
@@ -60,17 +61,18 @@ def ranks(client: MlflowClient, trials: list[Record], part: str) -> Ranks:
 
 
 def table_in(path: str) -> pd.DataFrame:
-    """The table of ranks in a Parquet file.
+    """The table of ranks in a Parquet file: a row for each target.
 
-    Raises ValueError unless it has a user, an item and a whole rank from 1 in each row. Of the
-    columns to group users by, those of another kind are left out.
+    Queries are numbered from 0. Without this column, as in tables of older versions, each target is
+    a query. Raises ValueError unless there are a user, an item and a whole rank from 1 in each row.
+    Of the columns to group targets by, those of another kind are left out.
     """
     try:
         with pq.ParquetFile(path, read_dictionary=["user", "item"]) as file:
-            if not 0 < file.metadata.num_rows <= MOST_USERS:
+            if not 0 < file.metadata.num_rows <= MOST_TARGETS:
                 raise ValueError(f"it has {file.metadata.num_rows:,} rows")
             names = file.schema_arrow.names
-            known = ("user", "item", "rank", "history", "popularity", "repeated")
+            known = ("user", "item", "rank", "query", "history", "popularity", "repeated")
             content = file.read([name for name in known if names.count(name) == 1])
         missing = {"user", "item", "rank"} - set(content.column_names)
         if missing:
@@ -87,7 +89,7 @@ def _checked(content: pa.Table) -> pd.DataFrame:
     columns["rank"] = _whole_numbers("rank", content["rank"])
     if columns["rank"].min() < 1:
         raise ValueError(f"a rank is {columns['rank'].min()}")
-    for name in ("history", "popularity"):
+    for name in ("query", "history", "popularity"):
         try:
             columns[name] = _whole_numbers(name, content[name])
         except (KeyError, ValueError):
@@ -96,7 +98,12 @@ def _checked(content: pa.Table) -> pd.DataFrame:
         repeated = content["repeated"]
         if pa.types.is_boolean(repeated.type) and not repeated.null_count:
             columns["repeated"] = repeated.to_pandas()
-    return pd.DataFrame(columns)
+    table = pd.DataFrame(columns)
+    if "query" in table:
+        table["query"] = (table["query"].diff().fillna(0) != 0).cumsum()
+    else:
+        table["query"] = np.arange(len(table))
+    return table
 
 
 def _ids(name: str, column: pa.ChunkedArray) -> pd.Series:

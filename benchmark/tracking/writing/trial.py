@@ -136,7 +136,7 @@ class Trial:
         self.next_slot = int(state.name == Path(schema.LAST.format(slot=0)).name)
 
     def log_result(self, result: Result) -> None:
-        """Log the ranks of each user's target, and the metrics and costs of the whole trial."""
+        """Log the rank of each target, and the metrics and costs of the whole trial."""
         for part, table in result.ranks.items():
             self.outbox.keep(schema.RANKS.format(part=part), table.to_parquet)
         values = {

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param, RunTag
 
-from benchmark.metrics import NAMES, means, per_user
+from benchmark.metrics import NAMES, per_query
 from datasets.errors import visible
 from models.ranking import MISS
 from tests.benchmark.reporting.test_report import rows
+from tests.conftest import one_each
 
 USERS = 400
+EVERYBODY = np.arange(USERS)
 
 
 def log(store, model, ranks, experiment="e", seed=1, link=None, items=None, extra=True, **tags):
@@ -27,14 +29,14 @@ def log(store, model, ranks, experiment="e", seed=1, link=None, items=None, extr
     metrics = {
         f"{part}/{name.replace('@', '_at_')}": value
         for part in ("best_valid", "test")
-        for name, value in means(ranks).items()
+        for name, value in one_each(ranks).items()
     }
     metrics |= {"best_epoch": 2, "last_epoch": 3, "trial_seconds": 1.5, "parameters": 1234}
     params = {"model": model, "learning_rate": 0.1, "seed": seed}
     store.log_batch(
         run,
         metrics=[Metric(k, v, 1, 1) for k, v in metrics.items()]
-        + [Metric("valid/ndcg_at_10", means(ranks)["ndcg@10"] * e / 3, 1, e) for e in (1, 2, 3)],
+        + [Metric("valid/ndcg_at_10", one_each(ranks)["ndcg@10"] * e / 3, 1, e) for e in (1, 2, 3)],
         params=[Param(k, str(v)) for k, v in params.items()],
         tags=[RunTag(k, v) for k, v in tags.items()],
     )
@@ -80,14 +82,14 @@ def test_rows_are_compared_user_by_user(report, store, here, ranks):
     assert places["Bad"] == 3
     for model, found in ranks.items():
         low, high = by_model[model]["interval"]
-        assert low < means(found)["ndcg@10"] < high
+        assert low < one_each(found)["ndcg@10"] < high
         assert by_model[model]["better_than"] == ([] if model == "Bad" else [3])
     pairs = {frozenset((p["better"], p["worse"])): p["p"] for p in content["comparison"]["pairs"]}
     assert len(pairs) == 3
     assert pairs[frozenset((1, 2))] > 0.5
     assert pairs[frozenset((places["Good"], 3))] < 1e-6
 
-    values = {model: per_user(found, "ndcg@10") for model, found in ranks.items()}
+    values = {model: per_query(found, EVERYBODY, "ndcg@10") for model, found in ranks.items()}
     first = content["rows"][0]["params"]["model"]
     beside = {row["place"]: row for row in content["comparison"]["beside_the_first"]}
     difference = values[first] - values["Bad"]
@@ -105,12 +107,12 @@ def test_any_cut_off_and_any_part_of_the_users(report, store, here, ranks):
     assert list(cut_offs) == ["recall@1", "recall@3", "mrr@1", "mrr@3", "ndcg@1", "ndcg@3"]
     for metric, row in cut_offs.items():
         for name, model in (("1 Good", "Good"), ("2 Bad", "Bad")):
-            assert row[name] == f"{per_user(ranks[model], metric).mean():.4f}"
+            assert row[name] == f"{per_query(ranks[model], EVERYBODY, metric).mean():.4f}"
     slices = content["comparison"]["sections"]["Slices"]
     for by, users in (("history length", USERS), ("target popularity", USERS), ("target", USERS)):
         assert sum(int(row["users"]) for row in slices if row["by"] == by) == users
     (repeated,) = [row for row in slices if row["part"] == "repeated"]
-    expected = per_user(ranks["Good"][::4], "ndcg@10").mean()
+    expected = per_query(ranks["Good"][::4], EVERYBODY[::4], "ndcg@10").mean()
     assert (repeated["users"], repeated["1 Good"]) == ("100", f"{expected:.4f}")
 
 
@@ -230,7 +232,7 @@ def test_the_csv_has_the_figures_in_full(report, store, here, ranks):
     assert report("--experiment", "e", "--format", "csv").returncode == 0
     (line,) = pd.read_csv(here / "reports/e.csv").to_dict("records")
     for name in NAMES:
-        assert line[f"test/{name}"] == means(ranks["Good"])[name]
+        assert line[f"test/{name}"] == one_each(ranks["Good"])[name]
     assert (line["rank"], line["runs"], line["parameters"]) == (1, run, 1234)
 
 

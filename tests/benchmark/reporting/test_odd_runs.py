@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.entities import Dataset, DatasetInput
 
-from benchmark.metrics import means
 from benchmark.tracking import schema
 from benchmark.tracking.reading.ranks import table_in
 from tests.benchmark.reporting import test_comparison
 from tests.benchmark.reporting.test_report import log, rows
+from tests.conftest import one_each
 
 DEEP = "[" * 100_000
 NUMBERS = (float("nan"), float("inf"), -float("inf"), -1.0, 1e300)
@@ -105,7 +105,7 @@ def test_ranks_that_are_unreadable_or_contradict_the_metrics_are_said(report, st
     store.set_tag(ids["Lost"], "protocol", "leave-one-out; ties rank last")
     done = report("--format", "json")
     assert done.returncode == 0, done.stderr
-    given_by_ranks = means(np.maximum(1, good - 9))["ndcg@10"]
+    given_by_ranks = one_each(np.maximum(1, good - 9))["ndcg@10"]
     for said in (
         "Rows 3, 4: the ranks that were logged cannot be read, so that intervals, tests, cut-offs "
         "and slices are without: ranks/test.parquet is no table of ranks: ",
@@ -123,7 +123,7 @@ def parquet(**columns):
 
 
 GOOD = {"user": ["a", "b"], "item": ["x", "y"], "rank": [1, 2]}
-GROUPS = {"history": [3, 4], "popularity": [1, 2], "repeated": [True, False]}
+GROUPS = {"history": [3, 4], "popularity": [1, 2], "repeated": [True, False], "query": [0, 1]}
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,17 @@ def test_columns_that_cannot_group_users_are_left_out(tmp_path):
     path = tmp_path / "test.parquet"
     path.write_bytes(parquet(**GOOD | GROUPS))
     assert table_in(str(path)).to_dict("list") == GOOD | GROUPS
-    odd = {"history": ["3", "4"], "popularity": [0.5, 1], "repeated": [1, 0]}
+    odd = {"history": ["3", "4"], "popularity": [0.5, 1], "repeated": [1, 0], "query": ["7", "7"]}
     path.write_bytes(parquet(**GOOD | odd))
-    assert table_in(str(path)).to_dict("list") == GOOD
+    assert table_in(str(path)).to_dict("list") == GOOD | {"query": [0, 1]}
+
+
+def test_targets_of_one_query_are_told_by_neighbours(tmp_path):
+    path = tmp_path / "test.parquet"
+    path.write_bytes(parquet(**GOOD, query=[7, 7]))
+    assert table_in(str(path))["query"].tolist() == [0, 0]
+    path.write_bytes(parquet(**GOOD))  # of an older version
+    assert table_in(str(path))["query"].tolist() == [0, 1]
 
 
 @settings(max_examples=200)

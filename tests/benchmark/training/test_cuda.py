@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.metrics import means
 from benchmark.settings import Settings
 from benchmark.training import state
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
 from models import scorer
+from tests.conftest import one_each
 
 pytestmark = [
     pytest.mark.process,
@@ -47,8 +47,8 @@ def test_a_model_ranks_on_a_gpu_as_on_a_cpu(trainer, model, history):
     on_cpu = rank_targets(trial.averaged.cpu(), trial.items.cpu(), valid, history)
     moved = np.abs(on_gpu - on_cpu) / np.minimum(on_gpu, on_cpu)
     assert np.mean(moved > 0.01) < 0.01
-    for name, value in means(on_cpu).items():
-        assert means(on_gpu)[name] == pytest.approx(value, abs=2e-3), name
+    for name, value in one_each(on_cpu).items():
+        assert one_each(on_gpu)[name] == pytest.approx(value, abs=2e-3), name
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

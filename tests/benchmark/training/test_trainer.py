@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.metrics import means
 from benchmark.settings import Settings
 from benchmark.training import state
 from benchmark.training.device import DeviceError, resolve_device
@@ -19,7 +18,7 @@ from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.prepare import load
 from models import scorer
-from tests.conftest import ROOT
+from tests.conftest import ROOT, one_each
 
 TINY = {"dataset": "demo", "hidden_size": 8, "inner_size": 8, "layers": 1, "heads": 1}
 
@@ -132,7 +131,7 @@ def test_the_best_weights_are_the_ones_that_are_tested(trainer):
         for parameter in [*done.model.parameters(), *done.averaged.parameters()]:
             parameter.normal_()
     ranks = done.final_ranks()
-    assert means(ranks["valid"]) == done.best_valid
+    assert one_each(ranks["valid"]) == done.best_valid
     done.model.load_state_dict(best)
     test = rank_targets(done.model, done.items, done.split.test)
     assert np.array_equal(ranks["test"], test)
@@ -148,7 +147,7 @@ def test_it_learns_what_popularity_cannot_know(trainer):
     train = np.concatenate([learner.items[start:end].numpy() for start, end in ranges])
     counts = np.bincount(train, minlength=learner.model.n_items)
     targets = learner.items[learner.split.valid.positions].numpy()
-    popularity = means((counts >= counts[targets][:, None]).sum(axis=1))
+    popularity = one_each((counts >= counts[targets][:, None]).sum(axis=1))
     assert learner.best_valid["ndcg@10"] > 2 * popularity["ndcg@10"]
 
 
