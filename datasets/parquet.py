@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from datasets.bombs import check_unpacked
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import IDS, LONGEST_ID, NUMBERS, Layout
+from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, Layout
 
 ROWS_PER_BATCH = 1 << 16
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
@@ -70,6 +70,7 @@ def _check_schema(path: Path, layout: Layout, schema: pa.Schema) -> None:
         kind = schema.field(theirs).type
         if not _is_suitable(name, kind):
             wanted = "numbers" if name in NUMBERS else "text or whole numbers"
+            wanted += ", or a list of them" if name == HISTORY else ""
             raise DataError(f"{path}: column {theirs!r} has type {kind}: {name} should be {wanted}")
 
 
@@ -103,6 +104,8 @@ def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
 
 
 def _is_suitable(name: str, kind: pa.DataType) -> bool:
+    if name == HISTORY and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        kind = kind.value_type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if name == "timestamp" and pa.types.is_temporal(kind):
@@ -119,6 +122,9 @@ def _is_suitable(name: str, kind: pa.DataType) -> bool:
 def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
     """The column with the type that ``readers.read`` documents. Columns of a time type carry
     their own unit; ``layout.ticks_per_second`` applies to plain numbers."""
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        ids = values.cast(pa.list_(pa.string()))
+        return pc.binary_join(ids, " ")
     if name not in NUMBERS:
         if pa.types.is_binary_view(values.type):
             values = values.cast(pa.binary())

@@ -32,7 +32,7 @@ def of_part(batch: pa.RecordBatch, part: int) -> pa.RecordBatch:
     texts = pa.nulls(len(batch), pa.string())
     known = np.full(len(batch), -1)
     if "history" in batch.schema.names:
-        texts = pc.fill_null(pc.utf8_trim_whitespace(batch["history"]), "")
+        texts = pc.fill_null(pc.ascii_trim_whitespace(batch["history"]), "")
         _, known = _items_of(texts)
         if part == parts.TRAIN:
             users = batch["user"].dictionary_encode().indices.to_numpy()
@@ -77,7 +77,7 @@ def from_files(rows: pd.DataFrame, order_of_ties: str) -> Sequences:
 
 def _items_of(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """(ids of all texts, [n] string; how many of them each text has, [n_texts] int64)."""
-    lists = pc.utf8_split_whitespace(pc.fill_null(pc.utf8_trim_whitespace(texts), ""))
+    lists = pc.ascii_split_whitespace(pc.fill_null(pc.ascii_trim_whitespace(texts), ""))
     if isinstance(lists, pa.ChunkedArray):
         lists = lists.combine_chunks()
     lengths = np.diff(lists.offsets.to_numpy())

@@ -219,13 +219,14 @@ def test_parquet_files_have_histories(here):
         pq.write_table(pa.table(columns), here / "data" / files[part])
     with pytest.raises(DataError, match=r"split: a history has the id '2\\x1b': ids should be"):
         load("mine.yaml")
-    test = pa.table({"u": [1, 2], "i": [4, 3], "h": ["2", "1"]})
-    pq.write_table(test, here / "data/test.parquet")
-    assert found("mine.yaml") == {
-        "train": ["12", ""],
-        "valid": [("1", "12", "3")],
-        "test": [("1", "2", "4"), ("2", "1", "3")],
-    }
+    for history in (["2", "1"], [[2], [1]]):  # text, or lists
+        test = pa.table({"u": [1, 2], "i": [4, 3], "h": history})
+        pq.write_table(test, here / "data/test.parquet")
+        assert found("mine.yaml") == {
+            "train": ["12", ""],
+            "valid": [("1", "12", "3")],
+            "test": [("1", "2", "4"), ("2", "1", "3")],
+        }
 
 
 def test_what_the_files_have_is_counted(here, capsys):
@@ -283,7 +284,7 @@ def test_the_cache_keeps_parts_and_histories_and_the_digest_has_them(here, monke
 # --- against the definition
 
 ROW = st.tuples(st.sampled_from("uvw"), st.sampled_from("abcd"), st.integers(0, 5))
-TARGET = st.tuples(ROW, st.none() | st.text("abcde", max_size=4))
+TARGET = st.tuples(ROW, st.none() | st.text("abcd\u00a0é", max_size=4))
 
 
 def slowly(files: list[list], told: bool) -> tuple[dict, list[list[str]]]:
