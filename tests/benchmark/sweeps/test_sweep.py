@@ -254,7 +254,12 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
         assert "Error: there is another sweep 'lr' in this experiment (run " in done.stderr
         assert message in done.stderr
         assert "--name" in done.stderr
-    assert len(runs(store)[1]) == 1
+    (trial,) = runs(store)[1]
+    store.set_tag(trial.info.run_id, "protocol", "of another version")
+    done = sweep_here("learning_rate choice [0.01]", "--epochs", "1")
+    assert done.returncode == 1
+    assert "has trials under another protocol, which cannot be compared" in done.stderr
+    assert "of another version there, leave-one-out; every item a candidate; " in done.stderr
     done = sweep_here("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
     assert done.returncode == 0, done.stderr
 
