@@ -29,7 +29,7 @@ def checks(
     items = items[: offsets[-1]]
     users = ties.users_of(offsets)
     trained = parts == TRAIN
-    known_users = len(np.unique(users[trained]))
+    known_users = int(np.count_nonzero(np.bincount(users[trained])))
     known_items = np.zeros(n_items, dtype=bool)
     known_items[items[trained]] = True
     moments = None if times is None else np.unique(times, return_inverse=True)[1]  # [n], ranks

@@ -194,7 +194,7 @@ class Targets:
     @property
     def n_users(self) -> int:
         """The number of users with a target."""
-        return len(np.unique(self.users))
+        return int(np.count_nonzero(np.diff(self.users, prepend=-1)))
 
     @property
     def queries(self) -> np.ndarray:

@@ -58,17 +58,20 @@ def from_files(rows: pd.DataFrame, order_of_ties: str) -> Sequences:
             f"ties: random needs a time for each interaction, and {n_beginnings:,} stand in the "
             "history of a training row alone: remove ties: random"
         )
+    known = rows["known"].to_numpy()
     is_target = rows["part"].to_numpy() != parts.TRAIN
-    given = is_target & (rows["known"].to_numpy() >= 0)
-    if given.any() and (given != is_target).any():
+    given = is_target & (known >= 0)
+    if not given.any():
+        sequences, order = ordered(rows, order_of_ties)
+        _check_training(sequences, known[order])
+        return sequences
+    if (given != is_target).any():
         raise DataError("split: one of the files valid and test has no column history")
     ids, lengths = _items_of(pa.array(rows["history"].where(is_target, None), pa.large_string()))
     named = ids.unique()
     unknown = named.filter(pc.invert(pc.is_in(named, pa.array(rows["item"], named.type))))
     sequences, order = ordered(rows, order_of_ties, _checked(unknown.to_pylist()))
-    _check_training(sequences, rows["known"].to_numpy()[order])
-    if not given.any():
-        return sequences
+    _check_training(sequences, known[order])
     coded = ids.dictionary_encode()
     codes = pd.Index(sequences.item_ids).get_indexer(coded.dictionary.to_pylist())
     codes = codes[coded.indices.to_numpy()] if len(ids) else np.empty(0, np.int64)
