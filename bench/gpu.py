@@ -66,7 +66,7 @@ def row(name: str, sequences: Sequences, split: Split, precision: str, size: int
         "without graphs": 1e3 * eager / min(EAGER_STEPS, steps),
         "s an epoch": third.train_seconds,
         "s to rank": third.valid_seconds,
-        "users": len(split.valid.users),
+        "users": split.valid.n_users,
         "peak MB": trainer.pruned_result().peak_memory_mb,
     }
 

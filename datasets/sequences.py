@@ -214,7 +214,7 @@ class Targets:
         return counts[begins + lengths] > counts[begins]
 
     def chosen(self, rows: np.ndarray) -> Self:
-        """Some of the targets; ``rows`` is [n] bool."""
+        """Some of the targets; ``rows`` is [n] bool, or int64."""
         return replace(
             self,
             users=self.users[rows],

@@ -20,12 +20,19 @@ MISS = 2**31 - 1
 """The rank of a target that is no candidate: beyond every cut-off, whatever the catalogue."""
 
 
-def rank(model: Model, queries: Any, targets: Tensor, seen: Tensor | None = None) -> Tensor:
-    """The rank of each target among all items, from 1: [batch] int64.
+def rank(
+    model: Model,
+    queries: Any,
+    targets: Tensor,
+    seen: Tensor | None = None,
+    rows: Tensor | None = None,
+) -> Tensor:
+    """The rank of each target among all items, from 1: [n_targets] int64.
 
-    ``queries`` are the model's, of a batch of histories; ``targets`` [batch] int64; ``seen`` [2, n]
-    int64 are (row, item) pairs that are not candidates. A target among them is a MISS: it cannot be
-    recommended, and as the only one of them to be ranked it would be given away.
+    ``queries`` are the model's, of a batch of histories; ``targets`` [n_targets] int64 belong to
+    the histories in ``rows`` [n_targets] int64, or one to each; ``seen`` [2, n] int64 are (row,
+    item) pairs that are not candidates. A target among them is a MISS: it cannot be recommended,
+    and as the only one of them to be ranked it would be given away.
 
     The rank is n_items minus the number of items that score strictly below the target. So a target
     that ties with other items ranks behind all of them, and a score that is not a number never
@@ -41,7 +48,8 @@ def rank(model: Model, queries: Any, targets: Tensor, seen: Tensor | None = None
         scores = model.scores(queries, first, last)  # [batch, last - first]
         inside = ((targets >= first) & (targets < last))[:, None]
         column = (targets - first).clamp(0, last - first - 1)[:, None]
-        target_scores = torch.where(inside, scores.gather(1, column), target_scores)
+        found = scores.gather(1, column) if rows is None else scores[rows[:, None], column]
+        target_scores = torch.where(inside, found, target_scores)
     below = torch.zeros_like(targets)
     for first, last in chunks:
         if len(chunks) > 1:
@@ -49,13 +57,28 @@ def rank(model: Model, queries: Any, targets: Tensor, seen: Tensor | None = None
         if seen is not None:
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
             scores[row, item - first] = -torch.inf
-        # A sum of floats is six times as fast as one of booleans, and exact below 2^24.
-        below += torch.lt(scores, target_scores, out=scores).sum(dim=1).long()
+        below += _below(scores, target_scores, rows)
     ranks = model.n_items - below
     if seen is not None:
         row, item = seen
-        ranks[row[item == targets[row]]] = MISS
+        asked = torch.arange(len(targets), device=targets.device) if rows is None else rows
+        ranks[torch.isin(asked * model.n_items + targets, row * model.n_items + item)] = MISS
     return ranks
+
+
+def _below(scores: Tensor, limits: Tensor, rows: Tensor | None) -> Tensor:
+    """How many of its row's scores are strictly below each limit, [n] int64.
+
+    ``scores`` [batch, m] are overwritten; ``limits`` [n, 1] and ``rows`` are those of ``rank``.
+    """
+    # A sum of floats is six times as fast as one of booleans, and exact below 2^24.
+    if rows is None:
+        return torch.lt(scores, limits, out=scores).sum(dim=1).long()
+    counts = []
+    for some, below in zip(rows.split(USERS_PER_CHUNK), limits.split(USERS_PER_CHUNK), strict=True):
+        of_rows = scores[some]
+        counts.append(torch.lt(of_rows, below, out=of_rows).sum(dim=1))
+    return torch.cat(counts).long()
 
 
 @torch.inference_mode()

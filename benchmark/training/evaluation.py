@@ -13,7 +13,7 @@ from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences, Split, Targets
-from models.batches import pairs
+from models.batches import pairs, within
 from models.model import Model
 from models.ranking import USERS_PER_CHUNK, rank
 
@@ -72,16 +72,19 @@ def rank_targets(
     """
     model.eval()
     ranks = torch.zeros(len(targets.positions), dtype=torch.int64, device=items.device)
+    first = np.flatnonzero(np.diff(targets.queries, prepend=-1))  # target of each query
+    counts = np.diff(first, append=len(targets.positions))
+    queries = targets.chosen(first)
     batches = histories(
         items,
-        targets,
+        queries,
         max_length=model.max_length,
         batch_size=USERS_PER_CHUNK,
         pad=model.n_items,
     )
-    total = -(-len(targets.users) // USERS_PER_CHUNK)
+    total = -(-len(first) // USERS_PER_CHUNK)
     at_once = USERS_PER_CHUNK
-    for number, (rows, past, target) in enumerate(bar(batches, total=total, desc="ranking")):
+    for number, (rows, past, _) in enumerate(bar(batches, total=total, desc="ranking")):
         if number % workers.size() != workers.number():
             continue
         done = 0
@@ -89,14 +92,19 @@ def rank_targets(
             part = slice(done, done + at_once)
             of = rows[part]
             masked = history != "ranked"
-            seen = pairs(items, targets.starts[of], targets.ends[of]) if masked else None
+            seen = pairs(items, queries.starts[of], queries.ends[of]) if masked else None
+            row, place = within(counts[of])
+            wanted = first[of][row] + place  # [m] targets of these queries
+            target = items[torch.from_numpy(targets.positions[wanted]).to(items.device)]
+            several = len(wanted) > len(of)
+            row_of = torch.from_numpy(row).to(items.device) if several else None
             try:
-                found = rank(model, model.queries(past[part]), target[part], seen)
+                found = rank(model, model.queries(past[part]), target, seen, row_of)
             except RuntimeError as error:
                 if not out_of_memory(error) or at_once == 1:
                     raise
                 at_once //= 2
                 continue
-            ranks[torch.from_numpy(of).to(items.device)] = found
+            ranks[torch.from_numpy(wanted).to(items.device)] = found
             done += at_once
     return workers.total(ranks).cpu().numpy()

@@ -192,7 +192,7 @@ def _figures(trainer: Trainer, count: int) -> dict[str, float]:
         "GFLOP/s in training": operations / seconds / 1e9,
         "GFLOP/s of a large matrix product": peak / 1e9,
         "share of that": operations / seconds / peak,
-        "users per second in evaluation": len(trainer.split.valid.users) / ranking,
+        "users per second in evaluation": trainer.split.valid.n_users / ranking,
         "seconds per evaluation": ranking,
         "peak memory in MB": peak_memory(device),
     }

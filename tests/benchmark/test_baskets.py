@@ -71,7 +71,7 @@ def test_a_basket_is_evaluated_user_by_user_up_to_the_report(baskets, run_verb, 
         assert done.returncode == 0, done.stderr
     expected = popularity_ranks(baskets)
     evaluated = [user for user, of in baskets.items() if len(of) >= 3]
-    assert f"{len(expected)} targets of {len(evaluated)} for test" in done.stdout
+    assert f"{len(expected)} targets of {len(evaluated)} users for test" in done.stdout
 
     experiment = store.get_experiment_by_name("mine").experiment_id
     runs = {run.data.params["model"]: run for run in store.search_runs([experiment])}

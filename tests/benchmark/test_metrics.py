@@ -132,6 +132,59 @@ def test_items_of_a_masked_history_are_no_candidates_and_a_target_among_them_is_
     ]
 
 
+@given(matrices, st.integers(1, 13), st.booleans(), st.data())
+def test_several_targets_of_a_history_rank_as_each_alone(rows, chunk, masked, data):
+    n_items = len(rows[0][0])
+    items = st.integers(0, n_items - 1)
+    pairs = data.draw(st.lists(st.tuples(st.integers(0, len(rows) - 1), items), max_size=9))
+    seen = torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T if masked else None
+    asked = data.draw(st.lists(st.tuples(st.integers(0, len(rows) - 1), items), min_size=1))
+    of, targets = torch.tensor(asked).T
+    scores = torch.tensor([scores for scores, _ in rows], dtype=torch.float32)
+
+    def alone(row, target):
+        own = seen[:, seen[0] == row] * torch.tensor([[0], [1]]) if masked else None
+        return int(rank(Scorer(n_items), scores[row : row + 1].clone(), target[None], own))
+
+    expected = [alone(row, target) for row, target in zip(of, targets, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
+        patch.setattr(ranking, "USERS_PER_CHUNK", 2)
+        assert rank(Scorer(n_items), scores, targets, seen, of).tolist() == expected
+
+
+@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=7))
+def test_a_basket_is_ranked_as_each_of_its_items_alone(baskets):
+    """Histories of one to three items; the model scores by what it sees of them."""
+
+    class ByLast(torch.nn.Module):
+        n_items, max_length = 6, 2
+
+        def queries(self, histories):
+            return histories.masked_fill(histories == self.n_items, 0).sum(dim=1)
+
+        def scores(self, queries, first, last):
+            return ((queries[:, None] * 7 + torch.arange(first, last) * 5) % 11).float()
+
+    lengths = np.arange(len(baskets)) % 3 + 1
+    targets = [
+        (user, 4 * user, 4 * user + length, place)
+        for user, (basket, length) in enumerate(zip(baskets, lengths, strict=True))
+        for place in sorted(set(basket))
+    ]
+    users, starts, ends, wanted = np.array(targets).T
+    items = torch.cat([torch.arange(4 * len(baskets)) % 5, torch.arange(6)])
+    positions = 4 * len(baskets) + wanted
+    for history in ("ranked", "masked"):
+        found = evaluation.rank_targets(
+            ByLast(), items, Targets(users, starts, ends, positions), history
+        )
+        for i, of_all in enumerate(found):
+            one = slice(i, i + 1)
+            alone = Targets(users[one], starts[one], ends[one], positions[one])
+            assert evaluation.rank_targets(ByLast(), items, alone, history).tolist() == [of_all]
+
+
 def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
     """Three users. The model reads at most two items, and scores small item numbers highest."""
     items = torch.tensor([0, 1, 2, 3, 5, 9, 8, 7, 9, 0, 0, 4])

@@ -168,7 +168,7 @@ def test_output_and_card_count_users_and_targets_and_leave_out_what_is_no_danger
     text = card.summary(found, sequences)
     assert (
         "leave-one-out, all items of the target's time: 7 interactions for training, 4 targets of "
-        "2 users for validation, 3 targets of 2 for test\n"
+        "2 users for validation, 3 targets of 2 users for test\n"
         "1 users have interactions at fewer than three times: used for training, not evaluated\n"
     ) in text
     page = card.render(found, sequences)
