@@ -28,7 +28,7 @@ from benchmark.settings import Settings
 from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.sequences import Sequences, Split, Targets
-from datasets.spec import SPLITS
+from datasets.splits import SPLITS
 
 TRAINED = 16  # interactions of each user before the first that may be a target
 POOL = 6  # different items that a user has in training

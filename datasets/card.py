@@ -10,7 +10,8 @@ import yaml
 from datasets import parts
 from datasets.errors import masked
 from datasets.sequences import Sequences, Targets
-from datasets.spec import GIVEN, RANDOM_TIES, RULES, WHOLE_BASKETS, Filters, Spec
+from datasets.spec import RANDOM_TIES, WHOLE_BASKETS, Filters, Spec
+from datasets.splits import GIVEN, RULES
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth

@@ -20,8 +20,9 @@ from datasets.lookalikes import lookalikes
 from datasets.parts import TRAIN
 from datasets.sequences import Sequences, from_interactions
 from datasets.source import RawFile
-from datasets.spec import GIVEN, Filters, Spec
+from datasets.spec import Filters, Spec
 from datasets.spec import read as read_spec
+from datasets.splits import GIVEN
 
 
 def load(

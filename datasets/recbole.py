@@ -15,7 +15,8 @@ import numpy as np
 from datasets import plain_yaml, spec
 from datasets.checked import LARGEST_K
 from datasets.errors import DataError, quoted
-from datasets.spec import GIVEN, Filters, Source, Spec, SplitFiles
+from datasets.spec import Filters, Source, Spec, SplitFiles
+from datasets.splits import GIVEN
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
 FILTERED_COLUMNS = ("rating", "timestamp")
@@ -101,7 +102,7 @@ def read_spec(name_or_path: str, config_path: str | Path) -> Spec:
 
 
 def filters_and_split(content: dict[str, Any], path: str | Path) -> tuple[Filters, str]:
-    """The configuration's filters, and its split (a key of ``spec.RULES``).
+    """The configuration's filters, and its split (a key of ``splits.RULES``).
 
     ``path`` is for the messages. Raises DataError, with the key, for what is not supported.
     """

@@ -1,48 +1,19 @@
 """Descriptions of data sets, as their YAML files give them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from datasets import intervals, layouts, packages, plain_yaml
 from datasets.checked import UNPRINTABLE, build, list_at, mapping
 from datasets.errors import DataError, quoted
-from datasets.given_split import given_split
 from datasets.layouts import HISTORY, Fields, Layout
-from datasets.sequences import Sequences, Split, leave_one_out, temporal
+from datasets.sequences import Sequences, Split
+from datasets.splits import GIVEN, RULES, SPLITS
 from datasets.synthetic import Walks
 
 SPECS_FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class SplitRule:
-    """A way to split sequences into training, validation and test."""
-
-    split: Callable[[Sequences], Split]
-    on_card: str
-    """Its name on RecBole's data set card."""
-    baskets: Callable[[Sequences], Split] | None = None
-    """The same with whole baskets as targets, if there is such a split."""
-
-
-# The keys are the values of ``split:`` in a data set's YAML file.
-SPLITS = {
-    "leave-one-out": SplitRule(
-        leave_one_out, "leave one out split data set", partial(leave_one_out, baskets=True)
-    ),
-    "temporal": SplitRule(
-        temporal, "data set split at two points in time", partial(temporal, baskets=True)
-    ),
-}
-
-
-GIVEN = "files"
-"""Value of ``Spec.split`` where ``split:`` of the YAML file names a file for each part."""
-RULES = SPLITS | {GIVEN: SplitRule(given_split, "split given by files")}
 
 
 @dataclass(frozen=True)
@@ -168,7 +139,7 @@ class Spec:
     """File with the items' titles, for people who read recommendations."""
     filters: Filters = field(default_factory=Filters)
     split: str = "leave-one-out"
-    """A key of RULES."""
+    """A key of ``splits.RULES``."""
     ties: str = "file"
     """Order of a user's interactions at the same time, one of TIES."""
     targets: str = "last"
@@ -183,7 +154,6 @@ class Spec:
 
         Raises DataError if these sequences cannot be split this way, or nobody would be evaluated.
         """
-        rule = RULES[self.split]
         rule = RULES[self.split]
         if self.targets == "last":
             split = rule.split(sequences)

@@ -26,7 +26,8 @@ from benchmark.training.memory import peak_memory
 from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
 from datasets.bombs import check_unpacked
-from datasets.sequences import Sequences, Split, leave_one_out
+from datasets.sequences import Sequences, Split
+from datasets.splits import leave_one_out
 
 WARM_UP_STEPS = 10
 PROFILED_STEPS = 20

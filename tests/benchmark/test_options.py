@@ -11,7 +11,8 @@ import pytest
 from benchmark.__main__ import COMMANDS
 from benchmark.settings import SETTINGS, SettingError, Settings, checked
 from benchmark.training.trainer import Trainer, TrainingError
-from datasets.sequences import from_interactions, leave_one_out
+from datasets.sequences import from_interactions
+from datasets.splits import leave_one_out
 from models import MODELS
 
 HOSTILE = ["nan", "1e308", str(2**64), "9" * 5000, ""]

@@ -18,7 +18,8 @@ from benchmark.settings import Settings
 from benchmark.tracking.reading.trials import record
 from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
-from datasets.sequences import from_interactions, leave_one_out
+from datasets.sequences import from_interactions
+from datasets.splits import leave_one_out
 from tests.conftest import ROOT, TINY
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.filters import k_core
-from datasets.sequences import Sequences, Targets, from_interactions, leave_one_out
+from datasets.sequences import Sequences, Targets, from_interactions
+from datasets.splits import leave_one_out
 
 
 def frame(rows, columns=("user", "item", "timestamp")):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from datasets import DataError, prepare, spec
 from datasets.prepare import load
 from datasets.split_files import from_files, of_part
+from datasets.splits import given_split
 
 COLUMNS = {"user": "u", "item": "i", "timestamp": "t"}
 FILES = {"train": "a.csv", "valid": "b.csv", "test": "c.csv"}
@@ -132,6 +133,7 @@ WITH_HISTORY = COLUMNS | {"history": "h"}
             {"filters": {"timestamp": {"max": 3}}},
             "the filters would remove 1 rows and change the split that the files give: remove",
         ),
+        ([*TWO, "u,d,4"], {"targets": "last-tied"}, "last-tied"),
         ([*TWO, "u,d,x"], {}, "data/c.csv:2: timestamp is not a number"),
         (
             ["u,a,1, u,b,2,z_a", "u,c,3,a", "u,d,4,a"],
@@ -332,6 +334,6 @@ def test_the_split_is_that_of_its_definition(train, valid, test, told):
     assert sequences.n_interactions == len(train) + len(valid) + len(test)
     if not expected["valid"] or not expected["test"]:
         with pytest.raises(DataError, match="nobody to evaluate"):
-            spec.RULES[spec.GIVEN].split(sequences)
+            given_split(sequences)
         return
-    assert in_words(sequences, spec.RULES[spec.GIVEN].split(sequences)) == expected
+    assert in_words(sequences, given_split(sequences)) == expected

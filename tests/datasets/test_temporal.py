@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from datasets import DataError, prepare, spec
 from datasets.prepare import load
-from datasets.sequences import from_interactions, temporal
+from datasets.sequences import from_interactions
+from datasets.splits import temporal
 
 # Few users, and few timestamps (many ties) or many.
 rows = st.lists(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from datasets import DataError, card, prepare, spec, ties
 from datasets.prepare import load
-from datasets.sequences import from_interactions, leave_one_out
+from datasets.sequences import from_interactions
+from datasets.splits import leave_one_out
 
 COLUMNS = ["user", "item", "timestamp"]
 DAY = 86_400

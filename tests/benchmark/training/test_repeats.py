@@ -14,7 +14,8 @@ from benchmark.settings import Settings
 from benchmark.training import evaluation
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
-from datasets.sequences import Sequences, Split, leave_one_out, temporal
+from datasets.sequences import Sequences, Split
+from datasets.splits import leave_one_out, temporal
 from models.ranking import MISS
 
 TINY = {"hidden_size": 8, "inner_size": 8, "layers": 1, "heads": 1, "max_length": 12}
