@@ -266,15 +266,25 @@ def test_what_a_killed_promotion_left_is_removed_by_the_next(run_verb, promote, 
 BY_TIME = [{"field_name": "creation_timestamp"}]
 
 
-def test_an_experiment_of_any_name_can_be_promoted(run_verb, promote, store, here):
+def test_an_experiment_of_any_name_can_be_promoted_and_answers_as_evaluated(
+    run_verb, promote, store, here
+):
     mine = "/Users/me@x.org/ml"
-    assert run_verb("train", "--dataset", "demo", "--model", "Popularity").returncode == 0
+    words = ["--dataset", "demo", "--model", "Popularity", "--history", "masked"]
+    assert run_verb("train", *words).returncode == 0
     store.rename_experiment(store.get_experiment_by_name("demo").experiment_id, mine)
     refused(promote(mine), f"python -m benchmark.promote --experiment {mine} --name NAME gives it")
     done = promote(mine, "--name", "ml")
     assert done.returncode == 0, done.stderr
+    assert "\nanswers leave out the items of the user's history, as the evaluation " in done.stdout
     assert store.get_model_version_by_alias("ml", "champion").version
     refused(promote(mine, "--name", "ml"), "already champion: ml version 1 (run ")
+    pd.DataFrame({"history": [["i1", "i2"]]}).to_parquet("h.parquet")
+    words = ["--model", "models:/ml@champion", "--histories", "h.parquet", "--output", "o.parquet"]
+    done = run_verb("recommend", *words, "--k", "200")
+    assert done.returncode == 0, done.stderr
+    (items,) = pd.read_parquet("o.parquet")["items"]
+    assert len(items) == 198 == len({*items} - {"i1", "i2"})
 
 
 @pytest.mark.parametrize("name", ["data_digest", "protocol"])
