@@ -104,7 +104,7 @@ def measured(trainer: Trainer, split: Split, history: str) -> Iterator[Found]:
     """All metrics of a trained model on the targets of ``split``."""
     split = evaluated(history, trainer.sequences, split)
     for part, targets in (("valid", split.valid), ("test", split.test)):
-        ranks = rank_targets(trainer.averaged, trainer.items, targets, history)
+        ranks = rank_targets(trainer.averaged, trainer.interactions, targets, history)
         for metric in METRICS:
             expected = chance(trainer.sequences, targets, history, metric)
             value = float(per_query(ranks, targets.queries, metric).mean())

@@ -32,6 +32,7 @@ import models
 from benchmark.settings import Settings
 from benchmark.training import checkpoint
 from models.bert4rec import BERT4Rec
+from models.model import Histories
 from models.ranking import rank
 
 K = 10  # items per answer
@@ -106,7 +107,7 @@ def make_model(n_items: int) -> tuple[BERT4Rec, list[str]]:
 
     from benchmark.tracking.registry.export import export
 
-    settings = Settings()
+    settings = Settings(repeats="learned")
     ids = [f"{n:010}" for n in range(n_items)]
     torch.manual_seed(0)
     model = models.build(settings.model, n_items, vars(settings)).eval()
@@ -142,7 +143,7 @@ def plain_loop(
             for row, (start, end) in enumerate(pairwise(edges)):
                 past = torch.from_numpy(items[max(start, end - model.max_length) : end])
                 padded[row, model.max_length - len(past) :] = past
-            scores = model.scores(model.queries(padded), 0, model.n_items)
+            scores = model.scores(model.queries(Histories.without_times(padded)), 0, model.n_items)
             scores.topk(K)
             latencies.append(time.perf_counter() - started)
     # The median, because other processes slow some of the batches.
@@ -238,7 +239,7 @@ def check(
     for user, answer in enumerate(answers):
         past = torch.from_numpy(items[offsets[user] : offsets[user + 1]][-model.max_length :])
         with torch.inference_mode():
-            query = model.queries(past[None])
+            query = model.queries(Histories.without_times(past[None]))
             ranks = [int(rank(model, query, torch.tensor([codes[item]]))) for item in answer]
         assert sorted(ranks) == list(range(1, K + 1)), f"user {user}: the ranks are {ranks}"
         differ += ranks != sorted(ranks)

@@ -223,10 +223,12 @@ class Settings:
         choices=("linear", "norm"),
     )
     repeats: str = _setting(
-        "learned",
-        "Scores of items already in the history: alike (as those of other items) or learned (one "
-        "learned weight raises or lowers them).",
-        choices=("alike", "learned"),
+        "auto",
+        "Scores of items already in the history: alike (as those of other items), learned (one "
+        "learned weight raises or lowers them) or frequency (learned weights, by how often and how "
+        "long ago an item occurred); auto: frequency if users repeat items in training and history "
+        "is ranked, else learned.",
+        choices=("auto", "alike", "learned", "frequency"),
     )
     initialisation: str = _setting(
         "glorot",

@@ -92,7 +92,7 @@ def train(
         trial = start(client, settings, spec)
     with trial.ends(), cli.resumed_by(*_resuming(trial.run_id, data_dir)):
         if not run_id:
-            trial.log_start(settings, spec, sequences, protocol, data_dir)
+            trial.log_start(trainer.settings, spec, sequences, protocol, data_dir)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
         result = attempt.train(trial, trainer)
     if result:

@@ -33,7 +33,8 @@ class Sequences:
     item_ids: np.ndarray  # [n_items] str
     timestamps: np.ndarray | None = None
     """[n_interactions] float64, seconds since 1970, in the order of ``items``; None if the file has
-    no timestamps. They are not part of the digest: models learn from the order alone."""
+    no timestamps. They are not part of the digest: models learn from the order of interactions
+    and, at most, from which of them have equal times."""
     parts: np.ndarray | None = None
     """[n_interactions] int8, for a split that is given by files: codes of ``parts.PARTS``. Each
     user's interactions are in their order, and by time inside each part."""
@@ -52,6 +53,15 @@ class Sequences:
     @property
     def n_items(self) -> int:
         return len(self.item_ids)
+
+    @cached_property
+    def baskets(self) -> np.ndarray:
+        """[n_interactions] int64: equal for a user's interactions at the same time, and one more at
+        each later time. Without timestamps, every interaction has a number of its own."""
+        if self.timestamps is None:
+            return np.arange(len(self.items))
+        tied = ties.tied_with_next(self.timestamps, self.offsets)
+        return np.cumsum(np.append(0, ~tied[:-1]))
 
     @cached_property
     def digest(self) -> str:
@@ -243,6 +253,16 @@ class Split:
     @property
     def users_not_evaluated(self) -> int:
         return len(self.train_starts) - self.test.n_users
+
+    def trains_on_repeats(self, sequences: Sequences) -> bool:
+        """Whether the training part of any user has an item twice."""
+        if sequences.statistics["pairs"] == len(sequences.items):
+            return False
+        users = ties.users_of(sequences.offsets)
+        place = np.arange(len(users))
+        training = (self.train_starts[users] <= place) & (place < self.train_ends[users])
+        pairs = np.sort(users[training] * sequences.n_items + sequences.items[training])
+        return bool((pairs[1:] == pairs[:-1]).any())
 
     def tied_targets(self, sequences: Sequences) -> float | None:
         """Share of the test targets with a neighbouring interaction of their user at the same time:

@@ -1,10 +1,27 @@
 """Histories of many users as batches, one tensor each, by index arithmetic."""
 
 from collections.abc import Iterator
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from models.model import Histories
+
+
+class Interactions(NamedTuple):
+    """Interactions of all users, one user after the other, oldest first, on one device."""
+
+    items: Tensor
+    """[m] int64"""
+    baskets: Tensor
+    """[m] int64: as in ``Histories``."""
+
+    @classmethod
+    def without_times(cls, items: Tensor) -> Self:
+        """Every interaction has a time of its own."""
+        return cls(items, torch.arange(len(items), device=items.device))
 
 
 def within(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -16,14 +33,18 @@ def within(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def gather(items: Tensor, starts: Tensor, ends: Tensor, length: int, pad: int) -> Tensor:
-    """The last ``length`` items of each ``items[start:end]``, padded on the left.
+def gather(
+    interactions: Interactions, starts: Tensor, ends: Tensor, length: int, pad: int
+) -> Histories:
+    """The last ``length`` of each ``interactions[start:end]``, padded on the left.
 
-    ``items`` [m] int64, ``starts`` and ``ends`` [batch] int64, all on one device -> [batch, length]
-    int64.
+    ``starts`` and ``ends`` [batch] int64 are on the device of the interactions.
     """
+    items, baskets = interactions
     index = ends[:, None] + torch.arange(-length, 0, device=items.device)  # [batch, length]
-    return torch.where(index >= starts[:, None], items[index.clamp(min=0)], pad)
+    real = index >= starts[:, None]
+    index = index.clamp(min=0)
+    return Histories(torch.where(real, items[index], pad), baskets[index])
 
 
 def by_length(lengths: np.ndarray, order: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -37,24 +58,25 @@ def by_length(lengths: np.ndarray, order: np.ndarray, batch_size: int) -> list[n
 
 
 def histories(
-    items: Tensor,
+    interactions: Interactions,
     starts: np.ndarray,
     ends: np.ndarray,
     *,
     max_length: int,
     batch_size: int,
     pad: int,
-) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Yield (row numbers [batch], histories [batch, length]), ordered by length.
+) -> Iterator[tuple[np.ndarray, Histories]]:
+    """Yield (row numbers [batch], histories of these rows), ordered by length.
 
-    The history of a row is the last ``max_length`` items of ``items[start:end]``. An empty history
+    The history of a row is the last ``max_length`` of ``interactions[start:end]``. An empty history
     is all padding; a batch of empty histories has length 1.
     """
+    device = interactions.items.device
     lengths = np.minimum(ends - starts, max_length)
     for rows in by_length(lengths, np.arange(len(lengths)), batch_size):
         length = max(1, int(lengths[rows].max()))
-        first, last = (torch.from_numpy(at[rows]).to(items.device) for at in (starts, ends))
-        yield rows, gather(items, first, last, length, pad)
+        first, last = (torch.from_numpy(at[rows]).to(device) for at in (starts, ends))
+        yield rows, gather(interactions, first, last, length, pad)
 
 
 def pairs(items: Tensor, starts: np.ndarray, ends: np.ndarray) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.encoder import Encoder, rows
 from models.functional import dropout
+from models.model import Histories
 from models.scorer import Query, Scorer
 
 
@@ -31,6 +32,12 @@ class Cloze(NamedTuple):
     """[batch, k] int64: the tokens at which an item is predicted."""
     targets: Tensor
     """[batch, k] int64: the items to predict there, -1 where there is none."""
+    items: Tensor
+    """[batch, length] int64: the interactions that lead to the targets, older ones included."""
+    baskets: Tensor
+    """[batch, length] int64, of these items."""
+    limits: Tensor
+    """[batch, k] int64: of these columns, the last one before each target."""
 
     def rows(self, chosen: slice) -> Self:
         """``appended`` is the same for all rows."""
@@ -40,6 +47,9 @@ class Cloze(NamedTuple):
             self.attend[chosen],
             self.places[chosen],
             self.targets[chosen],
+            self.items[chosen],
+            self.baskets[chosen],
+            self.limits[chosen],
         )
 
 
@@ -140,27 +150,29 @@ class BERT4Rec(Scorer):
         self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12) if head == "norm" else None
         self.initialise(initialisation)
 
-    def examples(self, sequences: Tensor, generator: torch.Generator) -> Cloze:
+    def examples(self, sequences: Histories, generator: torch.Generator) -> Cloze:
         """A share ``causal_share`` of the batches is masked from left to right, the others in
         place.
 
         See ``_left_to_right`` and ``_in_place``.
         """
-        batch, length = sequences.shape
+        read = sequences.last(self.window).items
+        batch, length = read.shape
         causal = torch.rand((), generator=generator).item() < self.causal_share and length > 1
         width = length if causal else length + 1
         # From pinned memory the copy does not wait for the steps before it.
-        draw = torch.rand(batch, width, generator=generator, pin_memory=sequences.is_cuda)
-        draw = draw.to(sequences.device, non_blocking=True)
+        draw = torch.rand(batch, width, generator=generator, pin_memory=read.is_cuda)
+        draw = draw.to(read.device, non_blocking=True)
         return self._left_to_right(sequences, draw) if causal else self._in_place(sequences, draw)
 
-    def _in_place(self, sequences: Tensor, draw: Tensor) -> Cloze:
+    def _in_place(self, histories: Histories, draw: Tensor) -> Cloze:
         """Masks take the place of items and see the items before and after them, as in the paper.
 
         In a sequence of n items, max(1, round(mask_ratio * n)) random items are masked, as in the
         paper's code. In a share ``last_share`` of the sequences the last item is one of them, as in
         the prediction of the next item. ``draw`` [batch, length + 1] float is uniform in [0, 1).
         """
+        sequences = histories.last(self.window).items  # [batch, length]
         real = sequences != self.n_items
         masks = (real.sum(1, keepdim=True) * self.mask_ratio).round().clamp(min=1)  # [batch, 1]
         k = max(1, round(sequences.shape[1] * self.mask_ratio))  # no row has more
@@ -177,9 +189,11 @@ class BERT4Rec(Scorer):
             real[:, None],
             places,
             items.masked_fill(~used, -1),
+            *histories,
+            places + histories.items.shape[1] - sequences.shape[1] - 1,
         )
 
-    def _left_to_right(self, sequences: Tensor, draw: Tensor) -> Cloze:
+    def _left_to_right(self, histories: Histories, draw: Tensor) -> Cloze:
         """Every item but the first is predicted by a mask that sees only the items before it.
 
         The masks are appended to the sequence and have the positions of their items; an item sees
@@ -189,6 +203,7 @@ class BERT4Rec(Scorer):
         ``history_dropout`` of the items that masks see is replaced by masks. ``draw`` [batch,
         length] float is uniform in [0, 1).
         """
+        sequences = histories.last(self.window).items
         batch, length = sequences.shape
         k = length - 1
         position = torch.arange(length, device=sequences.device)
@@ -206,20 +221,29 @@ class BERT4Rec(Scorer):
             sees,
             torch.arange(length, length + k, device=sequences.device).expand(batch, -1),
             sequences[:, 1:].masked_fill(~has_past, -1),
+            *histories,
+            (asked - 1 + histories.items.shape[1] - length).expand(batch, -1),
         )
 
     def forward(
-        self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor, targets: Tensor
+        self,
+        tokens: Tensor,
+        appended: Tensor,
+        attend: Tensor,
+        places: Tensor,
+        targets: Tensor,
+        items: Tensor,
+        baskets: Tensor,
+        limits: Tensor,
     ) -> Tensor:
         """The mean cross-entropy of a ``Cloze``, in nats: []."""
         sequences = tokens[:, : tokens.shape[1] - len(appended)]
         vectors = self._project(self.encode(tokens, appended, attend, places))
-        return self.loss(vectors, targets, self._seen(sequences, attend, places))
-
-    def _seen(self, sequences: Tensor, attend: Tensor, places: Tensor) -> Tensor:
-        """The items that each of ``places`` sees, each once, and -1: [batch, k, length or 0]."""
         sees = rows(attend, places)[..., : sequences.shape[1]]  # [batch, k or 1, length]
-        return self.seen(sequences, sees).expand(-1, places.shape[1], -1)
+        sees = sees.expand(-1, places.shape[1], -1)
+        sees = sees.expand(-1, places.shape[1], -1)
+        seen = self.seen(Histories(items, baskets), limits, vectors, sequences, sees)
+        return self.loss(vectors, targets, seen)
 
     def encode(self, tokens: Tensor, appended: Tensor, attend: Tensor, places: Tensor) -> Tensor:
         """The parts of a ``Cloze`` -> [batch, k, hidden] at its places."""
@@ -245,18 +269,19 @@ class BERT4Rec(Scorer):
             projected = self.head_norm(F.gelu(projected))
         return projected
 
-    def queries(self, histories: Tensor) -> Query:
-        """[batch, length] int64 -> the query for the item after each history.
+    def queries(self, histories: Histories) -> Query:
+        """The query for the item after each history.
 
         A mask takes the place after the last item, so the last max_length - 1 items are seen.
         """
-        kept = histories[:, -(self.max_length - 1) :]
-        mask = torch.full_like(histories[:, :1], self.n_items + 1)
+        kept = histories.last(self.max_length - 1).items
+        mask = torch.full_like(kept[:, :1], self.n_items + 1)
         tokens = torch.cat([kept, mask], dim=1)
         attend = (tokens != self.n_items)[:, None]
         places = torch.full_like(mask, kept.shape[1])
         vectors = self._project(self.encode(tokens, places.new_empty(0), attend, places))
-        return Query(vectors[:, 0], self._seen(tokens, attend, places)[:, 0])
+        limits = torch.full_like(places, histories.items.shape[1] - 1)
+        return Query(vectors[:, 0], self.seen(histories, limits, vectors, tokens, attend))
 
 
 def _weighted_sum(x: Tensor, weights: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.model import Model
+from models.model import Histories, Model
 
 
 class Counted(Model):
@@ -82,9 +82,9 @@ class ItemToItem(Counted):
         self.values = (scores - popularity[columns]).float()
         self.popularity = popularity.float()
 
-    def queries(self, histories: Tensor) -> Tensor:
-        """[batch, length] int64 -> the last items, [batch] int64."""
-        return histories[:, -1]
+    def queries(self, histories: Histories) -> Tensor:
+        """The last items, [batch] int64."""
+        return histories.items[:, -1]
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         """Padding, the query of an empty history, has no entries: popularity is its score."""

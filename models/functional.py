@@ -4,7 +4,7 @@ Both are exact. They replace the slowest parts of a training step; docs/performa
 gave. On CUDA dropout is torch's own.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +14,26 @@ ROWS_PER_THREAD = 64  # targets at a time: their logits for some thousand items 
 LOGITS_PER_CHUNK = 1 << 28  # on CUDA
 
 
+class Seen(NamedTuple):
+    """The items that the history of each of n targets has, and how their scores differ.
+
+    The score of such an item is ``share`` times its score as any item, plus its gain.
+    """
+
+    items: Tensor
+    """[n, m] int64: each item once, and -1."""
+    gains: Tensor
+    """[n, m] float"""
+    share: Tensor | None = None
+    """[]; None: 1."""
+
+
 def cross_entropy(
     queries: Tensor,
     weight: Tensor,
     bias: Tensor,
     targets: Tensor,
-    seen: Tensor | None = None,
-    gain: Tensor | None = None,
+    seen: Seen | None = None,
     negatives: int = 0,
     by_rows: bool = False,
 ) -> Tensor:
@@ -28,34 +41,51 @@ def cross_entropy(
 
     ``queries`` [n, hidden]; ``weight`` [n_items or more, hidden], whose first n_items rows are
     items; ``bias`` [n_items, 1]; all float. ``targets`` [n] int64, negative where there is nothing
-    to predict. ``gain``, a scalar, is added to the logits of each row's ``seen`` items [n, m]
-    int64, which occur once in a row and are negative where there is none.
+    to predict. The logits of ``seen`` items differ as it says.
 
     A target is compared with the whole catalogue (``negatives`` 0), or with a random sample of
     ``negatives`` items if the catalogue has more. The logits, [n, n_items or negatives], are never
     built as a whole. With ``by_rows`` the gradients of weight and bias are sparse and hold the rows
     that were used; without negatives these are all rows.
     """
-    if seen is None or gain is None:
-        seen = targets.new_empty(len(targets), 0)
-        gain = bias.new_zeros(())
+    if seen is None:
+        seen = Seen(targets.new_empty(len(targets), 0), bias.new_empty(len(targets), 0))
+    items, gains, share = seen
     if not queries.is_cuda:  # on CUDA the host would wait for the number of targets
         wanted = targets >= 0
-        queries, targets, seen = queries[wanted], targets[wanted], seen[wanted]
+        queries, targets, items, gains = (x[wanted] for x in (queries, targets, items, gains))
     known = columns = targets.clamp(min=0)
     own = F.embedding(known, weight, sparse=by_rows)  # [n, hidden]
-    again = (seen == targets[:, None]).any(1)
-    own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0] + gain * again
+    again = items == targets[:, None]  # [n, m]
+    own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0]
+    if share is not None:
+        own_logits = (queries * own).sum(1) + own_bias
+        own_bias = own_bias + (share - 1) * own_logits * again.any(1)
+    own_bias = own_bias + (gains * again).sum(1)
+    log_sizes = bias.new_zeros(())
     if 0 < negatives < len(bias):
-        drawn, sizes, columns, seen = _sample(len(bias), known, seen, negatives)
+        drawn, sizes, columns, items = _sample(len(bias), known, items, negatives)
         weight = F.embedding(drawn, weight, sparse=by_rows)
-        bias = F.embedding(drawn, bias, sparse=by_rows)[:, 0] + sizes.log()
+        log_sizes = sizes.log()
+        bias = F.embedding(drawn, bias, sparse=by_rows)[:, 0]
     else:
         weight, bias = weight[: len(bias)], bias[:, 0]
+    log_sizes = log_sizes.expand(len(bias))
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     loss: Tensor = _CrossEntropy.apply(
-        queries, weight, bias, own, own_bias, gain, targets >= 0, columns[:, None], seen, dtype
+        queries,
+        weight,
+        bias + log_sizes,
+        own,
+        own_bias,
+        gains,
+        share,
+        log_sizes,
+        targets >= 0,
+        columns[:, None],
+        items,
+        dtype,
     )
     return loss
 
@@ -97,24 +127,28 @@ class _CrossEntropy(torch.autograd.Function):
         bias: Tensor,  # [k]
         own: Tensor,  # [n, hidden]: the targets' own weights
         own_bias: Tensor,  # [n]
-        gain: Tensor,  # []
+        gains: Tensor,  # [n, m]: what is added to the logits of ``seen``
+        share: Tensor | None,  # []: what these logits are multiplied by before
+        log_sizes: Tensor,  # [k]: the part of ``bias`` that is not multiplied
         wanted: Tensor,  # [n] bool
         columns: Tensor,  # [n, 1]: the column, of k, that the target's logit replaces
-        seen: Tensor,  # [n, m]: the columns that ``gain`` is added to, or -1
+        seen: Tensor,  # [n, m]: columns, of k, or -1
         dtype: torch.dtype,
     ) -> Tensor:
         """Products and probabilities are in ``dtype``, sums over targets in that of ``weight``."""
         ctx.dtype = queries.dtype
+        ctx.shared = share is not None
         queries = queries.to(dtype)
         items = weight.to(dtype)
         bias = bias.to(dtype)
         own_logits = ((queries * own).sum(1) + own_bias).to(dtype)[:, None]  # [n, 1]
-        held = (seen >= 0).to(dtype)  # [n, m]: 1 where ``gain`` is added
+        held = (seen >= 0).to(dtype)  # [n, m]: 1 where a gain is added
         counts = wanted.to(dtype)[:, None]  # [n, 1]
-        gains = gain.to(dtype) * held
+        gain = gains.to(dtype) * held
         seen = seen.clamp(min=0)
         d_queries = torch.empty_like(queries)
-        d_gain = torch.zeros_like(gain)
+        d_gain = torch.empty_like(gain)
+        d_share = weight.new_zeros(())
         d_weight = torch.zeros_like(weight)
         d_bias = weight.new_zeros(len(weight))
         d_own = weight.new_empty(own_logits.shape)  # d loss / d own_logits
@@ -128,7 +162,11 @@ class _CrossEntropy(torch.autograd.Function):
             rows = slice(first, first + size)
             query, column, count = queries[rows], columns[rows], counts[rows]
             z = torch.addmm(bias, query, items.t(), out=buffer[: len(query)])  # [rows, k]
-            z.scatter_add_(1, seen[rows], gains[rows])
+            more = gain[rows]
+            if share is not None:
+                logits = (z.gather(1, seen[rows]) - log_sizes[seen[rows]]) * held[rows]
+                more = more + (share - 1) * logits
+            z.scatter_add_(1, seen[rows], more.to(z.dtype))
             z.scatter_(1, column, own_logits[rows])
             margin = (z.amax(1, keepdim=True) - own_logits[rows]).to(loss.dtype)
             p = torch.softmax(z, 1, out=z)
@@ -136,23 +174,31 @@ class _CrossEntropy(torch.autograd.Function):
             loss += ((margin - p.amax(1, keepdim=True).to(loss.dtype).log()) * count).sum()
             d_own[rows] = (p.gather(1, column) - 1) * count
             p.scatter_(1, column, 0.0)  # the target's own part is in d_own
+            p_seen = p.gather(1, seen[rows]) * held[rows]
+            d_gain[rows] = p_seen * count
+            if share is not None:
+                d_share += (d_gain[rows] * logits).sum()
+                p.scatter_add_(1, seen[rows], ((share - 1) * p_seen).to(p.dtype))
             torch.mm(p, items, out=d_queries[rows])
             if p.dtype == weight.dtype:
                 d_weight.addmm_(p.t(), query * count)
             else:
                 d_weight += p.t() @ (query * count)
             d_bias += p.t() @ count[:, 0]
-            d_gain += (p.gather(1, seen[rows]) * held[rows] * count).sum()
         d_queries = d_queries * counts + d_own * own
-        ctx.save_for_backward(d_queries, d_weight, d_bias, d_own * queries, d_own[:, 0], d_gain)
+        d_gain = d_gain.to(gains.dtype)
+        ctx.save_for_backward(
+            d_queries, d_weight, d_bias, d_own * queries, d_own[:, 0], d_gain, d_share
+        )
         ctx.n = counts.sum(dtype=loss.dtype).clamp(min=1)
         mean: Tensor = loss / ctx.n
         return mean
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        slopes = [slope * (grad / ctx.n) for slope in ctx.saved_tensors]
-        return slopes[0].to(ctx.dtype), *slopes[1:], None, None, None, None
+        *slopes, d_share = [slope * (grad / ctx.n) for slope in ctx.saved_tensors]
+        shared = d_share if ctx.shared else None
+        return slopes[0].to(ctx.dtype), *slopes[1:], shared, None, None, None, None, None
 
 
 def dropout(x: Tensor, p: float, training: bool, onto: Tensor | None = None) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.functional import Seen
 from models.model import Setting
 from models.sasrec import SASRec
 
@@ -68,7 +69,7 @@ class gSASRec(SASRec):
         if settings["negatives"] == 0:
             raise ValueError("gSASRec needs negatives: 1 or more")
 
-    def loss(self, vectors: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
+    def loss(self, vectors: Tensor, targets: Tensor, seen: Seen) -> Tensor:
         """The mean gBCE over targets, [batch, k], of ``vectors`` [batch, k, hidden]: [].
 
         Each sequence draws its own negatives, which all its targets share. The paper draws them for

@@ -6,12 +6,35 @@ or is counted in one pass over the interactions (``models.counted.Counted``).
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 Setting = str | int | float
+
+
+class Histories(NamedTuple):
+    """Interactions of some users, oldest first, padded on the left."""
+
+    items: Tensor
+    """[batch, length] int64; ``n_items`` is padding."""
+    baskets: Tensor
+    """[batch, length] int64: a user's interactions at the same time have the same number, later
+    ones a higher number; any number at padding."""
+
+    @classmethod
+    def without_times(cls, items: Tensor) -> Self:
+        """Every interaction of ``items`` [batch, length] has a time of its own."""
+        return cls(items, torch.arange(items.shape[1], device=items.device).expand_as(items))
+
+    def last(self, length: int) -> Self:
+        """The last ``length`` interactions of each history, or all if there are fewer."""
+        return type(self)(self.items[:, -length:], self.baskets[:, -length:])
+
+    def rows(self, chosen: slice) -> Self:
+        """Some rows of the batch."""
+        return type(self)(self.items[chosen], self.baskets[chosen])
 
 
 class Model(nn.Module, ABC):
@@ -31,18 +54,20 @@ class Model(nn.Module, ABC):
 
     n_items: int
     max_length: int
-    """The longest history that ``queries`` reads."""
+    """Number of interactions that the model reads as a sequence."""
+    memory: int = 0
+    """Number of interactions before these in which it looks for repeated items."""
 
     @classmethod
     def check(cls, settings: Mapping[str, Setting]) -> None:
         """Raises ValueError if the settings, by name, do not go together."""
 
     @abstractmethod
-    def queries(self, histories: Tensor) -> Any:
+    def queries(self, histories: Histories) -> Any:
         """What the model knows of some histories before any item is scored.
 
-        ``histories`` are [batch, length] int64 with length <= max_length, padded on the left. The
-        result is passed to ``scores`` as it is.
+        ``histories`` have a length <= max_length + memory. The result is passed to ``scores`` as it
+        is.
         """
 
     @abstractmethod
@@ -72,12 +97,12 @@ class LearnedModel(Model):
     """
 
     window: int
-    """The longest training sequence that ``examples`` takes."""
+    """Number of interactions of a training sequence."""
 
     @abstractmethod
-    def examples(self, sequences: Tensor, generator: torch.Generator) -> Examples:
+    def examples(self, sequences: Histories, generator: torch.Generator) -> Examples:
         """What to train on, drawn anew at every call.
 
-        ``sequences`` are [batch, length] int64 with length <= window, padded on the left;
-        ``generator`` is on the CPU.
+        ``sequences`` have a length <= window + memory. The last ``window`` interactions are to be
+        learned; those before them are their history. ``generator`` is on the CPU.
         """

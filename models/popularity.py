@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from models.counted import Counted
+from models.model import Histories
 
 
 class Popularity(Counted):
@@ -21,8 +22,8 @@ class Popularity(Counted):
     def count(self, items: Tensor, users: Tensor) -> None:
         self.interactions = torch.bincount(items, minlength=self.n_items).float()
 
-    def queries(self, histories: Tensor) -> Tensor:
-        return histories[:, -1]
+    def queries(self, histories: Histories) -> Tensor:
+        return histories.items[:, -1]
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         return self.interactions[first:last].repeat(len(queries), 1)

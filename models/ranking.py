@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.batches import histories, pairs
+from models.batches import Interactions, histories, pairs
 from models.model import Model
 
 USERS_PER_CHUNK = 512
@@ -84,15 +84,15 @@ def _below(scores: Tensor, limits: Tensor, rows: Tensor | None) -> Tensor:
 @torch.inference_mode()
 def recommend(
     model: Model,
-    items: Tensor,
+    interactions: Interactions,
     starts: np.ndarray,
     ends: np.ndarray,
     k: int,
     exclude_seen: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best items after each history ``items[start:end]``, and their scores, best first.
+    """The best items after each history ``interactions[start:end]``, and their scores, best first.
 
-    ``items`` is [m] int64, ``starts`` and ``ends`` are [n] int64. Both results are [n, min(k,
+    ``starts`` and ``ends`` are [n] int64. Both results are [n, min(k,
     n_items)], int64 and float32. With ``exclude_seen`` the items of a history are left out, also
     those too old for the model to see; where too few items are left, rows end in -1 and -inf. Equal
     scores are in the order of the items. The model is left in evaluation mode.
@@ -101,13 +101,15 @@ def recommend(
     width = min(k, model.n_items)
     best = np.empty((len(starts), width), dtype=np.int64)
     scores = np.empty((len(starts), width), dtype=np.float32)
+    items = interactions.items
     if not len(items):  # every history is empty, and padding stands at index 0
         items = items.new_full((1,), model.n_items)
+        interactions = Interactions.without_times(items)
     batches = histories(
-        items,
+        interactions,
         starts,
         ends,
-        max_length=model.max_length,
+        max_length=model.max_length + model.memory,
         batch_size=USERS_PER_CHUNK,
         pad=model.n_items,
     )

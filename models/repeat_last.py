@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from models.counted import Counted
+from models.model import Histories
 
 
 class RepeatLast(Counted):
@@ -16,9 +17,9 @@ class RepeatLast(Counted):
     def count(self, items: Tensor, users: Tensor) -> None:
         """There is nothing to count."""
 
-    def queries(self, histories: Tensor) -> Tensor:
-        """[batch, length] int64 -> at most the last ``max_length`` items."""
-        return histories[:, -self.max_length :]
+    def queries(self, histories: Histories) -> Tensor:
+        """At most the last ``max_length`` items, [batch, length] int64."""
+        return histories.last(self.max_length).items
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         batch, length = queries.shape

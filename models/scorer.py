@@ -7,13 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.functional import cross_entropy
-from models.model import LearnedModel, Setting
+from models.functional import Seen, cross_entropy
+from models.model import Histories, LearnedModel, Setting
+from models.repeats import Frequency
 
 # Above this number of items, a step with sampled negatives touches few rows of the item table. Then
 # gradients hold these rows alone, and a step costs what they cost. Below it whole tables are as
 # fast.
 BY_ROWS_ABOVE = 200_000
+MEMORY = 512  # interactions before the window in which repeats are counted
 
 
 class Query(NamedTuple):
@@ -21,8 +23,8 @@ class Query(NamedTuple):
 
     vectors: Tensor
     """[batch, hidden] float: an item scores by its embedding's product with this vector."""
-    seen: Tensor
-    """[batch, n] int64: each item of the history once, and -1."""
+    seen: Seen
+    """The items of each history, [batch, 1, n]."""
 
 
 class Scorer(LearnedModel):
@@ -33,13 +35,17 @@ class Scorer(LearnedModel):
 
     Tied embeddings favour items that are in the history already. Whether these come again depends
     on the data. With ``repeats`` "learned" one learned weight is added to the scores of the items
-    in the history, and raises or lowers them all; with "alike" all items are treated alike.
+    in the history, and raises or lowers them all; with "frequency" a learned number for each class
+    of how often and how long ago an item occurred (see ``Frequency``); with "alike" all items are
+    treated alike.
     """
 
     def __init__(self, n_items: int, hidden_size: int, rows: int, repeats: str, negatives: int):
         """``rows`` is the number of rows past the catalogue; ``negatives`` is the number of items
         that the loss compares a target with, 0 for the whole catalogue."""
         super().__init__()
+        if repeats == "auto":
+            raise ValueError("repeats auto: benchmark.defaults decides it from the data")
         self.n_items = n_items
         self.negatives = negatives
         by_rows = n_items > BY_ROWS_ABOVE and 0 < negatives < n_items
@@ -47,6 +53,8 @@ class Scorer(LearnedModel):
         biases = torch.zeros(n_items, 1)
         self.item_bias = nn.Embedding.from_pretrained(biases, freeze=False, sparse=by_rows)
         self.repeat_bias = nn.Parameter(torch.zeros(())) if repeats == "learned" else None
+        self.frequency = Frequency(n_items, hidden_size) if repeats == "frequency" else None
+        self.memory = MEMORY if repeats == "frequency" else 0
 
     @classmethod
     def check(cls, settings: Mapping[str, Setting]) -> None:
@@ -74,42 +82,50 @@ class Scorer(LearnedModel):
                     nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def loss(self, vectors: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
+    def loss(self, vectors: Tensor, targets: Tensor, seen: Seen) -> Tensor:
         """The mean cross-entropy over targets, in nats: [].
 
         ``vectors`` [batch, k, hidden] are the queries', ``targets`` [batch, k] int64, negative
-        where there is none, ``seen`` [batch, k, n] int64 as ``seen`` gives it.
+        where there is none.
         """
         return cross_entropy(
             vectors.flatten(0, 1),
             self.item_embedding.weight,
             self.item_bias.weight,
             targets.flatten(),
-            seen.flatten(0, 1),
-            self.repeat_bias,
+            Seen(seen.items.flatten(0, 1), seen.gains.flatten(0, 1), seen.share),
             self.negatives,
             self.item_embedding.sparse,
         )
 
-    def seen(self, sequences: Tensor, sees: Tensor) -> Tensor:
-        """The items that each of k places sees, each once, and -1: [batch, k, n] int64.
+    def seen(
+        self, histories: Histories, limits: Tensor, vectors: Tensor, tokens: Tensor, sees: Tensor
+    ) -> Seen:
+        """The items that each of k places sees, and how their scores differ: [batch, k, n].
 
-        ``sequences`` [batch, n] int64; ``sees`` [batch or 1, k, n] bool: which of its tokens each
-        place may see. Without a repeat bias nothing is needed: [batch, k, 0].
+        ``vectors`` [batch, k, hidden] are the queries'. ``limits`` [batch or 1, k] int64: the
+        column of ``histories`` before each place. ``tokens`` [batch, n] int64 are those that the
+        encoder reads; ``sees`` [batch or 1, k, n] bool: which of them each place may see.
         """
+        if self.frequency is not None:
+            found: Seen = self.frequency(histories, limits, vectors)
+            return found
         if self.repeat_bias is None:
-            return sequences.new_empty(len(sequences), sees.shape[1], 0)
-        same = sequences[:, :, None] == sequences[:, None]  # [batch, n, n]
-        other = same.tril(-1).any(-1) | (sequences >= self.n_items)
-        return sequences.masked_fill(other, -1)[:, None].masked_fill(~sees, -1)
+            items = tokens.new_empty(len(tokens), sees.shape[1], 0)
+            return Seen(items, self.item_bias.weight.new_empty(items.shape))
+        same = tokens[:, :, None] == tokens[:, None]  # [batch, n, n]
+        other = same.tril(-1).any(-1) | (tokens >= self.n_items)
+        items = tokens.masked_fill(other, -1)[:, None].masked_fill(~sees, -1)
+        return Seen(items, self.repeat_bias.expand(items.shape))
 
     def scores(self, queries: Query, first: int, last: int) -> Tensor:
-        vectors, seen = queries
+        vectors, (seen, gains, share) = queries
         items = slice(first, last)
         biases = self.item_bias.weight[items, 0]
         scores = F.linear(vectors, self.item_embedding.weight[items], biases)
-        if self.repeat_bias is not None:
-            inside = (seen >= first) & (seen < last)
-            places = (seen - first).clamp(0, last - first - 1)
-            scores = scores.scatter_add(1, places, self.repeat_bias * inside)
-        return scores
+        inside = (seen[:, 0] >= first) & (seen[:, 0] < last)  # [batch, n]
+        places = (seen[:, 0] - first).clamp(0, last - first - 1)
+        more = gains[:, 0]
+        if share is not None:
+            more = more + (share - 1) * scores.gather(1, places)
+        return scores.scatter_add(1, places, more * inside)

@@ -7,6 +7,7 @@ import numpy as np
 from optuna.trial import TrialState
 from tqdm import tqdm
 
+from benchmark.defaults import decided
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Value
 from benchmark.sweeps import suggest
@@ -136,6 +137,7 @@ class Plan:
         self.sweep.heart.check()
         values = self.values[number]
         settings = self.definition.settings(values, seed)
+        settings = decided(settings, self.job.sequences, self.job.spec.split_of(self.job.sequences))
         trial = self.trials.get((number, seed))
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
         job = self.job

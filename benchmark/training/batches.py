@@ -9,7 +9,8 @@ from torch import Tensor
 import models.batches
 from benchmark.errors import UserError
 from datasets.sequences import Split, Targets
-from models.batches import by_length, gather, within
+from models.batches import Interactions, by_length, gather, within
+from models.model import Histories
 
 
 def check_learnable(split: Split) -> None:
@@ -40,8 +41,11 @@ def windows(starts: np.ndarray, ends: np.ndarray, length: int) -> tuple[np.ndarr
     return np.maximum(window_ends - length, starts[sequence]), window_ends
 
 
+MEMORY_STEP = 64  # lengths of memory are multiples of it: few shapes, few CUDA graphs
+
+
 class TrainingBatches:
-    """Windows of all sequences, shuffled anew for each epoch, as [batch, length] int64 tensors.
+    """Windows of all sequences, shuffled anew for each epoch, in batches.
 
     A sequence of n items gives ceil(n / max_length) windows in an epoch. Tiled windows are the same
     in every epoch and hold each item once. Sampled windows are drawn anew: each ends at a random
@@ -50,7 +54,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        items: Tensor,
+        interactions: Interactions,
         starts: np.ndarray,
         ends: np.ndarray,
         *,
@@ -58,23 +62,25 @@ class TrainingBatches:
         batch_size: int,
         pad: int,
         kind: str = "tiled",
+        memory: int = 0,
     ):
-        """``starts`` and ``ends`` [n] int64 are the training sequences' places in ``items``.
+        """``starts`` and ``ends`` [n] int64 are the training sequences' places in ``interactions``.
 
-        ``items`` [n_interactions] int64 is on the training device; ``pad`` is the padding item;
-        ``kind`` is "tiled" or "sampled".
+        ``pad`` is the padding item; ``kind`` is "tiled" or "sampled"; a window is preceded by at
+        most ``memory`` interactions of its sequence.
         """
-        self.items = items
+        self.interactions = interactions
+        self.memory = memory
         self.max_length = max_length
         self.batch_size = batch_size
         self.pad = pad
         self.sampled = kind == "sampled"
-        if self.sampled:  # the whole sequence, once for each window that is drawn from it
-            counts = window_counts(starts, ends, max_length)
-            self.starts = np.repeat(starts, counts)
-            self.ends = np.repeat(ends, counts)
-        else:
-            self.starts, self.ends = windows(starts, ends, max_length)
+        counts = window_counts(starts, ends, max_length)
+        # Of each window: where its sequence starts, and where the window ends.
+        self.starts = np.repeat(starts, counts)
+        self.ends = np.repeat(ends, counts)
+        if not self.sampled:
+            _, self.ends = windows(starts, ends, max_length)
 
     @property
     def n_windows(self) -> int:
@@ -83,40 +89,49 @@ class TrainingBatches:
     def __len__(self) -> int:
         return -(-self.n_windows // self.batch_size)
 
-    def shuffled(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """The batches of one epoch, in random order. ``generator`` is on the CPU."""
-        starts, ends = self._sample(generator) if self.sampled else (self.starts, self.ends)
+    def shuffled(self, generator: torch.Generator) -> Iterator[Histories]:
+        """The batches of one epoch, in random order: windows in the last ``max_length`` columns,
+        and what precedes them. ``generator`` is on the CPU.
+        """
+        device = self.interactions.items.device
+        ends = self._sample(generator) if self.sampled else self.ends
+        starts = np.maximum(ends - self.max_length - self.memory, self.starts)
         shuffle = torch.randperm(self.n_windows, generator=generator).numpy()
         batches = by_length(ends - starts, shuffle, self.batch_size)
         order = np.concatenate(batches)
-        longest = [int((ends[rows] - starts[rows]).max()) for rows in batches]
+        longest = [self._width(int((ends[rows] - starts[rows]).max())) for rows in batches]
         # One copy to the device for an epoch: a step waits for none.
         firsts, lasts = (
-            torch.from_numpy(at[order]).to(self.items.device).split(self.batch_size)
-            for at in (starts, ends)
+            torch.from_numpy(at[order]).to(device).split(self.batch_size) for at in (starts, ends)
         )
         for i in torch.randperm(len(batches), generator=generator).tolist():
-            yield gather(self.items, firsts[i], lasts[i], longest[i], self.pad)
+            yield gather(self.interactions, firsts[i], lasts[i], longest[i], self.pad)
 
-    def _sample(self, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the windows' starts and ends, both [n_windows] int64."""
+    def _width(self, longest: int) -> int:
+        """The number of columns of a batch, by its longest row."""
+        beyond = max(0, longest - self.max_length)
+        return longest - beyond + -(-beyond // MEMORY_STEP) * MEMORY_STEP
+
+    def _sample(self, generator: torch.Generator) -> np.ndarray:
+        """Draw the windows' ends, [n_windows] int64."""
         draw = torch.rand(self.n_windows, generator=generator, dtype=torch.float64).numpy()
         lengths = self.ends - self.starts
         kept = np.minimum(2 + (draw * (lengths - 1)).astype(np.int64), lengths)
-        ends = self.starts + kept
-        return np.maximum(ends - self.max_length, self.starts), ends
+        ends: np.ndarray = self.starts + kept
+        return ends
 
 
 def histories(
-    items: Tensor, targets: Targets, *, max_length: int, batch_size: int, pad: int
-) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
+    interactions: Interactions, targets: Targets, *, max_length: int, batch_size: int, pad: int
+) -> Iterator[tuple[np.ndarray, Histories, Tensor]]:
     """Yield the targets in batches of similar history length.
 
-    Each batch is (rows of ``targets`` [batch], histories [batch, length], target items [batch]),
-    all int64. Histories are the last ``max_length`` items, padded with ``pad`` on the left.
+    Each batch is (rows of ``targets`` [batch] int64, their histories, target items [batch] int64).
+    Histories are the last ``max_length`` interactions, padded with ``pad`` on the left.
     """
+    items = interactions.items
     batches = models.batches.histories(
-        items,
+        interactions,
         targets.starts,
         targets.ends,
         max_length=max_length,

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmark.errors import UserError
 from benchmark.settings import MASKED, REPEATED
@@ -13,7 +12,7 @@ from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences, Split, Targets
-from models.batches import pairs, within
+from models.batches import Interactions, pairs, within
 from models.model import Model
 from models.ranking import USERS_PER_CHUNK, rank
 
@@ -60,25 +59,30 @@ def evaluated(history: str, sequences: Sequences, split: Split) -> Split:
 
 @torch.inference_mode()
 def rank_targets(
-    model: Model, items: Tensor, targets: Targets, history: str = "ranked", bar: Bar = no_bar
+    model: Model,
+    interactions: Interactions,
+    targets: Targets,
+    history: str = "ranked",
+    bar: Bar = no_bar,
 ) -> np.ndarray:
     """The ranks of all targets, [n_targets] int64, in their order.
 
-    ``items`` are those of ``Sequences``, [n_interactions] int64, on the model's device. With
-    ``history`` "ranked" the items of a target's history are candidates like all others; otherwise
-    none of them is, neither those that the model sees nor older ones, and a target among them is a
+    ``interactions`` are those of ``Sequences``, on the model's device. With ``history`` "ranked"
+    the items of a target's history are candidates like all others; otherwise none of them is,
+    neither those that the model sees nor older ones, and a target among them is a
     ``models.ranking.MISS``. Each process of a shared trial ranks its share, and all processes get
     all ranks. Batches of users are halved where memory is short.
     """
     model.eval()
+    items = interactions.items
     ranks = torch.zeros(len(targets.positions), dtype=torch.int64, device=items.device)
     first = np.flatnonzero(np.diff(targets.queries, prepend=-1))  # target of each query
     counts = np.diff(first, append=len(targets.positions))
     queries = targets.chosen(first)
     batches = histories(
-        items,
+        interactions,
         queries,
-        max_length=model.max_length,
+        max_length=model.max_length + model.memory,
         batch_size=USERS_PER_CHUNK,
         pad=model.n_items,
     )
@@ -99,7 +103,7 @@ def rank_targets(
             several = len(wanted) > len(of)
             row_of = torch.from_numpy(row).to(items.device) if several else None
             try:
-                found = rank(model, model.queries(past[part]), target, seen, row_of)
+                found = rank(model, model.queries(past.rows(part)), target, seen, row_of)
             except RuntimeError as error:
                 if not out_of_memory(error) or at_once == 1:
                     raise

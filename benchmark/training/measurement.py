@@ -17,7 +17,6 @@ import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch re
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
@@ -28,6 +27,7 @@ from benchmark.training.trainer import Trainer
 from datasets.bombs import check_unpacked
 from datasets.sequences import Sequences, Split
 from datasets.splits import leave_one_out
+from models.model import Histories
 
 WARM_UP_STEPS = 10
 PROFILED_STEPS = 20
@@ -146,9 +146,10 @@ class _Steps:
         self.tokens = 0
         self.sequences = 0
         for _, batch in zip(range(self.count), steps, strict=False):
-            assert isinstance(batch, Tensor)
-            self.tokens += int(torch.ne(batch, self.trainer.model.n_items).sum())
-            self.sequences += len(batch)
+            assert isinstance(batch, Histories)
+            items = batch.last(self.trainer.model.max_length).items
+            self.tokens += int(torch.ne(items, self.trainer.model.n_items).sum())
+            self.sequences += len(items)
             yield batch
 
 

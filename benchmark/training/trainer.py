@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 import models
+from benchmark.defaults import decided
 from benchmark.errors import UserError
 from benchmark.metrics import SELECTION_METRIC, means
 from benchmark.results import Epoch, Result
@@ -35,9 +36,9 @@ from benchmark.training.memory import out_of_memory, peak_memory, reset_peak, re
 from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.ranks import rank_table
-from models.batches import within
+from models.batches import Interactions, within
 from models.counted import Counted
-from models.model import Examples, LearnedModel, Model
+from models.model import Examples, Histories, LearnedModel, Model
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings
@@ -63,6 +64,7 @@ class Trainer:
         Raises TrainingError if the settings do not go together, DeviceError if this machine does
         not have the device, and UserError if there is nothing to learn or nobody to evaluate.
         """
+        settings = decided(settings, sequences, split)
         self.settings = settings
         self.sequences = sequences
         self.split = evaluated(settings.history, sequences, split)
@@ -85,15 +87,19 @@ class Trainer:
             self.trained = DistributedDataParallel(self.model, broadcast_buffers=False)
         self.shuffling = torch.Generator()
         self.masking = torch.Generator()
-        self.items = torch.from_numpy(sequences.items.astype(np.int64)).to(self.device)
+        self.interactions = Interactions(
+            torch.from_numpy(sequences.items.astype(np.int64)).to(self.device),
+            torch.from_numpy(sequences.baskets).to(self.device),
+        )
         self.batches = TrainingBatches(
-            self.items,
+            self.interactions,
             split.train_starts,
             split.train_ends,
             max_length=window,
             batch_size=settings.batch_size,
             pad=sequences.n_items,
             kind=settings.windows,
+            memory=self.model.memory,
         )
         self.optimizers = Optimizers(self.model, settings, len(self.batches))
         self.graphs: Graphs | None = None
@@ -185,7 +191,7 @@ class Trainer:
         starts = self.split.train_starts
         users, place = within(self.split.train_ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
-        self.model.count(self.items[index], torch.from_numpy(users).to(self.device))
+        self.model.count(self.interactions.items[index], torch.from_numpy(users).to(self.device))
         self.averaged.load_state_dict(self.model.state_dict())
         self.epoch_seconds = time.perf_counter() - started
 
@@ -238,8 +244,8 @@ class Trainer:
                 torch.cuda.set_rng_state(self.random_states["device"], self.device)
             self.random_states = {}
 
-    def _step(self, batch: Tensor) -> Tensor:
-        """Train on a batch, [batch, length] int64; this process's part of the mean loss, []."""
+    def _step(self, batch: Histories) -> Tensor:
+        """Train on a batch of sequences; this process's part of the mean loss, []."""
         assert isinstance(self.model, LearnedModel)
         self.steps += 1
         self.optimizers.begin_step(self.steps)
@@ -293,7 +299,9 @@ class Trainer:
 
     def ranks(self, targets: Targets) -> np.ndarray:
         """The ranks of ``targets``, [n] int64, by the running mean of the weights."""
-        return rank_targets(self.averaged, self.items, targets, self.settings.history, self.bar)
+        return rank_targets(
+            self.averaged, self.interactions, targets, self.settings.history, self.bar
+        )
 
     def result(self) -> Result:
         """Evaluate the best epoch's model on test, once."""

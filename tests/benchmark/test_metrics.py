@@ -15,6 +15,7 @@ from benchmark.training import evaluation
 from benchmark.training.evaluation import rank
 from datasets.sequences import Targets
 from models import ranking
+from models.batches import Interactions
 from models.ranking import MISS
 
 K = 10
@@ -158,10 +159,10 @@ def test_a_basket_is_ranked_as_each_of_its_items_alone(baskets):
     """Histories of one to three items; the model scores by what it sees of them."""
 
     class ByLast(torch.nn.Module):
-        n_items, max_length = 6, 2
+        n_items, max_length, memory = 6, 2, 0
 
         def queries(self, histories):
-            return histories.masked_fill(histories == self.n_items, 0).sum(dim=1)
+            return histories.items.masked_fill(histories.items == self.n_items, 0).sum(dim=1)
 
         def scores(self, queries, first, last):
             return ((queries[:, None] * 7 + torch.arange(first, last) * 5) % 11).float()
@@ -174,27 +175,29 @@ def test_a_basket_is_ranked_as_each_of_its_items_alone(baskets):
     ]
     users, starts, ends, wanted = np.array(targets).T
     items = torch.cat([torch.arange(4 * len(baskets)) % 5, torch.arange(6)])
+    interactions = Interactions.without_times(items)
     positions = 4 * len(baskets) + wanted
     for history in ("ranked", "masked"):
         found = evaluation.rank_targets(
-            ByLast(), items, Targets(users, starts, ends, positions), history
+            ByLast(), interactions, Targets(users, starts, ends, positions), history
         )
         for i, of_all in enumerate(found):
             one = slice(i, i + 1)
             alone = Targets(users[one], starts[one], ends[one], positions[one])
-            assert evaluation.rank_targets(ByLast(), items, alone, history).tolist() == [of_all]
+            found_alone = evaluation.rank_targets(ByLast(), interactions, alone, history)
+            assert found_alone.tolist() == [of_all]
 
 
 def test_all_of_the_history_is_masked_not_only_what_the_model_sees():
     """Three users. The model reads at most two items, and scores small item numbers highest."""
-    items = torch.tensor([0, 1, 2, 3, 5, 9, 8, 7, 9, 0, 0, 4])
+    items = Interactions.without_times(torch.tensor([0, 1, 2, 3, 5, 9, 8, 7, 9, 0, 0, 4]))
     targets = Targets.next_items(np.array([0, 1, 2]), np.array([0, 5, 9]), np.array([4, 8, 11]))
 
     class Small(torch.nn.Module):
-        n_items, max_length = 10, 2
+        n_items, max_length, memory = 10, 2, 0
 
         def queries(self, histories):
-            return torch.zeros(len(histories), 1)
+            return torch.zeros(len(histories.items), 1)
 
         def scores(self, queries, first, last):
             return (queries - torch.arange(first, last)).float()

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from models import build
+from models.model import Histories
+
+untimed = Histories.without_times
 
 ITEMS = 37
 SIZE = {"max_length": 8, "hidden_size": 16, "layers": 2, "heads": 2, "inner_size": 32}
@@ -77,15 +80,15 @@ def test_attention_is_bidirectional(model):
 def test_only_the_last_items_and_not_their_sum_count(model):
     history = sequences()
     older = torch.cat([sequences(length=3), history], dim=1)
-    vectors = model.queries(history).vectors
-    torch.testing.assert_close(model.queries(older).vectors, vectors)
+    vectors = model.queries(untimed(history)).vectors
+    torch.testing.assert_close(model.queries(untimed(older)).vectors, vectors)
     reordered = history.clone()
     reordered[:, -2:] = history[:, -2:].flip(1)
-    assert not torch.allclose(model.queries(reordered).vectors, vectors)
+    assert not torch.allclose(model.queries(untimed(reordered)).vectors, vectors)
 
 
 def test_scores_of_parts_are_the_parts_of_the_scores(model):
-    queries = model.queries(sequences())
+    queries = model.queries(untimed(sequences()))
     whole = model.scores(queries, 0, ITEMS)
     assert whole.shape == (5, ITEMS)
     torch.testing.assert_close(model.scores(queries, 10, 17), whole[:, 10:17])
@@ -95,7 +98,7 @@ def test_a_learned_weight_moves_what_the_history_holds_and_nothing_else(make):
     model = make()
     history = torch.cat([torch.full((5, 2), ITEMS), sequences(length=6)], dim=1)
     history[:, -1] = history[:, -2]  # an item that occurs twice gets the weight once
-    queries = model.queries(history)
+    queries = model.queries(untimed(history))
     plain = queries.vectors @ model.item_embedding.weight[:ITEMS].t() + model.item_bias.weight[:, 0]
     moved = model.scores(queries, 0, ITEMS) - plain
     weight = 0.0 if model.repeat_bias is None else -0.7
@@ -118,7 +121,9 @@ def test_examples_are_drawn_anew_and_repeat_with_the_seed(make, causal_share):
 
     def tokens(seed, count=8):
         generator = seeded(seed)
-        return [model.examples(sequences(), generator).tokens.tolist() for _ in range(count)]
+        return [
+            model.examples(untimed(sequences()), generator).tokens.tolist() for _ in range(count)
+        ]
 
     assert tokens(1) == tokens(1)
     assert tokens(1) != tokens(2)
@@ -129,7 +134,7 @@ def test_examples_are_drawn_anew_and_repeat_with_the_seed(make, causal_share):
 def test_a_fixed_number_of_items_is_masked_in_place_and_no_padding(model):
     padded = torch.cat([torch.full((4000, 2), ITEMS), sequences(4000, 6)], dim=1)
     padded[:9, :7] = ITEMS  # a few sequences of one item
-    cloze = model.examples(padded, seeded(3))
+    cloze = model.examples(untimed(padded), seeded(3))
     masked = cloze.tokens == ITEMS + 1
     assert not masked[:, :2].any()
     assert masked[:9].sum(dim=1).tolist() == [1] * 9
@@ -150,7 +155,7 @@ def test_a_fixed_number_of_items_is_masked_in_place_and_no_padding(model):
 
 
 def test_a_share_of_the_sequences_is_asked_for_the_last_item(make):
-    masked = make(last_share=0.9).examples(sequences(4000), seeded(4)).tokens == ITEMS + 1
+    masked = make(last_share=0.9).examples(untimed(sequences(4000)), seeded(4)).tokens == ITEMS + 1
     assert (masked.sum(dim=1) == 2).all()
     assert masked[:, -1].float().mean().item() == pytest.approx(0.9 + 0.1 / 4, abs=0.02)
 
@@ -160,7 +165,7 @@ def test_left_to_right_asks_what_is_asked_in_the_end(make):
     model = make(causal_share=1.0, layers=1, max_length=9)
     batch = sequences(length=8)
     batch[0, :3] = ITEMS
-    cloze = model.examples(batch, seeded(5))
+    cloze = model.examples(untimed(batch), seeded(5))
     answers = model._project(model.encode(*cloze[:4]))  # [5, 7, hidden]
     for row in range(5):
         for k, target in enumerate(cloze.targets[row].tolist()):
@@ -168,13 +173,13 @@ def test_left_to_right_asks_what_is_asked_in_the_end(make):
             past = past[:, past[0] != ITEMS]
             assert target == (batch[row, k + 1] if past.numel() else -1)
             if past.numel() and model.encoder.turns is not None:
-                torch.testing.assert_close(answers[row, k], model.queries(past).vectors[0])
+                torch.testing.assert_close(answers[row, k], model.queries(untimed(past)).vectors[0])
 
 
 def test_left_to_right_may_hide_a_share_of_the_history(make):
     batch = torch.cat([torch.full((2000, 2), ITEMS), sequences(2000, 6)], dim=1)
-    plain = make(causal_share=1.0).examples(batch, seeded(7))
-    cloze = make(causal_share=1.0, history_dropout=0.3).examples(batch, seeded(7))
+    plain = make(causal_share=1.0).examples(untimed(batch), seeded(7))
+    cloze = make(causal_share=1.0, history_dropout=0.3).examples(untimed(batch), seeded(7))
     hidden = cloze.tokens != plain.tokens
     assert (cloze.tokens[hidden] == ITEMS + 1).all()
     assert hidden[:, 2:8].float().mean().item() == pytest.approx(0.3, abs=0.02)
@@ -189,7 +194,7 @@ def test_left_to_right_never_sees_what_comes_after(make):
     after[:, 4:] = (after[:, 4:] + 1) % ITEMS
 
     def answers(batch):
-        return model.encode(*model.examples(batch, seeded(6))[:4])
+        return model.encode(*model.examples(untimed(batch), seeded(6))[:4])
 
     changed = (answers(before) - answers(after)).abs().amax(dim=(0, 2)) > 1e-6
     assert changed.tolist() == [False] * 4 + [True] * 3
@@ -202,7 +207,7 @@ def test_the_loss_counts_what_is_asked_for_only(make, causal_share):
     batch[0, :3] = ITEMS
     batch[1, 5] = batch[1, 2]
     model = make(causal_share=causal_share)
-    cloze = model.examples(batch, seeded(5))
+    cloze = model.examples(untimed(batch), seeded(5))
     answers = model._project(model.encode(*cloze[:4]))
     nats = []
     for row, k in (cloze.targets >= 0).nonzero().tolist():

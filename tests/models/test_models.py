@@ -8,8 +8,10 @@ import models
 from benchmark.settings import Settings
 from benchmark.training.evaluation import rank
 from models import MODELS
+from models.model import Histories
 
 N_ITEMS = 40
+untimed = Histories.without_times
 SMALL = {"max_length": 8, "hidden_size": 8, "heads": 1, "inner_size": 16}
 LEFT_TO_RIGHT = ["SASRec", "gSASRec", "GRU4Rec"]
 
@@ -17,7 +19,8 @@ LEFT_TO_RIGHT = ["SASRec", "gSASRec", "GRU4Rec"]
 def build(name, **changes):
     torch.manual_seed(0)
     given = {k: v for k, v in (SMALL | changes).items() if k in models.own_settings(name)}
-    settings = Settings.of(model=name, **given)
+    repeats = {"repeats": "learned"} if "repeats" in models.own_settings(name) else {}
+    settings = Settings.of(model=name, **(repeats | given))
     model = models.build(name, N_ITEMS, vars(settings))
     for parameter in model.parameters():  # near zero, all scores would be almost equal
         torch.nn.init.normal_(parameter, std=0.3)
@@ -33,7 +36,7 @@ def counted(name, sequences):
 
 def all_scores(model, histories):
     with torch.inference_mode():
-        return model.scores(model.queries(torch.tensor(histories)), 0, N_ITEMS)
+        return model.scores(model.queries(untimed(torch.tensor(histories))), 0, N_ITEMS)
 
 
 def test_links_lead_somewhere():
@@ -50,7 +53,7 @@ def test_scores_of_parts_of_the_catalogue_are_those_of_all(name):
     whole = all_scores(model, histories)
     assert whole.shape == (5, N_ITEMS)
     with torch.inference_mode():
-        queries = model.queries(torch.tensor(histories))
+        queries = model.queries(untimed(torch.tensor(histories)))
         parts = torch.cat([model.scores(queries, i, i + 10) for i in range(0, N_ITEMS, 10)], 1)
     torch.testing.assert_close(parts, whole)
     with torch.inference_mode():
@@ -89,13 +92,14 @@ def test_training_asks_at_each_place_what_is_asked_in_the_end(name):
     model = build(name)
     sequence = torch.randint(N_ITEMS, (2, 6))
     sequence[1, :2] = N_ITEMS
-    read, targets = model.examples(sequence, torch.Generator())
+    examples = model.examples(untimed(sequence), torch.Generator())
+    read, _, targets = examples
     assert targets.tolist()[0] == sequence.tolist()[0][1:]
     assert targets.tolist()[1] == [-1, -1, *sequence.tolist()[1][3:]]
     with torch.inference_mode():
         vectors = model.encode(read)
         for places in range(3, 6):
-            asked = model.queries(read[:, :places]).vectors
+            asked = model.queries(untimed(read[:, :places])).vectors
             torch.testing.assert_close(vectors[:, places - 1], asked)
 
 
@@ -103,12 +107,13 @@ def test_training_asks_at_each_place_what_is_asked_in_the_end(name):
 def test_the_loss_is_the_cross_entropy_of_the_scores(name):
     model = build(name)
     sequence = torch.randint(N_ITEMS // 4, (3, 6))  # few items, so that some repeat
-    read, targets = model.examples(sequence, torch.Generator())
+    examples = model.examples(untimed(sequence), torch.Generator())
+    read, _, targets = examples
     losses = []
     for places in range(1, read.shape[1] + 1):
         scores = all_scores(model, read[:, :places].tolist())
         losses.append(torch.nn.functional.cross_entropy(scores, targets[:, places - 1]))
-    torch.testing.assert_close(model(read, targets), torch.stack(losses).mean())
+    torch.testing.assert_close(model(*examples), torch.stack(losses).mean())
 
 
 def test_gbce_is_the_papers():

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 import models
 from models import MODELS, ranking
+from models.batches import Interactions
+from models.model import Histories
 from models.ranking import rank, recommend
 from tests.models.test_models import N_ITEMS, build, counted
 
@@ -16,6 +18,7 @@ class Table(torch.nn.Module):
     """A model with one row of scores for each last item of a history."""
 
     max_length = 2
+    memory = 0
 
     def __init__(self, scores):
         super().__init__()
@@ -23,10 +26,14 @@ class Table(torch.nn.Module):
         self.n_items = self.table.shape[1]
 
     def queries(self, histories):
-        return histories[:, -1]
+        return histories.items[:, -1]
 
     def scores(self, queries, first, last):
         return self.table[queries][:, first:last].clone()
+
+
+def alone(items):
+    return Interactions.without_times(torch.tensor(items, dtype=torch.int64))
 
 
 # Each table has one row for each item, and a last row for empty histories.
@@ -47,7 +54,9 @@ def test_the_best_items_are_those_of_a_stable_sort_in_any_chunks(table, chunk, k
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
         patch.setattr(ranking, "USERS_PER_CHUNK", 2)
-        best, scores = recommend(Table(table), items, starts, ends, k, exclude)
+        best, scores = recommend(
+            Table(table), Interactions.without_times(items), starts, ends, k, exclude
+        )
     assert best.shape == scores.shape == (len(pasts), min(k, n))
     for past, found, theirs in zip(pasts, best.tolist(), scores.tolist(), strict=True):
         row = table[past[-1] if past else n]
@@ -68,13 +77,15 @@ def test_an_item_stands_where_evaluation_ranks_it(name, exclude, monkeypatch):
     ends = np.cumsum([len(past) for past in pasts])
     starts = ends - [len(past) for past in pasts]
     items = torch.from_numpy(np.concatenate(pasts))
-    best, scores = recommend(model, items, starts, ends, N_ITEMS, exclude)
+    best, scores = recommend(
+        model, Interactions.without_times(items), starts, ends, N_ITEMS, exclude
+    )
     for past, found, score in zip(pasts, best, scores, strict=True):
         found, score = found[found >= 0], score[found >= 0]
         history = torch.from_numpy(past[None, -model.max_length :])
         seen = torch.stack([torch.zeros(len(past), dtype=torch.int64), torch.from_numpy(past)])
         with torch.inference_mode():
-            queries = model.queries(history)
+            queries = model.queries(Histories.without_times(history))
             ranks = [
                 int(rank(model, queries, torch.tensor([item]), seen if exclude else None))
                 for item in found
@@ -89,9 +100,9 @@ def test_every_model_has_an_answer_to_no_history(name):
     pasts = [[3, 5, 7], [5, 7, 3], [5, 8]]
     model = build(name) if models.learns(name) else counted(name, pasts)
     ends = np.array([0, 3, 3])
-    best, scores = recommend(model, torch.tensor([3, 5, 7]), np.array([0, 0, 3]), ends, 5)
-    alone, _ = recommend(model, torch.tensor([], dtype=torch.int64), ends[:1], ends[:1], 5)
+    best, scores = recommend(model, alone([3, 5, 7]), np.array([0, 0, 3]), ends, 5)
+    empty, _ = recommend(model, alone([]), ends[:1], ends[:1], 5)
     assert np.isfinite(scores).all()
-    assert best[0].tolist() == best[2].tolist() == alone[0].tolist()
+    assert best[0].tolist() == best[2].tolist() == empty[0].tolist()
     if name in ("Markov", "ItemKNN", "Popularity"):
         assert best[0].tolist() == [5, 3, 7, 8, 0]

@@ -22,6 +22,7 @@ from mlflow.pyfunc import PythonModel
 from safetensors.torch import load_file
 
 import models
+from models.batches import Interactions
 from models.ranking import recommend
 
 LARGEST_BODY = 4_000_000  # bytes of a request
@@ -104,7 +105,8 @@ class Recommender(PythonModel):
         lengths = np.bincount(row, minlength=len(lengths))
         ends = np.cumsum(lengths)
         items = torch.from_numpy(known[known >= 0]).to(self.device)
-        best, scores = recommend(self.model, items, ends - lengths, ends, k, exclude_seen)
+        past = Interactions.without_times(items)
+        best, scores = recommend(self.model, past, ends - lengths, ends, k, exclude_seen)
         found = best >= 0
         return found.sum(axis=1), self.item_ids[best[found]], scores[found]
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from benchmark.training.batches import TrainingBatches, histories, windows
 from datasets.sequences import Targets
+from models.batches import Interactions
 
 PAD = 999
+untimed = Interactions.without_times
 lengths = st.lists(st.integers(0, 23), min_size=1, max_size=12)
 
 
@@ -32,14 +34,16 @@ def test_windows_cover_every_item_once_and_are_full_but_for_the_first(lengths, s
 def test_one_pass_shows_every_window_once_padded_on_the_left(lengths, size, batch_size):
     items = torch.arange(sum(lengths))
     starts, ends = bounds(lengths)
-    batches = TrainingBatches(items, starts, ends, max_length=size, batch_size=batch_size, pad=PAD)
+    batches = TrainingBatches(
+        untimed(items), starts, ends, max_length=size, batch_size=batch_size, pad=PAD
+    )
     passes = list(batches.shuffled(torch.Generator().manual_seed(1)))
     assert len(passes) == len(batches)
     seen = []
     for batch in passes:
-        assert batch.shape[0] <= batch_size
-        assert batch.shape[1] <= size
-        for row in batch.tolist():
+        assert batch.items.shape[0] <= batch_size
+        assert batch.items.shape[1] <= size
+        for row in batch.items.tolist():
             real = [item for item in row if item != PAD]
             assert row == [PAD] * (len(row) - len(real)) + real
             seen.append(real)
@@ -53,10 +57,10 @@ def test_sampled_windows_are_as_many_and_end_anywhere_but_at_a_first_item(length
     starts, ends = bounds(lengths)
     of_item = np.repeat(np.arange(len(lengths)), lengths)
     kept = {"max_length": size, "batch_size": batch, "pad": PAD}
-    batches = TrainingBatches(items, starts, ends, **kept, kind="sampled")
+    batches = TrainingBatches(untimed(items), starts, ends, **kept, kind="sampled")
     seen = np.zeros(len(lengths), dtype=int)
     for rows in batches.shuffled(torch.Generator().manual_seed(1)):
-        for row in rows.tolist():
+        for row in rows.items.tolist():
             real = [item for item in row if item != PAD]
             owner = of_item[real[-1]]
             seen[owner] += 1
@@ -67,10 +71,15 @@ def test_sampled_windows_are_as_many_and_end_anywhere_but_at_a_first_item(length
 
 def test_every_item_that_has_a_past_ends_a_sampled_window_as_often():
     batches = TrainingBatches(
-        torch.arange(11), *bounds([11]), max_length=1000, batch_size=1, pad=PAD, kind="sampled"
+        untimed(torch.arange(11)),
+        *bounds([11]),
+        max_length=1000,
+        batch_size=1,
+        pad=PAD,
+        kind="sampled",
     )
     generator = torch.Generator().manual_seed(1)
-    ends = [int(next(batches.shuffled(generator))[0, -1]) for _ in range(2000)]
+    ends = [int(next(batches.shuffled(generator)).items[0, -1]) for _ in range(2000)]
     counts = np.bincount(ends, minlength=11)
     assert counts[0] == 0
     assert counts[1:].min() > 150
@@ -80,9 +89,9 @@ def test_passes_differ_and_repeat_with_the_seed():
     def passes(seed):
         generator = torch.Generator().manual_seed(seed)
         batches = TrainingBatches(
-            torch.arange(400), *bounds([4] * 100), max_length=4, batch_size=100, pad=PAD
+            untimed(torch.arange(400)), *bounds([4] * 100), max_length=4, batch_size=100, pad=PAD
         )
-        return [next(iter(batches.shuffled(generator))).tolist() for _ in range(2)]
+        return [next(iter(batches.shuffled(generator))).items.tolist() for _ in range(2)]
 
     assert passes(1) == passes(1)
     assert passes(1)[0] != passes(1)[1]
@@ -95,11 +104,45 @@ def test_histories_end_before_their_target(lengths, size):
     items = torch.arange(100, 100 + sum(lengths) + len(lengths))
     targets = Targets.next_items(np.arange(len(lengths)), starts, ends)
     seen = {}
-    for rows, history, target in histories(items, targets, max_length=size, batch_size=3, pad=PAD):
-        for row, past, item in zip(rows, history.tolist(), target.tolist(), strict=True):
+    found = histories(untimed(items), targets, max_length=size, batch_size=3, pad=PAD)
+    for rows, history, target in found:
+        for row, past, item in zip(rows, history.items.tolist(), target.tolist(), strict=True):
             seen[int(row)] = ([i for i in past if i != PAD], item)
     expected = {
         row: (items[max(a, b - size) : b].tolist(), int(items[b]))
         for row, (a, b) in enumerate(zip(starts, ends, strict=True))
     }
     assert seen == expected
+
+
+@given(lengths.filter(any), st.integers(1, 9), st.integers(0, 200), st.booleans())
+def test_windows_are_preceded_by_the_interactions_before_them(lengths, size, memory, sampled):
+    items = torch.arange(sum(lengths))
+    starts, ends = bounds(lengths)
+    of_item = np.repeat(np.arange(len(lengths)), lengths)
+    sizes = {"max_length": size, "batch_size": 4, "pad": PAD, "memory": memory}
+    batches = TrainingBatches(
+        untimed(items), starts, ends, **sizes, kind="sampled" if sampled else "tiled"
+    )
+    plain = TrainingBatches(
+        untimed(items),
+        starts,
+        ends,
+        **sizes | {"memory": 0},
+        kind="sampled" if sampled else "tiled",
+    )
+    wanted, found = (
+        sorted(
+            [item for item in row[-size:] if item != PAD]
+            for batch in of.shuffled(torch.Generator().manual_seed(1))
+            for row in batch.items.tolist()
+        )
+        for of in (plain, batches)
+    )
+    assert found == wanted
+    for batch in batches.shuffled(torch.Generator().manual_seed(1)):
+        for row, times in zip(batch.items.tolist(), batch.baskets.tolist(), strict=True):
+            real = [item for item in row if item != PAD]
+            first = max(starts[of_item[real[-1]]], real[-1] + 1 - size - memory)
+            assert real == list(range(first, real[-1] + 1))
+            assert times[-len(real) :] == real

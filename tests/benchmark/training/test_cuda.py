@@ -12,6 +12,7 @@ from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
 from models import scorer
+from models.batches import Interactions
 from tests.conftest import one_each
 
 pytestmark = [
@@ -43,8 +44,9 @@ def test_a_model_ranks_on_a_gpu_as_on_a_cpu(trainer, model, history):
     trial = trainer("cuda", model=model, epochs=1)
     next(trial.epochs())
     valid = trial.split.valid
-    on_gpu = rank_targets(trial.averaged, trial.items, valid, history)
-    on_cpu = rank_targets(trial.averaged.cpu(), trial.items.cpu(), valid, history)
+    on_gpu = rank_targets(trial.averaged, trial.interactions, valid, history)
+    cpu = Interactions(*(x.cpu() for x in trial.interactions))
+    on_cpu = rank_targets(trial.averaged.cpu(), cpu, valid, history)
     moved = np.abs(on_gpu - on_cpu) / np.minimum(on_gpu, on_cpu)
     assert np.mean(moved > 0.01) < 0.01
     for name, value in one_each(on_cpu).items():

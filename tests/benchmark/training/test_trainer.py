@@ -133,7 +133,7 @@ def test_the_best_weights_are_the_ones_that_are_tested(trainer):
     ranks = done.final_ranks()
     assert one_each(ranks["valid"]) == done.best_valid
     done.model.load_state_dict(best)
-    test = rank_targets(done.model, done.items, done.split.test)
+    test = rank_targets(done.model, done.interactions, done.split.test)
     assert np.array_equal(ranks["test"], test)
 
 
@@ -144,9 +144,10 @@ def test_it_learns_what_popularity_cannot_know(trainer):
     learner = trainer(**size | {"dataset": "demo"}, epochs=7, batch_size=32)
     list(learner.epochs())
     ranges = zip(learner.split.train_starts, learner.split.train_ends, strict=True)
-    train = np.concatenate([learner.items[start:end].numpy() for start, end in ranges])
+    items = learner.interactions.items.numpy()
+    train = np.concatenate([items[start:end] for start, end in ranges])
     counts = np.bincount(train, minlength=learner.model.n_items)
-    targets = learner.items[learner.split.valid.positions].numpy()
+    targets = items[learner.split.valid.positions]
     popularity = one_each((counts >= counts[targets][:, None]).sum(axis=1))
     assert learner.best_valid["ndcg@10"] > 2 * popularity["ndcg@10"]
 
