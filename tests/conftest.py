@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 
 from benchmark import cli
 from benchmark.metrics import means
+from tests.forked import Process
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # no test measures time
 hypothesis.settings.load_profile("any machine")
@@ -47,12 +48,16 @@ def lane(request, monkeypatch) -> None:
         return
     start = subprocess.Popen.__init__
 
+    def refuse_fork(self, words, *rest):
+        pytest.fail(f"mark this test with pytest.mark.process: it starts {words!r}")
+
     def refuse(self, args, *rest, **options):
         if args[0] != "git":  # each trial asks git for the commit of the code
             pytest.fail(f"mark this test with pytest.mark.process: it starts {args!r}")
         start(self, args, *rest, **options)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(Process, "__init__", refuse_fork)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +97,10 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     here = Path.cwd()
     source = here if (here / "benchmark").is_dir() else ROOT
+    if source == ROOT and words[:2] == ("python", "-m") and words[2].startswith("benchmark"):
+        process = Process([*words[2:]], os.environ | {"PATH": path} | environment)
+        said = process.communicate()
+        return subprocess.CompletedProcess(words, process.wait(), *said)
     return subprocess.run(
         [sys.executable if words[0] == "python" else words[0], *words[1:]],
         env=os.environ | {"PYTHONPATH": str(source), "PATH": path} | environment,
@@ -184,7 +193,7 @@ def one_each(ranks: np.ndarray) -> dict[str, float]:
     return means(ranks, np.arange(len(ranks)))
 
 
-def until(process: subprocess.Popen, beginning: str) -> str:
+def until(process: Process | subprocess.Popen, beginning: str) -> str:
     """Read the output of a process until a line starts with ``beginning``; return that line.
 
     The test fails if the output ends first.
@@ -195,13 +204,13 @@ def until(process: subprocess.Popen, beginning: str) -> str:
     pytest.fail(process.stderr.read())
 
 
-def cpu_seconds(process: subprocess.Popen) -> float:
+def cpu_seconds(process: Process | subprocess.Popen) -> float:
     """The CPU time of a process so far, in seconds, over all of its threads."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def work(process: subprocess.Popen, seconds: float) -> None:
+def work(process: Process, seconds: float) -> None:
     """Wait until a process has used ``seconds`` more of CPU time, or has ended.
 
     CPU time, because a process on a busy machine computes less in the same wall time.

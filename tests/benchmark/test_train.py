@@ -1,9 +1,5 @@
 """`python -m benchmark.train` as a user runs it, and the run that it logs."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +17,7 @@ from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions
 from datasets.splits import leave_one_out
 from tests.conftest import ROOT, TINY
+from tests.forked import Process
 
 
 def trials(store, experiment="demo"):
@@ -151,17 +148,8 @@ def test_underscores_are_dashes_as_mlflow_passes_them(train_here, store):
 
 
 def start_training(*options):
-    words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *options]
-    threads = {key: value for key, value in os.environ.items() if key.startswith("OMP_")}
-    return subprocess.Popen(
-        words,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | threads,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Ctrl-C works as in a terminal: a background job of a shell would ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    words = ["benchmark.train", "--dataset", "demo", *TINY, *options]
+    return Process(words, {"PATH": "/usr/bin:/bin"})
 
 
 @pytest.mark.process

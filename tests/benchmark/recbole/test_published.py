@@ -1,8 +1,6 @@
 """`python -m benchmark.published` as a user runs it. The figures below are invented."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Record
 from tests import published
 from tests.conftest import ROOT
+from tests.forked import Process
 
 EXAMPLE = ROOT / "tests/published_page.md"
 VALID = "recall@10 : 0.2    mrr@10 : 0.1    ndcg@10 : 0.15    hit@10 : 0.2    precision@10 : 0.02"
@@ -267,14 +266,8 @@ def test_a_page_is_kept_once_and_its_name_is_its_own(read, run_command, store, h
 
 @pytest.mark.process
 def test_a_page_that_three_processes_log_at_once_is_kept_once(store, here):
-    words = [sys.executable, "-m", "benchmark.published", str(EXAMPLE)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    processes = [
-        subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-        for _ in range(3)
-    ]
+    words = ["benchmark.published", str(EXAMPLE)]
+    processes = [Process(words, {**os.environ}) for _ in range(3)]
     said = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0] * 3, said
     assert sum("5 trials of BERT4Rec on Amazon-Books: run " in out for out, _ in said) == 1

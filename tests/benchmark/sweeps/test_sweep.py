@@ -3,14 +3,13 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from benchmark.tracking import schema
-from tests.conftest import ROOT, TINY
+from tests.conftest import TINY
+from tests.forked import Process
 
 PARENT = "mlflow.parentRunId"
 
@@ -53,14 +52,7 @@ def words_for(space, *options, name="lr"):
 
 def start(space, *options):
     """Start a sweep in a process that the test can kill."""
-    return subprocess.Popen(
-        [sys.executable, *words_for(space, *options)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    return Process(words_for(space, *options)[1:], {**os.environ})
 
 
 def wait_for(process, text):

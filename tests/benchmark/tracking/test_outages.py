@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,8 @@ from mlflow import MlflowClient
 
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
-from tests.conftest import ROOT, TINY, free_port, serve, until
+from tests.conftest import TINY, free_port, serve, until
+from tests.forked import Process
 from tests.proxy import Proxy, proxied
 
 pytestmark = pytest.mark.process
@@ -21,14 +20,9 @@ EPOCHS = 30
 OPTIONS = ["--dataset", "demo", *TINY, "--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
 
 
-def start(uri: str, *words: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", *(words or ("benchmark.train", *OPTIONS))],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(uri: str, *words: str) -> Process:
+    command = [*(words or ("benchmark.train", *OPTIONS))]
+    return Process(command, os.environ | {"MLFLOW_TRACKING_URI": uri})
 
 
 def assert_all_there_once(uri: str) -> None:

@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from benchmark.tracking.outbox.outbox import Outbox
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.writing.status import end
 from tests.benchmark.sweeps.test_sweep import words_for
-from tests.conftest import ROOT, TINY, until
+from tests.conftest import TINY, until
+from tests.forked import Process
 
 EPOCHS = 5
 LARGE_BATCHES = ["--batch-size", "1024", "--patience", "99"]  # epochs of a second
@@ -226,20 +225,13 @@ def test_states_that_wait_are_not_delivered_once_the_trial_has_finished(store, h
     assert [path.name for path in here.rglob("*.safetensors")] == ["model.safetensors"]
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
+def start(folder: Path, *words: str) -> Process:
     folder.mkdir()
-    return subprocess.Popen(
-        [sys.executable, *words],
-        cwd=folder,
-        env=os.environ
-        | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{Path.cwd()}/mlflow.db"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{Path.cwd()}/mlflow.db"}
+    return Process([*words[1:]], os.environ | store, folder)
 
 
-def pause(process: subprocess.Popen) -> None:
+def pause(process: Process) -> None:
     """Stop a process where it holds no lock of the SQLite database and delivers no message."""
     process.send_signal(signal.SIGSTOP)
     while Path("mlflow.db-journal").exists() or list(Path("one").glob("undelivered/*/*.json")):

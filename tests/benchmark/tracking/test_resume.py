@@ -14,7 +14,8 @@ import torch
 from mlflow import MlflowClient
 
 from benchmark.training import checkpoint
-from tests.conftest import ROOT, TINY, cpu_seconds, place, until, work
+from tests.conftest import ROOT, TINY, command, cpu_seconds, place, until, work
+from tests.forked import Process
 
 pytestmark = [
     pytest.mark.process,
@@ -25,19 +26,12 @@ EPOCHS = 5
 OPTIONS = ["--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"]
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen:
-    words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *OPTIONS]
-    threads = {key: value for key, value in os.environ.items() if key.startswith("OMP_")}
-    return subprocess.Popen(
-        [*words, *options],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | threads,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Ctrl-C works as in a terminal: a background job of a shell would ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+WORDS = ["benchmark.train", "--dataset", "demo", *TINY, *OPTIONS]
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+
+
+def start(folder: Path, *options: str) -> Process:
+    return Process([*WORDS, *options], ENVIRONMENT, folder)
 
 
 def the_trial(folder: Path) -> tuple[MlflowClient, str]:
@@ -86,10 +80,21 @@ def resume(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, new_database) -> tuple[dict, float]:
-    """The result of an undisturbed trial, and its CPU seconds between its first and last lines."""
+    """The result of an undisturbed trial, and its CPU seconds between its first and last lines.
+
+    It has an interpreter of its own, with another order of sets than the trials that resume.
+    """
     folder = tmp_path_factory.mktemp("whole")
     place(new_database, folder / "mlflow.db")
-    process = start(folder)
+    threads = {key: value for key, value in os.environ.items() if key.startswith("OMP_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", *WORDS],
+        cwd=folder,
+        env=ENVIRONMENT | threads | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     until(process, "trial")
     before = cpu_seconds(process)
     until(process, "best epoch")
@@ -205,10 +210,7 @@ def test_messages_of_a_run_that_has_gone_on_elsewhere_are_not_delivered(whole, h
     (number.parent / "tracking_uri").write_text(client.tracking_uri)
     shutil.move(left, here / "elsewhere")
     resume(here)
-    sync = [sys.executable, "-m", "benchmark.sync", "elsewhere"]
-    done = subprocess.run(
-        sync, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
+    done = command("python", "-m", "benchmark.sync", "elsewhere")
     assert done.returncode == 0, done.stderr
     assert f"run {run_id} has continued elsewhere" in done.stdout
     assert_same(result(here), whole[0])

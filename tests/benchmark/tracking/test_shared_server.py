@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from mlflow import MlflowClient
 
 from benchmark.metrics import NAMES
 from tests.benchmark.sweeps.test_sweep import words_for
-from tests.conftest import ROOT, TINY, free_port, serve
+from tests.conftest import TINY, free_port, serve
+from tests.forked import Process
 
 pytestmark = pytest.mark.process
 
@@ -58,14 +58,7 @@ def team_server(postgres, tmp_path_factory):
 
 
 def start(words, uri):
-    return subprocess.Popen(
-        [sys.executable, *words],
-        env=os.environ
-        | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Process(words[1:], os.environ | {"MLFLOW_TRACKING_URI": uri})
 
 
 def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_command):
