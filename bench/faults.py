@@ -33,6 +33,7 @@ from mlflow import MlflowClient
 
 from benchmark.tracking import schema
 from tests.conftest import ROOT, serve
+from tests.forked import load
 from tests.proxy import Proxy, proxied
 
 WAYS = ("503", "html", "halve", "close", "empty")
@@ -130,16 +131,20 @@ class Case:
     before: Callable[[Scene], None] = lambda scene: None
 
 
+def start_again(scene: Scene, ended: Ended, verb: str, *options: str) -> str | None:
+    """What is wrong with a second start, without faults; None if the first one did not fail."""
+    if not ended.code:
+        return None
+    done = run(scene.server, verb, *options)
+    return f"second start: {done.err}" if done.code else None
+
+
 def train_after(scene: Scene, ended: Ended) -> str | None:
     """A trial that had begun is whole after ``sync``."""
     began = [line.split()[1] for line in ended.out.splitlines() if line.startswith("trial ")]
     if not began:
         return None if ended.code else "exit 0 without a trial"
-    if ended.code:
-        done = run(scene.server, "sync")
-        if done.code:
-            return f"sync: {done.err}"
-    return whole_trial(scene, began[0])
+    return start_again(scene, ended, "sync") or whole_trial(scene, began[0])
 
 
 def whole_trial(scene: Scene, run_id: str) -> str | None:
@@ -156,10 +161,8 @@ def whole_trial(scene: Scene, run_id: str) -> str | None:
 
 def sweep_after(scene: Scene, ended: Ended) -> str | None:
     """The same command finishes a sweep of two trials."""
-    if ended.code:
-        ended = run(scene.server, "sweep", *sweep_options(scene))
-        if ended.code:
-            return f"second start: {ended.err}"
+    if problem := start_again(scene, ended, "sweep", *sweep_options(scene)):
+        return problem
     name = f"s{scene.case}"
     runs = scene.client.search_runs([scene.experiment("demo")], f"tags.`{schema.SWEEP}` = '{name}'")
     trials = [found for found in runs if schema.NUMBER in found.data.tags]
@@ -177,16 +180,10 @@ def report_after(scene: Scene, ended: Ended) -> str | None:
     page = Path("reports/demo.md").read_text()
     if "95% interval" not in page:
         return "the report has lost its intervals"
-    return (
-        None
-        if ended.code == 0 or page == Path("before").read_text() or _written(ended)
-        else ("a failed command replaced the report")
-    )
-
-
-def _written(ended: Ended) -> bool:
-    """Whether the report was whole on disk, and only the server did not take it."""
-    return "report written to" in ended.out
+    written = "report written to" in ended.out  # whole, and only the server did not take it
+    if ended.code == 0 or written or page == Path("before").read_text():
+        return None
+    return "a failed command replaced the report"
 
 
 def report_before(scene: Scene) -> None:
@@ -195,19 +192,15 @@ def report_before(scene: Scene) -> None:
 
 
 def promote_after(scene: Scene, ended: Ended) -> str | None:
-    if ended.code:
-        ended = run(scene.server, "promote", *PROMOTE)
-        if ended.code:
-            return f"second start: {ended.err}"
+    if problem := start_again(scene, ended, "promote", *PROMOTE):
+        return problem
     scene.client.get_model_version_by_alias("demo", "champion")
     return None
 
 
 def published_after(scene: Scene, ended: Ended) -> str | None:
-    if ended.code:
-        ended = run(scene.server, "published", *published_options(scene))
-        if ended.code:
-            return f"second start: {ended.err}"
+    if problem := start_again(scene, ended, "published", *published_options(scene)):
+        return problem
     runs = scene.client.search_runs([scene.experiment(f"p{scene.case}")])
     statuses = [found.info.status for found in runs]
     return None if statuses == ["FINISHED"] * 6 else f"{len(runs)} runs: {statuses}"
@@ -236,8 +229,7 @@ def sync_after(scene: Scene, ended: Ended) -> str | None:
     if bool(left) != bool(ended.code):
         return f"exit {ended.code} with {len(left)} messages left"
     run_id = json.loads(Path("kept").read_text())
-    done = run(scene.server, "sync")
-    return f"second start: {done.err}" if done.code else whole_trial(scene, run_id)
+    return start_again(scene, ended, "sync") or whole_trial(scene, run_id)
 
 
 def sync_options(scene: Scene) -> list[str]:
@@ -263,6 +255,7 @@ CASES = {
 def scene() -> Iterator[Scene]:
     folder = Path(tempfile.mkdtemp(prefix="faults"))
     os.chdir(folder)
+    load()
     for verb in CASES:
         _command(verb)
     try:
