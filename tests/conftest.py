@@ -97,7 +97,9 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     here = Path.cwd()
     source = here if (here / "benchmark").is_dir() else ROOT
-    if source == ROOT and words[:2] == ("python", "-m") and words[2].startswith("benchmark"):
+    # A registered model brings its own ``models``, so none may be loaded before it.
+    forked = words[:2] == ("python", "-m") and words[2] != "benchmark.recommend"
+    if forked and words[2].startswith("benchmark") and source == ROOT:
         process = Process([*words[2:]], os.environ | {"PATH": path} | environment)
         said = process.communicate()
         return subprocess.CompletedProcess(words, process.wait(), *said)
