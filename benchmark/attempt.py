@@ -139,7 +139,8 @@ def step_bar(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> 
 
 def _line(epoch: Epoch) -> str:
     mark = "  *" if epoch.improved else ""
-    loss = "counted" if epoch.train_loss is None else f"loss {epoch.train_loss:.4f}"
+    tried = " ".join(f"{name}={value:g}" for name, value in epoch.variant.items())
+    loss = tried or "counted" if epoch.train_loss is None else f"loss {epoch.train_loss:.4f}"
     return (
         f"epoch {epoch.number}: {loss}  "
         f"valid {SELECTION_METRIC} {epoch.valid[SELECTION_METRIC]:.4f}  "

@@ -14,6 +14,8 @@ class Epoch:
     """From 1."""
     train_loss: float | None
     """Mean over batches, in nats per target; None for a counted model."""
+    variant: Mapping[str, float]
+    """What a counted model that tries several values tried in this epoch, by name."""
     valid: Mapping[str, float]
     """Metrics at 10 on the validation targets."""
     improved: bool

@@ -18,6 +18,7 @@ FILES = {
     "SASRec": "sasrec",
     "gSASRec": "gsasrec",
     "GRU4Rec": "gru4rec",
+    "PersonalFrequency": "personal_frequency",
     "Markov": "markov",
     "ItemKNN": "item_knn",
     "Popularity": "popularity",

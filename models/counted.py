@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ class Counted(Model):
     """A model without parameters. Buffers hold its counts; their sizes follow from the data."""
 
     max_length = 1  # the last item is all that is read, unless a model says otherwise
+    variants: ClassVar[tuple[Mapping[str, float], ...]] = ({},)
+    """Arguments of ``use`` that are tried on validation, in order, one set in each epoch."""
 
     def __init__(self, n_items: int):
         super().__init__()
@@ -25,6 +27,9 @@ class Counted(Model):
 
         ``items`` and ``users`` are [n] int64, ordered by user and in time order inside each.
         """
+
+    def use(self, **values: float) -> None:
+        """Rank with these values from now on. They are kept in buffers."""
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """torch would refuse buffers of another size."""
@@ -74,8 +79,8 @@ class ItemToItem(Counted):
         order = order[values[order].argsort(stable=True)]
         order = order[rows[order].argsort(stable=True)]
         keys = torch.stack([rows, values.double(), popularity[columns]])[:, order]  # [3, m]
-        new_row = _differs(keys[:1])
-        place = _differs(keys).cumsum(0)  # from 1, over all rows
+        new_row = differs(keys[:1])
+        place = differs(keys).cumsum(0)  # from 1, over all rows
         before = torch.where(new_row, place, 0).cummax(0).values  # the place where the row begins
         scores = torch.empty_like(place)
         scores[order] = place - before + len(levels)  # above all items without an entry
@@ -100,7 +105,7 @@ class ItemToItem(Counted):
         return scores
 
 
-def _differs(keys: Tensor) -> Tensor:
-    """Whether each column of ``keys`` [k, m] differs from the one before it: [m] bool."""
-    first = keys.new_ones(1, dtype=torch.bool)[: keys.shape[1]]
-    return torch.cat([first, (keys[:, 1:] != keys[:, :-1]).any(0)])
+def differs(keys: Tensor) -> Tensor:
+    """Whether the keys [k, ..., m] at each place differ from those before it: [..., m] bool."""
+    first = keys.new_ones(keys[0, ..., :1].shape, dtype=torch.bool)
+    return torch.cat([first, (keys[..., 1:] != keys[..., :-1]).any(0)], -1)

@@ -3,6 +3,7 @@ can rank.
 
 params      every setting, under its name on the command line
 metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
+            of a counted model that tries several values: tried/decay, ...
             at the end: best_valid/ndcg_at_10, test/ndcg_at_10, ...,
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds

@@ -78,7 +78,8 @@ class Trainer:
         if self.learns:
             check_learnable(split)
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
-        self.last_epoch = settings.epochs if self.learns else 1
+        variants = self.model.variants if isinstance(self.model, Counted) else ()
+        self.last_epoch = settings.epochs if self.learns else len(variants)
         self.averaging = RunningMean(self.model, settings.ema_decay)
         self.averaged = self.averaging.model
         # Its forward pass is the model's; its backward pass adds up the processes' gradients.
@@ -138,17 +139,19 @@ class Trainer:
     def finished(self) -> bool:
         """Whether the last epoch is complete, or early stopping applies."""
         waited = self.epoch - self.best_epoch
-        return self.epoch >= self.last_epoch or waited >= self.settings.patience
+        stops_early = self.learns and waited >= self.settings.patience
+        return self.epoch >= self.last_epoch or stops_early
 
     def epochs(self) -> Iterator[Epoch]:
         """Train and evaluate, one epoch after the other, until ``finished``."""
         while not self.finished:
             loss: float | None = None
+            variant: Mapping[str, float] = {}
             with self._enough_memory():
                 if self.learns:
                     loss = self.train_epoch()
                 else:
-                    self.count()
+                    variant = self.try_variant()
             started = time.perf_counter()
             self.averaging.catch_up()
             valid = means(self.ranks(self.split.valid), self.split.valid.queries)
@@ -165,6 +168,7 @@ class Trainer:
             yield Epoch(
                 number=self.epoch,
                 train_loss=loss,
+                variant=variant,
                 valid=valid,
                 improved=improved,
                 train_seconds=train_seconds,
@@ -184,16 +188,23 @@ class Trainer:
                 f"{self.settings.batch_size}: try a smaller one"
             ) from None
 
-    def count(self) -> None:
-        """The one epoch of a counted model."""
+    def try_variant(self) -> Mapping[str, float]:
+        """An epoch of a counted model: the next of its variants. The first epoch counts."""
         assert isinstance(self.model, Counted)
         started = time.perf_counter()
+        if self.epoch == 0:
+            self._count(self.model)
+        variant = self.model.variants[self.epoch]
+        self.model.use(**variant)
+        self.averaged.load_state_dict(self.model.state_dict())
+        self.epoch_seconds = time.perf_counter() - started
+        return variant
+
+    def _count(self, model: Counted) -> None:
         starts = self.split.train_starts
         users, place = within(self.split.train_ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
-        self.model.count(self.interactions.items[index], torch.from_numpy(users).to(self.device))
-        self.averaged.load_state_dict(self.model.state_dict())
-        self.epoch_seconds = time.perf_counter() - started
+        model.count(self.interactions.items[index], torch.from_numpy(users).to(self.device))
 
     def train_epoch(self) -> float:
         """Train for one epoch, or for the rest of an interrupted one; the mean loss of its batches.

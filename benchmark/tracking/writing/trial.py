@@ -105,6 +105,7 @@ class Trial:
         values = {schema.metric_key("valid", name): v for name, v in epoch.valid.items()}
         if epoch.train_loss is not None:
             values["train/loss"] = epoch.train_loss
+        values |= {f"tried/{name}": value for name, value in epoch.variant.items()}
         values[schema.EPOCH_LOGGED] = epoch.train_seconds
         values["valid_seconds"] = epoch.valid_seconds
         values["sequences_per_second"] = epoch.sequences_per_second
