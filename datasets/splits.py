@@ -29,9 +29,9 @@ def leave_one_out(sequences: Sequences, baskets: bool = False) -> Split:
     """
     starts = sequences.offsets[:-1]
     ends = sequences.offsets[1:]
-    first = _first_of_basket(sequences) if baskets else None
-    test_at = _begin(ends - 1, first)
-    valid_at = _begin(np.maximum(test_at - 1, starts), first)
+    numbers = _baskets(sequences) if baskets else None
+    test_at = _begin(ends - 1, numbers)
+    valid_at = _begin(np.maximum(test_at - 1, starts), numbers)
     evaluated = starts < valid_at
     several = "interactions at three times" if baskets else "three interactions"
     if not evaluated.any():
@@ -42,43 +42,43 @@ def leave_one_out(sequences: Sequences, baskets: bool = False) -> Split:
         name="leave-one-out",
         train_starts=starts,
         train_ends=np.where(evaluated, valid_at, ends),
-        valid=_targets(sequences, users, valid_at[users], first),
-        test=_targets(sequences, users, test_at[users], first),
+        valid=_targets(sequences, users, valid_at[users], numbers),
+        test=_targets(sequences, users, test_at[users], numbers),
         not_evaluated=f"have {fewer}: used for training, not evaluated",
     )
 
 
-def _first_of_basket(sequences: Sequences) -> np.ndarray:
-    """The position at which the basket of each interaction begins: [n_interactions] int64."""
+def _baskets(sequences: Sequences) -> np.ndarray:
+    """``Sequences.baskets``. Raises DataError without timestamps."""
     if sequences.timestamps is None:
         raise DataError(
             "targets: last-tied needs timestamps, and these data have none: use a file and a "
             "reader with timestamps, or targets: last"
         )
-    return ties.first_at_time(sequences.timestamps, sequences.offsets)
+    return sequences.baskets
 
 
-def _begin(positions: np.ndarray, first: np.ndarray | None) -> np.ndarray:
-    """Where the baskets of interactions begin; each is a basket of its own if ``first`` is None."""
-    return positions if first is None else first[positions]
+def _begin(positions: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
+    """Where the baskets of interactions begin. ``numbers`` are those of the baskets; None: each
+    interaction is a basket of its own."""
+    return positions if numbers is None else np.searchsorted(numbers, numbers[positions])
 
 
 def _targets(
-    sequences: Sequences, users: np.ndarray, at: np.ndarray, first: np.ndarray | None
+    sequences: Sequences, users: np.ndarray, at: np.ndarray, numbers: np.ndarray | None
 ) -> Targets:
     """The items at ``at``, or every distinct item of the baskets that begin there.
 
-    ``users`` and ``at`` are [n] int64; ``first`` is that of ``_begin``.
+    ``users`` and ``at`` are [n] int64; ``numbers`` are those of ``_begin``.
     """
-    if first is None:
+    if numbers is None:
         return Targets.next_items(users, sequences.offsets[users], at)
-    begins = np.zeros(len(first), dtype=bool)
-    begins[at] = True
-    positions = np.flatnonzero(begins[first])
-    pairs = first[positions] * sequences.n_items + sequences.items[positions]
+    positions = np.flatnonzero(np.isin(numbers, numbers[at]))
+    pairs = numbers[positions] * sequences.n_items + sequences.items[positions]
     positions = positions[np.sort(np.unique(pairs, return_index=True)[1])]
     owners = np.searchsorted(sequences.offsets, positions, side="right") - 1
-    return Targets(owners, sequences.offsets[owners], first[positions], positions)
+    starts = sequences.offsets[owners]
+    return Targets(owners, starts, _begin(positions, numbers), positions)
 
 
 def temporal(sequences: Sequences, baskets: bool = False) -> Split:
@@ -110,7 +110,7 @@ def temporal(sequences: Sequences, baskets: bool = False) -> Split:
     test_at = _first_since(second, times, sequences.offsets)
     valid = np.flatnonzero((starts < valid_at) & (valid_at < test_at))
     test = np.flatnonzero((starts < test_at) & (test_at < ends))
-    basket = _first_of_basket(sequences) if baskets else None
+    numbers = _baskets(sequences) if baskets else None
     train_until = _utc(first)
     test_since = _utc(second)
     for users, part, until, since in (
@@ -126,8 +126,8 @@ def temporal(sequences: Sequences, baskets: bool = False) -> Split:
         name=f"temporal (training before {train_until}, test from {test_since})",
         train_starts=starts,
         train_ends=valid_at,
-        valid=_targets(sequences, valid, valid_at[valid], basket),
-        test=_targets(sequences, test, test_at[test], basket),
+        valid=_targets(sequences, valid, valid_at[valid], numbers),
+        test=_targets(sequences, test, test_at[test], numbers),
         not_evaluated=(
             f"have no interaction before {test_since}, or none from then on: those before "
             f"{train_until} are used for training, not evaluated"

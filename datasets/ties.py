@@ -43,13 +43,6 @@ def tied_with_next(times: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return tied
 
 
-def first_at_time(times: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The position of the same user's first interaction at the time of each interaction:
-    [n_interactions] int64."""
-    first = np.append(True, ~tied_with_next(times, offsets)[:-1])
-    return np.maximum.accumulate(np.where(first, np.arange(len(times)), 0))
-
-
 def copies(items: np.ndarray, offsets: np.ndarray, times: np.ndarray) -> int:
     """The number of interactions that equal an earlier one in user, item and time."""
     tied = tied_with_next(times, offsets)
