@@ -1,5 +1,7 @@
 """``split: {train: FILE, valid: FILE, test: FILE}``: a split that others made is used as it is."""
 
+import re
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -337,3 +339,31 @@ def test_the_split_is_that_of_its_definition(train, valid, test, told):
             given_split(sequences)
         return
     assert in_words(sequences, given_split(sequences)) == expected
+
+
+TEXTS = st.lists(st.none() | st.text(max_size=9), min_size=1, max_size=4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.just([""]) | TEXTS, TEXTS)
+def test_any_text_is_a_history_or_an_error(train, test):
+    batches = []
+    for part, histories in enumerate((train, ["i0"], [*test, "i0"])):
+        n = len(histories)
+        columns = {
+            "user": pa.array(["u"] * n, pa.string()),
+            "item": pa.array([f"i{k}" for k in range(n)], pa.string()),
+            "history": pa.array(histories, pa.string()),
+        }
+        batches.append(of_part(pa.RecordBatch.from_pydict(columns), part))
+    message = ""
+    try:
+        sequences = from_files(pa.Table.from_batches(batches).to_pandas(), "file")
+    except DataError as error:
+        message = str(error)
+    assert len(message.splitlines()) <= 1
+    assert message.isprintable()
+    if not message:
+        found = in_words(sequences, given_split(sequences))["test"]
+        told = [re.sub(r"[ \t-\r]", "", text or "") for text in [*test, "i0"]]
+        assert [history for _, history, _ in found] == [text for text in told if text]

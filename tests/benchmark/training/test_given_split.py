@@ -35,7 +35,7 @@ def ranks(name: str, sequences, split) -> dict[str, pd.DataFrame]:
     found = trainer.final_ranks()
     targets = {"valid": split.valid, "test": split.test}
     tables = {p: rank_table(sequences, split, targets[p], found[p]) for p in targets}
-    return {part: table.set_index(["user", "item"]) for part, table in tables.items()}
+    return {part: t.drop(columns="query").set_index(["user", "item"]) for part, t in tables.items()}
 
 
 def exported(sequences, rows: dict[str, np.ndarray], told: dict[str, np.ndarray]) -> str:
