@@ -56,12 +56,13 @@ class Sequences:
 
     @cached_property
     def baskets(self) -> np.ndarray:
-        """[n_interactions] int64: equal for a user's interactions at the same time, and one more at
-        each later time. Without timestamps, every interaction has a number of its own."""
+        """[len(items)] int64: equal for a user's interactions at the same time, and one more at
+        each later time. Items without a time have a number of their own."""
         if self.timestamps is None:
             return np.arange(len(self.items))
         tied = ties.tied_with_next(self.timestamps, self.offsets)
-        return np.cumsum(np.append(0, ~tied[:-1]))
+        further = np.ones(len(self.items) - self.n_interactions, dtype=bool)
+        return np.cumsum(np.concatenate([[False], ~tied[:-1], further]))
 
     @cached_property
     def digest(self) -> str:
@@ -256,12 +257,13 @@ class Split:
 
     def trains_on_repeats(self, sequences: Sequences) -> bool:
         """Whether the training part of any user has an item twice."""
-        if sequences.statistics["pairs"] == len(sequences.items):
+        if sequences.statistics["pairs"] == sequences.n_interactions:
             return False
         users = ties.users_of(sequences.offsets)
         place = np.arange(len(users))
         training = (self.train_starts[users] <= place) & (place < self.train_ends[users])
-        pairs = np.sort(users[training] * sequences.n_items + sequences.items[training])
+        items = sequences.items[: sequences.n_interactions][training]
+        pairs = np.sort(users[training] * sequences.n_items + items)
         return bool((pairs[1:] == pairs[:-1]).any())
 
     def tied_targets(self, sequences: Sequences) -> float | None:

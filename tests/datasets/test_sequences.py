@@ -1,5 +1,7 @@
 """Filters, order and split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from hypothesis import given
@@ -91,3 +93,26 @@ def test_targets_that_repeat_an_item_of_their_history(users):
     targets = Targets(np.arange(len(users)), starts, ends - 2, ends - 1)  # one item between them
     expected = [user[-1] in user[:-2] for user in users]
     assert targets.repeated(items).tolist() == expected
+
+
+@given(interactions.filter(lambda rows: len({row[0] for row in rows}) > 1))
+def test_baskets_are_interactions_of_one_user_at_one_time(rows):
+    sequences = from_interactions(frame([(str(u), str(i), t) for u, i, t in rows]))
+    # A history that a file gives for a target stands behind the interactions.
+    extended = replace(sequences, items=np.append(sequences.items, [0, 0]))
+    of_users = np.repeat(np.arange(sequences.n_users), np.diff(sequences.offsets))
+    places = [*zip(of_users.tolist(), sequences.timestamps.tolist(), strict=True), (), (1,)]
+    for found, n in ((sequences.baskets, len(rows)), (extended.baskets, len(rows) + 2)):
+        assert len(found) == n
+        for before, after, step in zip(places[:n], places[1:n], np.diff(found), strict=False):
+            assert step == (before != after)
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=8), min_size=2, max_size=6))
+def test_training_repeats_items_or_not(users):
+    rows = [(str(u), str(i), t) for u, items in enumerate(users) for t, i in enumerate(items)]
+    sequences = from_interactions(frame(rows))
+    expected = any(len(set(items[:-2])) < len(items[:-2]) for items in users)
+    assert leave_one_out(sequences).trains_on_repeats(sequences) == expected
+    extended = replace(sequences, items=np.append(sequences.items, [0, 0]))
+    assert leave_one_out(extended).trains_on_repeats(extended) == expected
