@@ -73,6 +73,11 @@ class Comparison:
         """Whether a query has several targets."""
         return len(metrics.begins(self.targets["query"].to_numpy())) < len(self.targets)
 
+    @cached_property
+    def _users(self) -> np.ndarray:
+        """The user of each target by number, [targets] int64: numbers compare faster than ids."""
+        return pd.factorize(self.targets["user"])[0]
+
     def values(self, metric: str, inside: np.ndarray | None = None) -> np.ndarray:
         """The metric of each user, mean over seeds: [rows, users] float64.
 
@@ -86,8 +91,7 @@ class Comparison:
             [metrics.per_query(of[:, chosen], queries, metric).mean(axis=0) for of in self.ranks]
         )  # [rows, queries]
         first_targets = metrics.begins(queries)
-        users = self.targets["user"].to_numpy()[chosen][first_targets]
-        first_queries = metrics.begins(users)
+        first_queries = metrics.begins(self._users[chosen][first_targets])
         scale = len(first_queries) / len(first_targets)
         return np.add.reduceat(found, first_queries, axis=1) * scale
 

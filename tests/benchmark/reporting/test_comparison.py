@@ -11,6 +11,7 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 
 from benchmark.metrics import NAMES, per_query
+from benchmark.reporting.comparison import Comparison
 from datasets.errors import visible
 from models.ranking import MISS
 from tests.benchmark.reporting.test_report import rows
@@ -291,3 +292,17 @@ def test_an_earlier_versions_masked_histories_are_told_apart(report, store, here
         assert old["why"] == (
             "other protocol: history masked instead of history masked, repeated targets are misses"
         )
+
+
+def test_users_with_several_queries_are_compared_as_users_and_means_are_over_queries():
+    """Of user a two queries, one of them with two targets; of user b one."""
+    ranks = np.array([[1, 4, 2, 30]])
+    targets = pd.DataFrame({"user": ["a", "a", "a", "b"], "query": [0, 0, 1, 2]})
+    comparison = Comparison("recall@3", "t", [1], [ranks], targets, [])
+    assert comparison.values("recall@3").tolist() == [[(0.5 + 1) * 2 / 3, 0]]
+    assert (
+        comparison.values("recall@3").mean()
+        == per_query(ranks, targets["query"].to_numpy(), "recall@3").mean()
+    )
+    assert comparison.values("recall@3", np.array([0, 1, 0, 0], bool)).tolist() == [[0]]
+    assert comparison.several
