@@ -21,6 +21,7 @@ FILES = {
     "PersonalFrequency": "personal_frequency",
     "Markov": "markov",
     "ItemKNN": "item_knn",
+    "EASE": "ease",
     "Popularity": "popularity",
     "RepeatLast": "repeat_last",
 }

@@ -1,13 +1,16 @@
 """Models that are counted in one pass over the interactions."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.model import Histories, Model
+
+ITEMS_PER_CHUNK = 512  # of which the users of all pairs are counted at once
 
 
 class Counted(Model):
@@ -103,6 +106,36 @@ class ItemToItem(Counted):
         inside = (column >= 0) & (column < last - first)
         scores[row[inside], column[inside]] += self.values[entry[inside]]
         return scores
+
+
+def users_in_common(items: Tensor, users: Tensor, n_items: int) -> Tensor:
+    """The number of users of each pair of items: [n_items, n_items] float32.
+
+    ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
+    """
+    n_users = int(users.max()) + 1
+    had = torch.unique(items * n_users + users)  # ordered by item
+    edges = torch.searchsorted(had, torch.arange(n_items + 1, device=had.device) * n_users)
+    common = torch.empty(n_items, n_items, device=items.device)
+    for first, rows in rows_in_common(had % n_users, edges):
+        common[first : first + len(rows)] = rows
+    return common
+
+
+def rows_in_common(users: Tensor, edges: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield the rows of ``users_in_common`` in chunks: the first item, and [chunk, n_items].
+
+    The different users of item i are ``users[edges[i]:edges[i + 1]]``.
+    """
+    n_items = len(edges) - 1
+    n_users = int(users.max()) + 1
+    for first in range(0, n_items, ITEMS_PER_CHUNK):
+        last = min(first + ITEMS_PER_CHUNK, n_items)
+        chunk = torch.arange(last - first, device=users.device)
+        theirs = torch.zeros(n_users, len(chunk), device=users.device)  # 1 where the user has it
+        item = torch.repeat_interleave(chunk, edges[first : last + 1].diff())
+        theirs[users[edges[first] : edges[last]], item] = 1.0
+        yield first, F.embedding_bag(users, theirs, edges[:-1], mode="sum").T
 
 
 def differs(keys: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from benchmark.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
+from models import counted as counted_models
 from models.item_knn import ItemKNN
 from models.markov import Markov
 from tests.conftest import one_each
@@ -61,7 +62,7 @@ def test_items_are_ordered_by_their_entry_and_equals_by_popularity(
     kind, entries, seed, monkeypatch
 ):
     monkeypatch.setattr(ItemKNN, "NEIGHBOURS", 4)
-    monkeypatch.setattr(ItemKNN, "ITEMS_PER_CHUNK", 5)
+    monkeypatch.setattr(counted_models, "ITEMS_PER_CHUNK", 5)
     users = random_sequences(seed)
     model = counted(kind(N_ITEMS), users)
     popularity = [sum(items.count(i) for items in users) for i in range(N_ITEMS)]

@@ -31,6 +31,7 @@ def counted(name, sequences):
     model = build(name)
     users = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
     model.count(torch.tensor(np.concatenate(sequences)), torch.tensor(users))
+    model.use(**model.variants[0])
     return model
 
 
