@@ -60,7 +60,7 @@ class EASE(Counted):
         self.common = users_in_common(items, users, self.n_items)
 
     def use(self, **values: float) -> None:
-        """``values`` are ``ridge`` and ``decay``. A new ridge takes 2 n_items ^ 3 operations."""
+        """``values`` are ``ridge`` and ``decay``. A new ridge takes a matrix inversion."""
         self.decay.fill_(values["decay"])
         if values["ridge"] != float(self.ridge):
             self.ridge.fill_(values["ridge"])
@@ -93,10 +93,33 @@ def _inverse(common: Tensor, ridge: float) -> Tensor:
     probe = torch.randn(len(common), 1, generator=torch.Generator().manual_seed(0))
     probe = probe.to(common.device)
     for dtype in (torch.float32, torch.float64):
-        matrix = common.to(dtype, copy=True)
-        matrix.diagonal().add_(ridge)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
-        residual = matrix @ (inverse @ probe.to(dtype)) - probe
+        inverse = common.to(dtype, copy=True)
+        inverse.diagonal().add_(ridge)
+        _invert(inverse)
+        solved = inverse @ probe.to(dtype)
+        residual = common.to(dtype) @ solved + ridge * solved - probe
         if residual.norm() < LARGEST_RESIDUAL * probe.norm():
             break
     return inverse.float()
+
+
+def _invert(matrix: Tensor) -> None:
+    """Invert a symmetric positive definite matrix [n, n] in place, by halves.
+
+    Nearly all of its 4/3 n^3 operations (a multiplication and an addition count as two) are
+    products of large matrices; LAPACK's inverse from a Cholesky factor took four times as long.
+    """
+    half = len(matrix) // 2
+    if half < 128:
+        matrix.copy_(torch.cholesky_inverse(torch.linalg.cholesky(matrix)))
+        return
+    first = matrix[:half, :half]
+    corner = matrix[:half, half:]
+    second = matrix[half:, half:]
+    _invert(first)
+    product = first @ corner
+    second.addmm_(corner.T, product, alpha=-1)  # the Schur complement
+    _invert(second)
+    torch.mm(product, second, out=corner).neg_()
+    first.addmm_(corner, product.T, alpha=-1)
+    matrix[half:, :half] = corner.T
