@@ -107,7 +107,8 @@ def _answer(
     """
     values = np.array([*batch.ids.dictionary.to_pylist(), None], dtype=object)
     ids = values[pc.fill_null(batch.ids.indices, len(values) - 1).to_numpy()]
-    counts, items, scores = model.recommender.best(ids, batch.lengths, k, exclude_seen)
+    times = [batch.times] if model.reads_times else []
+    counts, items, scores = model.recommender.best(ids, batch.lengths, k, exclude_seen, *times)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     flat = [pa.array(items, pa.string()), pa.array(scores)]
     if titles is not None:

@@ -31,8 +31,8 @@ from benchmark.training import checkpoint
 ROOT = Path(__file__).parents[3]
 # mlflow-skinny suffices to run a model and has mlflow's version. numpy and pandas: its data.
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
-# Any: lists of text or of whole numbers, which the model checks faster than MLflow.
-INPUTS = Schema([ColSpec(AnyType(), "history")])
+# Any: lists of text or of numbers, which the model checks faster than MLflow.
+INPUTS = Schema([ColSpec(AnyType(), "history"), ColSpec(AnyType(), "times", required=False)])
 OUTPUTS = Schema(
     [
         ColSpec(Array("string"), "items"),

@@ -26,6 +26,8 @@ class Loaded:
     """Of the data that it was trained on; None if its run is not on this server."""
     exclude_seen: bool
     """Whether it leaves out the items of a history unless asked: as in its evaluation."""
+    reads_times: bool
+    """False for a model of an earlier version, which knows only the order of interactions."""
 
 
 def load_recommender(client: MlflowClient, uri: str) -> Loaded:
@@ -42,9 +44,14 @@ def load_recommender(client: MlflowClient, uri: str) -> Loaded:
     if type(recommender).__name__ != "Recommender":  # a class of the model's own code
         raise TrackingError(f"model {uri} was not registered by benchmark.promote")
     digest = _data_digest(client, loaded.metadata.run_id)
-    params = loaded.metadata.signature.params
-    defaults = {param.name: param.default for param in params}
-    return Loaded(cast("Recommender", recommender), digest, bool(defaults["exclude_seen"]))
+    signature = loaded.metadata.signature
+    defaults = {param.name: param.default for param in signature.params}
+    return Loaded(
+        cast("Recommender", recommender),
+        digest,
+        exclude_seen=bool(defaults["exclude_seen"]),
+        reads_times="times" in signature.inputs.input_names(),
+    )
 
 
 def _data_digest(client: MlflowClient, run_id: str | None) -> str | None:

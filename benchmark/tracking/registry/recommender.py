@@ -6,10 +6,12 @@ docs/serving.md lists the limits, and the answers to empty, unknown and long his
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from functools import wraps
 from itertools import chain
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ LARGEST_BODY = 4_000_000  # bytes of a request
 LARGEST_REQUEST = 10_000  # users in a request
 LARGEST_ANSWER = 1_000_000  # items in one answer: a server has to hold it, as text
 PARAMS = ("k", "exclude_seen")
+COLUMNS = ["history", "times"]
 FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")  # of MLflow
 EXAMPLE = '{"dataframe_records": [{"history": ["id", ...]}, ...], "params": {"k": 10}}'
 
@@ -56,14 +59,18 @@ class Recommender(PythonModel):
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """``model_input`` has one row for each user; its column ``history`` holds lists of raw item
-        ids, oldest first. ``params`` are ``k`` and ``exclude_seen``; the signature has defaults.
+        ids, oldest first. The column ``times`` is optional, and so is each of its values: the times
+        of these interactions, lists of numbers. ``params`` are ``k`` and ``exclude_seen``; the
+        signature has defaults.
 
         Returns a row for each user with ``items`` and ``scores``, lists, best first, and the number
         of ids of the history that are ``unknown``. Raises MlflowException, a 400 over HTTP, for a k
-        below 1, for an exclude_seen of null, for more than LARGEST_ANSWER items, and for histories
-        that are no lists of ids.
+        below 1, for an exclude_seen of null, for more than LARGEST_ANSWER items, for histories that
+        are no lists of ids, and for times that are not one number for each id, none of them lower
+        than the one before.
         """
         histories = [_ids(n, value) for n, value in enumerate(model_input["history"].tolist())]
+        times = model_input["times"].tolist() if "times" in model_input else [None] * len(histories)
         params = params or {}
         k = params["k"]
         exclude_seen = params["exclude_seen"]
@@ -78,8 +85,13 @@ class Recommender(PythonModel):
                 "in one answer: ask for fewer, or use python -m benchmark.recommend"
             )
         lengths = np.array([len(history) for history in histories], dtype=np.int64)
+        of_ids = [_times(n, value, lengths[n]) for n, value in enumerate(times)]
         counts, items, scores = self.best(
-            chain.from_iterable(histories), lengths, k, bool(exclude_seen)
+            chain.from_iterable(histories),
+            lengths,
+            k,
+            bool(exclude_seen),
+            np.concatenate([np.empty(0), *of_ids]),
         )
         parts = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts), strict=True)]
         return pd.DataFrame(
@@ -91,21 +103,43 @@ class Recommender(PythonModel):
         )
 
     def best(
-        self, ids: Iterable[str | None], lengths: np.ndarray, k: int, exclude_seen: bool
+        self,
+        ids: Iterable[str | None],
+        lengths: np.ndarray,
+        k: int,
+        exclude_seen: bool,
+        times: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The ``k`` best items of many users.
 
         ``ids`` are the histories of all users, one after the other; ``lengths`` [n] int64 is the
-        length of each. Ids that the model does not know are left out first. Returns the number of
-        items of each user [n] int64, and the items of all users, one after the other: raw ids [sum]
-        object and scores [sum] float32.
+        length of each. ``times`` [sum] float64 are the times of the ids, in any unit: equal ones of
+        one history are one basket; NaN, as without ``times``, is a time of its own. Ids that the
+        model does not know are left out first, with their times. Returns the number of items of
+        each user [n] int64, and the items of all users, one after the other: raw ids [sum] object
+        and scores [sum] float32. Raises MlflowException if a time is lower than the one before.
         """
         known = np.fromiter((self.codes.get(i, -1) for i in ids), np.int64, int(lengths.sum()))
-        row = np.repeat(np.arange(len(lengths)), lengths)[known >= 0]
+        row = np.repeat(np.arange(len(lengths)), lengths)
+        if times is None:
+            times = np.full(len(row), np.nan)
+        back = (row[1:] == row[:-1]) & (times[1:] < times[:-1])
+        if back.any():
+            at = int(back.argmax())
+            raise refused(
+                f"times of row {row[at]} has {times[at + 1]:.15g} after {times[at]:.15g}: a "
+                "history is ordered by time, oldest first"
+            )
+        row = row[known >= 0]
+        times = times[known >= 0]
+        later = np.ones(len(row), dtype=np.int64)  # than the interaction before, or another row's
+        later[1:] = (row[1:] != row[:-1]) | (times[1:] != times[:-1])
         lengths = np.bincount(row, minlength=len(lengths))
         ends = np.cumsum(lengths)
-        items = torch.from_numpy(known[known >= 0]).to(self.device)
-        past = Interactions.without_times(items)
+        past = Interactions(
+            torch.from_numpy(known[known >= 0]).to(self.device),
+            torch.from_numpy(np.cumsum(later)).to(self.device),
+        )
         best, scores = recommend(self.model, past, ends - lengths, ends, k, exclude_seen)
         found = best >= 0
         return found.sum(axis=1), self.item_ids[best[found]], scores[found]
@@ -124,6 +158,30 @@ def _ids(row: int, history: Any) -> list[str | None]:
         else:
             raise refused(f"history of row {row} has {_short(item)}: ids are text or whole numbers")
     return ids
+
+
+def _times(row: int, times: Any, length: int) -> np.ndarray:
+    """The times of the ids of one history, [length] float64; NaN if there are none."""
+    if times is None or (isinstance(times, float) and np.isnan(times)):  # pandas' null
+        return np.full(length, np.nan)
+    if not isinstance(times, list | tuple | np.ndarray):
+        raise refused(f"times of row {row} is {_short(times)}: a list of numbers is expected")
+    if len(times) != length:
+        raise refused(
+            f"times of row {row} has {len(times):,} numbers, and its history {length:,} ids: each "
+            "id has a time"
+        )
+    for time in times:
+        if not _is_number(time):
+            raise refused(f"times of row {row} has {_short(time)}: times are numbers")
+    return np.array(times, dtype=np.float64)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number larger than every float
+        return False
 
 
 def _check_requests_first() -> None:
@@ -145,7 +203,7 @@ def _check_requests_first() -> None:
 
 
 def checked_body(body: bytes, content_type: str | None) -> bytes:
-    """The same request with nothing but histories and params, in ``dataframe_split``.
+    """The same request with nothing but ``COLUMNS`` and params, in ``dataframe_split``.
 
     Raises MlflowException for anything but JSON, for a request that is too large, and for names
     that are unknown.
@@ -172,18 +230,19 @@ def checked_body(body: bytes, content_type: str | None) -> bytes:
     for name in params or {}:
         if name not in PARAMS:
             raise refused(f"no such parameter: {_short(name)}; there are {' and '.join(PARAMS)}")
-    histories = _histories(request)
-    if len(histories) > LARGEST_REQUEST:
+    rows = _rows(request)
+    if len(rows) > LARGEST_REQUEST:
         raise refused(
-            f"the request has {len(histories):,} rows, more than {LARGEST_REQUEST:,}: ask for "
+            f"the request has {len(rows):,} rows, more than {LARGEST_REQUEST:,}: ask for "
             "fewer users, or use python -m benchmark.recommend"
         )
-    table = {"columns": ["history"], "data": [[history] for history in histories]}
+    table = {"columns": COLUMNS, "data": rows}
     return json.dumps({"dataframe_split": table, "params": params}).encode()
 
 
-def _histories(request: dict[str, Any]) -> list[Any]:
-    """The value of ``history`` in each row of a request. Other columns are left out."""
+def _rows(request: dict[str, Any]) -> list[list[Any]]:
+    """The values of ``COLUMNS`` in each row of a request, None where a row has no times. Other
+    columns are left out."""
     if len(request) != 1 or (name := next(iter(request))) not in FORMATS:
         raise refused(
             f"a request has params and one of {', '.join(FORMATS)}; found: {_short(list(request))}"
@@ -191,11 +250,21 @@ def _histories(request: dict[str, Any]) -> list[Any]:
     data = request[name]
     try:
         if name == "dataframe_split":
-            place = data["columns"].index("history")
-            return [row[place] for row in data["data"]]
-        if name != "dataframe_records" and isinstance(data, dict):  # a column, as in TF serving
-            return list(data["history"])
-        return [row["history"] for row in data]
+            records = [dict(zip(data["columns"], row, strict=False)) for row in data["data"]]
+        elif name != "dataframe_records" and isinstance(data, dict):  # columns, as in TF serving
+            histories = list(data["history"])
+            times = data.get("times")
+            if times is None:
+                times = [None] * len(histories)
+            if not isinstance(times, list) or len(times) != len(histories):
+                raise refused(
+                    f"times are {_short(times)}: a list, with one value for each history, is "
+                    "expected"
+                )
+            return [list(row) for row in zip(histories, times, strict=True)]
+        else:
+            records = data
+        return [[record["history"], record.get("times")] for record in records]
     except (LookupError, TypeError, ValueError, AttributeError):
         raise refused(
             f"no column history in each row of {name}: a request looks like {EXAMPLE}"

@@ -29,6 +29,7 @@ from benchmark.tracking.registry.export import export
 from benchmark.training import checkpoint
 from datasets.prepare import load
 from datasets.splits import leave_one_out
+from models.scorer import MEMORY
 from tests.benchmark.tracking.test_promote import GOOD
 from tests.conftest import ROOT, command, free_port, place, serve, wait_for
 
@@ -156,8 +157,19 @@ def test_histories_of_every_kind_have_an_answer(ask):
     assert len(known[0]) == 10
     assert empty == unknown
     long = [f"i{n % 200}" for n in range(5000)]
-    ((items, _), (last, _)) = ask([long, long[-50:]])  # max_length is 50
+    read = 50 + MEMORY  # max_length, and items before these whose repeats count
+    ((items, _), (last, _)) = ask([long, long[-read:]])
     assert items == last
+
+
+def test_items_with_equal_times_are_one_basket(post):
+    def scores(times):
+        records = [{"history": HISTORY, "times": times}]
+        done = post({"dataframe_records": records, "params": {"k": 200}})
+        (row,) = done.json()["predictions"]
+        return [row["scores"][row["items"].index(item)] for item in HISTORY]
+
+    assert scores([1, 2, 2.5]) == scores(None) != scores([1, 1, 1])
 
 
 def test_k_and_what_the_user_had(ask, post):
@@ -238,6 +250,7 @@ ONE = {"dataframe_records": [{"history": HISTORY}]}
     "same",
     [
         {"dataframe_records": [{"history": HISTORY, "user": 1}, {"history": ["i3"]}]},
+        {"inputs": {"history": [HISTORY, ["i3"]], "times": [[1, 1.5, 2], None]}},
         {"dataframe_split": {"columns": ["user", "history"], "data": [[1, HISTORY], [2, ["i3"]]]}},
         {"inputs": {"history": [HISTORY, ["i3"]]}},
         {"inputs": [{"history": HISTORY}, {"history": ["i3"]}]},
@@ -278,6 +291,10 @@ def unfolding() -> bytes:
         ({"dataframe_records": [{"history": "i5"}]}, "history of row 0 is 'i5': a list of item"),
         ({"dataframe_records": [{"history": None}]}, "history of row 0 is None: a list of item"),
         ({"dataframe_records": [{"history": [HISTORY]}]}, "history of row 0 has ['i5', 'i17', "),
+        (
+            {"dataframe_records": [{"history": HISTORY, "times": [2, 3, 1]}]},
+            "times of row 0 has 1 after 3: a history is ordered by time, oldest first",
+        ),
         (ONE | {"params": {"k": 0}}, "k is 0: it has to be 1 or more"),
         (ONE | {"params": {"k": -1}}, "k is -1: it has to be 1 or more"),
         (ONE | {"params": {"k": None}}, "k is None: it has to be 1 or more"),
