@@ -22,7 +22,8 @@ SUFFIXES = (".parquet", ".pq", "")
     "--histories",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Parquet file with a column history: lists of raw item ids, oldest first.",
+    help="Parquet file with a column history: lists of raw item ids, oldest first; optional column "
+    "times: lists of their times.",
 )
 @click.option(
     "--dataset", help="Data set, in place of --histories: all its users and interactions."
