@@ -250,7 +250,10 @@ def _rows(request: dict[str, Any]) -> list[list[Any]]:
     data = request[name]
     try:
         if name == "dataframe_split":
-            records = [dict(zip(data["columns"], row, strict=False)) for row in data["data"]]
+            columns = data["columns"]
+            if any(len(row) != len(columns) for row in data["data"]):
+                raise refused(f"rows of {name} do not have a value for each of its columns")
+            records = [dict(zip(columns, row, strict=True)) for row in data["data"]]
         elif name != "dataframe_records" and isinstance(data, dict):  # columns, as in TF serving
             histories = list(data["history"])
             times = data.get("times")

@@ -204,6 +204,12 @@ def test_a_column_of_times_has_a_value_for_each_history(times):
         checked_body(json.dumps(sent).encode(), JSON)
 
 
+def test_a_row_has_a_value_for_each_column():
+    sent = {"dataframe_split": {"columns": ["history", "times"], "data": [[["7"], [1]], [["3"]]]}}
+    with pytest.raises(MlflowException, match="do not have a value for each of its columns"):
+        checked_body(json.dumps(sent).encode(), JSON)
+
+
 EARLIER = """
 
 class Recommender(Recommender):
