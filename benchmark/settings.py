@@ -226,8 +226,8 @@ class Settings:
         "auto",
         "Scores of items already in the history: alike (as those of other items), learned (one "
         "learned weight raises or lowers them) or frequency (learned weights, by how often and how "
-        "long ago an item occurred); auto: frequency if users repeat items in training and history "
-        "is ranked, else learned.",
+        "long ago an item occurred); auto: frequency if over a tenth of the training interactions "
+        "repeat an item of their user and history is ranked, else learned.",
         choices=("auto", "alike", "learned", "frequency"),
     )
     initialisation: str = _setting(

@@ -255,16 +255,16 @@ class Split:
     def users_not_evaluated(self) -> int:
         return len(self.train_starts) - self.test.n_users
 
-    def trains_on_repeats(self, sequences: Sequences) -> bool:
-        """Whether the training part of any user has an item twice."""
+    def repeats_in_training(self, sequences: Sequences) -> float:
+        """The share of training interactions with an item that their user had before."""
         if sequences.statistics["pairs"] == sequences.n_interactions:
-            return False
+            return 0.0
         users = ties.users_of(sequences.offsets)
         place = np.arange(len(users))
         training = (self.train_starts[users] <= place) & (place < self.train_ends[users])
         items = sequences.items[: sequences.n_interactions][training]
         pairs = np.sort(users[training] * sequences.n_items + items)
-        return bool((pairs[1:] == pairs[:-1]).any())
+        return float(np.count_nonzero(pairs[1:] == pairs[:-1]) / max(len(pairs), 1))
 
     def tied_targets(self, sequences: Sequences) -> float | None:
         """Share of the test targets with a neighbouring interaction of their user at the same time:

@@ -109,10 +109,12 @@ def test_baskets_are_interactions_of_one_user_at_one_time(rows):
 
 
 @given(st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=8), min_size=2, max_size=6))
-def test_training_repeats_items_or_not(users):
+def test_the_share_of_training_interactions_that_repeat(users):
     rows = [(str(u), str(i), t) for u, items in enumerate(users) for t, i in enumerate(items)]
     sequences = from_interactions(frame(rows))
-    expected = any(len(set(items[:-2])) < len(items[:-2]) for items in users)
-    assert leave_one_out(sequences).trains_on_repeats(sequences) == expected
+    training = [items[:-2] for items in users]
+    repeated = sum(len(items) - len(set(items)) for items in training)
+    expected = repeated / sum(map(len, training))
+    assert leave_one_out(sequences).repeats_in_training(sequences) == expected
     extended = replace(sequences, items=np.append(sequences.items, [0, 0]))
-    assert leave_one_out(extended).trains_on_repeats(extended) == expected
+    assert leave_one_out(extended).repeats_in_training(extended) == expected

@@ -81,6 +81,7 @@ def served(tmp_path_factory, new_database):
                 patch.delenv(name)
         with serve(folder, place(new_database, folder / "server.db")) as tracking_uri:
             words = ["python", "-m", "benchmark.train", "--dataset", "demo", *GOOD]
+            words += ["--repeats", "frequency"]  # so that times matter
             done = command(*words, MLFLOW_TRACKING_URI=tracking_uri)
             assert done.returncode == 0, done.stderr
             words = ["python", "-m", "benchmark.promote", "--experiment", "demo"]
