@@ -114,11 +114,14 @@ def _wait_for_turn(
             or run.data.tags.get(schema.PAGE_DIGEST) == page.digest
         ]
         turns = {run.info.run_id: _turn(run) for run in alike}
-        alive = living(client, [run for run in alike if run.info.run_id != run_id])
-        for run in alike:
-            if run.info.run_id not in alive | {run_id}:
-                _remove(client, run)
-        if all(turns[run_id] < turns[other] for other in alive):
+        others = [run for run in alike if run.info.run_id != run_id]
+        alive = living(client, others)
+        silent = [run for run in others if run.info.run_id not in alive]
+        dead = [run for run in silent if _unfinished(client.get_run(run.info.run_id))]
+        for run in dead:
+            _remove(client, run)
+        finished = len(silent) > len(dead)  # in the meantime: it is found in the next round
+        if not finished and all(turns[run_id] < turns[other] for other in alive):
             return None
 
 

@@ -209,7 +209,9 @@ def _close_dead(client: MlflowClient, sweeps: list[Run]) -> set[str]:
     """End the RUNNING sweeps whose heart does not beat; the ids of those whose heart does."""
     alive = heartbeat.living(client, sweeps)
     for run in sweeps:
-        if run.info.status == "RUNNING" and run.info.run_id not in alive:
+        if run.info.run_id in alive or run.info.status != "RUNNING":
+            continue
+        if client.get_run(run.info.run_id).info.status == "RUNNING":  # not ended in the meantime
             status.end(client, run.info.run_id, "KILLED", "its process died")
             close_trials(client, run, "its process died")
     return alive

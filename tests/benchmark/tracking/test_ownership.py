@@ -285,3 +285,22 @@ def test_a_paused_sweep_that_was_taken_over_stops_its_trial(run_verb, store, her
     for run in runs(store)[1:]:
         assert run.info.status == "FINISHED"
         assert steps(store, run.info.run_id) == [1, 2, 3, 4]
+
+
+def test_a_sweep_that_ends_while_it_is_watched_is_not_called_dead(run_verb, store, monkeypatch):
+    """The quick one ends between two looks at its heart."""
+    other = store.create_experiment("demo")
+    tags = {schema.SWEEP: "quick", schema.HEARTBEAT: "someone 0"}
+    quick = store.create_run(other, tags=tags).info.run_id
+    dead = store.create_run(other, tags=tags | {schema.SWEEP: "dead"}).info.run_id
+
+    def ends(client: MlflowClient, watched: list) -> set[str]:
+        store.set_terminated(quick)
+        return set()
+
+    monkeypatch.setattr(heartbeat, "living", ends)
+    Path("models.test").write_text("model choice [Popularity]\n")
+    done = run_verb("sweep", "models.test", "--dataset", "demo")
+    assert done.returncode == 0, done.stderr
+    assert store.get_run(quick).info.status == "FINISHED"
+    assert store.get_run(dead).info.status == "KILLED"
