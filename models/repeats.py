@@ -8,7 +8,7 @@ from models.model import Histories
 
 COUNTS = 16  # classes of how often an item occurs
 AGES = 17  # classes of how many baskets ago it occurred last; class 0: in the latest basket
-FIRST_SHARE = 0.3
+FIRST_SHARE = 0.3  # of their usual score that seen items keep; learned from there
 SCALE = 10.0  # of the learned numbers: Adam moves each by about the learning rate in a step
 
 
