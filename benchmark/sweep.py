@@ -131,8 +131,9 @@ def sweep(
     client = server.connect_patiently(server.connect().tracking_uri)
     spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
     click.echo(summary(spec, sequences))
-    split = evaluation.evaluated(settings.history, sequences, spec.split_of(sequences))
-    protocol = evaluation.protocol(settings.history, sequences, spec.split_of(sequences))
+    whole = spec.split_of(sequences)
+    split = evaluation.evaluated(settings.history, sequences, whole)
+    protocol = evaluation.protocol(settings.history, sequences, whole)
     if settings.masks_history:
         click.echo(f"protocol: {protocol}")
     if "model" not in searched and models.learns(settings.model):

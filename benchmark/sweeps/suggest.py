@@ -23,14 +23,14 @@ from benchmark.settings import Value
 from benchmark.sweeps import space as spaces
 from benchmark.sweeps.space import Choice, Interval, Space
 
-# What a user can do something about is said by this suite, before anything starts.
+# The suite itself reports what a user can mend, before anything starts.
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", module="optuna")
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 DRAWS = 20  # by a search method, until a point is found that fits and has not been tried
 RANDOM_DRAWS = 1000  # after these, where the points that are left cannot be listed
-LISTED = 10_000  # points at most in a space of which all points are listed
+LISTED = 10_000  # the most points that a space may have for all of them to be listed
 
 
 @dataclass

@@ -189,7 +189,7 @@ def _params(logged: dict[str, str], published: bool) -> dict[str, Param]:
 
 
 def _param(name: str, text: str) -> Param:
-    if name == "model":  # `mlflow run -P model=sasrec` has logged what was typed
+    if name == "model":  # `mlflow run -P model=sasrec` has logged the name as the user typed it
         return SETTINGS["model"].spelled(text)
     if name in NAMES_OF_THINGS:
         return text

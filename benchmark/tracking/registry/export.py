@@ -43,7 +43,7 @@ OUTPUTS = Schema(
 
 
 def _params(settings: Settings) -> ParamSchema:
-    """What is served is what was evaluated, unless a request says otherwise."""
+    """A champion answers as it was evaluated, unless a request says otherwise."""
     seen = ParamSpec("exclude_seen", "boolean", settings.masks_history)
     return ParamSchema([ParamSpec("k", "long", 10), seen])
 
