@@ -73,12 +73,15 @@ def test_each_data_set_that_is_shipped_can_be_read():
         "amazon-books-2023",
         "amazon-books-2023-last-out",
         "beauty",
+        "beauty-5core",
         "complete-journey",
         "complete-journey-quarter",
         "demo",
         "ml-100k",
         "ml-1m",
+        "ml-1m-5core",
         "ml-1m-temporal",
+        "video",
     ]
     for name in spec.names():
         assert spec.read(name).name == name
@@ -374,8 +377,11 @@ def test_users_with_fewer_than_three_items_are_counted(here):
     [
         ("ml-1m", 834_449, 6_033, 3_123),
         ("ml-1m-temporal", 834_449, 6_033, 3_123),
+        ("ml-1m-5core", 999_611, 6_040, 3_416),
         ("ml-100k", 80_393, 939, 1_016),
         ("beauty", 353_962, 40_226, 54_542),
+        ("beauty-5core", 198_502, 22_363, 12_101),
+        ("video", 287_107, 31_013, 23_715),
     ],
 )
 def test_real_data_have_the_published_counts(here, shared_data, name, interactions, users, items):
