@@ -36,6 +36,7 @@ def cautions(ranking: Ranking, comparison: Comparison | None = None) -> list[str
         _if_any(own, _unfinished, "the best epoch is the last one: longer training may be better"),
         _if_any(own, _changed_code, "the code had changes that were not committed"),
         _one_seed(own),
+        _unequal_tuning(ranking),
         _edge(ranking),
         _several(own, schema.GIT_COMMIT, "commits", "they may not have run the same code"),
         _several(own, schema.DEVICE, "devices", "their seconds cannot be compared"),
@@ -53,8 +54,7 @@ def _if_any(rows: dict[int, Row], holds: Callable[[Row], bool], what: str) -> st
 
 def _unfinished(row: Row) -> bool:
     """Whether the best epoch is the last; a counted model has one epoch, and no learning rate."""
-    learns = "learning_rate" in row.params
-    return learns and any(r.best_epoch and r.best_epoch == r.last_epoch for r in row.records)
+    return row.learned and any(r.best_epoch and r.best_epoch == r.last_epoch for r in row.records)
 
 
 def _changed_code(row: Row) -> bool:
@@ -64,11 +64,24 @@ def _changed_code(row: Row) -> bool:
 def _one_seed(rows: dict[int, Row]) -> str | None:
     if len(rows) < 2:
         return None
-    learned = {place: row for place, row in rows.items() if "learning_rate" in row.params}
+    learned = {place: row for place, row in rows.items() if row.learned}
     return _if_any(
         learned,
         lambda row: len(row.records) == 1,
         "one seed: the variation between training runs is not known",
+    )
+
+
+def _unequal_tuning(ranking: Ranking) -> str | None:
+    """Learned models that were tried with different numbers of points."""
+    learned = {row.model for row in ranking.own.rows if row.learned and not row.published}
+    tried = {name: n for name, n in ranking.points_tried.items() if name in learned}
+    if len(set(tried.values())) < 2:
+        return None
+    listed = [f"{name} {n}" if n > 1 else f"{name} untuned" for name, n in tried.items()]
+    return (
+        f"The models were not tuned equally (points tried: {', '.join(listed)}): a model that was "
+        "tried with more settings may be ahead for this reason alone."
     )
 
 

@@ -38,6 +38,11 @@ class Row:
         return str(self.params.get("model", ""))
 
     @property
+    def learned(self) -> bool:
+        """Whether its model learns by gradients; a counted model has no learning rate."""
+        return "learning_rate" in self.params
+
+    @property
     def valid(self) -> dict[str, float]:
         """Means over the seeds."""
         return _means([record.valid for record in self.records])
@@ -106,6 +111,22 @@ class Ranking:
         """Without published trials, unless there are no others: what a page is made from."""
         rows = [row for row in self.rows if not row.published]
         return replace(self, rows=rows or self.rows)
+
+    @cached_property
+    def points_tried(self) -> dict[str, int]:
+        """How many points each own model was tried with: {model: number}, in the order of the rows.
+
+        A point is all settings but the seed. Trials on these data without a result count, too, and
+        so do the values that a counted model tries by itself, one in each epoch.
+        """
+        own = self.own.records
+        basis = _basis(own[0])
+        others = [record for record, _ in self.not_ranked if _basis(record) == basis]
+        points: dict[str, dict[object, int]] = {}
+        for record in [*own, *others]:
+            at_once = 1 if "learning_rate" in record.params else record.last_epoch or 1
+            points.setdefault(Row([record]).model, {})[_point(record)] = at_once
+        return {row.model: sum(points[row.model].values()) for row in self.own.rows}
 
     @property
     def started(self) -> list[Row]:
@@ -189,8 +210,7 @@ def _rows(ranked: list[Record]) -> list[Row]:
     """
     rows: dict[tuple[object, int], list[Record]] = {}
     for record in ranked:
-        names = sorted(record.params.keys() - {*NOT_SEARCHED, "seed"})
-        settings: tuple[object, ...] = tuple((name, record.params[name]) for name in names)
+        settings = _point(record)
         if record.published:
             settings = (record.run_id,)
         seed = record.params.get("seed")
@@ -199,6 +219,12 @@ def _rows(ranked: list[Record]) -> list[Row]:
             again += 1
         rows.setdefault((settings, again), []).append(record)
     return [Row(sorted(row, key=lambda r: _key(r.params.get("seed", "")))) for row in rows.values()]
+
+
+def _point(record: Record) -> tuple[object, ...]:
+    """What the trials of a row have in common: all settings but the seed."""
+    names = sorted(record.params.keys() - {*NOT_SEARCHED, "seed"})
+    return tuple((name, record.params[name]) for name in names)
 
 
 def _key(value: Param) -> tuple[bool, Param]:

@@ -56,6 +56,7 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
                 f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
                 **{f"test {name}": _metric(row, "test", name) for name in SHOWN},
                 **_significance(place, comparison),
+                "points tried": _points_tried(row, ranking),
                 "best epoch": _best_epochs(row),
                 "seconds": _number(row.seconds, ".1f"),
                 "parameters": _number(row.metric("parameters"), ",.0f"),
@@ -97,6 +98,13 @@ def _best_epochs(row: Row) -> str:
     return f"{best} of {', '.join(last)}"
 
 
+def _points_tried(row: Row, ranking: Ranking) -> int | str:
+    if row.published:
+        return ""
+    number = ranking.points_tried[row.model]
+    return "untuned" if row.learned and number == 1 else number
+
+
 def _number(number: float | None, form: str) -> str:
     return "" if number is None else format(number, form)
 
@@ -115,6 +123,8 @@ def _note(ranking: Ranking, comparison: Comparison | None) -> str:
         f"Trials are ranked by validation {ranking.metric}. Test was computed once for each trial, "
         "with the weights of its best epoch on validation."
     )
+    if not ranking.best.published:
+        note += " Points tried: with how many settings the row's model was tried on these data."
     if any(len(row.records) > 1 for row in ranking.rows):
         note += " Trials that differ in the seed alone are one row: mean ± standard deviation."
     if comparison:

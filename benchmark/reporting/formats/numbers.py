@@ -36,7 +36,9 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
             line |= {f"{part}/{metric} sd": d for metric, d in found[f"{part} deviation"].items()}
         low, high = found.get("interval") or (None, None)
         line |= {"interval low": low, "interval high": high}
-        line |= {key: found[key] for key in ("seconds", "parameters", "peak_memory_mb")}
+        line |= {
+            key: found[key] for key in ("points_tried", "seconds", "parameters", "peak_memory_mb")
+        }
         line |= {"runs": " ".join(found["runs"])}
         lines.append(line)
     harmless = [{_cell(key): _cell(value) for key, value in line.items()} for line in lines]
@@ -112,6 +114,7 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
         "seconds": row.seconds,
         "parameters": row.metric("parameters"),
         "peak_memory_mb": row.metric("peak_memory_mb"),
+        "points_tried": None if row.published else ranking.points_tried[row.model],
         "runs": [record.run_id for record in row.records],
     }
     if comparison and place in comparison.places:

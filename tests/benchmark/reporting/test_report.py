@@ -22,7 +22,15 @@ def report(run_verb):
 
 
 def log(
-    client, experiment, learning_rate, ndcg, status="FINISHED", seconds=10.0, seed=None, **tags
+    client,
+    experiment,
+    learning_rate,
+    ndcg,
+    status="FINISHED",
+    seconds=10.0,
+    seed=None,
+    model="BERT4Rec",
+    **tags,
 ):
     """Log a run with this ndcg@10, or without results if it is None; return the run's id."""
     found = client.get_experiment_by_name(experiment)
@@ -39,8 +47,8 @@ def log(
         run_id,
         metrics=[Metric(key, value, 1, 1) for key, value in values.items()],
         params=[
-            Param("learning_rate", str(learning_rate)),
-            Param("model", "BERT4Rec"),
+            *([Param("learning_rate", str(learning_rate))] if learning_rate else []),
+            Param("model", model),
             *([Param("seed", str(seed))] if seed else []),
         ],
         tags=[RunTag(key, value) for key, value in tags.items()],
@@ -284,3 +292,35 @@ def test_the_first_characters_of_a_run_id_name_the_run(store):
             TrackingError, match=r"several runs begin with , such as [0-9a-f]{32} and"
         ):
             whole_run_id(store, "")
+
+
+def test_points_tried_are_counted_and_unequal_tuning_is_a_warning(report, store, here):
+    """A point is all settings but the seed; trials that failed were tried, those on other data
+    were not."""
+    same = {"data_digest": "aaa", "protocol": "p"}
+    for learning_rate, seed in ((0.1, 1), (0.1, 2), (0.2, 1)):
+        log(store, "e", learning_rate, learning_rate, seed=seed, **same)
+    log(store, "e", 0.3, None, status="FAILED", seed=1, **same)
+    log(store, "e", 0.4, 0.4, seed=1, data_digest="bbb", protocol="p")
+    log(store, "e", 0.1, 0.05, seed=1, model="SASRec", **same)
+    counted = log(store, "e", None, 0.01, model="EASE", **same)
+    store.log_metric(counted, "last_epoch", 16)
+    assert report("--experiment", "e").returncode == 0
+    text = (here / "reports/e.md").read_text()
+    header, _, *table = rows(text.split("## Trials")[1].split("## Warnings")[0])
+    tried = header.index("points tried")
+    assert [(row[1], row[tried]) for row in table] == [
+        ("BERT4Rec", "3"),
+        ("BERT4Rec", "3"),
+        ("SASRec", "untuned"),
+        ("EASE", "16"),
+    ]
+    assert "not tuned equally (points tried: BERT4Rec 3, SASRec untuned)" in text
+
+
+def test_models_that_were_tuned_equally_are_no_warning(report, store, here):
+    for model in ("BERT4Rec", "SASRec"):
+        for learning_rate in (0.1, 0.2):
+            log(store, "e", learning_rate, learning_rate, model=model)
+    assert report("--experiment", "e").returncode == 0
+    assert "tuned equally" not in (here / "reports/e.md").read_text()
