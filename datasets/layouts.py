@@ -42,6 +42,9 @@ class Layout:
     """True: a Parquet file. False: a text file."""
     encoding: str = "utf-8"
     """Of a text file: one of ENCODINGS."""
+    sequences: bool = False
+    """True: the last field of ``columns``, the item, comes again and again: a line is a user with
+    all of its items, oldest first."""
 
     def without(self, name: str) -> "Layout":
         """The same layout; that field is not read."""
@@ -108,6 +111,8 @@ LAYOUTS = {
     ),
     # BERT4Rec's and SASRec's own files: one "user item" per line, oldest first.
     "user-item-text": Layout(" ", columns=("user", "item")),
+    # Files of S3-Rec and of its successors: one "user item item ..." per user, oldest first.
+    "user-items-text": Layout(" ", columns=("user", "item"), sequences=True),
 }
 NO_HEADER = (
     "if the file has no header line, give the numbers of the fields, such as "

@@ -59,6 +59,10 @@ def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str
     cells = fields_of(line, layout)
     if cells is None:
         return UNCLOSED
+    if layout.sequences and "" in cells:
+        return f"{names[0] if not cells[0] else names[-1]} is empty"
+    if layout.sequences and len(cells) > len(names):
+        cells = [*cells[: len(names) - 1], max(cells[len(names) - 1 :], key=len)]
     if len(cells) != len(names):
         return f"{len(cells)} fields instead of {len(names)}"
     row = {name: cell for name, cell in zip(names, cells, strict=True) if name in used}

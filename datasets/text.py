@@ -47,22 +47,27 @@ def batches(
         if layout.header:
             stream.readline()
         for block in _blocks(stream):
+            begins = first
+            first += count_lines(block)
+            if layout.sequences:
+                block = _row_for_each_item(block, layout)
             lines = count_lines(block)
             try:
                 rows = read_csv(pa.BufferReader(block), reading, parsing, converting)
             except pa.ArrowInvalid as error:
-                raise malformed(path, member, layout, names, used, first, str(error)) from None
+                raise malformed(path, member, layout, names, used, begins, str(error)) from None
             if rows.num_rows != lines or _is_open_at_end(block, layout):
                 reason = f"{rows.num_rows:,} rows in {lines:,} lines"
-                raise malformed(path, member, layout, names, used, first, reason)
+                raise malformed(path, member, layout, names, used, begins, reason)
             yield from _in_seconds(rows.to_batches(), layout)
-            first += lines
 
 
 def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: str) -> DataError:
     """See ``readers.Parser``."""
     names, used = _fields(path, layout, member)
     line = row + (2 if layout.header else 1)
+    if layout.sequences:  # a line is several rows
+        line = 1
     return malformed(path, member, layout, names, used, line, reason)
 
 
@@ -101,6 +106,16 @@ def _buffer(content: bytes | memoryview) -> pa.Buffer:
     copy = pa.BufferOutputStream()
     copy.write(content)
     return copy.getvalue()
+
+
+def _row_for_each_item(block: pa.Buffer, layout: Layout) -> pa.Buffer:
+    """The block with a line for each item. A line without items stays: Arrow refuses it."""
+    separator = layout.separator.encode()
+    lines: list[bytes] = []
+    for line in block.to_pybytes().splitlines():
+        user, *items = line.split(separator)
+        lines += [user + separator + item for item in items] or [line]
+    return _buffer(b"\n".join(lines))
 
 
 def _is_open_at_end(block: pa.Buffer, layout: Layout) -> bool:

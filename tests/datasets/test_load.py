@@ -77,11 +77,17 @@ def test_each_data_set_that_is_shipped_can_be_read():
         "complete-journey",
         "complete-journey-quarter",
         "demo",
+        "gowalla",
         "ml-100k",
         "ml-1m",
         "ml-1m-5core",
         "ml-1m-temporal",
+        "ml-20m-5core",
+        "sports-5core",
+        "steam",
+        "toys-5core",
         "video",
+        "yelp",
     ]
     for name in spec.names():
         assert spec.read(name).name == name

@@ -48,6 +48,14 @@ def test_user_item_text_has_neither_rating_nor_time(here):
     assert rows(here / "beauty.txt", "user-item-text") == [("1", "7"), ("1", "8"), ("2", "7")]
 
 
+def test_a_line_of_user_items_text_is_a_user_with_all_items(here, monkeypatch):
+    (here / "Toys.txt").write_text("1 7 8 7\n2 7")
+    expected = [("1", "7"), ("1", "8"), ("1", "7"), ("2", "7")]
+    assert rows(here / "Toys.txt", "user-items-text") == expected
+    monkeypatch.setattr(text, "BLOCK_BYTES", 4)
+    assert rows(here / "Toys.txt", "user-items-text") == expected
+
+
 def test_gzip_and_zip_are_unpacked_as_they_are_read(here):
     with gzip.open(here / "a.inter.gz", "wt") as out:
         out.write(FILES["recbole"])
@@ -83,6 +91,10 @@ def test_a_file_of_several_chunks_is_read_whole(here, monkeypatch):
         ("amazon-2018", "i,u,5,nan\n", "f:1: timestamp is not a number"),
         ("movielens-dat", "u::i::5::1\nu:i:5:1\n", "f:2: 4 fields instead of 7"),
         ("user-item-text", "1 2\n1\n", "f:2: 1 fields instead of 2"),
+        ("user-items-text", "1 2 3\n1\n", "f:2: 1 fields instead of 2"),
+        ("user-items-text", "1 2 3\n1 2 3 4 \n", "f:2: item is empty"),
+        ("user-items-text", "1 2 3\n1 2\n 2 3\n", "f:3: user is empty"),
+        ("user-items-text", f"1 2 3\n1 2 {'9' * 257}\n", "f:2: item has 257 characters"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(here, reader, content, message):
