@@ -27,6 +27,10 @@ class Seen(NamedTuple):
     share: Tensor | None = None
     """[]; None: 1."""
 
+    def more(self, scores: Tensor) -> Tensor:
+        """What is added to the scores that the items have as any item, [n, m]."""
+        return self.gains if self.share is None else self.gains + (self.share - 1) * scores
+
 
 def cross_entropy(
     queries: Tensor,

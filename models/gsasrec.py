@@ -4,12 +4,13 @@ Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommenda
 Negative Sampling", RecSys 2023, https://arxiv.org/abs/2308.07192.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.functional import Seen
 from models.model import Setting
@@ -21,12 +22,12 @@ class gSASRec(SASRec):
 
     ``negatives`` is the paper's k and ``calibration`` its t: 0 is plain binary cross-entropy; 1
     gives scores as confident as those of a softmax over the whole catalogue. The constructor lists
-    SASRec's settings again, without ``repeats``, because a model has the settings that its
-    constructor names.
+    SASRec's settings again because a model has the settings that its constructor names.
     """
 
     link = "https://github.com/asash/gSASRec"
     recipes: ClassVar = {"fast": {"negatives": 256}}
+    version: ClassVar = 2  # before, biases started at 0
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class gSASRec(SASRec):
         attention_dropout: float,
         positions: str,
         norm: str,
+        repeats: str,
         initialisation: str,
         negatives: int,
         calibration: float,
@@ -56,12 +58,16 @@ class gSASRec(SASRec):
             attention_dropout=attention_dropout,
             positions=positions,
             norm=norm,
-            repeats="alike",
+            repeats=repeats,
             initialisation=initialisation,
             negatives=negatives,
         )
         sampled = min(1.0, negatives / max(1, n_items - 1))  # the paper's alpha
         self.power = 1 - calibration * (1 - sampled)  # its beta
+        # All items start as probable as they are on average. From probability 1/2 the first
+        # gradients are a hundred times the later ones, and Adam, which divides by their mean square
+        # of a thousand steps, stops. (Lin et al. 2017, https://arxiv.org/abs/1708.02002, section 4.1)
+        nn.init.constant_(self.item_bias.weight, math.log(self.power / self.negatives))
 
     @classmethod
     def check(cls, settings: Mapping[str, Setting]) -> None:
@@ -74,18 +80,27 @@ class gSASRec(SASRec):
 
         Each sequence draws its own negatives, which all its targets share. The paper draws them for
         each target, which takes a vector for each of some hundred thousand items in a step; the
-        expectation is the same.
+        expectation is the same. As in ``cross_entropy`` the catalogue is cut into parts, and one
+        random item stands for each: no item is drawn twice, and a seen item is looked for in its
+        own part alone.
         """
-        batch = len(targets)
         wanted = targets >= 0  # [batch, k]
-        drawn = torch.randint(self.n_items, (batch, self.negatives), device=targets.device)
-        biases = self.item_bias(drawn).mT  # [batch, 1, negatives]
-        wrong = torch.baddbmm(
-            biases, vectors, self.item_embedding(drawn).mT
-        )  # [batch, k, negatives]
-        hit = drawn[:, None] == targets[..., None]  # [batch, k, negatives]: the target was drawn
         positive = targets.clamp(min=0)
         right = (vectors * self.item_embedding(positive)).sum(-1)  # [batch, k]
         right = right + self.item_bias(positive)[..., 0]
-        loss = F.softplus(wrong).masked_fill(hit, 0.0).sum(-1) - self.power * F.logsigmoid(right)
+        again = seen.items == targets[..., None]  # [batch, k, n]
+        right = right + (seen.more(right[..., None]) * again).sum(-1)
+
+        k = min(self.negatives, self.n_items)
+        edges = torch.arange(k + 1, device=targets.device) * self.n_items // k
+        sizes = edges.diff()  # [negatives]
+        draw = torch.rand(len(targets), k, device=targets.device)
+        drawn = edges[:-1] + (draw * sizes).long()  # [batch, negatives]
+        biases = self.item_bias(drawn).mT  # [batch, 1, negatives]
+        wrong = torch.baddbmm(biases, vectors, self.item_embedding(drawn).mT)  # [.., k, negatives]
+        part = ((seen.items.clamp(min=0) + 1) * k - 1) // self.n_items  # [batch, k, n]
+        known = drawn.gather(1, part.flatten(1)).view_as(part) == seen.items
+        wrong = wrong.scatter_add(2, part, seen.more(wrong.gather(2, part)) * known)
+        counts = sizes * (k / self.n_items) * (drawn[:, None] != targets[..., None])
+        loss = (F.softplus(wrong) * counts).sum(-1) - self.power * F.logsigmoid(right)
         return (loss * wanted).sum() / wanted.sum().clamp(min=1)

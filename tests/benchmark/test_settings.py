@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import fields
+from unittest.mock import Mock
 
 import click
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import models
 from benchmark import options
 from benchmark.settings import SETTINGS, SettingError, Settings, checked, converted
+from benchmark.tracking.reading.settings import stored_settings
 
 RECIPES = models.MODELS["BERT4Rec"].recipes
 
@@ -120,3 +122,11 @@ def test_the_paper_s_recipe_has_no_trick_in_it():
     paper = Settings.of(recipe="paper")
     assert paper.causal_share == paper.last_share == paper.muon_ratio == paper.ema_decay == 0
     assert (paper.positions, paper.windows, paper.schedule) == ("learned", "tiled", "constant")
+
+
+def test_a_stored_trial_of_gsasrec_without_repeats_scores_all_items_alike(monkeypatch, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("model: gSASRec\nnegatives: 256\n")
+    monkeypatch.setattr("benchmark.tracking.reading.settings.fetch", lambda *_: config)
+    settings = stored_settings(Mock(), "a run")
+    assert settings == Settings.of(model="gSASRec", repeats="alike")

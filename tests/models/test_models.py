@@ -117,23 +117,34 @@ def test_the_loss_is_the_cross_entropy_of_the_scores(name):
     torch.testing.assert_close(model(*examples), torch.stack(losses).mean())
 
 
-def test_gbce_is_the_papers():
-    """The loss equals the formula of the paper, with the same negatives."""
-    model = build("gSASRec", negatives=4, calibration=0.75)
-    vectors, targets = torch.randn(2, 3, 8), torch.tensor([[1, 2, -1], [4, 5, 6]])
+@pytest.mark.parametrize("repeats", ["alike", "learned", "frequency"])
+@pytest.mark.parametrize("negatives", [1, 7, N_ITEMS, 100])
+def test_gbce_is_the_papers(repeats, negatives):
+    """The loss equals the formula of the paper on the scores, with the same negatives."""
+    model = build("gSASRec", negatives=negatives, calibration=0.75, repeats=repeats)
+    sequence = torch.randint(N_ITEMS // 4, (3, 6))  # few items, so that some repeat
+    sequence[1, :2] = N_ITEMS
+    examples = model.examples(untimed(sequence), torch.Generator())
+    read, _, targets = examples
+    k = min(negatives, N_ITEMS)
     torch.manual_seed(5)
-    drawn = torch.randint(N_ITEMS, (2, 4))
-    alpha, t = 4 / (N_ITEMS - 1), 0.75
+    parts = [range(part * N_ITEMS // k, (part + 1) * N_ITEMS // k) for part in range(k)]
+    draw = torch.rand(3, k)
+    alpha, t = min(1, negatives / (N_ITEMS - 1)), 0.75
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
-    items, bias, total = model.item_embedding.weight, model.item_bias.weight[:, 0], 0.0
-    for row, place in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]:
-        vector, target = vectors[row, place], targets[row, place]
-        total -= beta * torch.sigmoid(vector @ items[target] + bias[target]).log()
-        for item in drawn[row]:
-            if item != target:
-                total -= (1 - torch.sigmoid(vector @ items[item] + bias[item])).log()
+    losses = []
+    for row, place in (targets >= 0).nonzero().tolist():
+        scores = all_scores(model, [read[row, : place + 1].tolist()])[0].double()
+        target = int(targets[row, place])
+        total = -beta * torch.sigmoid(scores[target]).log()
+        for part, chance in zip(parts, draw[row].tolist(), strict=True):
+            item = part[int(chance * len(part))]
+            if item != target:  # it stands for its part; on average, a part has N_ITEMS / k items
+                share = len(part) * k / N_ITEMS
+                total -= share * (1 - torch.sigmoid(scores[item])).log()
+        losses.append(total)
     torch.manual_seed(5)
-    torch.testing.assert_close(model.loss(vectors, targets, None), total / 5)
+    torch.testing.assert_close(model(*examples), torch.stack(losses).mean().float())
 
 
 def test_gsasrec_without_negatives_is_refused():

@@ -9,6 +9,8 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
 from datasets import plain_yaml
 
+BEFORE = {"repeats": "alike"}  # gSASRec did not have it in version 1
+
 
 def stored_settings(client: MlflowClient, run_id: str) -> Settings:
     """Raises MlflowException, OSError, TypeError, ValueError or DataError if the run has none, and
@@ -18,4 +20,4 @@ def stored_settings(client: MlflowClient, run_id: str) -> Settings:
         content = plain_yaml.read(config)
     if not isinstance(content, dict):
         raise ValueError(f"{schema.CONFIG} is no mapping")
-    return Settings(**content)
+    return Settings(**BEFORE | content)
