@@ -64,9 +64,10 @@ class gSASRec(SASRec):
         )
         sampled = min(1.0, negatives / max(1, n_items - 1))  # the paper's alpha
         self.power = 1 - calibration * (1 - sampled)  # its beta
-        # All items start as probable as they are on average. From probability 1/2 the first
-        # gradients are a hundred times the later ones, and Adam, which divides by their mean square
-        # of a thousand steps, stops. (Lin et al. 2017, https://arxiv.org/abs/1708.02002, section 4.1)
+        # All items start as probable as they are on average. From 1/2, the first gradients would be
+        # a hundred times the later ones, and Adam, which divides by the root of their mean square,
+        # would hardly move for thousands of steps. (Lin et al. 2017, section 4.1,
+        # https://arxiv.org/abs/1708.02002)
         nn.init.constant_(self.item_bias.weight, math.log(self.power / self.negatives))
 
     @classmethod

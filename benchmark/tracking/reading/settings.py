@@ -1,6 +1,7 @@
 """The settings of a trial, as it stored them before its first step."""
 
 import tempfile
+from typing import Any
 
 from mlflow import MlflowClient
 
@@ -9,7 +10,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
 from datasets import plain_yaml
 
-BEFORE = {"repeats": "alike"}  # gSASRec did not have it in version 1
+BEFORE: dict[str, Any] = {"repeats": "alike"}  # gSASRec did not have it in version 1
 
 
 def stored_settings(client: MlflowClient, run_id: str) -> Settings:
