@@ -22,6 +22,7 @@ FILES = {
     "Markov": "markov",
     "ItemKNN": "item_knn",
     "EASE": "ease",
+    "SLIM": "slim",
     "Popularity": "popularity",
     "RepeatLast": "repeat_last",
 }

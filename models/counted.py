@@ -36,9 +36,9 @@ class Counted(Model):
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """torch would refuse buffers of another size."""
-        for name in self._buffers:
-            if prefix + name in state:
-                self._buffers[name] = state[prefix + name].clone()
+        for name, buffer in self._buffers.items():
+            if buffer is not None and prefix + name in state:
+                self._buffers[name] = state[prefix + name].to(buffer.device, copy=True)
         super()._load_from_state_dict(state, prefix, *rest)
 
 

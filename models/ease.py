@@ -9,51 +9,41 @@ from itertools import product
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from models.counted import Counted, users_in_common
-from models.model import Histories
-from models.repeats import known
+from models.counted import users_in_common
+from models.linear import DenseLinear
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 LARGEST_RESIDUAL = 1e-3
 
 
-class EASE(Counted):
-    """Items score by the sum of ``weights`` from the items of the history to them.
+class EASE(DenseLinear):
+    """Items score by the sum of weights from the items of the history to them.
 
-    An item of the history counts ``decay`` ** age, where its age is the number of baskets after
-    its last occurrence. With G the number of users of each pair of items, and P the inverse of
-    G + ``ridge`` I, the weight from item i to item j is -P_ij / P_jj, and 0 from an item to itself
-    (equation 8 of the paper).
+    With G the number of users of each pair of items, and P the inverse of G + ``ridge`` I, the
+    weight from item i to item j is -P_ij / P_jj, and 0 from an item to itself (equation 8 of the
+    paper).
     """
 
     link = "https://arxiv.org/abs/1905.03375"
-    max_length = 1 << 20  # all of the history
     variants: ClassVar = tuple(
         {"ridge": ridge, "decay": decay}
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))
     )
 
-    weights: Tensor
-    """[n_items, n_items] float: from the item of the row to that of the column."""
     ridge: Tensor
     """[] float: of ``weights``; 0 before the first solution."""
-    decay: Tensor
-    """[] float"""
 
     def __init__(self, n_items: int):
         """Raises ValueError for a catalogue whose square does not fit into memory."""
         if n_items > LARGEST_CATALOGUE:
             raise ValueError(
                 f"EASE holds matrices of all items by all items, for at most {LARGEST_CATALOGUE:,} "
-                f"items; these data have {n_items:,}: try ItemKNN"
+                f"items; these data have {n_items:,}: try SLIM"
             )
         super().__init__(n_items)
-        self.register_buffer("weights", torch.zeros(0, 0))
         self.register_buffer("ridge", torch.zeros(()))
-        self.register_buffer("decay", torch.ones(()))
         self.common: Tensor | None = None  # [n_items, n_items]: users of each pair, while counting
 
     def count(self, items: Tensor, users: Tensor) -> None:
@@ -71,21 +61,6 @@ class EASE(Counted):
         self.weights = torch.zeros(0, 0, device=self.common.device)  # frees the memory
         inverse = _inverse(self.common, ridge)
         self.weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0.0)
-
-    def queries(self, histories: Histories) -> Tensor:
-        """The scores of all items, [batch, n_items] float."""
-        last = torch.full((1, 1), histories.items.shape[1] - 1, device=histories.items.device)
-        items, _, ages = (x[:, 0] for x in known(histories, last, self.n_items))  # [batch, length]
-        real = items >= 0
-        return F.embedding_bag(
-            items.clamp(min=0),
-            self.weights,
-            mode="sum",
-            per_sample_weights=self.decay**ages * real,
-        )
-
-    def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
-        return queries[:, first:last].clone()
 
 
 def _inverse(common: Tensor, ridge: float) -> Tensor:

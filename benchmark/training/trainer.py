@@ -106,6 +106,7 @@ class Trainer:
         self.graphs: Graphs | None = None
         if self.device.type == "cuda" and workers.size() == 1 and not row_tables(self.model):
             self.graphs = Graphs()
+        self.counted = False  # a resumed trial of a counted model counts again
         self.epoch = 0  # the number of complete epochs
         self.steps = 0
         self.begin_epoch()
@@ -189,11 +190,12 @@ class Trainer:
             ) from None
 
     def try_variant(self) -> Mapping[str, float]:
-        """An epoch of a counted model: the next of its variants. The first epoch counts."""
+        """An epoch of a counted model: the next of its variants. The first one here counts."""
         assert isinstance(self.model, Counted)
         started = time.perf_counter()
-        if self.epoch == 0:
+        if not self.counted:
             self._count(self.model)
+            self.counted = True
         variant = self.model.variants[self.epoch]
         self.model.use(**variant)
         self.averaged.load_state_dict(self.model.state_dict())

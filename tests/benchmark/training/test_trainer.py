@@ -17,7 +17,7 @@ from benchmark.training.device import DeviceError, resolve_device
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.prepare import load
-from models import scorer
+from models import MODELS, scorer
 from tests.conftest import ROOT, one_each
 
 TINY = {"dataset": "demo", "hidden_size": 8, "inner_size": 8, "layers": 1, "heads": 1}
@@ -69,6 +69,22 @@ def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer, monkeypatch,
     assert losses(resumed) == expected[1:]
     for part in ("valid", "test"):
         assert np.array_equal(resumed.final_ranks()[part], whole.final_ranks()[part])
+
+
+@pytest.mark.parametrize("model", ["EASE", "SLIM"])
+def test_a_restored_trial_of_a_solved_model_solves_the_next_ridge(here, monkeypatch, model):
+    ridges = ({"ridge": 20.0, "decay": 1.0}, {"ridge": 100.0, "decay": 0.5})
+    monkeypatch.setattr(MODELS[model], "variants", ridges)
+    spec, sequences = load("demo")
+    settings = Settings.of(dataset="demo", model=model)
+    whole, stopped, resumed = (
+        Trainer(settings, sequences, spec.split_of(sequences)) for _ in range(3)
+    )
+    expected = [epoch.valid for epoch in whole.epochs()]
+    next(stopped.epochs())
+    state.restore(resumed, *state.capture(stopped))
+    assert [epoch.valid for epoch in resumed.epochs()] == expected[1:]
+    assert np.array_equal(resumed.final_ranks()["test"], whole.final_ranks()["test"])
 
 
 @pytest.mark.process

@@ -1,0 +1,101 @@
+"""Items with users in common, found without a matrix of all items by all items."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PAIRS_PER_CHUNK = 1 << 23  # of which the users are counted at once; a row is never divided
+
+
+class Pairs(NamedTuple):
+    """Pairs of different items, ordered by ``rows``, and by ``columns`` inside each row."""
+
+    rows: Tensor
+    """[m] int64"""
+    columns: Tensor
+    """[m] int64"""
+    users: Tensor
+    """[m] int64: the number of users that have both; at least 1."""
+
+    def chosen(self, which: Tensor) -> "Pairs":
+        """The pairs at ``which``, a mask or places."""
+        return Pairs(*(values[which] for values in self))
+
+
+def by_popularity(items: Tensor, users: Tensor, n_items: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Items in the order of their numbers of users; of equals, the smaller number first.
+
+    ``items`` and ``users`` are those of ``Counted.count``. Returns this order [n_items] int64, the
+    users of the items in it [n_items] int64, and ``items`` with their places in it as new numbers.
+    """
+    n_users = int(users.max()) + 1
+    sizes = torch.bincount(torch.unique(items * n_users + users) // n_users, minlength=n_items)
+    sizes, order = sizes.sort(descending=True, stable=True)
+    return order, sizes, order.argsort()[items]
+
+
+def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pairs]:
+    """Yield all pairs of items that have users in common, both ways, some whole rows at a time.
+
+    ``items`` and ``users`` are those of ``Counted.count``. Repeats count once. The work is the sum
+    of the squares of the users' numbers of items.
+    """
+    n_users = int(users.max()) + 1
+    had = torch.unique(items * n_users + users)  # ordered by item
+    item = had // n_users
+    user = had % n_users
+    sizes = torch.bincount(user, minlength=n_users)
+    items_of_users = item[user.argsort(stable=True)]
+    starts = sizes.cumsum(0) - sizes
+    of_item = torch.bincount(item, minlength=n_items).cumsum(0)  # where the users of each end
+    work = torch.cat([sizes.new_zeros(1), sizes[user].cumsum(0)])[of_item]  # [n_items]
+    rows_of_chunks = torch.unique_consecutive(work // PAIRS_PER_CHUNK, return_counts=True)[1]
+    first = 0
+    begin = 0
+    for n_rows in rows_of_chunks.tolist():
+        end = int(of_item[first + n_rows - 1])
+        owner, at = spans(starts[user[begin:end]], sizes[user[begin:end]])
+        keys = (item[begin:end][owner] - first) * n_items + items_of_users[at]
+        keys, both = _counted(keys, n_rows * n_items)
+        pairs = Pairs(keys // n_items + first, keys % n_items, both)
+        yield pairs.chosen(pairs.rows != pairs.columns)
+        first += n_rows
+        begin = end
+
+
+def _counted(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The different keys, ascending, and how often each occurs; they are below ``n``."""
+    if n > 4 * len(keys):  # to sort the keys is faster than to pass over n counters
+        found, counts = torch.unique(keys, return_counts=True)
+        return found, counts
+    counts = torch.bincount(keys, minlength=n)
+    found = counts.nonzero()[:, 0]
+    return found, counts[found]
+
+
+def spans(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The places ``starts[i]`` .. ``starts[i] + counts[i] - 1`` of all i, one after the other.
+
+    Returns the i of each, and the places: [counts.sum()] int64 each.
+    """
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    place = torch.arange(len(owner), device=counts.device)
+    return owner, (starts - counts.cumsum(0) + counts)[owner] + place
+
+
+def nearest(pairs: Pairs, sizes: Tensor, k: int) -> Tensor:
+    """The places in ``pairs`` of the ``k`` most similar items of each row, [m'] int64.
+
+    They are ordered by row, the most similar first. The similarity is the cosine of users, |both| /
+    sqrt(|a| |b|), with ``sizes`` [n_items] the users of each item; of equals, the smaller column
+    comes first. |both|^2 / |b| orders the columns b of one row a as the cosine does. It is the
+    quotient of two integers, rounded once: equal cosines stay equal.
+    """
+    similar = pairs.users.double() ** 2 / sizes[pairs.columns]
+    order = similar.argsort(descending=True, stable=True)
+    order = order[pairs.rows[order].argsort(stable=True)]
+    rows = pairs.rows[order]
+    place = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
+    return order[place < k]

@@ -1,0 +1,105 @@
+"""SLIM, compared with numpy's solutions of the single systems, and with EASE."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import build, neighbours, slim
+from models.neighbours import pairs_in_common
+from models.slim import SLIM, slim_weights
+from tests.models.test_repeats import N_ITEMS, baskets, padded
+
+
+def interactions(users):
+    """``items`` and ``users`` of ``Counted.count``."""
+    flat = [[item for basket in user for item in basket] for user in users]
+    owners = torch.repeat_interleave(torch.arange(len(flat)), torch.tensor([*map(len, flat)]))
+    return torch.tensor([item for user in flat for item in user]), owners
+
+
+def had(users):
+    """[users, items] float: 1 where the user has the item."""
+    sets = [{item for basket in user for item in basket} for user in users]
+    return np.array([[item in some for item in range(N_ITEMS)] for some in sets], dtype=float)
+
+
+def most_similar(common, item, k):
+    """The k items with the highest cosines; of equals the more popular, then the smaller number."""
+    size = np.diag(common).astype(int)
+
+    def key(other):
+        return -Fraction(int(common[item, other]) ** 2, int(size[other])), -size[other], other
+
+    others = (i for i in range(N_ITEMS) if i != item and common[item, i])
+    return sorted(others, key=key)[:k]
+
+
+def weights(common, ridge, k):
+    found = np.zeros((N_ITEMS, N_ITEMS))
+    for item in range(N_ITEMS):
+        near = most_similar(common, item, k)
+        gram = common[np.ix_(near, near)] + ridge * np.eye(len(near))
+        found[near, item] = np.linalg.solve(gram, common[near, item])
+    return found
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(baskets, min_size=2, max_size=6),
+    st.sampled_from(SLIM.variants),
+    st.integers(1, N_ITEMS + 1),
+)
+def test_scores_are_those_of_the_closed_form(users, variant, k):
+    model = build("SLIM", N_ITEMS, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slim, "NEIGHBOURS", k)
+        patch.setattr(slim, "ITEMS_PER_BATCH", 4)
+        patch.setattr(neighbours, "PAIRS_PER_CHUNK", 8)
+        model.count(*interactions(users))
+        model.use(**variant)
+
+    common = had(users).T @ had(users)
+    expected = []
+    for user in users:
+        ages = {item: age for age in range(len(user))[::-1] for item in user[-1 - age]}
+        rows = weights(common, variant["ridge"], k)
+        expected.append(sum(variant["decay"] ** age * rows[i] for i, age in ages.items()))
+    query = model.queries(padded(users, 24))
+    found = torch.cat([model.scores(query, 0, 4), model.scores(query, 4, N_ITEMS)], 1)
+    np.testing.assert_allclose(found.numpy(), np.stack(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_weights_from_all_items_are_those_of_ease():
+    users = np.random.default_rng(0).integers(0, N_ITEMS, (20, 1, 3)).tolist()
+    ease = build("EASE", N_ITEMS, {})
+    ease.count(*interactions(users))
+    ease.use(ridge=20.0, decay=1.0)
+    near, found = slim_weights(*interactions(users), N_ITEMS, ridge=20.0, k=N_ITEMS)
+    assert near.shape == found.shape == (N_ITEMS, N_ITEMS)
+    dense = torch.zeros(N_ITEMS + 1, N_ITEMS)  # the last row: of padding
+    dense.T.scatter_(1, near, found)
+    torch.testing.assert_close(dense[:-1], ease.weights)
+    assert not dense[-1].any()
+
+
+@pytest.mark.parametrize("n_items", [20, 2000])  # 2,000: the pairs are sorted, not counted
+@pytest.mark.parametrize("per_chunk", [50, 10_000])
+def test_pairs_are_those_of_the_matrix_product(n_items, per_chunk, monkeypatch):
+    monkeypatch.setattr(neighbours, "PAIRS_PER_CHUNK", per_chunk)
+    rng = np.random.default_rng(1)
+    items, users = rng.integers(0, n_items, 200), np.sort(rng.integers(0, 30, 200))
+    of_users = np.zeros((30, n_items), dtype=int)
+    of_users[users, items] = 1
+    common = of_users.T @ of_users
+    np.fill_diagonal(common, 0)
+    found = list(pairs_in_common(torch.tensor(items), torch.tensor(users), n_items))
+    assert (len(found) == 1) == (per_chunk == 10_000)
+    rows, columns, both = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+    expected = common.nonzero()
+    assert np.array_equal(rows, expected[0])
+    assert np.array_equal(columns, expected[1])
+    assert np.array_equal(both, common[expected])
