@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,21 +14,37 @@ if TYPE_CHECKING:  # it loads pandas, which --help need not wait for
     from benchmark.recbole.config import Config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Made = TypeVar("Made")
 
 
-def setting_options(command: Command) -> Command:
-    """Add a click option for each setting."""
-    for name, setting in reversed(SETTINGS.items()):
-        option = click.option(
-            f"--{name.replace('_', '-')}",
-            name,
-            type=option_type(setting),
-            default=setting.default,
-            show_default=True,
-            help=setting.help,
-        )
-        command = option(command)
-    return command
+def setting_options(
+    *, without: Collection[str] = (), words: Mapping[str, str] | None = None
+) -> Callable[[Command], Command]:
+    """Add a click option for each setting but those ``without``.
+
+    ``words`` are values that the command itself understands, by the name of their setting: one for
+    a setting with choices.
+    """
+
+    def add(command: Command) -> Command:
+        for name, setting in reversed(SETTINGS.items()):
+            if name in without:
+                continue
+            kind = option_type(setting)
+            if words and name in words:
+                kind = click.Choice([*setting.choices, words[name]], case_sensitive=False)
+            option = click.option(
+                f"--{name.replace('_', '-')}",
+                name,
+                type=kind,
+                default=setting.default,
+                show_default=True,
+                help=setting.help,
+            )
+            command = option(command)
+        return command
+
+    return add
 
 
 def option_type(setting: Setting) -> click.ParamType:
@@ -70,8 +86,8 @@ def resolve(config: Config, given: Mapping[str, Value]) -> Settings:
     return settings
 
 
-def resolved(make: Callable[[], Settings]) -> Settings:
-    """The settings that are made of options. Raises UsageError if they do not go together."""
+def resolved(make: Callable[[], Made]) -> Made:
+    """What is made of options: settings. Raises UsageError if they do not go together."""
     try:
         return make()
     except ValueError as error:

@@ -6,6 +6,7 @@ by ``checked``, wherever they come from.
 
 import math
 import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Self, TypeVar
@@ -20,6 +21,8 @@ MASKED = "history masked"
 """What a protocol says of histories that are no candidates; where targets repeat, what becomes of
 them follows: ``REPEATED``. Earlier versions always wrote ``MASKED`` alone."""
 REPEATED = ", repeated targets "
+BASELINES = "baselines"
+"""The word for all counted models, where a command takes the name of a model."""
 LARGEST_COUNT = 1_000_000  # far above what trains: more is a slip of the finger
 
 V = TypeVar("V", bound=Value)
@@ -388,6 +391,20 @@ def has(model: str, name: str) -> bool:
     if name in _of_models():
         return name in models.own_settings(model)
     return models.learns(model) or name not in LEARNING
+
+
+def shared(given: Mapping[str, Value], among: Iterable[str]) -> dict[str, dict[str, Value]]:
+    """Settings that are given to several models at once, by model: each gets those that it has.
+
+    Raises ValueError for a setting that none of the models has.
+    """
+    found = {
+        model: {name: value for name, value in given.items() if has(model, name)} for model in among
+    }
+    for name in given:
+        if not any(name in own for own in found.values()):
+            raise ValueError(f"none of these models has a setting {name}: {', '.join(found)}")
+    return {model: own | {"model": model} for model, own in found.items()}
 
 
 def checked(name: str, value: object) -> Value:

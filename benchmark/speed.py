@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to which the figures are written as JSON, too.",
 )
-@options.setting_options
+@options.setting_options()
 @click.pass_context
 def speed(
     context: click.Context,

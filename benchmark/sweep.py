@@ -85,7 +85,7 @@ from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
     help="Promotion of the best trial to champion when the sweep ends, as by benchmark.promote.",
 )
 @cli.data_dir_option
-@options.setting_options
+@options.setting_options()
 @click.pass_context
 def sweep(
     context: click.Context,

@@ -2,6 +2,7 @@
 
 mlflow run . -P learning_rate=0.0003
 mlflow run . -P dataset=ml-1m -P learning_rate=0.001 -P seed=2
+mlflow run . -P dataset=ml-1m -P model=baselines                   # all counted models
 python -m benchmark.train --dataset demo --learning-rate 0.001
 python -m benchmark.train --recbole-config amazon-books_seq.yaml   # RecBole's configuration file
 python -m benchmark.train --resume 5f3c...                         # resume an interrupted trial
@@ -10,23 +11,27 @@ torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m     # one trial, 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark import cli, options
-from benchmark.settings import Settings, Value
+from benchmark.settings import BASELINES, Settings, Value, shared
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from benchmark.results import Result
     from benchmark.tracking.writing.trial import Trial
     from benchmark.training.checkpoint import State
-    from datasets.sequences import Sequences
+    from benchmark.training.trainer import Trainer
+    from datasets.sequences import Sequences, Split
+    from datasets.spec import Spec
 
 
 @click.command(context_settings=cli.CONTEXT)
-@options.setting_options
+@options.setting_options(words={"model": BASELINES})
 @cli.data_dir_option
 @click.option(
     "--resume",
@@ -42,26 +47,28 @@ def train(
     """Train a model on a data set, and log parameters, metrics and checkpoints to MLflow.
 
     Defaults are those of BERT4Rec's recipe fast; other models and recipes have some of their own.
-    A setting that the model does not have is refused.
+    A setting that the model does not have is refused. `--model baselines` trains all models that
+    are counted, one after the other; a setting then counts for the models that have it.
 
     The trial becomes a run of the experiment that is named after the data set, unless
     `mlflow run --experiment-name` or $MLFLOW_EXPERIMENT_NAME names another.
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
-    from benchmark import attempt
     from benchmark.recbole import config as recbole
     from benchmark.tracking import launcher, server
     from benchmark.tracking.reading.run_ids import whole_run_id
     from benchmark.tracking.writing.trial import resume, start
-    from benchmark.training import evaluation, state, workers
-    from benchmark.training.trainer import Trainer
-    from datasets.card import summary
-    from datasets.prepare import load
+    from benchmark.training import state, workers
 
     given = options.given(context, values)
     workers.join()
     client = server.connect()
     first = workers.number() == 0
+    if given.get("model") == BASELINES:
+        if run_id:
+            raise click.UsageError("--resume resumes one trial: leave out --model baselines")
+        del given["model"]
+        return _train_baselines(client, given, data_dir)
     trial: Trial | None = None
     stored: Settings | None = None
     if run_id and first:
@@ -74,29 +81,104 @@ def train(
             else options.resolve(recbole.read(given), given)
         )
     )
-    spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
-    split = spec.split_of(sequences)
-    protocol = evaluation.protocol(settings.history, sequences, split)
-    bar = attempt.step_bar if first else None
-    trainer = Trainer(settings, sequences, split, bar)
-    if run_id and (saved := workers.from_first(lambda: _state(trial, sequences, protocol))):
+    data = Data.load(settings, data_dir)
+    trainer = data.trainer(settings)
+    protocol = data.protocol(settings)
+    if run_id and (saved := workers.from_first(lambda: _state(trial, data.sequences, protocol))):
         state.restore(trainer, *saved)
     if not first:
         return trainer.finish()
-    click.echo(summary(spec, sequences))
-    if settings.masks_history:
-        click.echo(f"protocol: {protocol}")
+    data.describe(settings)
     if trial:
         launcher.leave_note(client, "trial", trial.run)
     else:
-        trial = start(client, settings, spec)
-    with trial.ends(), cli.resumed_by(*_resuming(trial.run_id, data_dir)):
-        if not run_id:
-            trial.log_start(trainer.settings, spec, sequences, protocol, data_dir)
+        trial = start(client, settings, data.spec)
+    _attempt(trial, trainer, data, new=not run_id)
+
+
+def _train_baselines(client: MlflowClient, given: dict[str, Value], data_dir: str | None) -> None:
+    """Train all counted models, one after the other; a model that cannot be trained is left out."""
+    import models  # late, as in ``train``
+    from benchmark.recbole import config as recbole
+    from benchmark.tracking.writing.trial import start
+    from benchmark.training import workers
+    from benchmark.training.trainer import TrainingError
+
+    first = workers.number() == 0
+    config = recbole.read(given)
+    own = options.resolved(lambda: shared(given, models.counted_models()))
+    each = options.resolved(lambda: [config.settings(**values) for values in own.values()])
+    data = Data.load(each[0], data_dir)
+    if first:
+        options.print_notes(config, each[0], given)
+        data.describe(each[0])
+    for settings in each:
+        try:
+            trainer = data.trainer(settings)
+            if not first:
+                trainer.finish()
+                continue
+            trial = start(client, settings, data.spec, take=False)  # its model would be baselines
+            click.echo(f"{settings.model}:")
+            _attempt(trial, trainer, data)
+        except TrainingError as error:
+            if first:
+                click.echo(f"{settings.model} is left out: {error}", err=True)
+
+
+def _attempt(trial: Trial, trainer: Trainer, data: Data, *, new: bool = True) -> None:
+    """Train the trial to its end, and print its result; the start of a ``new`` one is logged."""
+    from benchmark import attempt  # late, as in ``train``
+
+    settings = trainer.settings
+    with trial.ends(), cli.resumed_by(*_resuming(trial.run_id, data.folder)):
+        if new:
+            protocol = data.protocol(settings)
+            trial.log_start(settings, data.spec, data.sequences, protocol, data.folder)
         click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
         result = attempt.train(trial, trainer)
     if result:
         click.echo(_line(result))
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set that trials train on."""
+
+    spec: Spec
+    sequences: Sequences
+    split: Split
+    folder: str | None
+    """The folder of the raw files, if it was given."""
+
+    @classmethod
+    def load(cls, settings: Settings, folder: str | None) -> Data:
+        from datasets.prepare import load  # late, as in ``train``
+
+        spec, sequences = load(settings.dataset, folder, settings.recbole_config)
+        return cls(spec, sequences, spec.split_of(sequences), folder)
+
+    def protocol(self, settings: Settings) -> str:
+        from benchmark.training import evaluation
+
+        return evaluation.protocol(settings.history, self.sequences, self.split)
+
+    def trainer(self, settings: Settings) -> Trainer:
+        """A new trial in progress; of processes that share it, the first one shows its steps."""
+        from benchmark import attempt
+        from benchmark.training import workers
+        from benchmark.training.trainer import Trainer
+
+        bar = attempt.step_bar if workers.number() == 0 else None
+        return Trainer(settings, self.sequences, self.split, bar)
+
+    def describe(self, settings: Settings) -> None:
+        """Print what the data are, and the protocol if histories are masked."""
+        from datasets.card import summary
+
+        click.echo(summary(self.spec, self.sequences))
+        if settings.masks_history:
+            click.echo(f"protocol: {self.protocol(settings)}")
 
 
 def _resuming(run_id: str, data_dir: str | None) -> list[str]:

@@ -62,6 +62,16 @@ def learns(name: str) -> bool:
     return issubclass(MODELS[name], LearnedModel)
 
 
+def learned_models() -> list[str]:
+    """The names of the models that learn by gradients."""
+    return [name for name in FILES if learns(name)]
+
+
+def counted_models() -> list[str]:
+    """The names of the other models, in the order of ``FILES``."""
+    return [name for name in FILES if not learns(name)]
+
+
 def build(name: str, n_items: int, given: "Mapping[str, Setting]") -> "Model":
     """The model of that name, with random weights.
 

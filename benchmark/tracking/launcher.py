@@ -24,19 +24,26 @@ OURS = (schema.OWNER, schema.COMMAND, schema.SWEEP, schema.REPORT, schema.STARTE
 
 
 def new_run(
-    client: MlflowClient, experiment: str, name: str, tags: dict[str, str]
+    client: MlflowClient,
+    experiment: str,
+    name: str,
+    tags: dict[str, str],
+    *,
+    take: bool = True,
 ) -> tuple[Run, bool]:
     """The run of a new trial or sweep, and whether it is the run of `mlflow run`.
 
     That one, which $MLFLOW_RUN_ID names, is taken if the user chose its experiment, and if it has
-    not ended and belongs to nobody. ``experiment`` and ``name`` are for a user who chose none.
-    Raises TrackingError for an experiment or a run that is not there.
+    not ended and belongs to nobody. ``experiment`` and ``name`` are for a user who chose none. A
+    command that starts several trials or sweeps lets at most one of them ``take`` that run and the
+    name. Raises TrackingError for an experiment or a run that is not there.
     """
-    launched = _launched(client)
-    name = _name(launched) or name
-    chosen = launched and launched.info.experiment_id != DEFAULT_EXPERIMENT
-    if launched and chosen and (taken := _taken(client, launched, name, tags)):
-        return taken, True
+    if take:
+        launched = _launched(client)
+        name = _name(launched) or name
+        chosen = launched and launched.info.experiment_id != DEFAULT_EXPERIMENT
+        if launched and chosen and (taken := _taken(client, launched, name, tags)):
+            return taken, True
     where = chosen_experiment(client, experiment)
     return client.create_run(where, run_name=name, tags=context_tags() | tags), False
 
@@ -71,7 +78,7 @@ def context_tags() -> dict[str, str]:
 def leave_note(client: MlflowClient, what: str, run: Run) -> None:
     """Note in the run of `mlflow run`, if it is a run of its own, which trial or sweep it started.
 
-    ``what`` is "trial" or "sweep", ``run`` its run.
+    ``what`` is "trial" or "sweep", ``run`` its run. Several of them are a line each.
     """
     launched = _launched(client)
     if launched is None or launched.info.run_id == run.info.run_id:
@@ -79,6 +86,8 @@ def leave_note(client: MlflowClient, what: str, run: Run) -> None:
     if _is_launchers(launched):
         experiment = client.get_experiment(run.info.experiment_id).name
         note = f"This run only started {what} {run.info.run_id} in experiment {experiment}."
+        if schema.STARTED in launched.data.tags:
+            note = f"{launched.data.tags[MLFLOW_RUN_NOTE]}\n{note}"
         tags = [RunTag(MLFLOW_RUN_NOTE, note), RunTag(schema.STARTED, run.info.run_id)]
         client.log_batch(launched.info.run_id, tags=tags)
 

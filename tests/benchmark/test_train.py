@@ -114,6 +114,54 @@ def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, 
     assert first.data.metrics["test/ndcg_at_10"] == second.data.metrics["test/ndcg_at_10"]
 
 
+def own_data(here, users=60):
+    """A small data set of its own, `mine.yaml`."""
+    rows = [f"u{n % users},i{(n * n + n) % 23},{n}\n" for n in range(10 * users)]
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text("user,item,time\n" + "".join(rows))
+    (here / "mine.yaml").write_text(
+        "title: Mine\nsources: [{file: mine.csv, reader: csv, columns: "
+        "{user: user, item: item, timestamp: time}}]\nsplit: leave-one-out\n"
+    )
+
+
+def test_baselines_are_all_counted_models_that_fit_the_data(run_verb, store, here, monkeypatch):
+    """One trial each. `mlflow run` has logged model=baselines in its run: no trial takes it."""
+    own_data(here)
+    monkeypatch.setattr("models.ease.LARGEST_CATALOGUE", 10)
+    launched = store.create_run(store.create_experiment("mine"), run_name="my name")
+    store.log_param(launched.info.run_id, "model", "baselines")
+    words = ["--dataset", "mine.yaml", "--model", "baselines", "--history", "masked"]
+    done = run_verb("train", *words, MLFLOW_RUN_ID=launched.info.run_id)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()[-1:]
+    assert line.startswith("EASE is left out: EASE holds matrices of all items by all items")
+    assert done.stdout.count("protocol: ") == 1
+    found = {run.info.run_name: run for run in trials(store, "mine")}
+    expected = [name for name in models.counted_models() if name != "EASE"]
+    assert set(found) == {"my name", *(f"{name} seed=1" for name in expected)}
+    for name in expected:
+        run = found[f"{name} seed=1"]
+        assert (run.info.status, run.data.params["model"]) == ("FINISHED", name)
+        assert run.data.tags["command"].endswith(f"-P model={name} -P history=masked")
+    note = found["my name"].data.tags["mlflow.note.content"].splitlines()
+    assert len(note) == len(expected)
+    assert all("This run only started trial " in line for line in note)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "3"], "none of these models has a setting epochs: PersonalFrequency, Markov"),
+        (["--resume", "abc"], "--resume resumes one trial: leave out --model baselines"),
+    ],
+)
+def test_what_baselines_do_not_have_is_refused(run_verb, store, options, message):
+    done = run_verb("train", "--dataset", "demo", "--model", "baselines", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
 @pytest.mark.process
 def test_a_setting_that_a_model_does_not_have_is_refused(run_command, here):
     words = ["python", "-m", "benchmark.train", "--dataset", "demo", "--model", "GRU4Rec"]

@@ -150,18 +150,30 @@ class Sweep:
         """The validation metric after each epoch."""
         return trials.curve(self.client, run_id)
 
+    @property
+    def seconds(self) -> float:
+        """How long processes have worked on the sweep, each until its last trial ended, and this
+        one until now."""
+        return self.seconds_before + time.monotonic() - self.started
+
     def log_seconds(self) -> None:
-        """Log how long processes worked on the sweep, each until its last trial ended."""
-        seconds = self.seconds_before + time.monotonic() - self.started
-        self.outbox.say(Metrics({schema.SWEEP_SECONDS: seconds}, 0, get_current_time_millis()))
+        now = get_current_time_millis()
+        self.outbox.say(Metrics({schema.SWEEP_SECONDS: self.seconds}, 0, now))
 
 
 def open_sweep(
-    client: MlflowClient, name: str, definition: dict, spec: Spec, protocol: str
+    client: MlflowClient,
+    name: str,
+    definition: dict,
+    spec: Spec,
+    protocol: str,
+    *,
+    take: bool = True,
 ) -> tuple[Sweep, bool]:
     """The sweep of that name in the experiment, and whether it had been started before.
 
-    ``definition`` is what the sweep searches and what all its trials share. Raises TrackingError if
+    ``definition`` is what the sweep searches and what all its trials share; ``take`` is as in
+    ``launcher.new_run``. Raises TrackingError if
     another process works on the sweep, or if a sweep of that name has another definition, or trials
     of another protocol.
     """
@@ -176,22 +188,22 @@ def open_sweep(
             raise TrackingError(f"another process works on sweep {name!r}")
         launcher.leave_note(client, "sweep", found[0])
         return Sweep(client, found[0]), True
-    run = _create(client, name, where, spec.name)
+    run = _create(client, name, where, spec.name, take)
     _log_definition(client, run, definition)
     return Sweep(client, run), False
 
 
-def _create(client: MlflowClient, name: str, where: str, experiment: str) -> Run:
+def _create(client: MlflowClient, name: str, where: str, experiment: str, take: bool) -> Run:
     """The run of a new sweep in the experiment ``where``: see ``launcher.new_run``.
 
     Raises TrackingError if another process creates the same sweep at the same time.
     """
     tags = {schema.SWEEP: name, schema.HEARTBEAT: "not yet"}
-    run, launched = launcher.new_run(client, experiment, name, tags)
+    run, launched = launcher.new_run(client, experiment, name, tags, take=take)
     if not launched:
         launcher.leave_note(client, "sweep", run)
-    first = next(r for r in sweep_runs(client, where) if r.data.tags[schema.SWEEP] == name)
-    if first.info.run_id != run.info.run_id:
+    oldest = next(r for r in sweep_runs(client, where) if r.data.tags[schema.SWEEP] == name)
+    if oldest.info.run_id != run.info.run_id:
         status.end(client, run.info.run_id, "FAILED", "another process started it first")
         client.set_tag(run.info.run_id, schema.SWEEP, f"{name} (not started)")
         raise TrackingError(f"sweep {name!r} has just been started by another process")

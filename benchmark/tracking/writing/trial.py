@@ -167,17 +167,18 @@ class Trial:
         self.outbox.say(Metrics(values, step, get_current_time_millis()))
 
 
-def start(client: MlflowClient, settings: Settings, spec: Spec) -> Trial:
+def start(client: MlflowClient, settings: Settings, spec: Spec, *, take: bool = True) -> Trial:
     """The run of a new trial.
 
-    It belongs to the experiment that is named after the data set, unless the user chose another:
-    see ``launcher.new_run``. Raises TrackingError if the server does not answer.
+    It belongs to the experiment that is named after the data set, unless the user chose another;
+    ``take``: it may be the run of `mlflow run` (see ``launcher.new_run``). Raises
+    TrackingError if the server does not answer.
     """
     check_room()
     rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
     name = f"{settings.model}{rate} seed={settings.seed}"
     try:
-        run, launched = launcher.new_run(client, spec.name, name, {})
+        run, launched = launcher.new_run(client, spec.name, name, {}, take=take)
         if not launched:
             launcher.leave_note(client, "trial", run)
         outbox = Outbox(client, run.info.run_id)
