@@ -270,6 +270,13 @@ class Settings:
         "that; 0: all items.",
         at_least=0,
     )
+    temperature: float = _setting(
+        0.0,
+        "Temperature of cosine scores, such as 0.05: an item scores by the cosine of its embedding "
+        "and the query, divided by it; 0: by their product.",
+        at_least=0,
+        at_most=1000,
+    )
     ema_decay: float = _setting(
         0.999,
         "Decay per step of the running mean of the weights, which is evaluated and kept; 0: the "
@@ -318,7 +325,8 @@ class Settings:
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be divided among {self.heads} heads"
             )
-        if self.positions == "rotary" and self.hidden_size // self.heads % 2:
+        rotary = self.has("positions") and self.positions == "rotary"
+        if rotary and self.hidden_size // self.heads % 2:
             raise ValueError(
                 f"hidden_size {self.hidden_size} gives each of {self.heads} heads an odd number of "
                 "values, but rotary positions need pairs: choose another hidden_size, or positions "

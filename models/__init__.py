@@ -17,6 +17,8 @@ FILES = {
     "BERT4Rec": "bert4rec",
     "SASRec": "sasrec",
     "gSASRec": "gsasrec",
+    "eSASRec": "esasrec",
+    "HSTU": "hstu",
     "GRU4Rec": "gru4rec",
     "PersonalFrequency": "personal_frequency",
     "Markov": "markov",

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoder import Encoder, rows
+from models.encoder import Encoder, EncoderLayer, rows
 from models.functional import dropout
 from models.model import Histories
 from models.scorer import Query, Scorer
@@ -119,8 +119,9 @@ class BERT4Rec(Scorer):
         causal_share: float,
         history_dropout: float,
         negatives: int,
+        temperature: float,
     ):
-        super().__init__(n_items, hidden_size, 2, repeats, negatives)
+        super().__init__(n_items, hidden_size, 2, repeats, negatives, temperature)
         self.max_length = max_length
         self.window = max_length
         self.dropout = dropout
@@ -145,6 +146,7 @@ class BERT4Rec(Scorer):
             norm=norm,
             max_length=max_length,
             rotary=not learned,
+            layer=EncoderLayer,
         )
         self.head = nn.Linear(hidden_size, hidden_size)
         self.head_norm = nn.LayerNorm(hidden_size, eps=1e-12) if head == "norm" else None

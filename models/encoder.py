@@ -11,7 +11,7 @@ from models.functional import dropout
 
 
 class Encoder(nn.ModuleList):
-    """A stack of ``EncoderLayer``; its weights are named after their layer's number.
+    """A stack of layers of the class ``layer``; its weights are named after their layer's number.
 
     ``rotary`` positions enter attention (Su et al. 2021, https://arxiv.org/abs/2104.09864): it
     depends on the distance of two tokens, so what is learned at one place of a sequence holds at
@@ -33,9 +33,10 @@ class Encoder(nn.ModuleList):
         norm: str,
         max_length: int,
         rotary: bool,
+        layer: "type[EncoderLayer]",
     ):
         super().__init__(
-            EncoderLayer(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
+            layer(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
             for _ in range(layers)
         )
         found = turns(max_length, hidden_size // heads) if rotary else None
@@ -94,23 +95,8 @@ class EncoderLayer(nn.Module):
         [1, n, hidden / heads / 2] complex rotate queries and keys, if given.
         """
         seen = self.attention_norm(x) if self.pre else x
-        key = self._by_head(self.key(seen))
-        value = self._by_head(self.value(seen))
-        if turns is not None:
-            key = _rotate(key, turns)
-        if places is not None:
-            x = rows(x, places)  # [batch, k, hidden]
-            attend = rows(attend, places)  # [batch, k, n]
-            seen = rows(seen, places) if self.pre else x
-            turns = None if turns is None else rows(turns, places)
-        query = self._by_head(self.query(seen))
-        if turns is not None:
-            query = _rotate(query, turns)
-        p = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=attend[:, None], dropout_p=p
-        )  # [batch, heads, n or k, hidden / heads]
-        mixed = self.projection(mixed.transpose(1, 2).flatten(2))  # [batch, n or k, hidden]
+        mixed = self.attention(seen, attend, turns, places)
+        x = x if places is None else rows(x, places)  # [batch, n or k, hidden]
         x = dropout(mixed, self.dropout, self.training, onto=x)
         if not self.pre:
             x = self.attention_norm(x)
@@ -120,10 +106,68 @@ class EncoderLayer(nn.Module):
             x = self.inner_norm(x)
         return x
 
+    def attention(
+        self, x: Tensor, attend: Tensor, turns: Tensor | None, places: Tensor | None
+    ) -> Tensor:
+        """What the tokens at ``places``, or all, take from the tokens that they attend to."""
+        key = self._by_head(self.key(x))
+        value = self._by_head(self.value(x))
+        if turns is not None:
+            key = _rotate(key, turns)
+        if places is not None:
+            x = rows(x, places)  # [batch, k, hidden]
+            attend = rows(attend, places)  # [batch, k, n]
+            turns = None if turns is None else rows(turns, places)
+        query = self._by_head(self.query(x))
+        if turns is not None:
+            query = _rotate(query, turns)
+        p = self.attention_dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=attend[:, None], dropout_p=p
+        )  # [batch, heads, n or k, hidden / heads]
+        projected: Tensor = self.projection(mixed.transpose(1, 2).flatten(2))
+        return projected
+
     def _by_head(self, x: Tensor) -> Tensor:
         """[batch, n, hidden] -> [batch, heads, n, hidden / heads]"""
         heads: Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         return heads
+
+
+class GatedLayer(EncoderLayer):
+    """An ``EncoderLayer`` whose branches pass a gate, and whose feed-forward is a SwiGLU.
+
+    The sum before a branch decides, value by value, how much of the branch is added (LiGR: Borisyuk
+    et al. 2025, https://arxiv.org/abs/2502.03417). SwiGLU: Shazeer 2020,
+    https://arxiv.org/abs/2002.05202.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        heads: int,
+        inner_size: int,
+        dropout: float,
+        attention_dropout: float,
+        norm: str,
+    ):
+        """``norm`` is "pre": the sums themselves are not normalised."""
+        super().__init__(hidden_size, heads, inner_size, dropout, attention_dropout, norm)
+        self.attention_gate = nn.Linear(hidden_size, hidden_size)
+        self.inner_gate = nn.Linear(hidden_size, hidden_size)
+        self.swish = nn.Linear(hidden_size, inner_size)
+
+    def forward(
+        self, x: Tensor, attend: Tensor, turns: Tensor | None, places: Tensor | None = None
+    ) -> Tensor:
+        mixed = self.attention(self.attention_norm(x), attend, turns, places)
+        x = x if places is None else rows(x, places)  # [batch, n or k, hidden]
+        mixed = mixed * torch.sigmoid(self.attention_gate(x))
+        x = dropout(mixed, self.dropout, self.training, onto=x)
+        seen = self.inner_norm(x)
+        inner = self.outer(F.silu(self.swish(seen)) * self.inner(seen))
+        inner = inner * torch.sigmoid(self.inner_gate(x))
+        return dropout(inner, self.dropout, self.training, onto=x)
 
 
 def rows(x: Tensor, places: Tensor) -> Tensor:

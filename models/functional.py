@@ -40,6 +40,7 @@ def cross_entropy(
     seen: Seen | None = None,
     negatives: int = 0,
     by_rows: bool = False,
+    unit: bool = False,
 ) -> Tensor:
     """The mean cross-entropy of the logits ``queries @ weight.T + bias.T``, in nats: [].
 
@@ -60,6 +61,8 @@ def cross_entropy(
         queries, targets, items, gains = (x[wanted] for x in (queries, targets, items, gains))
     known = columns = targets.clamp(min=0)
     own = F.embedding(known, weight, sparse=by_rows)  # [n, hidden]
+    if unit:
+        own = F.normalize(own, dim=1)
     again = items == targets[:, None]  # [n, m]
     own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0]
     if share is not None:
@@ -74,6 +77,8 @@ def cross_entropy(
         bias = F.embedding(drawn, bias, sparse=by_rows)[:, 0]
     else:
         weight, bias = weight[: len(bias)], bias[:, 0]
+    if unit:
+        weight = F.normalize(weight, dim=1)
     log_sizes = log_sizes.expand(len(bias))
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

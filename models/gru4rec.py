@@ -32,8 +32,16 @@ class GRU4Rec(LeftToRight):
         repeats: str,
         initialisation: str,
         negatives: int,
+        temperature: float,
     ):
-        super().__init__(n_items, hidden_size, max_length, repeats=repeats, negatives=negatives)
+        super().__init__(
+            n_items,
+            hidden_size,
+            max_length,
+            repeats=repeats,
+            negatives=negatives,
+            temperature=temperature,
+        )
         self.dropout = dropout
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.gru = nn.GRU(hidden_size, inner_size, layers, batch_first=True)

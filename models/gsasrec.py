@@ -61,6 +61,7 @@ class gSASRec(SASRec):
             repeats=repeats,
             initialisation=initialisation,
             negatives=negatives,
+            temperature=0.0,
         )
         sampled = min(1.0, negatives / max(1, n_items - 1))  # the paper's alpha
         self.power = 1 - calibration * (1 - sampled)  # its beta

@@ -29,9 +29,23 @@ class LeftToRight(Scorer):
     """A ``Scorer`` whose ``encode`` sees, at each place, the item there and the items before it."""
 
     def __init__(
-        self, n_items: int, hidden_size: int, max_length: int, *, repeats: str, negatives: int
+        self,
+        n_items: int,
+        hidden_size: int,
+        max_length: int,
+        *,
+        repeats: str,
+        negatives: int,
+        temperature: float,
     ):
-        super().__init__(n_items, hidden_size, rows=1, repeats=repeats, negatives=negatives)
+        super().__init__(
+            n_items,
+            hidden_size,
+            rows=1,
+            repeats=repeats,
+            negatives=negatives,
+            temperature=temperature,
+        )
         self.max_length = max_length
         self.window = max_length + 1
 

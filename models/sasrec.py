@@ -5,10 +5,12 @@ https://arxiv.org/abs/1808.09781. Its loss is the softmax over the whole catalog
 and not over one random item (Klenitskiy and Vasilev 2023, https://arxiv.org/abs/2309.07602).
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from models.encoder import Encoder
+from models.encoder import Encoder, EncoderLayer
 from models.functional import dropout
 from models.left_to_right import LeftToRight
 
@@ -17,6 +19,7 @@ class SASRec(LeftToRight):
     """Positions, norms, initialisation and ``repeats`` are those of ``BERT4Rec``."""
 
     link = "https://recbole.io/docs/user_guide/model/sequential/sasrec.html"
+    layer: ClassVar[type[EncoderLayer]] = EncoderLayer
 
     def __init__(
         self,
@@ -34,8 +37,16 @@ class SASRec(LeftToRight):
         repeats: str,
         initialisation: str,
         negatives: int,
+        temperature: float,
     ):
-        super().__init__(n_items, hidden_size, max_length, repeats=repeats, negatives=negatives)
+        super().__init__(
+            n_items,
+            hidden_size,
+            max_length,
+            repeats=repeats,
+            negatives=negatives,
+            temperature=temperature,
+        )
         self.dropout = dropout
         learned = positions == "learned"
         self.position_embedding = nn.Embedding(max_length, hidden_size) if learned else None
@@ -50,6 +61,7 @@ class SASRec(LeftToRight):
             norm=norm,
             max_length=max_length,
             rotary=not learned,
+            layer=self.layer,
         )
         # With norm "pre" the sum of the branches has not been normalised yet.
         self.last_norm = nn.LayerNorm(hidden_size, eps=1e-12) if norm == "pre" else nn.Identity()

@@ -38,9 +38,20 @@ class Scorer(LearnedModel):
     in the history, and raises or lowers them all; with "frequency" a learned number for each class
     of how often and how long ago an item occurred (see ``Frequency``); with "alike" all items are
     treated alike.
+
+    With a ``temperature`` the product of both vectors is replaced by their cosine, divided by the
+    temperature; 0 leaves the product. (HSTU's code has this.)
     """
 
-    def __init__(self, n_items: int, hidden_size: int, rows: int, repeats: str, negatives: int):
+    def __init__(
+        self,
+        n_items: int,
+        hidden_size: int,
+        rows: int,
+        repeats: str,
+        negatives: int,
+        temperature: float,
+    ):
         """``rows`` is the number of rows past the catalogue; ``negatives`` is the number of items
         that the loss compares a target with, 0 for the whole catalogue."""
         super().__init__()
@@ -48,6 +59,7 @@ class Scorer(LearnedModel):
             raise ValueError("repeats auto: benchmark.defaults decides it from the data")
         self.n_items = n_items
         self.negatives = negatives
+        self.temperature = temperature
         by_rows = n_items > BY_ROWS_ABOVE and 0 < negatives < n_items
         self.item_embedding = nn.Embedding(n_items + rows, hidden_size, sparse=by_rows)
         biases = torch.zeros(n_items, 1)
@@ -89,14 +101,19 @@ class Scorer(LearnedModel):
         where there is none.
         """
         return cross_entropy(
-            vectors.flatten(0, 1),
+            self.directed(vectors).flatten(0, 1),
             self.item_embedding.weight,
             self.item_bias.weight,
             targets.flatten(),
             Seen(seen.items.flatten(0, 1), seen.gains.flatten(0, 1), seen.share),
             self.negatives,
             self.item_embedding.sparse,
+            self.temperature > 0,
         )
+
+    def directed(self, vectors: Tensor) -> Tensor:
+        """The queries' vectors as items are multiplied with them: [..., hidden]."""
+        return F.normalize(vectors, dim=-1) / self.temperature if self.temperature else vectors
 
     def seen(
         self, histories: Histories, limits: Tensor, vectors: Tensor, tokens: Tensor, sees: Tensor
@@ -122,7 +139,10 @@ class Scorer(LearnedModel):
         vectors, (seen, gains, share) = queries
         items = slice(first, last)
         biases = self.item_bias.weight[items, 0]
-        scores = F.linear(vectors, self.item_embedding.weight[items], biases)
+        weight = self.item_embedding.weight[items]
+        if self.temperature:
+            weight = F.normalize(weight, dim=1)
+        scores = F.linear(self.directed(vectors), weight, biases)
         inside = (seen[:, 0] >= first) & (seen[:, 0] < last)  # [batch, n]
         places = (seen[:, 0] - first).clamp(0, last - first - 1)
         more = gains[:, 0]

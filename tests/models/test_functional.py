@@ -16,10 +16,11 @@ from models.functional import Seen, cross_entropy, dropout
     n_seen=st.integers(0, 4),
     scale=st.sampled_from([0.01, 1.0, 100.0]),
     shared=st.booleans(),
+    unit=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
-    n, n_items, n_seen, scale, shared, seed
+    n, n_items, n_seen, scale, shared, unit, seed
 ):
     generator = torch.Generator().manual_seed(seed)
     queries, weight, bias, gains, share = (
@@ -33,7 +34,8 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
     row = torch.arange(n)[:, None]
     factor = torch.ones(n, n_items + 1, dtype=torch.float64)
     raised = torch.zeros_like(factor)  # index -1 is the extra column
-    logits = queries @ weight.t() + bias[:, 0]
+    logits = queries @ (weight / weight.norm(dim=1, keepdim=True) if unit else weight).t()
+    logits = logits + bias[:, 0]
     if shared:
         factor = factor.index_put((row, seen), share)
     raised = raised.index_put((row, seen), gains)
@@ -43,7 +45,7 @@ def test_cross_entropy_and_its_gradients_are_those_of_the_full_matrix(
     slopes = torch.autograd.grad(expected, moved)
 
     single = [x.detach().float().requires_grad_() for x in moved]
-    found = cross_entropy(*single[:3], targets, Seen(seen, *single[3:]))
+    found = cross_entropy(*single[:3], targets, Seen(seen, *single[3:]), unit=unit)
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
     for a, b in zip(torch.autograd.grad(found * 3, single), slopes, strict=True):
         # float32 rounds logits above 10,000 by 0.001 or more, and so the probabilities.

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU"),
 ]
 
-MODELS = ["BERT4Rec", "SASRec", "gSASRec", "GRU4Rec"]
+MODELS = ["BERT4Rec", "SASRec", "gSASRec", "eSASRec", "HSTU", "GRU4Rec"]
 SMALL = {"dataset": "demo", "hidden_size": 32, "inner_size": 32, "layers": 1, "heads": 2}
 
 
