@@ -144,11 +144,13 @@ def report(
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):
         dataset = Dataset(dataset.title, f"{name}-dataset.md")
         beside = {f"{name}-dataset.md": text}
+    verdict: list[str] = []
     if layout == "page":
         files: Files = {f"{name}.md": page.render(ranking.own, dataset.title, dataset.card)}
     else:
         content = assemble(client, ranking, dataset, k=k, test=test, drawn=drawn)
         ranking = content.ranking
+        verdict = content.verdict
         files = chosen.render(content, name)
     files |= beside
     for problem in ranking.problems:
@@ -157,6 +159,8 @@ def report(
         click.echo(next(iter(files.values())), nl=False)
         return
     _print(ranking)
+    for sentence in verdict:
+        click.echo(sentence)
     output = output or Path("reports", name + chosen.suffix)
     _write(output, files)
     click.echo(f"report written to {output}")

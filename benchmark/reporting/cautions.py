@@ -33,7 +33,7 @@ def cautions(ranking: Ranking, comparison: Comparison | None = None) -> list[str
         *ranking.problems,
         GIVEN_AWAY if _given_away(ranking, comparison) else None,
         _repeated(comparison) if comparison else None,
-        _if_any(own, _unfinished, "the best epoch is the last one: longer training may be better"),
+        *_cut_off(own),
         _if_any(own, _changed_code, "the code had changes that were not committed"),
         _one_seed(own),
         _unequal_tuning(ranking),
@@ -52,9 +52,40 @@ def _if_any(rows: dict[int, Row], holds: Callable[[Row], bool], what: str) -> st
     return f"{problems.rows(places)}: {what}." if places else None
 
 
+def _cut_off(rows: dict[int, Row]) -> list[str]:
+    """Rows whose best epoch is the last, by model: some settings need more epochs than others."""
+    learned = {place: row for place, row in rows.items() if row.learned}
+    found = []
+    alone: dict[int, Row] = {}  # of models whose rows all improved until the end
+    for model in dict.fromkeys(row.model for row in learned.values()):
+        of_model = {place: row for place, row in learned.items() if row.model == model}
+        cut = {place: row for place, row in of_model.items() if _unfinished(row)}
+        if len(cut) == len(of_model):
+            alone |= cut
+        elif cut:
+            found.append(_needs_more_epochs(model, cut, of_model))
+    if alone:
+        found.append(
+            f"{problems.rows(sorted(alone))}: the best epoch is the last one: longer training may "
+            "be better."
+        )
+    return found
+
+
+def _needs_more_epochs(model: str, cut: dict[int, Row], of_model: dict[int, Row]) -> str:
+    rates = sorted({row.param("learning_rate") for row in cut.values()}, key=str)
+    several = len({row.param("learning_rate") for row in of_model.values()}) > 1
+    which = f" (learning rate {', '.join(map(str, rates))})" if several else ""
+    return (
+        f"{problems.rows(list(cut))}{which}: the best epoch is the last one, while other rows of "
+        f"{model} were best before their last epoch: these settings need more epochs, and their "
+        "place in the ranking may be that of a training that was cut off."
+    )
+
+
 def _unfinished(row: Row) -> bool:
-    """Whether the best epoch is the last; a counted model has one epoch, and no learning rate."""
-    return row.learned and any(r.best_epoch and r.best_epoch == r.last_epoch for r in row.records)
+    """Whether the best epoch of a seed is its last."""
+    return any(r.best_epoch and r.best_epoch == r.last_epoch for r in row.records)
 
 
 def _changed_code(row: Row) -> bool:

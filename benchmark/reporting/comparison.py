@@ -49,6 +49,14 @@ class Difference:
     tie: float
     loss: float
 
+    @property
+    def significant(self) -> bool:
+        return self.p < LEVEL
+
+    @property
+    def shown_p(self) -> str:
+        return f"{self.p:.2g}" if self.p > 1e-16 else "< 1e-16"
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -9,6 +9,7 @@ from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.problems import of_ranks
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.sections import Section, sections
+from benchmark.reporting.verdict import verdict
 from benchmark.tracking import schema
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.ranks import ranks
@@ -27,6 +28,8 @@ class Content:
     dataset: Dataset
     ranking: Ranking
     comparison: Comparison | None
+    verdict: list[str]
+    """Sentences of plain text, which stand above everything else."""
     sections: list[Section]
     charts: list[Chart]
 
@@ -56,7 +59,14 @@ def assemble(
         key = schema.metric_key("valid", ranking.metric)
         curves = trials.curves(client, [record.run_id for record in leaders], key)
         found = charts(ranking, places, curves)
-    return Content(dataset, ranking, comparison, sections(ranking, comparison, k), found)
+    return Content(
+        dataset,
+        ranking,
+        comparison,
+        verdict(ranking, comparison),
+        sections(ranking, comparison, k),
+        found,
+    )
 
 
 def dataset_of(ranking: Ranking, experiment: str) -> Dataset:

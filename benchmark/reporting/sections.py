@@ -154,7 +154,7 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
                     "row": names[row.place],
                     "difference": f"{row.difference:+.4f}",
                     "95% interval": f"{row.low:+.4f} to {row.high:+.4f}",
-                    "p": f"{row.p:.2g}" if row.p > 1e-16 else "< 1e-16",
+                    "p": row.shown_p,
                     "win": f"{row.win:.1%}",
                     "tie": f"{row.tie:.1%}",
                     "loss": f"{row.loss:.1%}",

@@ -19,7 +19,7 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
         {key: cell for key, cell in row.items() if key not in LEFT_OUT} for row in section.table
     ]
     text = tabulate(rows, headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
-    notes = [f"{content.dataset.title}. {section.text}"]
+    notes = [*content.verdict, f"{content.dataset.title}. {section.text}"]
     notes += [point for s in content.sections if s.heading == "Protocol" for point in s.points]
     comments = "\n".join(f"% {' '.join(note.split())}" for note in notes)
     return {f"{name}.tex": f"{comments}\n{text}\n".replace("±", r"$\pm$")}

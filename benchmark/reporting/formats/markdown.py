@@ -1,4 +1,4 @@
-"""Markdown: the published layout, then tables, and plots as image files."""
+"""Markdown: the verdict, the published layout, then tables, and plots as image files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
 def render(content: Content, name: str) -> dict[str, str | bytes]:
     """NAME.md and its images."""
     images = {f"{name}-{chart.slug}.png": chart for chart in content.charts}
-    text = page.render(content.ranking.own, content.dataset.title, content.dataset.card)
+    text = f"{escape(' '.join(content.verdict))}\n\n" if content.verdict else ""
+    text += page.render(content.ranking.own, content.dataset.title, content.dataset.card)
     for number, section in enumerate(content.sections):
         text += f"\n{_section(section)}"
         if number == 0 and images:

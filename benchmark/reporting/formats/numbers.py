@@ -67,6 +67,7 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
     comparison = content.comparison
     record: dict[str, object] = {
         "dataset": content.dataset.title,
+        "verdict": content.verdict,
         "metric": ranking.metric,
         "protocol": ranking.own.records[0].tags.get(schema.PROTOCOL),
         "data_digest": ranking.own.records[0].tags.get(schema.DATA_DIGEST),

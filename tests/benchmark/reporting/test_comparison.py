@@ -21,7 +21,7 @@ USERS = 400
 EVERYBODY = np.arange(USERS)
 
 
-def log(store, model, ranks, experiment="e", seed=1, link=None, items=None, extra=True, **tags):
+def log(store, model, ranks, experiment="e", seed=1, items=None, extra=True, rate=0.1, **tags):
     """Log a finished run with these test ranks and the same validation metrics; return its id."""
     found = store.get_experiment_by_name(experiment)
     where = found.experiment_id if found else store.create_experiment(experiment)
@@ -33,7 +33,7 @@ def log(store, model, ranks, experiment="e", seed=1, link=None, items=None, extr
         for name, value in one_each(ranks).items()
     }
     metrics |= {"best_epoch": 2, "last_epoch": 3, "trial_seconds": 1.5, "parameters": 1234}
-    params = {"model": model, "learning_rate": 0.1, "seed": seed}
+    params = {"model": model, "seed": seed} | ({"learning_rate": rate} if rate else {})
     store.log_batch(
         run,
         metrics=[Metric(k, v, 1, 1) for k, v in metrics.items()]
@@ -221,6 +221,7 @@ def test_what_came_from_a_run_is_text_in_every_format(report, store, here, ranks
         assert len(widths - {0}) == 1
     elif form == "latex":
         assert "<script>" not in text.split("\\midrule")[1].replace("\\ensuremath{<}script", "")
+        text = re.sub(r"(?m)^%.*$", "", text)  # the verdict is a comment
         assert text.count("\\end{tabular}") == 1
     elif form == "csv":
         assert pd.read_csv(here / "out")["model"].tolist()[0] == visible(nasty)
@@ -258,6 +259,25 @@ def test_warnings_are_said(report, store, here, ranks):
     ):
         assert text in warnings
     assert "the best epoch is the last" not in warnings
+
+
+def test_settings_that_were_cut_off_are_told_from_those_that_were_not(report, store, here, ranks):
+    for model, ends in (("Good", {0.001: 3, 0.01: 2}), ("Bad", {0.1: 3})):
+        for learning_rate, best_epoch in ends.items():
+            run = log(store, model, ranks[model], rate=learning_rate)
+            store.log_metric(run, "best_epoch", best_epoch, step=2)
+    warnings = as_json(report, here)["warnings"]
+    (place,) = [
+        row["rank"]
+        for row in as_json(report, here)["rows"]
+        if row["params"]["learning_rate"] == 0.001
+    ]
+    assert (
+        f"Row {place} (learning rate 0.001): the best epoch is the last one, while other rows of "
+        "Good were best before their last epoch: these settings need more epochs, and their place "
+        "in the ranking may be that of a training that was cut off."
+    ) in warnings
+    assert "Row 3: the best epoch is the last one: longer training may be better." in warnings
 
 
 def test_the_share_that_repeated_targets_give_is_said(report, store, here):

@@ -79,7 +79,9 @@ def test_by_default_the_page_is_followed_by_tables_in_a_file_that_is_named(repor
     done = report("--experiment", "amazon-books")
     assert "report written to reports/amazon-books.md" in done.stdout
     text = (here / "reports/amazon-books.md").read_text()
-    assert text.startswith((ROOT / "tests/published_page.md").read_text())
+    verdict, _, rest = text.partition("\n\n")
+    assert verdict.startswith("No counted model was run on these data, so it is not known whether")
+    assert rest.startswith((ROOT / "tests/published_page.md").read_text())
     found = rows(text)
     assert [row[:5] for row in found[:1] + found[2:4]] == [
         ["rank", "model", "learning_rate", "valid ndcg@10", "test recall@10"],
