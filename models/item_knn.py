@@ -1,56 +1,65 @@
-"""Item-kNN on the last item: items with the same users.
+"""Item-kNN: items with the same users as the items of the history.
 
 Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", WWW 2001,
-https://doi.org/10.1145/371920.372071.
+https://doi.org/10.1145/371920.372071; recent items of the history count more.
 """
+
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from models.counted import ItemToItem, rows_in_common
-from models.ranking import largest
+from models.linear import SparseLinear
+from models.neighbours import by_popularity, nearest, pairs_in_common
 
 
-class ItemKNN(ItemToItem):
-    """The ``NEIGHBOURS`` most similar items, by cosine of users: |both| / sqrt(|a| |b|).
+class ItemKNN(SparseLinear):
+    """Items score by the sum of their cosines to those items of the history they are neighbours of.
 
-    Of equally similar items the more popular one is the neighbour; of equally popular ones, the one
-    with the smaller number.
+    The neighbours of an item are the ``NEIGHBOURS`` others with the highest cosine of users, |both|
+    / sqrt(|a| |b|). Of equally similar items the more popular one is the neighbour; of equally
+    popular ones, the one with the smaller number. Items that are no neighbours follow, by
+    popularity. With the smallest ``decay``, hardly more than the last basket of the history counts.
     """
 
     link = "https://recbole.io/docs/user_guide/model/general/itemknn.html"
-    version = 2  # in version 1, popularity reordered items whose cosines were close
+    version = 3  # version 2 knew the last item alone; in version 1, it reordered close cosines
     NEIGHBOURS = 100
+    variants: ClassVar = tuple({"decay": decay} for decay in (1.0, 0.9, 0.75, 0.5, 0.25, 0.01))
+
+    popularity: Tensor
+    """[n_items] float, below 0: orders the items that are no neighbours."""
+
+    def __init__(self, n_items: int):
+        super().__init__(n_items)
+        self.register_buffer("popularity", torch.zeros(n_items))
 
     def count(self, items: Tensor, users: Tensor) -> None:
-        n_users = int(users.max()) + 1
-        # Items are renamed by popularity, so that the first of equals is the more popular one.
-        by_popularity = torch.bincount(items, minlength=self.n_items).argsort(
-            descending=True, stable=True
-        )
-        had = torch.unique(by_popularity.argsort()[items] * n_users + users)  # repeats count once
-        size = torch.bincount(had // n_users, minlength=self.n_items)
-        edges = torch.cat([size.new_zeros(1), size.cumsum(0)])
-        chunks = rows_in_common(had % n_users, edges)
-        near = [self._nearest(both, size, first) for first, both in chunks]
-        similar, rows, columns = (torch.cat(part) for part in zip(*near, strict=True))
-        rows, order = by_popularity[rows].sort(stable=True)
-        self.fill(rows, by_popularity[columns[order]], similar[order], items)
+        order, sizes, renamed = by_popularity(items, users, self.n_items)
+        near = []
+        for pairs in pairs_in_common(renamed, users, self.n_items):
+            near.append(pairs.chosen(nearest(pairs, sizes, self.NEIGHBOURS)))
+        rows, columns, both = (torch.cat(parts) for parts in zip(*near, strict=True))
+        cosines = both / (sizes[rows] * sizes[columns]).sqrt()
+        self.fill(order[rows], order[columns], cosines)
+        place = sizes.unique(return_inverse=True)[1]  # equally popular items have equal places
+        self.popularity = torch.empty_like(self.popularity)
+        self.popularity[order] = (place - len(sizes)) / len(sizes)
 
-    def _nearest(self, both: Tensor, size: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The neighbours of the items of one chunk, from ``first`` on.
+    def use(self, **values: float) -> None:
+        """``values`` are ``decay``."""
+        self.decay.fill_(values["decay"])
 
-        ``both`` [chunk, n_items] are the users in common, ``size`` [n_items] the users of each
-        item. Returns [m] similarities, the item of each, and its neighbour.
+    def sums(self, items: Tensor, counts: Tensor) -> Tensor:
+        sums = super().sums(items, counts)
+        return torch.where(sums > 0, sums, self.popularity)
 
-        The similarity is |both|^2 / |b|, which orders the neighbours b of one item a as the cosine
-        does. It is the quotient of two integers, rounded once: equal cosines stay equal.
-        """
-        chunk = torch.arange(len(both), device=both.device)
-        similar = both.double().square_().div_(size.clamp(min=1))
-        similar[chunk, chunk + first] = 0.0  # an item is not its own neighbour
-        similar.masked_fill_(similar == 0, -torch.inf)
-        columns, values = largest(similar, self.NEIGHBOURS)
-        rows = (chunk + first)[:, None].expand_as(columns)
-        real = values > 0
-        return values[real], rows[real], columns[real]
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """A state of version 2 scores as it did: by the last item, by places instead of cosines."""
+        places = state.pop(prefix + "values", None)
+        if places is not None:
+            popularity = state[prefix + "popularity"]
+            state[prefix + "weights"] = places + popularity[state[prefix + "columns"]]
+            state[prefix + "decay"] = torch.ones(())
+            self.max_length = 1
+        super()._load_from_state_dict(state, prefix, *rest)

@@ -30,7 +30,7 @@ class PersonalFrequency(Counted):
     The age of an occurrence is the number of baskets after it. The sum counts ``latest`` times for
     items of the latest basket, which may be open still. Equal sums are ordered by popularity, and
     so are the items outside the history, which follow. Items with a sum of 0 rank last. As in
-    ``ItemToItem``, scores are places in this order.
+    ``Markov``, scores are places in this order.
     """
 
     link = "https://arxiv.org/abs/2006.00556"

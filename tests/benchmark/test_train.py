@@ -298,7 +298,7 @@ def test_a_model_is_found_in_any_case_and_its_version_is_logged(run_verb, store)
     done = run_verb("train", "--dataset", "demo", "--model", "itemknn")
     assert done.returncode == 0, done.stderr
     (run,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
-    assert (run.data.params["model"], run.data.params["model_version"]) == ("ItemKNN", "2")
+    assert (run.data.params["model"], run.data.params["model_version"]) == ("ItemKNN", "3")
     # `mlflow run -P model=itemknn` has logged the name as the user typed it.
     typed = store.create_run(run.info.experiment_id)
     store.log_param(typed.info.run_id, "model", "itemknn")
