@@ -10,6 +10,7 @@ import sys
 COMMANDS = {
     "train": "Train a model on a data set, as a tracked trial.",
     "sweep": "Search settings: many trials, each a nested run.",
+    "compare": "Compare all models on a data set, with equal tuning, and write the report.",
     "report": "Rank the trials of an experiment, and write a report.",
     "promote": "Register the best model of an experiment as champion.",
     "published": "Log RecBole's published result pages, to compare with.",

@@ -51,7 +51,9 @@ def promote_best(
             f"MLflow allows no / and no : in the name of a registered model, such as {name!r}: "
             f"{command} --name NAME gives it another"
         )
-    ranking = gather(client, (experiment,), metric=SELECTION_METRIC, sweep=sweep)
+    ranking = gather(
+        client, (experiment,), metric=SELECTION_METRIC, sweeps=(sweep,) if sweep else ()
+    )
     run = whole_run_id(client, run) if run else None
     candidates = _candidates(ranking, experiment, model, run)
     trial = candidates[0]

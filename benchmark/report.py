@@ -61,7 +61,12 @@ class CutOffs(click.ParamType):
     multiple=True,
     help="MLflow experiment: the name of a data set. Repeat it to rank several together.",
 )
-@click.option("--sweep", help="Name of a sweep: only its trials are reported.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    help="Name of a sweep: only its trials are reported. Repeat it to rank several together.",
+)
 @click.option(
     "--with-published", is_flag=True, help="Rank published trials beside one's own trials."
 )
@@ -111,7 +116,7 @@ class CutOffs(click.ParamType):
 @click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
 def report(
     experiments: tuple[str, ...],
-    sweep: str | None,
+    sweeps: tuple[str, ...],
     with_published: bool,
     metric: str,
     k: list[int],
@@ -137,7 +142,9 @@ def report(
     drawn = chosen.draws and output != STDOUT
     if layout == "full":
         Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
-    ranking = gather(client, experiments, metric=metric, sweep=sweep, with_published=with_published)
+    ranking = gather(
+        client, experiments, metric=metric, sweeps=sweeps, with_published=with_published
+    )
     dataset = dataset_of(ranking, experiments[0])
     name = output.stem if output and output != STDOUT else _file_name("-".join(experiments))
     beside: Files = {}

@@ -23,6 +23,33 @@ from benchmark.sweeps.executors import EXECUTORS, Job, Resources
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 
 
+def executor_options(command: options.Command) -> options.Command:
+    """Add the options that say where trials run, which ``check_executor`` checks."""
+    command = click.option(
+        "--gpus-per-trial",
+        type=cli.FiniteRange(0, LARGEST_COUNT),
+        default=0,
+        show_default=True,
+        help="Number of GPUs for each trial, with --executor ray; 0.5: two trials share one.",
+    )(command)
+    command = click.option(
+        "--cpus-per-trial",
+        type=cli.FiniteRange(0, LARGEST_COUNT),
+        default=1,
+        show_default=True,
+        help="Number of CPU cores for each trial, with --executor ray.",
+    )(command)
+    command = click.option(
+        "--executor",
+        type=click.Choice(list(EXECUTORS)),
+        default="here",
+        show_default=True,
+        help="Place where trials run: here (one after the other, in this process) or ray (many at "
+        "once, on a Ray cluster).",
+    )(command)
+    return command
+
+
 @click.command(context_settings=cli.CONTEXT)
 @click.argument(
     "space_file", metavar="SPACE", type=click.Path(path_type=Path), default=Path("hyper.test")
@@ -53,28 +80,7 @@ from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
     help="Rule that stops a trial which is worse than others were at the same epoch; a point whose "
     "first seed is stopped gets no other seeds.",
 )
-@click.option(
-    "--executor",
-    type=click.Choice(list(EXECUTORS)),
-    default="here",
-    show_default=True,
-    help="Place where trials run: here (one after the other, in this process) or ray (many at "
-    "once, on a Ray cluster).",
-)
-@click.option(
-    "--cpus-per-trial",
-    type=cli.FiniteRange(0, LARGEST_COUNT),
-    default=1,
-    show_default=True,
-    help="Number of CPU cores for each trial, with --executor ray.",
-)
-@click.option(
-    "--gpus-per-trial",
-    type=cli.FiniteRange(0, LARGEST_COUNT),
-    default=0,
-    show_default=True,
-    help="Number of GPUs for each trial, with --executor ray; 0.5: two trials share one.",
-)
+@executor_options
 @click.option(
     "--promote",
     "promoted",
@@ -108,7 +114,7 @@ def sweep(
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
     from benchmark.recbole import config as recbole
-    from benchmark.sweeps.plan import Plan
+    from benchmark.sweeps.plan import Effort, Plan
     from benchmark.tracking import provenance, server
     from benchmark.tracking.writing.sweep import open_sweep
     from benchmark.training import evaluation
@@ -120,7 +126,8 @@ def sweep(
     config = recbole.read(given)
     searched = space.read(space_file)
     method = method or ("grid" if space.only_choices(searched) else "tpe")
-    _check_usage(context, method, executor)
+    _check_trials(context, method)
+    check_executor(context, executor)
     definition = Definition(searched, method, pruner, given, config.settings)
     settings = options.resolved(lambda: definition.base)
     options.print_notes(config, settings, given)
@@ -141,11 +148,12 @@ def sweep(
     click.echo("\n".join(space.echo(searched)))
     job = Job(client.tracking_uri, spec, sequences, protocol, data_dir)
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
+    context.call_on_close(workers.close)
     name = name or space_file.stem
     run, again = open_sweep(client, name, definition.as_dict(sequences), spec, protocol)
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
     with run.alive(), cli.resumed_by(*provenance.command_line()):
-        plan = Plan(run, definition, job, trials or 20, seeds)
+        plan = Plan(run, definition, job, Effort(trials or 20, seeds))
         plan.work(workers)
         if shortfall := plan.shortfall():
             click.echo(shortfall)
@@ -164,11 +172,15 @@ def sweep(
         click.echo(promotion.describe(run.experiment, *best_trial))
 
 
-def _check_usage(context: click.Context, method: str, executor: str) -> None:
-    """Raises UsageError for options that the search method or the executor does not have."""
+def _check_trials(context: click.Context, method: str) -> None:
+    """Raises UsageError for a number of points with a search method that tries all."""
     if METHODS[method].exhaustive and options.is_given(context, "trials"):
         others = " and ".join(name for name, other in METHODS.items() if not other.exhaustive)
         raise click.UsageError(f"a {method} tries all points: --trials is for {others}")
+
+
+def check_executor(context: click.Context, executor: str) -> None:
+    """Raises UsageError for resources with an executor that has none."""
     for name in ("cpus_per_trial", "gpus_per_trial"):
         if options.is_given(context, name) and not EXECUTORS[executor].has_resources:
             others = " or ".join(name for name, other in EXECUTORS.items() if other.has_resources)

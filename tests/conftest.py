@@ -82,7 +82,7 @@ def here(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def project(here) -> Path:
     """The working directory: a copy of the project, as after a clone."""
-    for name in ("benchmark", "datasets", "models"):
+    for name in ("benchmark", "datasets", "models", "spaces"):
         shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("MLproject", "conda.yaml", "requirements.txt", "hyper.test"):
         shutil.copy(ROOT / name, here / name)
@@ -156,6 +156,19 @@ def train(here):
 def train_here(run_verb):
     """The same as ``train``, but in this process."""
     return lambda *options: run_verb("train", "--dataset", "demo", *TINY, *options)
+
+
+@pytest.fixture
+def own_data(here) -> str:
+    """A data set of 60 users and 12 items, as a user has it; the name for ``--dataset``."""
+    rows = [f"u{n % 60},i{(n * n + n) % 23},{n}\n" for n in range(600)]
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text("user,item,time\n" + "".join(rows))
+    (here / "mine.yaml").write_text(
+        "title: Mine\nsources: [{file: mine.csv, reader: csv, columns: "
+        "{user: user, item: item, timestamp: time}}]\nsplit: leave-one-out\n"
+    )
+    return "mine.yaml"
 
 
 @pytest.fixture(scope="session")

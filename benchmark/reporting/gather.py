@@ -16,23 +16,23 @@ def gather(
     experiments: tuple[str, ...],
     *,
     metric: str,
-    sweep: str | None = None,
+    sweeps: tuple[str, ...] = (),
     with_published: bool = False,
 ) -> Ranking:
     """Rank the trials of the experiments by ``metric`` on validation.
 
-    ``sweep`` restricts them to the sweep of that name. Published trials are ranked with
+    ``sweeps`` restricts them to the sweeps of these names. Published trials are ranked with
     ``with_published``, or if there are no others. Raises ReportError if no trial has finished, if
     an experiment has no trial that can be compared with the others', or if there is no such sweep;
     TrackingError if there is no such experiment.
     """
     by_experiment = {name: records(client, name) for name in experiments}
     found = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
-    chosen = _chosen(found, sweep, with_published)
+    chosen = _chosen(found, sweeps, with_published)
     ranking = order(chosen, metric)
-    if not sweep:
+    if not sweeps:
         _check_comparable(ranking, by_experiment)
-    left_out = 0 if sweep else len(found) - len(chosen)
+    left_out = 0 if sweeps else len(found) - len(chosen)
     ranking = replace(ranking, left_out=left_out)
     try:
         own = sweep_record(client, ranking.own.records, found)
@@ -56,10 +56,10 @@ def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) 
             raise ReportError(f"experiment {name!r} cannot be compared with {others}: {why}")
 
 
-def _chosen(found: list[Record], sweep: str | None, with_published: bool) -> list[Record]:
+def _chosen(found: list[Record], sweeps: tuple[str, ...], with_published: bool) -> list[Record]:
     chosen = [record for record in found if not record.published] or found
-    if sweep:
-        chosen = _of_sweep(found, sweep)
+    if sweeps:
+        chosen = [record for name in sweeps for record in _of_sweep(found, name)]
     ids = {record.run_id for record in chosen}
     return [r for r in found if r.run_id in ids or (with_published and r.published)]
 

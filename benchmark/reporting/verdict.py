@@ -7,12 +7,10 @@ from dataclasses import replace
 
 from benchmark.reporting.comparison import Comparison, Difference
 from benchmark.reporting.ranking import Ranking, Row
-from benchmark.settings import SETTINGS
+from benchmark.settings import BASELINES, SETTINGS
 from benchmark.tracking import schema
 
 SYNTHETIC = "The data are synthetic: this says nothing about real users."
-BASELINES = "baselines"
-"""Value of ``model`` that runs every counted model."""
 
 
 def verdict(ranking: Ranking, comparison: Comparison | None) -> list[str]:

@@ -31,6 +31,8 @@ class Definition:
     """The settings that all trials share, where they are not the recipe's."""
     resolve: Callable[..., Settings] = Settings.of
     """Makes the settings of a trial from settings by name. Raises ValueError if they do not fit."""
+    from_defaults: bool = False
+    """Whether the first point has the default of each searched setting."""
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -132,7 +134,8 @@ class Definition:
         shared |= base.as_dict()
         for name in (*self.space, "device"):  # the device does not change a result
             shared.pop(name, None)
-        return {
+        first = {"first point": "defaults"} if self.from_defaults else {}
+        return first | {
             "space": space.lines(self.space),
             "method": self.method,
             "pruner": self.pruner,

@@ -75,6 +75,10 @@ class Executor(ABC):
     def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
         """Each task once nobody works on it any more and, if its worker was lost for good, why."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Give the place up. ``run`` may be called again and again before."""
+
 
 class Here(Executor):
     """In this process, one trial after the other."""
@@ -91,6 +95,9 @@ class Here(Executor):
         while task := next_task():
             attempt(job.tracking_uri, job.spec, job.sequences, task.run_id, task.prune)
             yield task, None
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Ray(Executor):
@@ -171,7 +178,9 @@ class Ray(Executor):
         finally:
             for job in at_work:
                 self.ray.cancel(job, force=True)
-            self.ray.shutdown()
+
+    def close(self) -> None:
+        self.ray.shutdown()
 
     def _lost(self, done: Any) -> str | None:
         """Why the worker of a task was lost for good; None if it was not.

@@ -20,9 +20,25 @@ from benchmark.tracking.writing.sweep import Sweep, SweptTrial
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How much a sweep may try."""
+
+    points: int
+    """The largest number of points, for a method that does not try them all."""
+    seeds: int = 1
+    """The number of seeds of each point."""
+    seeds_of_best: int = 1
+    """The number of seeds of the best point, once all points have been tried."""
+    seconds: float | None = None
+    """Seconds of work on the sweep, in all processes: a trial that is expected to end later is not
+    started, except the first. None: as long as it takes."""
+
+
+@dataclass(frozen=True)
 class Best:
     """The best point of a sweep so far."""
 
+    number: int
     values: dict[str, Value]
     score: float
     """Validation metric, mean over seeds."""
@@ -37,16 +53,16 @@ class Plan:
     A trial is a point of the space, by its number from 0, with a seed.
     """
 
-    def __init__(self, sweep: Sweep, definition: Definition, job: Job, trials: int, seeds: int):
-        """``trials`` is the number of points, for a method that does not try them all; ``seeds`` is
-        the number of seeds of each point."""
+    def __init__(self, sweep: Sweep, definition: Definition, job: Job, effort: Effort):
         self.sweep = sweep
         self.definition = definition
         self.job = job
         self.split = job.spec.split_of(job.sequences)
         first = definition.base.seed
-        self.seeds = range(first, first + seeds)
-        self.n_points = suggest.n_points(definition.space, definition.method, trials)
+        self.seeds = range(first, first + effort.seeds)
+        self.more_seeds = range(first + effort.seeds, first + effort.seeds_of_best)
+        self.seconds = effort.seconds
+        self.n_points = suggest.n_points(definition.space, definition.method, effort.points)
         self.not_tried = 0  # points that were asked for, and that the space does not have
         self.trials: dict[tuple[int, int], SweptTrial] = {
             (trial.number, trial.seed): trial for trial in sweep.trials()
@@ -58,32 +74,76 @@ class Plan:
     def work(self, executor: Executor) -> None:
         """Run all trials that are not finished. Each is stored when it ends."""
         with tqdm(initial=self.n_ended, unit="trial", disable=None) as bar:
-            bar.total = self.n_ended + self.n_to_come
+            bar.total = self._total()
             for task, lost in executor.run(self.next_task):
                 self.sweep.heart.check()
                 trial = self._ended(task, lost)
                 self.sweep.log_seconds()
-                bar.total = self.n_ended + self.n_to_come
+                bar.total = self._total()
                 if best := self.best():
                     bar.set_postfix_str(f"best {SELECTION_METRIC} {best.score:.4f}", False)
                 bar.update()
                 with bar.external_write_mode():
-                    print(f"trial {self.n_ended} of {bar.total}: {self._line(trial)}", flush=True)
+                    of = f" of {bar.total}" if bar.total else ""
+                    print(f"trial {self.n_ended}{of}: {self._line(trial)}", flush=True)
 
     def next_task(self) -> Task | None:
-        """An interrupted trial or, if there is none, the next one of the search."""
+        """An interrupted trial or, if there is none, the next one of the search; then the best
+        point with more seeds."""
         for number in range(self.n_points):
-            if number not in self.values:
-                values = self._suggest(number)
-                if values is None:  # the space has no more points
-                    self.not_tried = self.n_points - number
-                    self.n_points = number
-                    return None
-                self.values[number] = values
+            if number not in self.values and not self._add_point(number):
+                break
             for seed in self._seeds(number):
                 if self._pending(number, seed) and (number, seed) not in self.at_work.values():
                     return self._start(number, seed)
+        for number, seed in self._more_of_best():
+            stored = (number, seed) in self.trials
+            if (number, seed) not in self.at_work.values() and (stored or self._has_time(1)):
+                return self._start(number, seed)
         return None
+
+    def _add_point(self, number: int) -> bool:
+        """Whether there is a point of that number; if not, the search ends before it."""
+        if not self._has_time(1 + len(self.more_seeds)):
+            self.n_points = number
+            return False
+        values = self._suggest(number)
+        if values is None:  # the space has no more points
+            self.not_tried = self.n_points - number
+            self.n_points = number
+            return False
+        self.values[number] = values
+        return True
+
+    def _has_time(self, trials: int) -> bool:
+        """Whether so many more trials are expected to end in time; before the first, they are."""
+        ended = [trial.record.seconds or 0.0 for trial in self.trials.values() if trial.ended]
+        if self.seconds is None or not ended:
+            return True
+        used = self.sweep.seconds
+        # Trials may run side by side: one takes as long as it takes, many as long as they took.
+        each = used / len(ended)
+        return used + max(float(np.mean(ended)), trials * each) <= self.seconds
+
+    def _more_of_best(self) -> list[tuple[int, int]]:
+        """The trials of the best point with more seeds that have not ended, after the search."""
+        best = self.best()
+        if self._searching() or best is None:
+            return []
+        return [(best.number, seed) for seed in self.more_seeds if self._pending(best.number, seed)]
+
+    def _searching(self) -> int:
+        """The number of trials of the search that are planned and have not ended."""
+        planned = (
+            (number, seed)
+            for number in range(self.n_points)
+            for seed in ([] if self._pruned(number) else self.seeds)
+        )
+        return sum(self._pending(number, seed) for number, seed in planned)
+
+    def _total(self) -> int | None:
+        """The number of trials when the sweep is finished; None where time decides."""
+        return None if self.seconds else self.n_ended + self.n_to_come
 
     @property
     def n_ended(self) -> int:
@@ -93,19 +153,20 @@ class Plan:
     @property
     def n_to_come(self) -> int:
         """The number of trials that are planned and have not ended."""
-        planned = (
-            (number, seed)
-            for number in range(self.n_points)
-            for seed in ([] if self._pruned(number) else self.seeds)
-        )
-        return sum(self._pending(number, seed) for number, seed in planned)
+        search = self._searching()
+        return search + len(self.more_seeds if search else self._more_of_best())
+
+    def with_result(self, number: int) -> list[SweptTrial]:
+        """The trials of a point that have a result, by seed."""
+        of_point = [trial for (n, _), trial in sorted(self.trials.items()) if n == number]
+        return [trial for trial in of_point if trial.score is not None and not trial.pruned]
 
     def best(self) -> Best | None:
         """The point with the best mean score, among those whose seeds have all ended."""
-        points = [self._point(number) for number in sorted(self.values)]
+        points = {number: self._point(number) for number in sorted(self.values)}
         complete = [
-            Best(point.values, point.score)
-            for point in points
+            Best(number, point.values, point.score)
+            for number, point in points.items()
             if point.state == TrialState.COMPLETE and point.score is not None
         ]
         return max(complete, key=lambda best: best.score, default=None)  # the first of equal ones
@@ -130,6 +191,9 @@ class Plan:
     def _suggest(self, number: int) -> dict[str, Value] | None:
         past = [self._point(earlier) for earlier in range(number)]
         definition = self.definition
+        if number == 0 and definition.from_defaults:
+            defaults = decided(definition.base, self.job.sequences, self.split).as_dict()
+            return {name: defaults[name] for name in definition.space}
         return suggest.suggest(
             definition.space, definition.method, definition.base.seed, past, definition.fits
         )

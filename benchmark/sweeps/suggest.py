@@ -238,13 +238,11 @@ def _distribution(dimension: Choice | Interval) -> BaseDistribution:
 
 def _trial(point: Point, space: Space) -> FrozenTrial:
     """A trial of the past. A value that its dimension does not have is left out: before 0.3, the
-    values of a quniform were counted from its lower bound."""
+    values of a quniform were counted from its lower bound, and a default may lie outside."""
     params: dict[str, Value] = {}
     for name, value in point.values.items():
-        dimension = space[name]
-        if isinstance(dimension, Choice) or dimension.multiples is None:
-            params[name] = value
-        elif (place := _place(value, dimension)) is not None:
+        place = _place(value, space[name])
+        if place is not None:
             params[name] = place
     return create_trial(
         state=point.state,
@@ -255,8 +253,16 @@ def _trial(point: Point, space: Space) -> FrozenTrial:
     )
 
 
-def _place(value: Value, interval: Interval) -> int | None:
-    """The multiple of the step that a value is; None if it is none."""
-    nearest = round(float(value) / (interval.step or 1))
-    inside = interval.multiples is not None and nearest in interval.multiples
-    return nearest if inside and interval.at(nearest) == value else None
+def _place(value: Value, dimension: Choice | Interval) -> Value | None:
+    """What Optuna knows the value by: of a finite interval, the multiple of the step that it is.
+
+    None if the dimension does not have the value.
+    """
+    if isinstance(dimension, Choice):
+        return value if value in dimension.values else None
+    number = float(value)
+    if dimension.multiples is None:
+        return value if dimension.low <= number <= dimension.high else None
+    nearest = round(number / (dimension.step or 1))
+    inside = nearest in dimension.multiples
+    return nearest if inside and dimension.at(nearest) == value else None

@@ -28,8 +28,10 @@ from datasets.bombs import check_unpacked
 from datasets.sequences import Sequences, Split
 from datasets.splits import leave_one_out
 from models.model import Histories
+from models.ranking import USERS_PER_CHUNK
 
 WARM_UP_STEPS = 10
+ESTIMATED_STEPS = 5
 PROFILED_STEPS = 20
 LARGEST_OPERATIONS = 12
 
@@ -54,6 +56,35 @@ class Measurement:
     """Columns stage, "ms per step" and share."""
     operations: pd.DataFrame
     """Columns operation, "ms per step" and share."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a trial takes on this machine, from a few of its steps and a batch of its ranking."""
+
+    seconds: float
+    """Of all epochs and their evaluation. A trial that stops early takes less."""
+    memory_mb: float
+    """In units of 2^20 bytes, as in ``training.memory.peak_memory``."""
+
+
+def estimate(trainer: Trainer) -> Estimate:
+    """What a whole trial takes. The trainer's model has to be a learned one, and is trained."""
+    clock = _Clock(trainer.device)
+    steps = _Steps(trainer, ESTIMATED_STEPS)
+    for _ in range(EAGER_STEPS + 1 if trainer.device.type == "cuda" else 1):
+        steps.run()
+    started = clock.now()
+    steps.run()
+    step = (clock.now() - started) / steps.count
+    valid = trainer.split.valid
+    some = valid.chosen(np.arange(min(USERS_PER_CHUNK, len(valid.users))))
+    started = clock.now()
+    trainer.ranks(some)
+    ranking = (clock.now() - started) * len(valid.users) / len(some.users)
+    epoch = step * len(trainer.batches) + ranking
+    seconds = trainer.last_epoch * epoch + 2 * ranking  # validation and test, at the end
+    return Estimate(seconds, peak_memory(trainer.device))
 
 
 def measure(trainer: Trainer, steps: int) -> Measurement:

@@ -23,6 +23,7 @@ NEEDED = {
     "train": ["--dataset", "none"],
     "speed": ["--dataset", "none"],
     "sweep": ["--dataset", "none"],
+    "compare": ["--dataset", "none"],
     "published": ["none.md"],
 }
 

@@ -114,24 +114,12 @@ def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, 
     assert first.data.metrics["test/ndcg_at_10"] == second.data.metrics["test/ndcg_at_10"]
 
 
-def own_data(here, users=60):
-    """A small data set of its own, `mine.yaml`."""
-    rows = [f"u{n % users},i{(n * n + n) % 23},{n}\n" for n in range(10 * users)]
-    (here / "data").mkdir()
-    (here / "data/mine.csv").write_text("user,item,time\n" + "".join(rows))
-    (here / "mine.yaml").write_text(
-        "title: Mine\nsources: [{file: mine.csv, reader: csv, columns: "
-        "{user: user, item: item, timestamp: time}}]\nsplit: leave-one-out\n"
-    )
-
-
-def test_baselines_are_all_counted_models_that_fit_the_data(run_verb, store, here, monkeypatch):
+def test_baselines_are_all_counted_models_that_fit_the_data(run_verb, store, own_data, monkeypatch):
     """One trial each. `mlflow run` has logged model=baselines in its run: no trial takes it."""
-    own_data(here)
     monkeypatch.setattr("models.ease.LARGEST_CATALOGUE", 10)
     launched = store.create_run(store.create_experiment("mine"), run_name="my name")
     store.log_param(launched.info.run_id, "model", "baselines")
-    words = ["--dataset", "mine.yaml", "--model", "baselines", "--history", "masked"]
+    words = ["--dataset", own_data, "--model", "baselines", "--history", "masked"]
     done = run_verb("train", *words, MLFLOW_RUN_ID=launched.info.run_id)
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()[-1:]

@@ -49,6 +49,10 @@ class SweptTrial:
         return self.record.status not in schema.ENDED
 
     @property
+    def ended(self) -> bool:
+        return not self.interrupted
+
+    @property
     def pruned(self) -> bool:
         return schema.PRUNED in self.record.tags
 

@@ -1,0 +1,93 @@
+"""The sweeps that a comparison of models consists of: one of all counted models, then one of each
+learned model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import models
+from benchmark.settings import BASELINES, Settings, Value, has, shared
+from benchmark.sweeps import space
+from benchmark.sweeps.definition import Definition
+from benchmark.sweeps.space import Choice, Space
+from benchmark.sweeps.suggest import n_points
+
+SPACES = Path(__file__).parents[2] / "spaces"
+"""Search spaces by model: MODEL.yaml, or for a model without a file default.yaml."""
+SEARCH = "tpe"
+
+Resolve = Callable[..., Settings]
+"""Makes settings of settings by name, as ``Settings.of``."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A sweep of the comparison."""
+
+    name: str
+    """The learned model, or ``BASELINES``."""
+    definition: Definition
+
+    @property
+    def learned(self) -> bool:
+        return self.name != BASELINES
+
+    def n_points(self, points: int) -> int:
+        """The number of points if the search may try so many: its space may have fewer."""
+        size = space.size(self.definition.space)
+        points = n_points(self.definition.space, self.definition.method, points)
+        return points if size is None else min(points, size)
+
+
+def contenders(
+    learned: Iterable[str],
+    counted: Iterable[str],
+    given: Mapping[str, Value],
+    resolve: Resolve,
+    folder: Path,
+) -> tuple[Contender, list[Contender]]:
+    """The sweep of the ``counted`` models, and those of the ``learned`` ones, with search spaces
+    from ``folder``. ``given`` are settings for the models that have them.
+
+    Raises ValueError for settings that no model has, or that do not go together, and SpaceError for
+    a search space that cannot be read or tried.
+    """
+    names = tuple(counted)
+    own = shared(given, [*names, *learned])
+    several: Space = {"model": Choice(names)}
+    common = {n: v for n, v in given.items() if any(has(model, n) for model in names)}
+    baselines = Contender(BASELINES, Definition(several, "grid", "none", common, resolve))
+    found = []
+    for model in learned:
+        searched = search_space(model, own[model], folder)
+        definition = Definition(searched, SEARCH, "none", own[model], resolve, from_defaults=True)
+        found.append(Contender(model, definition))
+    for contender in [baselines, *found]:
+        contender.definition.check()
+    return baselines, found
+
+
+def search_space(model: str, given: Mapping[str, Value], folder: Path) -> Space:
+    """What is searched for the model: the settings of its file that it has and that are not given.
+
+    Raises SpaceError for a file that cannot be read.
+    """
+    path = folder / f"{model}.yaml"
+    everything = space.read(path if path.exists() else folder / "default.yaml")
+    return {n: d for n, d in everything.items() if has(model, n) and n not in given}
+
+
+def that_fit(n_items: int, given: Mapping[str, Value]) -> tuple[list[str], dict[str, str]]:
+    """The counted models for a catalogue of so many items, and why the others refuse it."""
+    fitting: list[str] = []
+    refused: dict[str, str] = {}
+    for model in models.counted_models():
+        settings = Settings.of(model=model).as_dict() | dict(given)
+        try:
+            models.build(model, n_items, settings)
+            fitting.append(model)
+        except ValueError as error:
+            refused[model] = str(error)
+    return fitting, refused
