@@ -16,6 +16,8 @@ from models.encoder import rows
 from models.functional import dropout
 from models.left_to_right import LeftToRight
 
+SCALE = 10.0  # of the learned biases: Adam moves each by about the learning rate in a step
+
 
 class HSTU(LeftToRight):
     """The ``temperature`` of the loss is the paper's, and ``repeats`` that of ``BERT4Rec``."""
@@ -108,7 +110,7 @@ class HSTULayer(nn.Module):
         seen = _normalised(x)
         key = self._by_head(self.key(seen))
         value = self._by_head(self.value(seen))
-        bias = self.distance_bias[distance.clamp(min=0)][None]  # [1, n, n]
+        bias = SCALE * self.distance_bias[distance.clamp(min=0)][None]  # [1, n, n]
         if places is not None:
             x, seen, sees, bias = (rows(part, places) for part in (x, seen, sees, bias))
         query = self._by_head(self.query(seen))  # [batch, heads, n or k, hidden / heads]

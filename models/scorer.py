@@ -133,7 +133,8 @@ class Scorer(LearnedModel):
         same = tokens[:, :, None] == tokens[:, None]  # [batch, n, n]
         other = same.tril(-1).any(-1) | (tokens >= self.n_items)
         items = tokens.masked_fill(other, -1)[:, None].masked_fill(~sees, -1)
-        return Seen(items, self.repeat_bias.expand(items.shape))
+        gain = self.repeat_bias / (self.temperature or 1.0)  # as fast as cosines
+        return Seen(items, gain.expand(items.shape))
 
     def scores(self, queries: Query, first: int, last: int) -> Tensor:
         vectors, (seen, gains, share) = queries

@@ -155,7 +155,7 @@ def test_hstu_is_the_papers():
                         silu(linear(norm(x[0, at])))[head]
                         for linear, at in ((unit.query, i), (unit.key, j), (unit.value, j))
                     )
-                    total += silu(query @ key + unit.distance_bias[i - j]) * value
+                    total += silu(query @ key + 10 * unit.distance_bias[i - j]) * value
                 parts.append(total / (i + 1))
             expected = x[0, i] + unit.projection(norm(torch.cat(parts)) * gate)
             torch.testing.assert_close(found[i], expected)
