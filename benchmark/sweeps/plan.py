@@ -30,8 +30,8 @@ class Effort:
     seeds_of_best: int = 1
     """The number of seeds of the best point, once all points have been tried."""
     seconds: float | None = None
-    """Seconds of work on the sweep, in all processes: a trial that is expected to end later is not
-    started, except the first. None: as long as it takes."""
+    """Seconds of work on the sweep, in all processes: a point is not tried if it and the seeds of
+    the best one are expected to end later, except the first. None: as long as it takes."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,13 @@ class Plan:
                 if self._pending(number, seed) and (number, seed) not in self.at_work.values():
                     return self._start(number, seed)
         for number, seed in self._more_of_best():
-            stored = (number, seed) in self.trials
-            if (number, seed) not in self.at_work.values() and (stored or self._has_time(1)):
+            if (number, seed) not in self.at_work.values():
                 return self._start(number, seed)
         return None
 
     def _add_point(self, number: int) -> bool:
         """Whether there is a point of that number; if not, the search ends before it."""
-        if not self._has_time(1 + len(self.more_seeds)):
+        if not self._has_time():
             self.n_points = number
             return False
         values = self._suggest(number)
@@ -115,15 +114,15 @@ class Plan:
         self.values[number] = values
         return True
 
-    def _has_time(self, trials: int) -> bool:
-        """Whether so many more trials are expected to end in time; before the first, they are."""
+    def _has_time(self) -> bool:
+        """Whether one more point and the seeds of the best one are expected to end in time."""
         ended = [trial.record.seconds or 0.0 for trial in self.trials.values() if trial.ended]
         if self.seconds is None or not ended:
             return True
         used = self.sweep.seconds
         # Trials may run side by side: one takes as long as it takes, many as long as they took.
-        each = used / len(ended)
-        return used + max(float(np.mean(ended)), trials * each) <= self.seconds
+        several = (1 + len(self.more_seeds)) * used / len(ended)
+        return used + max(float(np.mean(ended)), several) <= self.seconds
 
     def _more_of_best(self) -> list[tuple[int, int]]:
         """The trials of the best point with more seeds that have not ended, after the search."""
@@ -143,12 +142,12 @@ class Plan:
 
     def _total(self) -> int | None:
         """The number of trials when the sweep is finished; None where time decides."""
-        return None if self.seconds else self.n_ended + self.n_to_come
+        return self.n_ended + self.n_to_come if self.seconds is None else None
 
     @property
     def n_ended(self) -> int:
         """The number of trials that have finished or failed."""
-        return sum(not trial.interrupted for trial in self.trials.values())
+        return sum(trial.ended for trial in self.trials.values())
 
     @property
     def n_to_come(self) -> int:

@@ -84,12 +84,22 @@ def test_a_comparison_is_interrupted_and_resumed_to_its_report(project, own_data
 
 
 def test_without_time_each_model_is_tried_with_its_defaults(run_verb, own_data, store, one_counted):
-    words = ["--dataset", own_data, "--models", "sasrec", "--budget", "1s", *SHORT]
+    words = [
+        "--dataset",
+        own_data,
+        "--models",
+        "sasrec",
+        "--budget",
+        "0.001s",
+        "--seeds",
+        "2",
+        *SHORT,
+    ]
     done = run_verb("compare", *words)
     assert done.returncode == 0, done.stderr
-    assert "for each model are too short for the defaults with 3 seeds: SASRec" in done.stdout
+    assert "for each model are too short for the defaults with 2 seeds: SASRec" in done.stdout
     assert "SASRec: best of 1 point: learning_rate=0.002 " in done.stdout
-    assert len(runs(store, "mine")[1]) == 2
+    assert len(runs(store, "mine")[1]) == 3
     assert "untuned" in Path("reports/mine.md").read_text()
 
     more = run_verb("compare", *words[:-2], "--dropout", "0.2")
