@@ -7,6 +7,8 @@ softmax over a sample of the catalogue.
 
 from typing import ClassVar
 
+from torch import nn
+
 from models.encoder import EncoderLayer, GatedLayer
 from models.sasrec import SASRec
 
@@ -54,3 +56,6 @@ class eSASRec(SASRec):
             negatives=negatives,
             temperature=temperature,
         )
+        # As in the authors' code the sum is read as it is, so that its length, and with it how sure
+        # the scores are, can differ.
+        self.last_norm = nn.Identity()
