@@ -37,11 +37,7 @@ class EASE(DenseLinear):
 
     def __init__(self, n_items: int):
         """Raises ValueError for a catalogue whose square does not fit into memory."""
-        if n_items > LARGEST_CATALOGUE:
-            raise ValueError(
-                f"EASE holds matrices of all items by all items, for at most {LARGEST_CATALOGUE:,} "
-                f"items; these data have {n_items:,}: try SLIM"
-            )
+        check_catalogue("EASE", n_items)
         super().__init__(n_items)
         self.register_buffer("ridge", torch.zeros(()))
         self.common: Tensor | None = None  # [n_items, n_items]: users of each pair, while counting
@@ -59,11 +55,20 @@ class EASE(DenseLinear):
     def _solve(self, ridge: float) -> None:
         assert self.common is not None, "counted before"
         self.weights = torch.zeros(0, 0, device=self.common.device)  # frees the memory
-        inverse = _inverse(self.common, ridge)
+        inverse = inverse_of(self.common, ridge)
         self.weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0.0)
 
 
-def _inverse(common: Tensor, ridge: float) -> Tensor:
+def check_catalogue(name: str, n_items: int) -> None:
+    """Raises ValueError for a catalogue whose square does not fit into memory."""
+    if n_items > LARGEST_CATALOGUE:
+        raise ValueError(
+            f"{name} holds matrices of all items by all items, for at most {LARGEST_CATALOGUE:,} "
+            f"items; these data have {n_items:,}: try SLIM"
+        )
+
+
+def inverse_of(common: Tensor, ridge: float) -> Tensor:
     """The inverse of ``common`` + ``ridge`` I, in single precision if that is enough."""
     probe = torch.randn(len(common), 1, generator=torch.Generator().manual_seed(0))
     probe = probe.to(common.device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.linear import SparseLinear
-from models.neighbours import by_popularity, nearest, pairs_in_common
+from models.neighbours import by_popularity, nearest, pairs_in_common, popularity_below_zero
 
 
 class ItemKNN(SparseLinear):
@@ -28,7 +28,7 @@ class ItemKNN(SparseLinear):
     variants: ClassVar = tuple({"decay": decay} for decay in (1.0, 0.9, 0.75, 0.5, 0.25, 0.01))
 
     popularity: Tensor
-    """[n_items] float, below 0: orders the items that are no neighbours."""
+    """[n_items] float, below 0: the scores of the items that are no neighbours."""
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
@@ -42,17 +42,15 @@ class ItemKNN(SparseLinear):
         rows, columns, both = (torch.cat(parts) for parts in zip(*near, strict=True))
         cosines = both / (sizes[rows] * sizes[columns]).sqrt()
         self.fill(order[rows], order[columns], cosines)
-        place = sizes.unique(return_inverse=True)[1]  # equally popular items have equal places
-        self.popularity = torch.empty_like(self.popularity)
-        self.popularity[order] = (place - len(sizes)) / len(sizes)
+        self.popularity = popularity_below_zero(items, self.n_items)
 
     def use(self, **values: float) -> None:
         """``values`` are ``decay``."""
         self.decay.fill_(values["decay"])
 
-    def sums(self, items: Tensor, counts: Tensor) -> Tensor:
-        sums = super().sums(items, counts)
-        return torch.where(sums > 0, sums, self.popularity)
+    def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
+        scores = super().score_all(items, weights)
+        return torch.where(scores > 0, scores, self.popularity)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A state of version 2 scores as it did: by the last item, by places instead of cosines."""

@@ -1,4 +1,4 @@
-"""Models whose scores are sums over the items of the history."""
+"""Models that score from all items of the history, where recent ones weigh more."""
 
 from abc import abstractmethod
 
@@ -11,14 +11,13 @@ from models.model import Histories
 from models.neighbours import spans
 from models.repeats import known
 
-ROWS_PER_CHUNK = 32  # of which sparse sums are added up at once
+ROWS_PER_CHUNK = 32  # histories whose entries are added up at once
 
 
-class Linear(Counted):
-    """Items score by the sum of the weights from the items of the history to them.
+class Decayed(Counted):
+    """An item of the history weighs ``decay`` ** age.
 
-    An item of the history counts ``decay`` ** age, where its age is the number of baskets after
-    its last occurrence.
+    Its age is the number of baskets after its last occurrence.
     """
 
     max_length = 1 << 20  # all of the history
@@ -31,24 +30,25 @@ class Linear(Counted):
         self.register_buffer("decay", torch.ones(()))
 
     @abstractmethod
-    def sums(self, items: Tensor, counts: Tensor) -> Tensor:
-        """The weights from ``items`` [batch, length] int64, times ``counts`` [batch, length] float.
+    def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
+        """The scores of all items, [batch, n_items] float.
 
-        Returns the sums for all items, [batch, n_items] float. Items that count 0 are any.
+        The histories are ``items`` [batch, length] int64, each once, with ``weights`` [batch,
+        length] float; an item with the weight 0 is no part of the history.
         """
 
     def queries(self, histories: Histories) -> Tensor:
         """The scores of all items, [batch, n_items] float."""
         last = torch.full((1, 1), histories.items.shape[1] - 1, device=histories.items.device)
         items, _, ages = (x[:, 0] for x in known(histories, last, self.n_items))  # [batch, length]
-        return self.sums(items.clamp(min=0), self.decay**ages * (items >= 0))
+        return self.score_all(items.clamp(min=0), self.decay**ages * (items >= 0))
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         return queries[:, first:last].clone()
 
 
-class DenseLinear(Linear):
-    """With weights from all items to all items."""
+class DenseLinear(Decayed):
+    """Items score by the sum of the entries from the items of the history to them."""
 
     weights: Tensor
     """[n_items, n_items] float: from the item of the row to that of the column."""
@@ -57,12 +57,12 @@ class DenseLinear(Linear):
         super().__init__(n_items)
         self.register_buffer("weights", torch.zeros(0, 0))
 
-    def sums(self, items: Tensor, counts: Tensor) -> Tensor:
-        return F.embedding_bag(items, self.weights, mode="sum", per_sample_weights=counts)
+    def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
+        return F.embedding_bag(items, self.weights, mode="sum", per_sample_weights=weights)
 
 
-class SparseLinear(Linear):
-    """With weights from each item to some items."""
+class SparseLinear(Decayed):
+    """As ``DenseLinear``, with entries from each item to some items."""
 
     offsets: Tensor
     """[n_items + 1] int64: the weights from item i are those at offsets[i] .. offsets[i + 1] - 1.
@@ -86,13 +86,13 @@ class SparseLinear(Linear):
         self.columns = columns[order]
         self.weights = weights[order]
 
-    def sums(self, items: Tensor, counts: Tensor) -> Tensor:
-        scores = counts.new_zeros(len(items), self.n_items)
-        parts = (x.split(ROWS_PER_CHUNK) for x in (scores, items, counts))
-        for out, some, times in zip(*parts, strict=True):
-            row, column = times.nonzero(as_tuple=True)
+    def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
+        scores = weights.new_zeros(len(items), self.n_items)
+        parts = (x.split(ROWS_PER_CHUNK) for x in (scores, items, weights))
+        for out, some, weigh in zip(*parts, strict=True):
+            row, column = weigh.nonzero(as_tuple=True)
             item = some[row, column]
             owner, place = spans(self.offsets[item], self.offsets[item + 1] - self.offsets[item])
             target = row[owner] * self.n_items + self.columns[place]
-            out.view(-1).index_add_(0, target, self.weights[place] * times[row, column][owner])
+            out.view(-1).index_add_(0, target, self.weights[place] * weigh[row, column][owner])
         return scores

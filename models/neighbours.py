@@ -36,6 +36,13 @@ def by_popularity(items: Tensor, users: Tensor, n_items: int) -> tuple[Tensor, T
     return order, sizes, order.argsort()[items]
 
 
+def popularity_below_zero(items: Tensor, n_items: int) -> Tensor:
+    """Scores below 0, [n_items] float, in the order of the numbers of interactions ``items``."""
+    levels, place = torch.bincount(items, minlength=n_items).unique(return_inverse=True)
+    below: Tensor = (place - len(levels)) / len(levels)
+    return below
+
+
 def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pairs]:
     """Yield all pairs of items that have users in common, both ways, some whole rows at a time.
 
@@ -49,20 +56,15 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
     sizes = torch.bincount(user, minlength=n_users)
     items_of_users = item[user.argsort(stable=True)]
     starts = sizes.cumsum(0) - sizes
-    of_item = torch.bincount(item, minlength=n_items).cumsum(0)  # where the users of each end
-    work = torch.cat([sizes.new_zeros(1), sizes[user].cumsum(0)])[of_item]  # [n_items]
-    rows_of_chunks = torch.unique_consecutive(work // PAIRS_PER_CHUNK, return_counts=True)[1]
-    first = 0
-    begin = 0
-    for n_rows in rows_of_chunks.tolist():
-        end = int(of_item[first + n_rows - 1])
-        owner, at = spans(starts[user[begin:end]], sizes[user[begin:end]])
-        keys = (item[begin:end][owner] - first) * n_items + items_of_users[at]
-        keys, both = _counted(keys, n_rows * n_items)
+    edges = torch.searchsorted(item, torch.arange(n_items + 1, device=item.device))
+    work = torch.cat([sizes.new_zeros(1), sizes[user].cumsum(0)])[edges].diff()  # [n_items]
+    for first, last in chunks(work, PAIRS_PER_CHUNK):
+        part = slice(int(edges[first]), int(edges[last]))
+        owner, at = spans(starts[user[part]], sizes[user[part]])
+        keys = (item[part][owner] - first) * n_items + items_of_users[at]
+        keys, both = _counted(keys, (last - first) * n_items)
         pairs = Pairs(keys // n_items + first, keys % n_items, both)
         yield pairs.chosen(pairs.rows != pairs.columns)
-        first += n_rows
-        begin = end
 
 
 def _counted(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -73,6 +75,18 @@ def _counted(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:
     counts = torch.bincount(keys, minlength=n)
     found = counts.nonzero()[:, 0]
     return found, counts[found]
+
+
+def chunks(work: Tensor, at_once: int) -> Iterator[tuple[int, int]]:
+    """Yield the first place of each chunk, and the place after its last.
+
+    ``work`` [n] int64 is that of each place. A chunk has about ``at_once`` of it, or one place.
+    """
+    last = 0
+    for places in torch.unique_consecutive(work.cumsum(0) // at_once, return_counts=True)[1]:
+        first = last
+        last += int(places)
+        yield first, last
 
 
 def spans(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
