@@ -42,11 +42,11 @@ class Comparison:
         """Print how long the learned models take, as far as a few steps can tell."""
         effort = self.budget.effort(self.seeds, len(self.learned), 0.0)
         rows = self.forecast.table(self.learned, effort)
-        print("expected of the learned models, one trial at a time on this machine, at most:")
+        print("expected of the learned models, one trial at a time on this machine:")
         print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
         for warning in self.forecast.warnings(self.learned, effort):
             print(f"warning: {warning}")
-        print(f"all: {spoken(self.forecast.left(self.learned, effort))}", flush=True)
+        print(f"all: {self.forecast.left(self.learned, effort)}", flush=True)
 
     def work(self, workers: Executor) -> None:
         """Run all trials that are not finished. Each sweep ends with its result, the time used in
@@ -59,7 +59,7 @@ class Comparison:
             self.forecast.done(contender, effort, seconds)
             left = ""
             if to_come := self.learned[number:]:
-                left = f", about {spoken(self.forecast.left(to_come, effort))} left"
+                left = f", about {self.forecast.left(to_come, effort)} left"
             print(f"{spoken(used)} used{left}", flush=True)
 
     def _sweep(self, contender: Contender, effort: Effort, workers: Executor) -> float:

@@ -17,12 +17,15 @@ from benchmark.training.trainer import Trainer
 
 @dataclass
 class Forecast:
-    """What the sweeps of learned models take, one trial at a time on this machine."""
+    """What the sweeps of learned models take, one trial at a time on this machine.
+
+    Where trials may stop early, it is a range: ``Estimate`` has the shortest and the longest trial.
+    """
 
     trials: Mapping[str, Estimate]
     """A trial with the defaults, by model; a model that could not be measured is missing."""
     expected: float = 0.0
-    """Seconds of the sweeps that are done, as they were expected ..."""
+    """Seconds of the sweeps that are done, as they were expected at most ..."""
     took: float = 0.0
     """... and as they were."""
 
@@ -30,12 +33,14 @@ class Forecast:
         """A row for each learned model."""
         rows = []
         for contender in learned:
-            row = {"model": contender.name, "a trial": "?", "memory": "?", "points": "?"}
-            if of_trial := self.trials.get(contender.name):
-                row["a trial"] = spoken(of_trial.seconds)
-                row["memory"] = f"{of_trial.memory_mb:,.0f} MB"
-                row["points"] = str(self._points(contender, effort))
-                row["all"] = spoken(self.seconds(contender, effort))
+            trial = self.trials.get(contender.name)
+            row = {"model": contender.name, "an epoch": "?", "a trial": "?", "memory": "?"}
+            if trial:
+                row["an epoch"] = spoken(trial.epoch_seconds)
+                row["a trial"] = _range(spoken(trial.least_seconds), spoken(trial.most_seconds))
+                row["memory"] = f"{trial.memory_mb:,.0f} MB"
+                row["points"] = self._points(contender, trial, effort)
+                row["all"] = _range(*map(spoken, self.seconds(contender, effort)))
             rows.append(row)
         return rows
 
@@ -43,42 +48,51 @@ class Forecast:
         """One line about the models whose defaults take longer than their share of the time."""
         if effort.seconds is None:
             return
-        least = {name: t.seconds * effort.seeds_of_best for name, t in self.trials.items()}
+        least = {n: t.least_seconds * effort.seeds_of_best for n, t in self.trials.items()}
         long = [c.name for c in learned if least.get(c.name, 0.0) > effort.seconds]
         if long:
             yield (
                 f"{spoken(effort.seconds)} for each model are too short for the defaults with "
-                f"{effort.seeds_of_best} seeds: {', '.join(long)}; give a larger "
-                "--budget, or fewer --models"
+                f"{effort.seeds_of_best} seeds: {', '.join(long)}; give a larger --budget, or "
+                "fewer --models"
             )
 
-    def seconds(self, contender: Contender, effort: Effort) -> float:
-        """What the sweep takes; the time of its share, if it has one."""
-        of_trial = self.trials.get(contender.name)
-        if of_trial is None:
-            return effort.seconds or 0.0
-        trials = self._points(contender, effort) + effort.seeds_of_best - 1
-        return of_trial.seconds * trials
-
-    def left(self, to_come: list[Contender], effort: Effort) -> float:
-        """Seconds that the other sweeps take, if they differ from their estimates as those did
-        that are done."""
-        found = sum(self.seconds(contender, effort) for contender in to_come)
+    def seconds(self, contender: Contender, effort: Effort) -> tuple[float, float]:
+        """What the sweep takes, at least and at most; with a share of the time, that share."""
+        share = effort.seconds or 0.0
+        trial = self.trials.get(contender.name)
+        if trial is None:
+            return share, share
         if effort.seconds is not None:
-            return max(found, effort.seconds * len(to_come))
-        return found * (self.took / self.expected if self.expected else 1.0)
+            needed = max(share, trial.least_seconds * effort.seeds_of_best)
+            return needed, needed
+        n = contender.n_points(effort.points) + effort.seeds_of_best - 1
+        return n * trial.least_seconds, n * trial.most_seconds
+
+    def left(self, to_come: list[Contender], effort: Effort) -> str:
+        """The time that other sweeps take. Once a sweep is done, they are expected to differ from
+        their longest times as it did."""
+        ranges = [self.seconds(contender, effort) for contender in to_come]
+        least = sum(low for low, _ in ranges)
+        most = sum(high for _, high in ranges)
+        if self.expected and effort.seconds is None:
+            return spoken(most * self.took / self.expected)
+        return _range(spoken(least), spoken(most))
 
     def done(self, contender: Contender, effort: Effort, seconds: float) -> None:
         """Note how long a sweep took."""
-        self.expected += self.seconds(contender, effort)
+        self.expected += self.seconds(contender, effort)[1]
         self.took += seconds
 
-    def _points(self, contender: Contender, effort: Effort) -> int:
+    def _points(self, contender: Contender, trial: Estimate, effort: Effort) -> str:
         points = contender.n_points(effort.points)
         if effort.seconds is None:
-            return points
-        fit = int(effort.seconds / self.trials[contender.name].seconds)
-        return max(1, min(points, fit - effort.seeds_of_best + 1))
+            return str(points)
+        fit = [
+            max(1, min(points, int(effort.seconds / seconds) - effort.seeds_of_best + 1))
+            for seconds in (trial.most_seconds, trial.least_seconds)
+        ]
+        return _range(*map(str, fit))
 
 
 def measured(learned: list[Contender], job: Job) -> Forecast:
@@ -92,3 +106,7 @@ def measured(learned: list[Contender], job: Job) -> Forecast:
         except UserError as error:
             print(f"{contender.name} cannot be measured: {error}", file=sys.stderr)
     return Forecast(found)
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"

@@ -62,8 +62,12 @@ class Measurement:
 class Estimate:
     """What a trial takes on this machine, from a few of its steps and a batch of its ranking."""
 
-    seconds: float
-    """Of all epochs and their evaluation. A trial that stops early takes less."""
+    epoch_seconds: float
+    """Of an epoch with its evaluation."""
+    least_seconds: float
+    """Of a trial that early stopping ends as soon as it can."""
+    most_seconds: float
+    """Of a trial with all epochs."""
     memory_mb: float
     """In units of 2^20 bytes, as in ``training.memory.peak_memory``."""
 
@@ -83,8 +87,10 @@ def estimate(trainer: Trainer) -> Estimate:
     trainer.ranks(some)
     ranking = (clock.now() - started) * len(valid.users) / len(some.users)
     epoch = step * len(trainer.batches) + ranking
-    seconds = trainer.last_epoch * epoch + 2 * ranking  # validation and test, at the end
-    return Estimate(seconds, peak_memory(trainer.device))
+    most = trainer.last_epoch
+    least = min(most, trainer.settings.patience + 1)
+    end = 2 * ranking  # validation and test, by the best epoch's weights
+    return Estimate(epoch, least * epoch + end, most * epoch + end, peak_memory(trainer.device))
 
 
 def measure(trainer: Trainer, steps: int) -> Measurement:

@@ -210,14 +210,15 @@ def test_a_default_outside_its_dimension_is_no_obstacle(here):
 
 def test_the_forecast_follows_what_sweeps_really_took():
     _, learned = contenders(["SASRec", "GRU4Rec"], ["Popularity"], {}, Settings.of, SPACES)
-    forecast = Forecast({"SASRec": Estimate(60, 500), "GRU4Rec": Estimate(30, 400)})
+    forecast = Forecast({"SASRec": Estimate(2, 30, 60, 500), "GRU4Rec": Estimate(1, 30, 30, 400)})
     points = Budget(points=4).effort(3, 2, 0)
-    assert forecast.left(learned, points) == 6 * 60 + 6 * 30
+    assert [row["a trial"] for row in forecast.table(learned, points)] == ["30 s to 60 s", "30 s"]
+    assert forecast.left(learned, points) == "6 min to 9 min"
     forecast.done(learned[0], points, 720)  # twice as long as expected
-    assert forecast.left(learned[1:], points) == 360
+    assert forecast.left(learned[1:], points) == "6 min"
     time = Budget(seconds=400).effort(3, 2, 0)
-    assert [row["points"] for row in forecast.table(learned, time)] == ["1", "4"]
+    assert [row["points"] for row in forecast.table(learned, time)] == ["1 to 4", "4"]
     assert list(forecast.warnings(learned, time)) == []
-    (warning,) = forecast.warnings(learned, Budget(seconds=340).effort(3, 2, 0))
-    assert "170 s" not in warning
-    assert warning.startswith("3 min for each model are too short for the defaults with 3 seeds: S")
+    (warning,) = forecast.warnings(learned, Budget(seconds=170).effort(3, 2, 0))
+    assert warning.startswith("85 s for each model are too short for the defaults with 3 seeds: S")
+    assert forecast.left(learned, Budget(seconds=170).effort(3, 2, 0)) == "3 min"
