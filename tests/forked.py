@@ -42,12 +42,27 @@ LONGEST_REQUEST = 1 << 17  # bytes
 class Process:
     """The part of ``subprocess.Popen`` that the tests use, with text streams."""
 
-    def __init__(self, words: list[str], environment: dict[str, str], folder: Path | None = None):
-        """``words`` are a module and its arguments: what stands after `python -m`."""
+    def __init__(
+        self,
+        words: list[str],
+        environment: dict[str, str],
+        folder: Path | None = None,
+        log: Path | None = None,
+    ):
+        """``words`` are a module and its arguments: what stands after `python -m`.
+
+        ``log`` is a file for both streams of a process whose output nobody reads: a full pipe would
+        stop it.
+        """
         out, to_out = os.pipe()
         err, to_err = os.pipe()
         self._told, to_told = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = json.dumps([words, environment, str(folder or Path.cwd())]).encode()
+        if log:
+            for end in (to_out, to_err):
+                file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                os.dup2(file, end)
+                os.close(file)
         ends = [to_out, to_err, to_told.detach()]
         socket.send_fds(_server(), [request], ends)
         for end in ends:

@@ -18,6 +18,7 @@ from benchmark.tracking import server
 from datasets.prepare import load
 from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
+from tests.forked import Process
 
 pytestmark = pytest.mark.process
 
@@ -80,19 +81,12 @@ def history(store, run, name):
     return [(m.step, m.value) for m in store.get_metric_history(run.info.run_id, name)]
 
 
-def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
+def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here, run_command):
     space = "learning_rate choice [0.003, 0.01, 0.02]\n"
     options = ["--epochs", "8"]
     # Ray is told of GPUs that do not exist. The trials find none and use the CPU.
     words = words_for(space, *options, "--executor", "ray", "--gpus-per-trial", "0.5")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Process(words[1:], os.environ | {"PYTHONPATH": str(ROOT)})
     wait_for(process, "sweep ")
     both = []
     while len(both) < 2:  # until two trials train, one on each node
@@ -106,10 +100,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here):
     assert parent.info.status == "FINISHED"
     assert [run.info.status for run in trials] == ["FINISHED"] * 3
 
-    alone = [sys.executable, *words_for(space, *options, "--name", "alone")]
-    done = subprocess.run(
-        alone, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
-    )
+    done = run_command("python", *words_for(space, *options, "--name", "alone"))
     assert done.returncode == 0, done.stderr
     uncut = runs(store)[1][3:]
     for name in ("train/loss", "valid/ndcg_at_10", "test/ndcg_at_10"):

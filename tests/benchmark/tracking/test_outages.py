@@ -16,7 +16,7 @@ from tests.proxy import Proxy, proxied
 
 pytestmark = pytest.mark.process
 
-EPOCHS = 30
+EPOCHS = 16
 OPTIONS = ["--dataset", "demo", *TINY, "--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
 
 
@@ -57,7 +57,7 @@ def test_a_server_that_stops_and_comes_back_misses_nothing(here, server_database
     with serve(here, server_database, port) as uri:
         process = start(uri)
         until(process, "epoch 2")
-    until(process, "epoch 12")  # ten epochs without a server
+    until(process, "epoch 10")  # without a server since the second or third
     with serve(here, server_database, port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
@@ -104,11 +104,11 @@ def test_a_server_that_fails_forgets_to_answer_and_is_slow_hears_all_once(here, 
     process = start(proxy.uri)
     until(process, "epoch 1:")
     for last, *ways in (
-        (5, "fail"),
-        (10, "forget"),
-        (15, "slow"),
-        (20, "html"),
-        (25, "fail", "forget", "html"),
+        (4, "fail"),
+        (7, "forget"),
+        (10, "slow"),
+        (12, "html"),
+        (14, "fail", "forget", "html"),
     ):
         proxy.ways = ways
         until(process, f"epoch {last}:")
