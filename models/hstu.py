@@ -54,7 +54,6 @@ class HSTU(LeftToRight):
             HSTULayer(hidden_size, heads, dropout, attention_dropout, max_length)
             for _ in range(layers)
         )
-        self.last_norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.initialise(initialisation)
 
     def encode(self, sequences: Tensor, last: bool = False) -> Tensor:
@@ -68,7 +67,7 @@ class HSTU(LeftToRight):
         *first, final = self.layers
         for layer in first:
             x = layer(x, sees, distance)
-        encoded: Tensor = self.last_norm(final(x, sees, distance, places))
+        encoded: Tensor = final(x, sees, distance, places)
         return encoded
 
 
