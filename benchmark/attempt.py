@@ -17,7 +17,7 @@ from benchmark.results import Epoch, Result
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
-from benchmark.training import checkpoint, device, evaluation, state, workers
+from benchmark.training import checkpoint, device, evaluation, measurement, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
 from datasets.errors import masked
@@ -70,6 +70,8 @@ def _would_have_pruned(prune: Prune, curve: list[float]) -> bool:
 def train(trial: Trial, trainer: Trainer, prune: Prune | None = None) -> Result | None:
     """Train to the end and log everything; the result, or None if the trial was pruned."""
     trial.log_machine(device.describe(trainer.device))
+    if line := measurement.announcement(trainer):
+        print(line, flush=True)
     total = trainer.last_epoch
     with (
         tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar,

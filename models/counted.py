@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,16 @@ from torch import Tensor
 from models.model import Model
 
 ITEMS_PER_CHUNK = 512  # of which the users of all pairs are counted at once
+
+
+class Cost(NamedTuple):
+    """What a model needs that solves large systems, as known before it counts."""
+
+    memory: int
+    """Bytes of all matrices that are held at once, copies of the best weights included."""
+    operations: float
+    """Of one solution; a multiplication and an addition count as two."""
+    solutions: int
 
 
 class Counted(Model):
@@ -33,6 +43,10 @@ class Counted(Model):
 
     def use(self, **values: float) -> None:
         """Rank with these values from now on. They are kept in buffers."""
+
+    def cost(self) -> Cost | None:
+        """None: it is small, or not known beforehand."""
+        return None
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """torch would refuse buffers of another size."""

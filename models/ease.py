@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from models.counted import users_in_common
+from models.counted import Cost, users_in_common
 from models.linear import DenseLinear
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
@@ -41,6 +41,11 @@ class EASE(DenseLinear):
         super().__init__(n_items)
         self.register_buffer("ridge", torch.zeros(()))
         self.common: Tensor | None = None  # [n_items, n_items]: users of each pair, while counting
+
+    def cost(self) -> Cost:
+        """Four matrices of all items by all items; a solution is an inversion."""
+        ridges = {values["ridge"] for values in self.variants}
+        return Cost(4 * 4 * self.n_items**2, 4 / 3 * self.n_items**3, len(ridges))
 
     def count(self, items: Tensor, users: Tensor) -> None:
         self.common = users_in_common(items, users, self.n_items)

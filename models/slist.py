@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from models.counted import users_in_common
+from models.counted import Cost, users_in_common
 from models.ease import check_catalogue, inverse_of
 from models.linear import DenseLinear
 from models.neighbours import chunks, spans
@@ -47,6 +47,11 @@ class SLIST(DenseLinear):
         self.register_buffer("share", torch.zeros(()))
         self.register_buffer("ridge", torch.zeros(()))
         self.sequences: tuple[Tensor, Tensor] | None = None  # those of ``count``
+
+    def cost(self) -> Cost:
+        """Five matrices of all items by all items; a solution is an inversion and a product."""
+        solved = {(values["share"], values["ridge"]) for values in self.variants}
+        return Cost(5 * 4 * self.n_items**2, (4 / 3 + 2) * self.n_items**3, len(solved))
 
     def count(self, items: Tensor, users: Tensor) -> None:
         self.sequences = items, users

@@ -27,12 +27,14 @@ from benchmark.training.trainer import Trainer
 from datasets.bombs import check_unpacked
 from datasets.sequences import Sequences, Split
 from datasets.splits import leave_one_out
+from models.counted import Counted
 from models.model import Histories
 from models.ranking import USERS_PER_CHUNK
 
 WARM_UP_STEPS = 10
 ESTIMATED_STEPS = 5
 PROFILED_STEPS = 20
+ANNOUNCED_OPERATIONS = 1e12
 LARGEST_OPERATIONS = 12
 
 # Operations that torch's counter leaves out: attention on a CPU, and products added in place. Each
@@ -91,6 +93,23 @@ def estimate(trainer: Trainer) -> Estimate:
     least = min(most, trainer.settings.patience + 1)
     end = 2 * ranking  # validation and test, by the best epoch's weights
     return Estimate(epoch, least * epoch + end, most * epoch + end, peak_memory(trainer.device))
+
+
+def announcement(trainer: Trainer) -> str | None:
+    """One line about the memory and the time of a counted model that solves large systems.
+
+    None if it solves none, or takes no more than seconds.
+    """
+    cost = trainer.model.cost() if isinstance(trainer.model, Counted) else None
+    if cost is None or cost.operations * cost.solutions < ANNOUNCED_OPERATIONS:
+        return None
+    rate = peak_flops(trainer.device, "fp32")
+    return (
+        f"{trainer.settings.model} holds {cost.memory / 1e9:.1f} GB of matrices; each of its "
+        f"{cost.solutions} solutions takes {cost.operations / 1e12:.1f} TFLOP, about "
+        f"{cost.operations / rate:.0f} s at {rate / 1e9:,.0f} GFLOP/s; "
+        "counting and ranking add to it"
+    )
 
 
 def measure(trainer: Trainer, steps: int) -> Measurement:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmark.settings import Settings
-from benchmark.training import state
+from benchmark.training import measurement, state
 from benchmark.training.device import DeviceError, resolve_device
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer, TrainingError
@@ -85,6 +85,22 @@ def test_a_restored_trial_of_a_solved_model_solves_the_next_ridge(here, monkeypa
     state.restore(resumed, *state.capture(stopped))
     assert [epoch.valid for epoch in resumed.epochs()] == expected[1:]
     assert np.array_equal(resumed.final_ranks()["test"], whole.final_ranks()["test"])
+
+
+@pytest.mark.parametrize(
+    ("model", "memory", "time"),
+    [("EASE", "2.3 GB", "2.3 TFLOP, about 23 s"), ("SLIST", "2.9 GB", "5.8 TFLOP, about 58 s")],
+)
+def test_a_large_solution_is_announced(here, monkeypatch, model, memory, time):
+    spec, sequences = load("demo")
+    trial = Trainer(Settings.of(dataset="demo", model=model), sequences, spec.split_of(sequences))
+    assert measurement.announcement(trial) is None
+    trial.model.n_items = 12_000
+    monkeypatch.setattr(measurement, "peak_flops", lambda device, precision: 1e11)
+    line = (
+        f"{model} holds {memory} of matrices; each of its 4 solutions takes {time} at 100 GFLOP/s;"
+    )
+    assert measurement.announcement(trial).startswith(line)
 
 
 @pytest.mark.process
