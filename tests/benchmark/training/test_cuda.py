@@ -11,8 +11,9 @@ from benchmark.training import state
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from models import scorer
+from models import counted_models, scorer
 from models.batches import Interactions
+from models.slim import slim_weights
 from tests.conftest import one_each
 
 pytestmark = [
@@ -39,7 +40,7 @@ def trainer(here):
 
 
 @pytest.mark.parametrize("history", ["ranked", "masked"])
-@pytest.mark.parametrize("model", [*MODELS, "Markov", "ItemKNN", "Popularity", "RepeatLast"])
+@pytest.mark.parametrize("model", [*MODELS, *counted_models()])
 def test_a_model_ranks_on_a_gpu_as_on_a_cpu(trainer, model, history):
     trial = trainer("cuda", model=model, epochs=1)
     next(trial.epochs())
@@ -51,6 +52,16 @@ def test_a_model_ranks_on_a_gpu_as_on_a_cpu(trainer, model, history):
     assert np.mean(moved > 0.01) < 0.01
     for name, value in one_each(on_cpu).items():
         assert one_each(on_gpu)[name] == pytest.approx(value, abs=2e-3), name
+
+
+def test_slim_s_weights_are_solved_on_a_gpu_as_on_a_cpu():
+    rng = np.random.default_rng(0)
+    items = torch.from_numpy(rng.integers(0, 50, 2000))
+    users = torch.arange(2000) // 10
+    neighbours, weights = slim_weights(items, users, 50, k=8)
+    found = slim_weights(items.cuda(), users.cuda(), 50, k=8)
+    assert torch.equal(found[0].cpu(), neighbours)
+    torch.testing.assert_close(found[1].cpu(), weights)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
