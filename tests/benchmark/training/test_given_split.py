@@ -12,6 +12,7 @@ import yaml
 from benchmark.settings import Settings
 from benchmark.training.ranks import rank_table
 from benchmark.training.trainer import Trainer
+from datasets import spec
 from datasets.prepare import load
 from models import MODELS, learns
 
@@ -86,7 +87,10 @@ def by_target(sequences, split, training: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", ["leave-one-out", "temporal"])
 def test_a_split_in_files_has_the_ranks_of_the_split_made_here(here, shared_data, name):
-    read, sequences = load("ml-100k", shared_data)
+    content = spec.read("ml-100k").as_dict()
+    content["filters"]["timestamp"] = {"max": "1997-10-31"}  # six weeks: 175 users, 468 items
+    Path("weeks.yaml").write_text(yaml.safe_dump(content))
+    read, sequences = load("weeks.yaml", shared_data)
     split = replace(read, split=name).split_of(sequences)
     if name == "temporal":
         whole = by_period(sequences)
