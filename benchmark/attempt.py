@@ -87,7 +87,8 @@ def train(trial: Trial, trainer: Trainer, prune: Prune | None = None) -> Result 
             bar.update()
             with bar.external_write_mode():  # the bar makes room for a line
                 print(_line(epoch), flush=True)
-            if prune and prune(epoch.number, epoch.valid[SELECTION_METRIC]):
+            trains = epoch.train_loss is not None
+            if prune and trains and prune(epoch.number, epoch.valid[SELECTION_METRIC]):
                 trial.log_pruned(trainer.pruned_result())
                 return None
     result = trainer.result()
@@ -141,10 +142,11 @@ def step_bar(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> 
 
 def _line(epoch: Epoch) -> str:
     mark = "  *" if epoch.improved else ""
-    tried = " ".join(f"{name}={value:g}" for name, value in epoch.variant.items())
-    loss = tried or "counted" if epoch.train_loss is None else f"loss {epoch.train_loss:.4f}"
+    what = " ".join(f"{name}={value:g}" for name, value in epoch.variant.items()) or "counted"
+    if epoch.train_loss is not None:
+        what = f"loss {epoch.train_loss:.4f}"
     return (
-        f"epoch {epoch.number}: {loss}  "
+        f"{'tried' if epoch.part == 'tried' else f'epoch {epoch.number}'}: {what}  "
         f"valid {SELECTION_METRIC} {epoch.valid[SELECTION_METRIC]:.4f}  "
         f"{epoch.train_seconds:.1f} s + {epoch.valid_seconds:.1f} s{mark}"
     )

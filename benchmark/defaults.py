@@ -1,20 +1,101 @@
-"""Settings that the training data decide."""
+"""Settings that the training data decide, where nobody gave them.
 
-from dataclasses import replace
+One rule for all learned models, by facts of the training data alone. docs/sparse-data.md has what
+it is worth, and on which data it was found.
+"""
 
-from benchmark.settings import Settings
+import math
+from dataclasses import dataclass, replace
+
+from benchmark.settings import Settings, Value
+from benchmark.training.batches import window_counts
 from datasets.sequences import Sequences, Split
 
-MANY = 0.1  # with fewer repeats, the weights learn more slowly than they help
+DENSE = 200  # interactions of an item from which on little dropout is enough
+SPARSE = 20  # interactions of an item up to which dropout is largest
+LEAST_DROPOUT = 0.1
+MOST_DROPOUT = 0.5
+INTERACTIONS_PER_STEP = 1024
+BATCHES = (32, 256)  # the smallest and the largest
+STEPS_OF_PATIENCE = 500
+EPOCHS_OF_PATIENCE = 3  # at least
+MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
+LARGEST_CATALOGUE = 200_000  # items: SLIM's part holds a score of each for each user of a batch
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the settings follow from."""
+
+    n_items: int
+    per_item: float
+    """Training interactions, a mean over items."""
+    per_user: float
+    """Training interactions, a mean over the users who have any."""
+    repeats: float
+    """Share of the training interactions that repeat an item of their user."""
+
+    @classmethod
+    def of(cls, sequences: Sequences, split: Split) -> "Facts":
+        lengths = split.train_ends - split.train_starts
+        lengths = lengths[lengths > 0]
+        return cls(
+            n_items=sequences.n_items,
+            per_item=lengths.sum() / sequences.n_items,
+            per_user=lengths.mean(),
+            repeats=split.repeats_in_training(sequences),
+        )
 
 
 def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
-    """The settings with a value in place of each "auto" that depends on the data.
+    """The settings, with a value by the training data for each that nobody gave.
 
-    ``repeats``: weights by how often and how long ago an item occurred ("frequency") if many
-    training interactions repeat an item and evaluation asks for that; else one weight ("learned").
+    - ``dropout``: .1 where an item has 200 interactions or more, .5 where it has 20 or fewer, and
+      between these by the logarithm.
+    - ``windows``: sampled where users have more interactions than ``max_length``, else tiled.
+    - ``batch_size``: the power of two, from 32 to 256, with about 1,024 interactions in a step.
+    - ``patience``: the epochs of 500 steps, at least 3.
+    - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
+    - ``embeddings``, ``blend``: slim, in catalogues of up to 200,000 items.
     """
-    if not settings.has("repeats") or settings.repeats != "auto":
+    if not settings.undecided:
         return settings
-    again = settings.history == "ranked" and split.repeats_in_training(sequences) > MANY
-    return replace(settings, repeats="frequency" if again else "learned")
+    facts = Facts.of(sequences, split)
+    found: dict[str, Value] = {
+        "dropout": _dropout(facts),
+        "windows": "sampled" if facts.per_user > settings.max_length else "tiled",
+        "batch_size": _batch_size(facts, settings.max_length),
+        "repeats": _repeats(facts, settings.history),
+        "embeddings": "slim" if facts.n_items <= LARGEST_CATALOGUE else "random",
+        "blend": "slim" if facts.n_items <= LARGEST_CATALOGUE else "none",
+    }
+    settings = _with(settings, found)
+    counts = window_counts(split.train_starts, split.train_ends, settings.max_length)
+    steps = max(1.0, counts.sum() / settings.batch_size)
+    settings = _with(settings, {"patience": _patience(steps)})
+    return replace(settings, undecided=frozenset())
+
+
+def _with(settings: Settings, found: dict[str, Value]) -> Settings:
+    values = {name: value for name, value in found.items() if name in settings.undecided}
+    return replace(settings, **values)  # type: ignore[arg-type]  # their types are checked there
+
+
+def _dropout(facts: Facts) -> float:
+    share = math.log(DENSE / max(facts.per_item, 1e-9)) / math.log(DENSE / SPARSE)
+    more = min(1.0, max(0.0, share)) * (MOST_DROPOUT - LEAST_DROPOUT)
+    return round(LEAST_DROPOUT + more, 2)
+
+
+def _batch_size(facts: Facts, max_length: int) -> int:
+    sequences = INTERACTIONS_PER_STEP / max(1.0, min(facts.per_user, max_length))
+    low, high = BATCHES
+    return min(high, max(low, 2 ** round(math.log2(sequences))))
+
+
+def _patience(steps_per_epoch: float) -> int:
+    return max(EPOCHS_OF_PATIENCE, round(STEPS_OF_PATIENCE / steps_per_epoch))
+
+
+def _repeats(facts: Facts, history: str) -> str:
+    return "frequency" if facts.repeats > MANY_REPEATS and history == "ranked" else "learned"

@@ -38,7 +38,7 @@ def setting_options(
                 name,
                 type=kind,
                 default=setting.default,
-                show_default=True,
+                show_default="by the data" if setting.by_data else True,
                 help=setting.help,
             )
             command = option(command)

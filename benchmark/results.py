@@ -13,11 +13,13 @@ class Epoch:
     number: int
     """From 1."""
     train_loss: float | None
-    """Mean over batches, in nats per target; None for a counted model."""
+    """Mean over batches, in nats per target; None in an epoch without training."""
     variant: Mapping[str, float]
-    """What a counted model that tries several values tried in this epoch, by name."""
+    """What a model that tries several values after training tried in this epoch, by name."""
     valid: Mapping[str, float]
     """Metrics at 10 on the validation targets."""
+    part: str
+    """What these are logged as: "valid", or "tried" for a variant of a model that was trained."""
     improved: bool
     """Whether ndcg@10 is better than in every epoch before."""
     train_seconds: float
@@ -34,8 +36,10 @@ class Result:
     """By part, "best_valid" and "test": metrics by name, such as {"ndcg@10": 0.17}. A trial that a
     pruner stopped has no test metrics."""
     best_epoch: int
-    """From 1."""
+    """From 1: the best epoch of training; of a counted model, the best variant."""
     last_epoch: int
+    variant: Mapping[str, float]
+    """What the model that was best on validation uses, of several values that were tried."""
     seconds: float
     """Of training and evaluation, over all sessions of a resumed trial."""
     parameters: int

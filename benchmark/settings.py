@@ -47,6 +47,8 @@ class Setting:
 
     default: Value
     help: str
+    by_data: bool = False
+    """Whether the training data decide, in place of the default: benchmark/defaults.py."""
     choices: tuple[str, ...] = ()
     """All possible values; empty if there are others."""
     at_least: float | None = None
@@ -107,6 +109,7 @@ def _setting(
     default: V,
     help: str,
     *,
+    by_data: bool = False,
     choices: tuple[str, ...] = (),
     at_least: float | None = None,
     above: float | None = None,
@@ -116,7 +119,7 @@ def _setting(
     """An integer without an upper limit has ``LARGEST_COUNT``."""
     if isinstance(default, int) and at_most is None:
         at_most = LARGEST_COUNT
-    declaration = Setting(default, help, choices, at_least, above, at_most, below)
+    declaration = Setting(default, help, by_data, choices, at_least, above, at_most, below)
     return field(default=default, metadata={"setting": declaration})
 
 
@@ -142,12 +145,15 @@ class Settings:
     """What decides a trial's result.
 
     Settings that no model's constructor names belong to every model; the others belong to the
-    models whose constructors name them. Defaults are BERT4Rec's; ``recipes`` override some of them.
+    models whose constructors name them. Defaults are BERT4Rec's; ``recipes`` override some of them,
+    and the training data others (``benchmark.defaults``).
 
     The default sizes (hidden 64, 2 layers, 2 heads, inner 256), mask ratio and length are those of
-    RecBole's published BERT4Rec. By default a trial runs for all its epochs: ``patience`` is not
-    smaller, because the learning rate falls to 0 at the end, where the model learns most.
+    RecBole's published BERT4Rec.
     """
+
+    undecided: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)
+    """Settings that nobody gave, and that the training data decide."""
 
     dataset: str = _setting("amazon-books", "Data set: a name in datasets/, or a YAML file.")
     recbole_config: str = _setting(
@@ -170,19 +176,19 @@ class Settings:
         at_most=1000,
     )
     schedule: str = _setting(
-        "cosine",
-        "Learning-rate schedule after the warm-up: constant, or cosine, which falls to 0 at the "
-        "last step.",
-        choices=("constant", "cosine"),
+        "plateau",
+        "Learning-rate schedule after the warm-up: constant, plateau (falls to a quarter when "
+        "validation stops getting better), or cosine (falls to 0 at the last step).",
+        choices=("constant", "plateau", "cosine"),
     )
     warmup_steps: int = _setting(
         600, "Warm-up: steps until the full learning rate is reached.", at_least=0
     )
     seed: int = _setting(1, "Seed of all random numbers.", at_least=0, at_most=2**63 - 1)
     epochs: int = _setting(
-        20, "Largest number of epochs (passes over the training data).", at_least=1
+        200, "Largest number of epochs (passes over the training data).", at_least=1
     )
-    batch_size: int = _setting(32, "Training sequences per step.", at_least=1)
+    batch_size: int = _setting(32, "Training sequences per step.", by_data=True, at_least=1)
     max_length: int = _setting(
         50, "Longest sequence that the model reads, in items.", at_least=2, at_most=100_000
     )
@@ -190,6 +196,7 @@ class Settings:
         "sampled",
         "Windows into which longer training sequences are cut: tiled (the same in every epoch, "
         "without overlap) or sampled (drawn anew in each epoch).",
+        by_data=True,
         choices=("tiled", "sampled"),
     )
     hidden_size: int = _setting(
@@ -226,12 +233,26 @@ class Settings:
         choices=("linear", "norm"),
     )
     repeats: str = _setting(
-        "auto",
+        "learned",
         "Scores of items already in the history: alike (as those of other items), learned (one "
         "learned weight raises or lowers them) or frequency (learned weights, by how often and how "
-        "long ago an item occurred); auto: frequency if over a tenth of the training interactions "
-        "repeat an item of their user and history is ranked, else learned.",
-        choices=("auto", "alike", "learned", "frequency"),
+        "long ago an item occurred).",
+        by_data=True,
+        choices=("alike", "learned", "frequency"),
+    )
+    embeddings: str = _setting(
+        "slim",
+        "Initial item embeddings: random, or slim (beside a factorization of the weights of the "
+        "model SLIM, a fifth of it random).",
+        by_data=True,
+        choices=("random", "slim"),
+    )
+    blend: str = _setting(
+        "slim",
+        "Second part of the scores, with a weight that is chosen on validation after training: "
+        "none, or slim (the logarithm of the scores of the model SLIM).",
+        by_data=True,
+        choices=("none", "slim"),
     )
     initialisation: str = _setting(
         "glorot",
@@ -239,7 +260,9 @@ class Settings:
         "distribution, standard deviation 0.02).",
         choices=("glorot", "normal"),
     )
-    dropout: float = _setting(0.1, "Dropout probability of hidden values.", at_least=0, below=1)
+    dropout: float = _setting(
+        0.1, "Dropout probability of hidden values.", by_data=True, at_least=0, below=1
+    )
     attention_dropout: float = _setting(
         0.0, "Dropout probability of attention weights.", at_least=0, below=1
     )
@@ -292,8 +315,10 @@ class Settings:
         choices=("ranked", "masked", "novel"),
     )
     patience: int = _setting(
-        20,
-        "Early stopping: epochs without a better validation ndcg@10 until training stops.",
+        3,
+        "Early stopping: epochs without a better validation ndcg@10 until the learning rate falls "
+        "(schedule plateau) or training stops.",
+        by_data=True,
         at_least=1,
     )
     precision: str = _setting(
@@ -313,7 +338,8 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name in SETTINGS:
+            value = getattr(self, name)
             object.__setattr__(self, name, checked(name, value))  # the class is frozen
         if self.recipe not in MODELS[self.model].recipes:
             known = ", ".join(MODELS[self.model].recipes)
@@ -348,7 +374,12 @@ class Settings:
         model = checked("model", given.get("model", cls.model))
         recipe = checked("recipe", given.get("recipe", cls.recipe))
         values = {**MODELS[str(model)].recipes.get(str(recipe), {}), **given}
-        settings = cls(**values)  # type: ignore[arg-type]  # their types are checked there
+        undecided = frozenset(
+            name
+            for name, setting in SETTINGS.items()
+            if setting.by_data and name not in values and has(str(model), name)
+        )
+        settings = cls(**values, undecided=undecided)  # type: ignore[arg-type]  # checked there
         for name in given:
             if not settings.has(name):
                 raise ValueError(f"{settings.model} has no setting {name}")
@@ -360,20 +391,26 @@ class Settings:
 
     def as_dict(self) -> dict[str, Value]:
         """The settings that the model has, by name; ``recbole_config`` only if there is one."""
-        values = {name: value for name, value in asdict(self).items() if self.has(name)}
+        values = {name: getattr(self, name) for name in SETTINGS if self.has(name)}
         if not self.recbole_config:
             del values["recbole_config"]
         return values
 
+    def described(self, names: Iterable[str]) -> str:
+        """The settings of these names, in a line."""
+        return ", ".join(f"{name} {getattr(self, name)}" for name in SETTINGS if name in set(names))
+
     def command(self, data_dir: str | None = None) -> str:
         """The command that repeats this trial, on raw files in the folder ``data_dir``.
 
-        It lists the data set, the learning rate, and every setting that differs from the recipe's.
-        With a ``recbole_config`` it lists all settings, because the file overrides the recipe.
+        It lists the data set, the learning rate, and every setting that differs from the recipe's
+        or that the data decide. With a ``recbole_config`` it lists all settings, because the file
+        overrides the recipe.
         """
         usual: dict[str, Value] = {}
         if not self.recbole_config:
-            usual = Settings.of(model=self.model, recipe=self.recipe).as_dict()
+            recipe = Settings.of(model=self.model, recipe=self.recipe)
+            usual = {k: v for k, v in recipe.as_dict().items() if k not in recipe.undecided}
             usual |= {"model": Settings.model, "recipe": Settings.recipe}
             del usual["dataset"]
             usual.pop("learning_rate", None)  # a model that is counted has none
@@ -384,7 +421,9 @@ class Settings:
         return shlex.join(["mlflow", "run", ".", *words])
 
 
-SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Settings)}
+SETTINGS: dict[str, Setting] = {
+    f.name: f.metadata["setting"] for f in fields(Settings) if "setting" in f.metadata
+}
 """The declarations, by name."""
 
 

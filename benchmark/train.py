@@ -89,6 +89,8 @@ def train(
     if not first:
         return trainer.finish()
     data.describe(settings)
+    if line := trainer.settings.described(settings.undecided):
+        click.echo(f"by the data: {line}")
     if trial:
         launcher.leave_note(client, "trial", trial.run)
     else:

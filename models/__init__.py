@@ -33,6 +33,10 @@ FILES = {
 """The file of each model; the class in it has the model's name."""
 
 
+BLENDING = frozenset({"embeddings", "blend"})
+"""Settings of all learned models, whose constructors do not name them: see ``models.blend``."""
+
+
 class _Models(Mapping[str, "type[Model]"]):
     """A class is imported when it is asked for: torch loads slowly, and names need none."""
 
@@ -55,7 +59,13 @@ MODELS = _Models()
 
 @cache
 def own_settings(name: str) -> frozenset[str]:
-    """The settings that only some models have: those that this model's constructor names."""
+    """The settings that only some models have: those that this model is built with."""
+    return _arguments(name) | (BLENDING if learns(name) else frozenset())
+
+
+@cache
+def _arguments(name: str) -> frozenset[str]:
+    """The settings that the model's constructor names."""
     return frozenset(inspect.signature(MODELS[name]).parameters) - {"n_items"}
 
 
@@ -83,4 +93,8 @@ def build(name: str, n_items: int, given: "Mapping[str, Setting]") -> "Model":
     ValueError if the settings do not go together.
     """
     MODELS[name].check(given)
-    return MODELS[name](n_items, **{key: given[key] for key in own_settings(name)})
+    model = MODELS[name](n_items, **{key: given[key] for key in _arguments(name)})
+    from models.blend import with_slim  # late: torch loads slowly
+    from models.model import LearnedModel
+
+    return with_slim(model, given) if isinstance(model, LearnedModel) else model

@@ -89,6 +89,8 @@ class BERT4Rec(Scorer):
             "causal_share": 0.0,
             "negatives": 0,
             "batch_size": 256,
+            "embeddings": "random",
+            "blend": "none",
             "initialisation": "normal",
             "muon_ratio": 0.0,
             "schedule": "constant",

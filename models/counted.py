@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +27,7 @@ class Counted(Model):
     """A model without parameters. Buffers hold its counts; their sizes follow from the data."""
 
     max_length = 1  # the last item is all that is read, unless a model says otherwise
-    variants: ClassVar[tuple[Mapping[str, float], ...]] = ({},)
-    """Arguments of ``use`` that are tried on validation, in order, one set in each epoch."""
+    variants: tuple[Mapping[str, float], ...] = ({},)
 
     def __init__(self, n_items: int):
         super().__init__()
@@ -36,13 +35,7 @@ class Counted(Model):
 
     @abstractmethod
     def count(self, items: Tensor, users: Tensor) -> None:
-        """Count all training interactions.
-
-        ``items`` and ``users`` are [n] int64, ordered by user and in time order inside each.
-        """
-
-    def use(self, **values: float) -> None:
-        """Rank with these values from now on. They are kept in buffers."""
+        """All that the model knows."""
 
     def cost(self) -> Cost | None:
         """None: it is small, or not known beforehand."""

@@ -6,7 +6,6 @@ ranking, the items of a history weigh less the older they are.
 """
 
 from itertools import product
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ class EASE(DenseLinear):
     """
 
     link = "https://arxiv.org/abs/1905.03375"
-    variants: ClassVar = tuple(
+    variants = tuple(
         {"ridge": ridge, "decay": decay}
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))
     )

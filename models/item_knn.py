@@ -4,7 +4,7 @@ Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", W
 https://doi.org/10.1145/371920.372071; recent items of the history count more.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class ItemKNN(SparseLinear):
     link = "https://recbole.io/docs/user_guide/model/general/itemknn.html"
     version = 3  # version 2 knew the last item alone; in version 1, it reordered close cosines
     NEIGHBOURS = 100
-    variants: ClassVar = tuple({"decay": decay} for decay in (1.0, 0.9, 0.75, 0.5, 0.25, 0.01))
+    variants = tuple({"decay": decay} for decay in (1.0, 0.9, 0.75, 0.5, 0.25, 0.01))
 
     popularity: Tensor
     """[n_items] float, below 0: the scores of the items that are no neighbours."""

@@ -57,10 +57,21 @@ class Model(nn.Module, ABC):
     """Number of interactions that the model reads as a sequence."""
     memory: int = 0
     """Number of interactions before these in which it looks for repeated items."""
+    variants: tuple[Mapping[str, float], ...] = ()
+    """Arguments of ``use`` that are tried on validation after training, one set in each epoch."""
 
     @classmethod
     def check(cls, settings: Mapping[str, Setting]) -> None:
         """Raises ValueError if the settings, by name, do not go together."""
+
+    def count(self, items: Tensor, users: Tensor) -> None:
+        """Count all training interactions, before training.
+
+        ``items`` and ``users`` are [n] int64, ordered by user and in time order inside each.
+        """
+
+    def use(self, **values: float) -> None:
+        """Rank with these values from now on. They are kept in buffers."""
 
     @abstractmethod
     def queries(self, histories: Histories) -> Any:
@@ -98,6 +109,10 @@ class LearnedModel(Model):
 
     window: int
     """Number of interactions of a training sequence."""
+
+    @abstractmethod
+    def items(self) -> Tensor:
+        """The embeddings of all items, [n_items, hidden] float, in the memory of the weights."""
 
     @abstractmethod
     def examples(self, sequences: Histories, generator: torch.Generator) -> Examples:

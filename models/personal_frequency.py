@@ -6,7 +6,7 @@ https://doi.org/10.1145/3340631.3394850); what other users bought is left out he
 """
 
 from itertools import product
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class PersonalFrequency(Counted):
 
     link = "https://arxiv.org/abs/2006.00556"
     max_length = 1 << 20  # all of the history
-    variants: ClassVar = tuple(
+    variants = tuple(
         {"decay": decay, "latest": latest}
         for latest, decay in product((1.0, 0.5, 0.2, 0.0), (1.0, 0.98, 0.95, 0.9))
     )

@@ -55,8 +55,6 @@ class Scorer(LearnedModel):
         """``rows`` is the number of rows past the catalogue; ``negatives`` is the number of items
         that the loss compares a target with, 0 for the whole catalogue."""
         super().__init__()
-        if repeats == "auto":
-            raise ValueError("repeats auto: benchmark.defaults decides it from the data")
         self.n_items = n_items
         self.negatives = negatives
         self.temperature = temperature
@@ -93,6 +91,9 @@ class Scorer(LearnedModel):
                 else:
                     nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+
+    def items(self) -> Tensor:
+        return self.item_embedding.weight[: self.n_items]
 
     def loss(self, vectors: Tensor, targets: Tensor, seen: Seen) -> Tensor:
         """The mean cross-entropy over targets, in nats: [].

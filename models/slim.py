@@ -8,7 +8,7 @@ weights, so that these are the solution of a small linear system for each item, 
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,25 +30,32 @@ class SLIM(SparseLinear):
     """
 
     link = "https://doi.org/10.1109/ICDM.2011.134"
-    variants: ClassVar = tuple(
+    variants = tuple(
         {"ridge": ridge, "decay": decay} for ridge, decay in product(RIDGES, (1.0, 0.9, 0.75, 0.5))
     )
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
-        self.solved: tuple[Tensor, Tensor] | None = None  # as of ``slim_solutions``, once counted
+        # Once counted: the neighbours, and the weights by ridge, as of ``slim_solutions``.
+        self.solved: tuple[Tensor, dict[float, Tensor]] | None = None
 
-    def count(self, items: Tensor, users: Tensor) -> None:
-        self.solved = slim_solutions(items, users, self.n_items, RIDGES, NEIGHBOURS)
+    def count(self, items: Tensor, users: Tensor, ridges: Sequence[float] = RIDGES) -> None:
+        """``ridges`` are those that ``use`` will be asked for."""
+        neighbours, weights = slim_solutions(items, users, self.n_items, ridges, NEIGHBOURS)
+        self.solved = neighbours, dict(zip(ridges, weights, strict=True))
 
     def use(self, **values: float) -> None:
         """``values`` are ``ridge`` and ``decay``."""
         assert self.solved is not None, "counted before"
         self.decay.fill_(values["decay"])
-        neighbours, solutions = self.solved
-        weights = solutions[RIDGES.index(values["ridge"])]
+        neighbours, by_ridge = self.solved
+        weights = by_ridge[values["ridge"]]
         item, place = weights.nonzero(as_tuple=True)
         self.fill(neighbours[item, place], item, weights[item, place])
+
+    def forget(self) -> None:
+        """Keep the solution that is used, and no other."""
+        self.solved = None
 
 
 class _Problems(NamedTuple):

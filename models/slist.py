@@ -6,7 +6,6 @@ no weights here: the paper's, by date, are left out.
 """
 
 from itertools import product
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +29,7 @@ class SLIST(DenseLinear):
 
     link = "https://arxiv.org/abs/2103.16104"
     PAST = 0.5
-    variants: ClassVar = tuple(
+    variants = tuple(
         {"share": share, "ridge": ridge, "decay": decay}
         for share, ridge, decay in product((0.2, 0.8), (20.0, 100.0), (0.9, 0.75, 0.5))
     )

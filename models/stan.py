@@ -6,7 +6,6 @@ paper's second factor, the time between two sessions, is left out.
 """
 
 from itertools import product
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +27,7 @@ class STAN(Decayed):
 
     link = "https://doi.org/10.1145/3331184.3331322"
     NEIGHBOURS = 500
-    variants: ClassVar = tuple(
+    variants = tuple(
         {"decay": decay, "near": near}
         for decay, near in product((0.9, 0.75, 0.5, 0.25), (0.9, 0.75))
     )

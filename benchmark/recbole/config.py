@@ -106,11 +106,10 @@ class Config:
             return ""
         if not settings.has("batch_size"):
             return ""
-        usual = Settings.of(model=settings.model, recipe=settings.recipe).batch_size
         return (
             f"RecBole's train_batch_size {settings.batch_size} counts prefixes with one target "
             "each; here it counts windows in which every item is a target, so an epoch has few "
-            f"steps: the recipe has --batch-size {usual}"
+            "steps: 32 to 256 is usual (--batch-size)"
         )
 
     def _other_cutoffs(self) -> str:

@@ -96,7 +96,7 @@ def _by_learning_rate(ranking: Ranking) -> list[Line]:
 
 
 def _model(row: Row) -> str:
-    return row.model or "unknown"
+    return row.name or "unknown"
 
 
 def _deviation(values: np.ndarray) -> list[float]:

@@ -242,4 +242,4 @@ def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:
 
 def label(row: Row, place: int) -> str:
     """A short name for a row, where its parameters have no room."""
-    return f"{place} {row.params.get('model', 'unknown')}"
+    return f"{place} {row.name or 'unknown'}"

@@ -38,6 +38,13 @@ class Row:
         return str(self.params.get("model", ""))
 
     @property
+    def name(self) -> str:
+        """The model; "+ SLIM" if SLIM has a part in its scores."""
+        blended = self.params.get("blend") == "slim"
+        weights = [r.metrics.get(f"{schema.BEST_TRIED}weight", 0.0) for r in self.records]
+        return f"{self.model} + SLIM" if blended and any(weights) else self.model
+
+    @property
     def learned(self) -> bool:
         """Whether its model learns by gradients; a counted model has no learning rate."""
         return "learning_rate" in self.params

@@ -69,7 +69,7 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
 
 
 def model(row: Row) -> str:
-    return row.model + (" (published)" if row.published else "")
+    return row.name + (" (published)" if row.published else "")
 
 
 def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:

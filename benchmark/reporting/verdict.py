@@ -88,8 +88,8 @@ def _difference(comparison: Comparison | None, learned: int, counted: int) -> Di
 def _name(row: Row) -> str:
     kind = "learned" if row.learned else "counted"
     if row.seconds is None:
-        return f"{row.model} ({kind})"
-    return f"{row.model} ({kind}, {row.seconds:,.{0 if row.seconds >= 10 else 1}f} s)"
+        return f"{row.name} ({kind})"
+    return f"{row.name} ({kind}, {row.seconds:,.{0 if row.seconds >= 10 else 1}f} s)"
 
 
 def _value(row: Row, ranking: Ranking) -> str:

@@ -132,7 +132,8 @@ class Definition:
         base = self.base
         shared = {name: value for name, value in self.given.items() if not base.has(name)}
         shared |= base.as_dict()
-        for name in (*self.space, "device"):  # the device does not change a result
+        # The device does not change a result.
+        for name in (*self.space, *base.undecided, "device"):
             shared.pop(name, None)
         first = {"first point": "defaults"} if self.from_defaults else {}
         return first | {

@@ -4,7 +4,8 @@ can rank.
 params      every setting, under its name on the command line
 metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             of a counted model that tries several values: tried/decay, ...
-            at the end: best_valid/ndcg_at_10, test/ndcg_at_10, ...,
+            of values that are tried after training: tried/weight, ..., tried/ndcg_at_10, ...
+            at the end: best_valid/ndcg_at_10, test/ndcg_at_10, ..., best_tried/decay, ...,
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds
 tags        the constants below
@@ -31,6 +32,7 @@ TRACEBACK = "traceback.txt"  # of a trial that failed
 SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that its trials share
 RANKS = "ranks/{part}.parquet"  # the rank of each target; part is valid or test
 
+BEST_TRIED = "best_tried/"  # what the best model uses, of the values that were tried
 EPOCH_LOGGED = "train_seconds"  # the metric that every epoch has, whatever the model
 
 DATA_DIGEST = "data_digest"  # trials are compared within one digest ...

@@ -50,6 +50,9 @@ UNCOUNTED = {
 }
 
 
+PATIENCES = 10  # on five data sets, training took 3 to 11 times the patience
+
+
 @dataclass(frozen=True)
 class Measurement:
     figures: dict[str, float]
@@ -69,7 +72,7 @@ class Estimate:
     least_seconds: float
     """Of a trial that early stopping ends as soon as it can."""
     most_seconds: float
-    """Of a trial with all epochs."""
+    """Of a trial that takes ``PATIENCES`` times the patience, or all epochs if they are fewer."""
     memory_mb: float
     """In units of 2^20 bytes, as in ``training.memory.peak_memory``."""
 
@@ -89,9 +92,12 @@ def estimate(trainer: Trainer) -> Estimate:
     trainer.ranks(some)
     ranking = (clock.now() - started) * len(valid.users) / len(some.users)
     epoch = step * len(trainer.batches) + ranking
-    most = trainer.last_epoch
-    least = min(most, trainer.settings.patience + 1)
-    end = 2 * ranking  # validation and test, by the best epoch's weights
+    settings = trainer.settings
+    most = min(settings.epochs, PATIENCES * settings.patience)
+    waits = 2 if settings.schedule == "plateau" else 1  # until the learning rate falls, and after
+    least = min(most, waits * settings.patience + 1)
+    # After training: the variants, and validation and test by the best weights.
+    end = (len(trainer.model.variants) + 2) * ranking
     return Estimate(epoch, least * epoch + end, most * epoch + end, peak_memory(trainer.device))
 
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from benchmark.settings import Settings
 
+FALLEN = 0.25  # share of the learning rate after it fell
+
 
 class Optimizers:
     """The optimizers of a model, used as one.
@@ -50,11 +52,11 @@ class Optimizers:
             if device.type == "cuda":
                 group["lr"] = torch.zeros((), device=device)
 
-    def begin_step(self, number: int) -> None:
-        """Set the learning rates of step ``number``, from 1."""
+    def begin_step(self, number: int, fallen: bool = False) -> None:
+        """Set the learning rates of step ``number``, from 1; ``fallen`` as of ``schedule``."""
         for optimizer, rate in zip(self.all, self.rates, strict=True):
             (group,) = optimizer.param_groups
-            now = rate * self.schedule(number)
+            now = rate * self.schedule(number, fallen)
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(now)
             else:
@@ -65,15 +67,15 @@ class Optimizers:
         for optimizer in self.all:
             optimizer.step()
 
-    def schedule(self, number: int) -> float:
+    def schedule(self, number: int, fallen: bool = False) -> float:
         """The share of the full learning rate at step ``number``, from 0 to 1.
 
         Warm-up: it rises linearly for ``warmup_steps``. With schedule "cosine" it falls to 0 at the
-        last step.
+        last step of the last epoch that there can be; ``fallen``: it is a quarter.
         """
         rise = min(1.0, number / max(1, self.settings.warmup_steps))
-        if self.settings.schedule == "constant":
-            return rise
+        if self.settings.schedule != "cosine":
+            return rise * FALLEN if fallen else rise
         return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, number / self.steps)))
 
     def zero_grad(self) -> None:

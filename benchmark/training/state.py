@@ -10,6 +10,7 @@ from benchmark.training.checkpoint import State
 from benchmark.training.trainer import Trainer, TrainingError
 
 COUNTERS = ("epoch", "batch", "steps", "best_epoch", "best_valid", "seconds", "epoch_seconds")
+LATER_COUNTERS = ("fallen", "trained", "best_variant")  # states of version 0.4 do not have them
 """The attributes of a Trainer that are JSON values."""
 
 
@@ -25,7 +26,7 @@ def capture(trainer: Trainer) -> State:
     tensors["random.cpu"] = torch.get_rng_state()
     if trainer.device.type == "cuda":
         tensors["random.device"] = torch.cuda.get_rng_state(trainer.device)
-    return tensors, {name: getattr(trainer, name) for name in COUNTERS}
+    return tensors, {name: getattr(trainer, name) for name in COUNTERS + LATER_COUNTERS}
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
@@ -53,3 +54,7 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     trainer.random_states = part("random.")
     for name in COUNTERS:
         setattr(trainer, name, values[name])
+    for name in LATER_COUNTERS:
+        setattr(trainer, name, values.get(name, getattr(trainer, name)))
+    if "trained" not in values and trainer.epoch:
+        trainer.pace()

@@ -37,7 +37,6 @@ from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.ranks import rank_table
 from models.batches import Interactions, within
-from models.counted import Counted
 from models.model import Examples, Histories, LearnedModel, Model
 
 if TYPE_CHECKING:
@@ -78,14 +77,12 @@ class Trainer:
         if self.learns:
             check_learnable(split)
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
-        variants = self.model.variants if isinstance(self.model, Counted) else ()
-        self.last_epoch = settings.epochs if self.learns else len(variants)
         self.averaging = RunningMean(self.model, settings.ema_decay)
         self.averaged = self.averaging.model
         # Its forward pass is the model's; its backward pass adds up the processes' gradients.
-        self.trained: torch.nn.Module = self.model
+        self.shared: torch.nn.Module = self.model
         if workers.size() > 1 and self.learns:
-            self.trained = DistributedDataParallel(self.model, broadcast_buffers=False)
+            self.shared = DistributedDataParallel(self.model, broadcast_buffers=False)
         self.shuffling = torch.Generator()
         self.masking = torch.Generator()
         self.interactions = Interactions(
@@ -108,10 +105,13 @@ class Trainer:
             self.graphs = Graphs()
         self.counted = False  # a resumed trial of a counted model counts again
         self.epoch = 0  # the number of complete epochs
+        self.fallen = 0  # after how many of them the learning rate fell; 0: not yet
+        self.trained: int | None = None if self.learns else 0  # after how many training ended
         self.steps = 0
         self.begin_epoch()
         self.random_states: dict[str, Tensor] = {}  # from a checkpoint within an epoch
         self.best_epoch = 0
+        self.best_variant: dict[str, float] = {}  # of the model that was best on validation
         self.best_valid: dict[str, float] = {SELECTION_METRIC: -1.0}
         self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
@@ -138,10 +138,27 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is complete, or early stopping applies."""
-        waited = self.epoch - self.best_epoch
-        stops_early = self.learns and waited >= self.settings.patience
-        return self.epoch >= self.last_epoch or stops_early
+        """Whether training has ended, and all variants have been tried."""
+        return self.trained is not None and self.epoch >= self.trained + len(self.model.variants)
+
+    @property
+    def last_epoch(self) -> int:
+        """The largest number of epochs that the trial can have."""
+        trained = self.settings.epochs if self.trained is None else self.trained
+        return trained + len(self.model.variants)
+
+    def pace(self) -> None:
+        """Lower the learning rate, or end training, where validation does not get better."""
+        if self.trained is not None:
+            return
+        waited = self.epoch - max(self.best_epoch, self.fallen)
+        if waited >= self.settings.patience:
+            if self.settings.schedule == "plateau" and not self.fallen:
+                self.fallen = self.epoch
+            else:
+                self.trained = self.epoch
+        if self.epoch >= self.settings.epochs:
+            self.trained = self.epoch
 
     def epochs(self) -> Iterator[Epoch]:
         """Train and evaluate, one epoch after the other, until ``finished``."""
@@ -149,10 +166,10 @@ class Trainer:
             loss: float | None = None
             variant: Mapping[str, float] = {}
             with self._enough_memory():
-                if self.learns:
+                if self.trained is None:
                     loss = self.train_epoch()
                 else:
-                    variant = self.try_variant()
+                    variant = self.try_variant(self.epoch - self.trained)
             started = time.perf_counter()
             self.averaging.catch_up()
             valid = means(self.ranks(self.split.valid), self.split.valid.queries)
@@ -163,14 +180,18 @@ class Trainer:
             self.seconds += train_seconds + valid_seconds
             improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
             if improved:
-                self.best_epoch = self.epoch
                 self.best_valid = valid
+                self.best_variant = dict(variant)
+                if loss is not None or not self.learns:
+                    self.best_epoch = self.epoch
                 self.best_weights = {k: v.clone() for k, v in self.averaged.state_dict().items()}
+            self.pace()
             yield Epoch(
                 number=self.epoch,
                 train_loss=loss,
                 variant=variant,
                 valid=valid,
+                part="tried" if self.learns and loss is None else "valid",
                 improved=improved,
                 train_seconds=train_seconds,
                 valid_seconds=valid_seconds,
@@ -189,20 +210,23 @@ class Trainer:
                 f"{self.settings.batch_size}: try a smaller one"
             ) from None
 
-    def try_variant(self) -> Mapping[str, float]:
-        """An epoch of a counted model: the next of its variants. The first one here counts."""
-        assert isinstance(self.model, Counted)
+    def try_variant(self, number: int) -> Mapping[str, float]:
+        """An epoch without training: a variant of the best model, by number from 0.
+
+        A counted model counts in the first one here.
+        """
         started = time.perf_counter()
-        if not self.counted:
-            self._count(self.model)
+        if self.learns:
+            self.averaged.load_state_dict(self.best_weights)
+        elif not self.counted:
+            self._count(self.averaged)
             self.counted = True
-        variant = self.model.variants[self.epoch]
-        self.model.use(**variant)
-        self.averaged.load_state_dict(self.model.state_dict())
+        variant = self.averaged.variants[number]
+        self.averaged.use(**variant)
         self.epoch_seconds = time.perf_counter() - started
         return variant
 
-    def _count(self, model: Counted) -> None:
+    def _count(self, model: Model) -> None:
         starts = self.split.train_starts
         users, place = within(self.split.train_ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
@@ -213,10 +237,13 @@ class Trainer:
 
         Raises TrainingError if the loss is not finite.
         """
+        started = time.perf_counter()
+        if not self.steps:
+            self._count(self.model)
+            self.averaged.load_state_dict(self.model.state_dict())
         self.model.train()
         self._seed()
         batches = islice(self.batches.shuffled(self.shuffling), self.batch, None)
-        started = time.perf_counter()
         before = self.epoch_seconds
         for batch in self.bar(
             batches, initial=self.batch, total=len(self.batches), desc=f"epoch {self.epoch + 1}"
@@ -261,7 +288,7 @@ class Trainer:
         """Train on a batch of sequences; this process's part of the mean loss, []."""
         assert isinstance(self.model, LearnedModel)
         self.steps += 1
-        self.optimizers.begin_step(self.steps)
+        self.optimizers.begin_step(self.steps, fallen=self.fallen > 0)
         examples = self.model.examples(batch, self.masking)
         loss = self.graphs.run(self._update, examples) if self.graphs else self._update(examples)
         self.averaging.after_step(self.steps)
@@ -272,7 +299,7 @@ class Trainer:
         examples, share = self._share(examples)
         bf16 = self.settings.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
-            loss: Tensor = self.trained(*examples) * share
+            loss: Tensor = self.shared(*examples) * share
         self.optimizers.zero_grad()
         loss.backward()
         self.averaging.before_step()
@@ -338,7 +365,8 @@ class Trainer:
         return Result(
             metrics=metrics,
             best_epoch=self.best_epoch,
-            last_epoch=self.epoch,
+            last_epoch=self.trained or self.epoch,
+            variant=self.best_variant,
             seconds=self.seconds,
             parameters=sum(p.numel() for p in self.model.parameters()),
             peak_memory_mb=peak_memory(self.device),

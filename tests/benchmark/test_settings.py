@@ -60,7 +60,8 @@ def test_a_value_outside_the_limits_is_one_sentence_wherever_it_comes_from(name,
 def test_values_within_the_limits_are_taken_as_they_are():
     settings = Settings.of(dropout=0, last_share=1, causal_share=0.0, warmup_steps=0)
     assert (settings.dropout, settings.last_share, settings.warmup_steps) == (0, 1, 0)
-    assert [f.type for f in fields(Settings)] == [setting.kind for setting in SETTINGS.values()]
+    types = {f.name: f.type for f in fields(Settings)}
+    assert {name: types[name] for name in SETTINGS} == {n: s.kind for n, s in SETTINGS.items()}
     assert (converted("epochs", 3.0), converted("dropout", 0)) == (3, 0.0)
     assert [type(v) for v in (converted("epochs", 3.0), converted("dropout", 0))] == [int, float]
 
@@ -129,4 +130,6 @@ def test_a_stored_trial_of_gsasrec_without_repeats_scores_all_items_alike(monkey
     config.write_text("model: gSASRec\nnegatives: 256\n")
     monkeypatch.setattr("benchmark.tracking.reading.settings.fetch", lambda *_: config)
     settings = stored_settings(Mock(), "a run")
-    assert settings == Settings.of(model="gSASRec", repeats="alike")
+    alone = {"embeddings": "random", "blend": "none"}
+    assert settings == Settings.of(model="gSASRec", repeats="alike", **alone)
+    assert not settings.undecided

@@ -42,7 +42,10 @@ def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
     assert run.info.status == "FINISHED"
     assert run.data.params["learning_rate"] == "0.01"
     assert run.data.params["hidden_size"] == "8"
-    assert run.data.params["batch_size"] == "32"  # defaults are logged, too
+    assert run.data.params["max_length"] == "50"  # defaults are logged, too
+    decided = Settings.of().undecided
+    assert "by the data: batch_size " in done.stdout
+    assert all(f"{name} {run.data.params[name]}" in done.stdout for name in decided)
     for key in ("train/loss", "sequences_per_second", *(f"valid/{n}" for n in ("mrr_at_10",))):
         assert [step for step, _ in values(store, run, key)] == [1, 2, 3]
     tags = run.data.tags
@@ -61,7 +64,7 @@ def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
     assert {name: str(value) for name, value in config.items()} == run.data.params
     weights, of = checkpoint.load(f"{folder}/checkpoints/best/model.safetensors")
     assert of["epoch"] == run.data.metrics["best_epoch"]
-    assert weights["item_embedding.weight"].shape == (202, 8)
+    assert weights["network.item_embedding.weight"].shape == (202, 8)
     for part, key in (("valid", "best_valid"), ("test", "test")):
         ranks = pd.read_parquet(f"{folder}/ranks/{part}.parquet")
         assert list(ranks) == ["user", "item", "rank", "query", "history", "popularity", "repeated"]
@@ -69,7 +72,10 @@ def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
         for name, value in means(ranks["rank"].to_numpy(), ranks["query"].to_numpy()).items():
             stored = run.data.metrics[f"{key}/{name.replace('@', '_at_')}"]
             assert stored == pytest.approx(value, abs=1e-12)
-    best = max(value for _, value in values(store, run, "valid/ndcg_at_10"))
+    assert [weight for _, weight in values(store, run, "tried/weight")] == [0.5, 1, 2, 4, 8]
+    assert [step for step, _ in values(store, run, "tried/ndcg_at_10")] == [4, 5, 6, 7, 8]
+    scores = [*values(store, run, "valid/ndcg_at_10"), *values(store, run, "tried/ndcg_at_10")]
+    best = max(value for _, value in scores)
     assert run.data.metrics["best_valid/ndcg_at_10"] == pytest.approx(best, abs=1e-12)
 
 

@@ -21,6 +21,7 @@ PLAIN = {
     "causal_share": 0.0,
     "history_dropout": 0.0,
     "negatives": 0,
+    "temperature": 0.0,
 }
 
 

@@ -19,8 +19,9 @@ LEFT_TO_RIGHT = ["SASRec", "gSASRec", "eSASRec", "HSTU", "GRU4Rec"]
 def build(name, **changes):
     torch.manual_seed(0)
     given = {k: v for k, v in (SMALL | changes).items() if k in models.own_settings(name)}
-    repeats = {"repeats": "learned"} if "repeats" in models.own_settings(name) else {}
-    settings = Settings.of(model=name, **(repeats | given))
+    alone = {"repeats": "learned", "embeddings": "random", "blend": "none"}
+    plain = {k: v for k, v in alone.items() if k in models.own_settings(name)}
+    settings = Settings.of(model=name, **(plain | given))
     model = models.build(name, N_ITEMS, vars(settings))
     for parameter in model.parameters():  # near zero, all scores would be almost equal
         torch.nn.init.normal_(parameter, std=0.3)

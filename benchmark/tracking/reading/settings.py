@@ -10,7 +10,8 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
 from datasets import plain_yaml
 
-BEFORE: dict[str, Any] = {"repeats": "alike"}  # gSASRec did not have it in version 1
+# What trials did that do not name these settings, because their version did not have them.
+BEFORE: dict[str, Any] = {"repeats": "alike", "embeddings": "random", "blend": "none"}
 
 
 def stored_settings(client: MlflowClient, run_id: str) -> Settings:

@@ -102,13 +102,14 @@ class Trial:
         self.outbox.check()
         if epoch.number <= self.logged_epochs:
             return
-        values = {schema.metric_key("valid", name): v for name, v in epoch.valid.items()}
+        values = {schema.metric_key(epoch.part, name): v for name, v in epoch.valid.items()}
         if epoch.train_loss is not None:
             values["train/loss"] = epoch.train_loss
         values |= {f"tried/{name}": value for name, value in epoch.variant.items()}
         values[schema.EPOCH_LOGGED] = epoch.train_seconds
         values["valid_seconds"] = epoch.valid_seconds
-        values["sequences_per_second"] = epoch.sequences_per_second
+        if epoch.part == "valid":
+            values["sequences_per_second"] = epoch.sequences_per_second
         self._log_metrics(values, epoch.number)
 
     def curve(self) -> list[float]:
@@ -152,6 +153,7 @@ class Trial:
             "parameters": result.parameters,
             "peak_memory_mb": result.peak_memory_mb,
         }
+        values |= {f"{schema.BEST_TRIED}{name}": v for name, v in result.variant.items()}
         self._log_metrics(values, result.last_epoch)
 
     def log_pruned(self, result: Result) -> None:

@@ -108,6 +108,7 @@ def test_it_is_dark_where_the_reader_is_and_light_at_a_click(opened):
 
 def test_a_plot_says_what_it_shows(opened):
     page, _ = opened()
+    page.locator("#plot-0 .nsewdrag").scroll_into_view_if_needed()
     box = page.locator("#plot-0 .nsewdrag").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector("#plot-0 .hovertext")

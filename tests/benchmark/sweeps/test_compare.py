@@ -72,6 +72,7 @@ def test_a_comparison_is_interrupted_and_resumed_to_its_report(project, own_data
             "learning_rate",
             "batch_size",
             "history_dropout",
+            "patience",  # by the batch size
         }
         assert [p["seed"] for p in (first, second, more)] == ["1", "1", "2"]
         assert {**more, "seed": "1"} in (first, second)

@@ -27,6 +27,7 @@ SHORT = {
     "heads": 1,
     "epochs": 1,
     "max_length": 20,
+    "blend": "none",  # its weight would be chosen on validation, of which files may have more
 }
 PARTS = ("train", "valid", "test")
 

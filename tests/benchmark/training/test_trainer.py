@@ -18,9 +18,18 @@ from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.prepare import load
 from models import MODELS, scorer
+from models.blend import VARIANTS
 from tests.conftest import ROOT, one_each
 
-TINY = {"dataset": "demo", "hidden_size": 8, "inner_size": 8, "layers": 1, "heads": 1}
+TINY = {
+    "dataset": "demo",
+    "hidden_size": 8,
+    "inner_size": 8,
+    "layers": 1,
+    "heads": 1,
+    "embeddings": "random",
+    "blend": "none",
+}
 
 
 @pytest.fixture
@@ -127,11 +136,58 @@ def test_a_state_of_another_model_is_refused(trainer):
 @pytest.mark.process
 def test_it_stops_when_patience_is_used_up_and_keeps_the_best(trainer):
     """The learning rate is too small to change a rank, so epoch 1 stays the best."""
-    stuck = trainer(learning_rate=1e-12, patience=3, epochs=50)
+    stuck = trainer(learning_rate=1e-12, patience=3, epochs=50, schedule="constant")
     epochs = list(stuck.epochs())
     assert [epoch.improved for epoch in epochs] == [True, False, False, False]
     assert stuck.best_epoch == 1
     assert stuck.best_valid == epochs[0].valid
+
+
+@pytest.mark.process
+def test_on_a_plateau_the_learning_rate_falls_before_training_stops(trainer):
+    stuck = trainer(learning_rate=1e-12, patience=2, epochs=50, schedule="plateau", warmup_steps=0)
+    rates = []
+    for _ in stuck.epochs():
+        rates.append(stuck.optimizers.all[0].param_groups[0]["lr"])
+    assert rates == pytest.approx([1e-12] * 3 + [0.25e-12] * 2)
+    assert (stuck.best_epoch, stuck.fallen, stuck.trained) == (1, 3, 5)
+
+
+@pytest.mark.process
+def test_variants_are_tried_on_the_best_epoch_and_resume_where_they_stopped(trainer):
+    """The learning rate is too small to change a rank, so epoch 1 stays the best of training."""
+    blended = {"embeddings": "slim", "blend": "slim", "learning_rate": 1e-12, "epochs": 2}
+    whole = trainer(**blended)
+    epochs = list(whole.epochs())
+    assert [bool(epoch.variant) for epoch in epochs] == [False] * 2 + [True] * len(VARIANTS)
+    assert [epoch.variant for epoch in epochs[2:]] == [*VARIANTS]
+    result = whole.result()
+    assert (result.best_epoch, result.last_epoch) == (1, 2)
+    scores = [epoch.valid["ndcg@10"] for epoch in epochs]
+    assert max(scores[2:]) > scores[0] == scores[1]
+    assert result.variant == epochs[scores.index(max(scores))].variant
+    assert result.metrics["best_valid"]["ndcg@10"] == max(scores)
+
+    stopped = trainer(**blended)
+    list(itertools.islice(stopped.epochs(), 4))
+    tensors, values = state.capture(stopped)
+    resumed = trainer(**blended)
+    state.restore(resumed, {k: v.clone() for k, v in tensors.items()}, values)
+    assert [epoch.valid for epoch in resumed.epochs()] == [epoch.valid for epoch in epochs[4:]]
+    again = resumed.result()
+    assert again.variant == result.variant
+    assert again.metrics == result.metrics
+
+
+@pytest.mark.process
+def test_a_state_of_a_version_without_variants_ends_where_it_would_have_ended(trainer):
+    done = trainer(epochs=2, schedule="constant")
+    list(done.epochs())
+    tensors, values = state.capture(done)
+    earlier = {k: v for k, v in values.items() if k not in state.LATER_COUNTERS}
+    resumed = trainer(epochs=2, schedule="constant")
+    state.restore(resumed, tensors, earlier)
+    assert resumed.finished
 
 
 def test_the_weights_that_are_evaluated_are_a_running_mean_of_the_models(trainer):

@@ -1,0 +1,99 @@
+"""Settings that the training data decide."""
+
+import numpy as np
+import pytest
+
+from benchmark.defaults import decided
+from benchmark.settings import SETTINGS, Settings
+from datasets.sequences import Sequences
+from datasets.splits import leave_one_out
+
+
+def data(users, length, n_items, repeats=False):
+    """``users`` sequences of so many training items each, and two more; each item equally often."""
+    count = users * (length + 2)
+    items = np.arange(count) % n_items
+    if repeats:
+        items = np.repeat(np.arange(users), length + 2) % n_items
+    offsets = np.arange(0, count + 1, length + 2)
+    ids = [np.arange(n).astype(str) for n in (users, n_items)]
+    sequences = Sequences(items.astype(np.int32), offsets, *ids)
+    return sequences, leave_one_out(sequences)
+
+
+def found(of, **given):
+    settings = decided(Settings.of(**given), *of)
+    return {name: getattr(settings, name) for name, s in SETTINGS.items() if s.by_data}
+
+
+def test_sparse_short_sequences():
+    """20 interactions of an item; 8 of a user, 128 users in a step, 125 steps in an epoch."""
+    assert found(data(16_000, 8, 6_400)) == {
+        "dropout": 0.5,
+        "batch_size": 128,
+        "windows": "tiled",
+        "patience": 4,
+        "repeats": "learned",
+        "embeddings": "slim",
+        "blend": "slim",
+    }
+
+
+def test_dense_long_sequences():
+    """300 interactions of an item; users have more than the 50 of a window."""
+    assert found(data(600, 100, 200)) == {
+        "dropout": 0.1,
+        "batch_size": 32,
+        "windows": "sampled",
+        "patience": 13,  # 38 steps in an epoch
+        "repeats": "learned",
+        "embeddings": "slim",
+        "blend": "slim",
+    }
+
+
+def test_dropout_falls_by_the_logarithm():
+    """2, 20, 40, 64, 126, 200 and 2,000 interactions of an item."""
+    dropout = [found(data(n * 20, 8, 80))["dropout"] for n in (1, 10, 20, 32, 63, 100, 1000)]
+    assert dropout == [0.5, 0.5, 0.38, 0.3, 0.18, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"), [("ranked", "frequency"), ("masked", "learned"), ("novel", "learned")]
+)
+def test_repeats_are_weighted_by_frequency_where_they_are_asked_for(history, expected):
+    assert found(data(100, 8, 50, repeats=True), history=history)["repeats"] == expected
+
+
+def test_large_catalogues_have_no_part_of_slim(monkeypatch):
+    monkeypatch.setattr("benchmark.defaults.LARGEST_CATALOGUE", 79)
+    of = found(data(100, 8, 80))
+    assert (of["embeddings"], of["blend"]) == ("random", "none")
+
+
+def test_what_is_given_or_in_the_recipe_stays():
+    of = data(16_000, 8, 6_400)
+    assert found(of, dropout=0.1, patience=7)["dropout"] == 0.1
+    assert found(of, dropout=0.1, patience=7)["patience"] == 7
+    assert found(of, batch_size=32)["patience"] == 3  # 500 steps are an epoch
+    paper = decided(Settings.of(recipe="paper", learning_rate=0.001), *of)
+    assert not paper.undecided
+    assert {k: getattr(paper, k) for k in ("dropout", "batch_size", "windows", "patience")} == {
+        "dropout": 0.2,
+        "batch_size": 256,
+        "windows": "tiled",
+        "patience": 10,
+    }
+    assert (paper.embeddings, paper.blend, paper.repeats) == ("random", "none", "alike")
+
+
+def test_the_command_repeats_what_was_decided():
+    settings = decided(Settings.of(dataset="mine.yaml"), *data(16_000, 8, 6_400))
+    words = settings.command().split()
+    for word in ("dropout=0.5", "batch_size=128", "windows=tiled", "patience=4", "blend=slim"):
+        assert word in words
+
+
+def test_a_model_that_is_counted_has_nothing_to_decide():
+    settings = Settings.of(model="Popularity")
+    assert decided(settings, *data(10, 8, 20)) is settings
