@@ -16,6 +16,7 @@ SPARSE = 20  # interactions of an item up to which dropout is largest
 LEAST_DROPOUT = 0.1
 MOST_DROPOUT = 0.5
 INTERACTIONS_PER_STEP = 1024
+STEPS_PER_EPOCH = 100  # at least, if batches are not smaller than the smallest
 BATCHES = (32, 256)  # the smallest and the largest
 STEPS_OF_PATIENCE = 500
 EPOCHS_OF_PATIENCE = 3  # at least
@@ -42,7 +43,7 @@ class Facts:
         return cls(
             n_items=sequences.n_items,
             per_item=lengths.sum() / sequences.n_items,
-            per_user=lengths.mean(),
+            per_user=lengths.mean() if len(lengths) else 1.0,
             repeats=split.repeats_in_training(sequences),
         )
 
@@ -53,7 +54,8 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
     - ``dropout``: .1 where an item has 200 interactions or more, .5 where it has 20 or fewer, and
       between these by the logarithm.
     - ``windows``: sampled where users have more interactions than ``max_length``, else tiled.
-    - ``batch_size``: the power of two, from 32 to 256, with about 1,024 interactions in a step.
+    - ``batch_size``: the power of two, from 32 to 256, with about 1,024 interactions in a step, or
+      smaller, for an epoch of about 100 steps.
     - ``patience``: the epochs of 500 steps, at least 3.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
     - ``embeddings``, ``blend``: slim, in catalogues of up to 200,000 items.
@@ -61,17 +63,18 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
     if not settings.undecided:
         return settings
     facts = Facts.of(sequences, split)
+    windows = window_counts(split.train_starts, split.train_ends, settings.max_length)
+    n_windows = int(windows.sum())
     found: dict[str, Value] = {
         "dropout": _dropout(facts),
         "windows": "sampled" if facts.per_user > settings.max_length else "tiled",
-        "batch_size": _batch_size(facts, settings.max_length),
+        "batch_size": _batch_size(facts, settings.max_length, n_windows),
         "repeats": _repeats(facts, settings.history),
         "embeddings": "slim" if facts.n_items <= LARGEST_CATALOGUE else "random",
         "blend": "slim" if facts.n_items <= LARGEST_CATALOGUE else "none",
     }
     settings = _with(settings, found)
-    counts = window_counts(split.train_starts, split.train_ends, settings.max_length)
-    steps = max(1.0, counts.sum() / settings.batch_size)
+    steps = max(1.0, n_windows / settings.batch_size)
     settings = _with(settings, {"patience": _patience(steps)})
     return replace(settings, undecided=frozenset())
 
@@ -87,10 +90,11 @@ def _dropout(facts: Facts) -> float:
     return round(LEAST_DROPOUT + more, 2)
 
 
-def _batch_size(facts: Facts, max_length: int) -> int:
-    sequences = INTERACTIONS_PER_STEP / max(1.0, min(facts.per_user, max_length))
+def _batch_size(facts: Facts, max_length: int, n_windows: int) -> int:
+    by_length = INTERACTIONS_PER_STEP / min(facts.per_user, max_length)
     low, high = BATCHES
-    return min(high, max(low, 2 ** round(math.log2(sequences))))
+    sequences = min(high, max(low, min(by_length, n_windows / STEPS_PER_EPOCH)))
+    return int(2 ** round(math.log2(sequences)))
 
 
 def _patience(steps_per_epoch: float) -> int:

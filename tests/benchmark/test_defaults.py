@@ -52,6 +52,11 @@ def test_dense_long_sequences():
     }
 
 
+def test_small_data_have_small_batches():
+    """3,000 sequences: 128 of them in a step would leave 24 steps in an epoch."""
+    assert found(data(3_000, 8, 6_400))["batch_size"] == 32
+
+
 def test_dropout_falls_by_the_logarithm():
     """2, 20, 40, 64, 126, 200 and 2,000 interactions of an item."""
     dropout = [found(data(n * 20, 8, 80))["dropout"] for n in (1, 10, 20, 32, 63, 100, 1000)]
