@@ -7,6 +7,8 @@ it is worth, and on which data it was found.
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from benchmark.settings import Settings, Value
 from benchmark.training.batches import window_counts
 from datasets.sequences import Sequences, Split
@@ -22,6 +24,7 @@ STEPS_OF_PATIENCE = 500
 EPOCHS_OF_PATIENCE = 3  # at least
 MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
 LARGEST_CATALOGUE = 200_000  # items: SLIM's part holds a score of each for each user of a batch
+MOST_PAIRS = 2e9  # of interactions of one user, which SLIM counts: four minutes on one core
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Facts:
     """Training interactions, a mean over items."""
     per_user: float
     """Training interactions, a mean over the users who have any."""
+    pairs: float
+    """Pairs of training interactions of one user, the sum over users."""
     repeats: float
     """Share of the training interactions that repeat an item of their user."""
 
@@ -44,6 +49,7 @@ class Facts:
             n_items=sequences.n_items,
             per_item=lengths.sum() / sequences.n_items,
             per_user=lengths.mean() if len(lengths) else 1.0,
+            pairs=np.square(lengths.astype(float)).sum(),
             repeats=split.repeats_in_training(sequences),
         )
 
@@ -58,20 +64,22 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
       smaller, for an epoch of about 100 steps.
     - ``patience``: the epochs of 500 steps, at least 3.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
-    - ``embeddings``, ``blend``: slim, in catalogues of up to 200,000 items.
+    - ``embeddings``, ``blend``: slim, in catalogues of up to 200,000 items, if users' interactions
+      make up to 2e9 pairs.
     """
     if not settings.undecided:
         return settings
     facts = Facts.of(sequences, split)
     windows = window_counts(split.train_starts, split.train_ends, settings.max_length)
     n_windows = int(windows.sum())
+    small = facts.n_items <= LARGEST_CATALOGUE and facts.pairs <= MOST_PAIRS
     found: dict[str, Value] = {
         "dropout": _dropout(facts),
         "windows": "sampled" if facts.per_user > settings.max_length else "tiled",
         "batch_size": _batch_size(facts, settings.max_length, n_windows),
         "repeats": _repeats(facts, settings.history),
-        "embeddings": "slim" if facts.n_items <= LARGEST_CATALOGUE else "random",
-        "blend": "slim" if facts.n_items <= LARGEST_CATALOGUE else "none",
+        "embeddings": "slim" if small else "random",
+        "blend": "slim" if small else "none",
     }
     settings = _with(settings, found)
     steps = max(1.0, n_windows / settings.batch_size)

@@ -70,8 +70,12 @@ def test_repeats_are_weighted_by_frequency_where_they_are_asked_for(history, exp
     assert found(data(100, 8, 50, repeats=True), history=history)["repeats"] == expected
 
 
-def test_large_catalogues_have_no_part_of_slim(monkeypatch):
-    monkeypatch.setattr("benchmark.defaults.LARGEST_CATALOGUE", 79)
+@pytest.mark.parametrize(("limit", "value"), [("LARGEST_CATALOGUE", 79), ("MOST_PAIRS", 6399)])
+def test_large_data_have_no_part_of_slim(monkeypatch, limit, value):
+    """100 users have 8 training interactions each: 6,400 pairs."""
+    monkeypatch.setattr(f"benchmark.defaults.{limit}", value + 1)
+    assert found(data(100, 8, 80))["blend"] == "slim"
+    monkeypatch.setattr(f"benchmark.defaults.{limit}", value)
     of = found(data(100, 8, 80))
     assert (of["embeddings"], of["blend"]) == ("random", "none")
 
