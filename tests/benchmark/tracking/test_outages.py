@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
+from models.blend import VARIANTS
 from tests.conftest import TINY, free_port, serve, until
 from tests.forked import Process
 from tests.proxy import Proxy, proxied
@@ -29,9 +30,15 @@ def assert_all_there_once(uri: str) -> None:
     client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
     assert run.info.status == "FINISHED"
-    for key in ("train/loss", "valid/ndcg_at_10", "train_seconds"):
+    last = EPOCHS + len(VARIANTS)
+    for key, steps in (
+        ("train/loss", range(1, EPOCHS + 1)),
+        ("valid/ndcg_at_10", range(1, EPOCHS + 1)),
+        ("tried/ndcg_at_10", range(EPOCHS + 1, last + 1)),
+        ("train_seconds", range(1, last + 1)),
+    ):
         history = client.get_metric_history(run.info.run_id, key)
-        assert [metric.step for metric in history] == list(range(1, EPOCHS + 1))
+        assert [metric.step for metric in history] == list(steps)
     for key in ("test/ndcg_at_10", "trial_seconds"):
         assert len(client.get_metric_history(run.info.run_id, key)) == 1
     assert run.data.params["epochs"] == str(EPOCHS)

@@ -14,6 +14,7 @@ from benchmark.tracking.outbox.messages import Discard, Status
 from benchmark.tracking.outbox.outbox import Outbox
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.writing.status import end
+from models.blend import VARIANTS
 from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import TINY, until
 from tests.forked import Process
@@ -261,7 +262,7 @@ def test_a_trial_that_is_resumed_elsewhere_has_one_owner(run_verb, store, here):
     assert said.count("\n") == 1
     assert not (here / "one" / "undelivered").exists()
     assert content(store, run_id) == before
-    assert steps(store, run_id) == list(range(1, EPOCHS + 1))
+    assert steps(store, run_id) == list(range(1, EPOCHS + len(VARIANTS) + 1))
 
 
 @pytest.mark.process
@@ -284,7 +285,7 @@ def test_a_paused_sweep_that_was_taken_over_stops_its_trial(run_verb, store, her
     assert [content(store, run.info.run_id) for run in runs(store)] == before
     for run in runs(store)[1:]:
         assert run.info.status == "FINISHED"
-        assert steps(store, run.info.run_id) == [1, 2, 3, 4]
+        assert steps(store, run.info.run_id) == list(range(1, 4 + len(VARIANTS) + 1))
 
 
 def test_a_sweep_that_ends_while_it_is_watched_is_not_called_dead(run_verb, store, monkeypatch):
