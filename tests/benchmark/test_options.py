@@ -65,7 +65,9 @@ TOO_MUCH = {"layers", "epochs", "hidden_size", "inner_size"}  # at their largest
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_a_number_has_both_limits_and_trains_at_them(name):
+def test_a_number_has_both_limits_and_trains_at_them(name, monkeypatch):
+    # It collects garbage, for seconds where the tests have loaded much.
+    monkeypatch.setattr("benchmark.training.trainer.reset_peak", lambda device: None)
     rows = [(user, f"i{item}") for user in ("a", "b") for item in range(8)]
     sequences = from_interactions(pd.DataFrame(rows, columns=["user", "item"]))
     low, high = extremes(name)
