@@ -73,6 +73,8 @@ class Plan:
 
     def work(self, executor: Executor) -> None:
         """Run all trials that are not finished. Each is stored when it ends."""
+        if self.n_to_come and (line := self._by_the_data()):
+            print(f"by the data: {line}", flush=True)
         with tqdm(initial=self.n_ended, unit="trial", disable=None) as bar:
             bar.total = self._total()
             for task, lost in executor.run(self.next_task):
@@ -86,6 +88,14 @@ class Plan:
                 with bar.external_write_mode():
                     of = f" of {bar.total}" if bar.total else ""
                     print(f"trial {self.n_ended}{of}: {self._line(trial)}", flush=True)
+
+    def _by_the_data(self) -> str:
+        """The settings of all trials that the data decide; empty if models are searched."""
+        base = self.definition.base
+        if "model" in self.definition.space:
+            return ""
+        names = base.undecided - self.definition.space.keys()
+        return decided(base, self.job.sequences, self.split).described(names)
 
     def next_task(self) -> Task | None:
         """An interrupted trial or, if there is none, the next one of the search; then the best
