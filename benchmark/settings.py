@@ -242,8 +242,8 @@ class Settings:
     )
     embeddings: str = _setting(
         "slim",
-        "Initial item embeddings: random, or slim (beside a factorization of the weights of the "
-        "model SLIM, a fifth of it random).",
+        "Initial item embeddings: random, or slim (a factorization of the weights of the model "
+        "SLIM, plus small random numbers).",
         by_data=True,
         choices=("random", "slim"),
     )
@@ -441,7 +441,7 @@ def has(model: str, name: str) -> bool:
 
 
 def shared(given: Mapping[str, Value], among: Iterable[str]) -> dict[str, dict[str, Value]]:
-    """Settings that are given to several models at once, by model: each gets those that it has.
+    """The given settings of each model, by its name: each model gets those that it has.
 
     Raises ValueError for a setting that none of the models has.
     """

@@ -59,7 +59,7 @@ MODELS = _Models()
 
 @cache
 def own_settings(name: str) -> frozenset[str]:
-    """The settings that only some models have: those that this model is built with."""
+    """The settings that this model is built with. Other settings belong to every model."""
     return _arguments(name) | (BLENDING if learns(name) else frozenset())
 
 

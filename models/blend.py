@@ -17,7 +17,7 @@ from models.slim import SLIM
 RIDGE = 100.0  # between the best ones of the data sets that were tried
 FLOOR = 1e-3  # of SLIM's scores before their logarithm
 START = 0.05  # standard deviation of the embeddings' starts, beside the random ones
-SPARE = 16  # eigenvectors beside those that are used: these converge faster
+SPARE = 16  # more eigenvectors than are used, so that those converge in fewer iterations
 ITERATIONS = 10
 
 DECAY = 0.75  # of SLIM, likewise

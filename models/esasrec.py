@@ -56,6 +56,6 @@ class eSASRec(SASRec):
             negatives=negatives,
             temperature=temperature,
         )
-        # As in the authors' code the sum is read as it is, so that its length, and with it how sure
-        # the scores are, can differ.
+        # As in the authors' code, no norm follows the last layer. The vector's length is free, so
+        # the model can be more or less confident.
         self.last_norm = nn.Identity()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PAIRS_PER_CHUNK = 1 << 23  # of which the users are counted at once; a row is never divided
+PAIRS_PER_CHUNK = 1 << 23  # pairs of items that are counted at once; a chunk has whole rows
 
 
 class Pairs(NamedTuple):

@@ -40,7 +40,7 @@ class SLIM(SparseLinear):
         self.solved: tuple[Tensor, dict[float, Tensor]] | None = None
 
     def count(self, items: Tensor, users: Tensor, ridges: Sequence[float] = RIDGES) -> None:
-        """``ridges`` are those that ``use`` will be asked for."""
+        """``ridges``: the values that ``use`` can take afterwards."""
         neighbours, weights = slim_solutions(items, users, self.n_items, ridges, NEIGHBOURS)
         self.solved = neighbours, dict(zip(ridges, weights, strict=True))
 

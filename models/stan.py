@@ -100,7 +100,7 @@ class STAN(Decayed):
         return sums
 
     def _neighbours(self, items: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The similarities and the sessions, [batch, k] each; 0 for what is no neighbour."""
+        """Similarities and sessions, [batch, k] each; one with similarity 0 is no neighbour."""
         row, column = weights.nonzero(as_tuple=True)
         item = items[row, column]
         first = self.item_offsets[item]

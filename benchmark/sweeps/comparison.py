@@ -32,7 +32,7 @@ class Comparison:
     experiment: str = ""
     """Its name, once a sweep has been opened."""
     without_result: list[str] = field(default_factory=list)
-    """One line for each contender of which no trial has finished."""
+    """One line for each contender without a finished trial."""
 
     @property
     def sweep_names(self) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from benchmark.training.checkpoint import State
 from benchmark.training.trainer import Trainer, TrainingError
 
 COUNTERS = ("epoch", "batch", "steps", "best_epoch", "best_valid", "seconds", "epoch_seconds")
-LATER_COUNTERS = ("fallen", "trained", "best_variant")  # states of version 0.4 do not have them
 """The attributes of a Trainer that are JSON values."""
+LATER_COUNTERS = ("fallen", "trained", "best_variant")
+"""More of them, which states of version 0.4 do not have."""
 
 
 def capture(trainer: Trainer) -> State:

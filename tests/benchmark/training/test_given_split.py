@@ -17,8 +17,8 @@ from datasets.prepare import load
 from models import MODELS, learns
 
 COUNTED = [name for name in MODELS if not learns(name)]
-# The others choose by validation targets, of which a file of a whole period has more. They also see
-# equal times, which a column of histories does not have.
+# The other models choose values on validation, and a file of a whole period has more validation
+# targets. They also use equal times, which a column of histories does not hold.
 CHOOSE_NOTHING = [name for name in COUNTED if len(MODELS[name].variants) == 1]
 SHORT = {
     "hidden_size": 16,
