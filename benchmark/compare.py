@@ -21,6 +21,7 @@ from benchmark.errors import UserError
 from benchmark.settings import SETTINGS, Value, checked
 from benchmark.sweep import check_executor, executor_options
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
+from benchmark.train import Data
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
@@ -136,8 +137,6 @@ def compare(
     from benchmark.tracking import provenance, server
     from benchmark.training import evaluation
     from benchmark.training.batches import check_learnable
-    from datasets.card import summary
-    from datasets.prepare import load
 
     check_executor(context, executor)
     given = options.given(context, values)
@@ -147,22 +146,18 @@ def compare(
     options.print_notes(config, base, given)
     checked("seed", base.seed + seeds - 1)
     client = server.connect_patiently(server.connect().tracking_uri)
-    spec, sequences = load(base.dataset, data_dir, base.recbole_config)
-    click.echo(summary(spec, sequences))
-    whole = spec.split_of(sequences)
-    split = evaluation.evaluated(base.history, sequences, whole)
-    protocol = evaluation.protocol(base.history, sequences, whole)
-    if base.masks_history:
-        click.echo(f"protocol: {protocol}")
-    check_learnable(split)
-    counted, refused = that_fit(sequences.n_items, given)
+    data = Data.load(base, data_dir)
+    data.describe(base)
+    check_learnable(evaluation.evaluated(base.history, data.sequences, data.split))
+    counted, refused = that_fit(data.sequences.n_items, given)
     for model, why in refused.items():
         click.echo(f"{model} is left out: {why}", err=True)
     chosen = learned or models.learned_models()
     baselines, others = options.resolved(
         lambda: contenders(chosen, counted, given, config.settings, spaces or SPACES)
     )
-    job = Job(client.tracking_uri, spec, sequences, protocol, data_dir)
+    protocol = data.protocol(base)
+    job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data_dir)
     forecast = measured(others, job)
     comparison = Comparison(client, name, job, baselines, others, budget, seeds, forecast)
     comparison.announce()

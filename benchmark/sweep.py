@@ -21,6 +21,7 @@ from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
+from benchmark.train import Data
 
 
 def executor_options(command: options.Command) -> options.Command:
@@ -119,8 +120,6 @@ def sweep(
     from benchmark.tracking.writing.sweep import open_sweep
     from benchmark.training import evaluation
     from benchmark.training.batches import check_learnable
-    from datasets.card import summary
-    from datasets.prepare import load
 
     given = options.given(context, values)
     config = recbole.read(given)
@@ -136,21 +135,18 @@ def sweep(
     for line in definition.never_tried():
         click.echo(line, err=True)
     client = server.connect_patiently(server.connect().tracking_uri)
-    spec, sequences = load(settings.dataset, data_dir, settings.recbole_config)
-    click.echo(summary(spec, sequences))
-    whole = spec.split_of(sequences)
-    split = evaluation.evaluated(settings.history, sequences, whole)
-    protocol = evaluation.protocol(settings.history, sequences, whole)
-    if settings.masks_history:
-        click.echo(f"protocol: {protocol}")
+    data = Data.load(settings, data_dir)
+    data.describe(settings)
+    split = evaluation.evaluated(settings.history, data.sequences, data.split)
+    protocol = data.protocol(settings)
     if "model" not in searched and models.learns(settings.model):
         check_learnable(split)
     click.echo("\n".join(space.echo(searched)))
-    job = Job(client.tracking_uri, spec, sequences, protocol, data_dir)
+    job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data_dir)
     workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
     context.call_on_close(workers.close)
     name = name or space_file.stem
-    run, again = open_sweep(client, name, definition.as_dict(sequences), spec, protocol)
+    run, again = open_sweep(client, name, definition.as_dict(data.sequences), data.spec, protocol)
     click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
     with run.alive(), cli.resumed_by(*provenance.command_line()):
         plan = Plan(run, definition, job, Effort(trials or 20, seeds))

@@ -245,7 +245,6 @@ class BERT4Rec(Scorer):
         vectors = self._project(self.encode(tokens, appended, attend, places))
         sees = rows(attend, places)[..., : sequences.shape[1]]  # [batch, k or 1, length]
         sees = sees.expand(-1, places.shape[1], -1)
-        sees = sees.expand(-1, places.shape[1], -1)
         seen = self.seen(Histories(items, baskets), limits, vectors, sequences, sees)
         return self.loss(vectors, targets, seen)
 
