@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark import cli, options
+from benchmark.data import Data
 from benchmark.errors import UserError
 from benchmark.settings import SETTINGS, Value, checked
 from benchmark.sweep import check_executor, executor_options
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
-from benchmark.train import Data
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
@@ -146,7 +146,7 @@ def compare(
     options.print_notes(config, base, given)
     checked("seed", base.seed + seeds - 1)
     client = server.connect_patiently(server.connect().tracking_uri)
-    data = Data.load(base, data_dir)
+    data = Data.of(base, data_dir)
     data.describe(base)
     check_learnable(evaluation.evaluated(base.history, data.sequences, data.split))
     counted, refused = that_fit(data.sequences.n_items, given)

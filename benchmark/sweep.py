@@ -15,13 +15,13 @@ import click
 
 import models
 from benchmark import cli, options
+from benchmark.data import Data
 from benchmark.errors import UserError
 from benchmark.settings import LARGEST_COUNT, Value, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
-from benchmark.train import Data
 
 
 def executor_options(command: options.Command) -> options.Command:
@@ -135,7 +135,7 @@ def sweep(
     for line in definition.never_tried():
         click.echo(line, err=True)
     client = server.connect_patiently(server.connect().tracking_uri)
-    data = Data.load(settings, data_dir)
+    data = Data.of(settings, data_dir)
     data.describe(settings)
     split = evaluation.evaluated(settings.history, data.sequences, data.split)
     protocol = data.protocol(settings)

@@ -11,12 +11,13 @@ torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m     # one trial, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark import cli, options
+from benchmark.data import Data
 from benchmark.settings import BASELINES, Settings, Value, shared
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from benchmark.tracking.writing.trial import Trial
     from benchmark.training.checkpoint import State
     from benchmark.training.trainer import Trainer
-    from datasets.sequences import Sequences, Split
-    from datasets.spec import Spec
+    from datasets.sequences import Sequences
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -81,7 +81,7 @@ def train(
             else options.resolve(recbole.read(given), given)
         )
     )
-    data = Data.load(settings, data_dir)
+    data = Data.of(settings, data_dir)
     trainer = data.trainer(settings)
     protocol = data.protocol(settings)
     if run_id and (saved := workers.from_first(lambda: _state(trial, data.sequences, protocol))):
@@ -110,7 +110,7 @@ def _train_baselines(client: MlflowClient, given: dict[str, Value], data_dir: st
     config = recbole.read(given)
     own = options.resolved(lambda: shared(given, models.counted_models()))
     each = options.resolved(lambda: [config.settings(**values) for values in own.values()])
-    data = Data.load(each[0], data_dir)
+    data = Data.of(each[0], data_dir)
     if first:
         options.print_notes(config, each[0], given)
         data.describe(each[0])
@@ -141,46 +141,6 @@ def _attempt(trial: Trial, trainer: Trainer, data: Data, *, new: bool = True) ->
         result = attempt.train(trial, trainer)
     if result:
         click.echo(_line(result))
-
-
-@dataclass(frozen=True)
-class Data:
-    """The data set that trials train on."""
-
-    spec: Spec
-    sequences: Sequences
-    split: Split
-    folder: str | None
-    """The folder of the raw files, if it was given."""
-
-    @classmethod
-    def load(cls, settings: Settings, folder: str | None) -> Data:
-        from datasets.prepare import load  # late, as in ``train``
-
-        spec, sequences = load(settings.dataset, folder, settings.recbole_config)
-        return cls(spec, sequences, spec.split_of(sequences), folder)
-
-    def protocol(self, settings: Settings) -> str:
-        from benchmark.training import evaluation
-
-        return evaluation.protocol(settings.history, self.sequences, self.split)
-
-    def trainer(self, settings: Settings) -> Trainer:
-        """A new trial in progress; of processes that share it, the first one shows its steps."""
-        from benchmark import attempt
-        from benchmark.training import workers
-        from benchmark.training.trainer import Trainer
-
-        bar = attempt.step_bar if workers.number() == 0 else None
-        return Trainer(settings, self.sequences, self.split, bar)
-
-    def describe(self, settings: Settings) -> None:
-        """Print what the data are, and the protocol if histories are masked."""
-        from datasets.card import summary
-
-        click.echo(summary(self.spec, self.sequences))
-        if settings.masks_history:
-            click.echo(f"protocol: {self.protocol(settings)}")
 
 
 def _resuming(run_id: str, data_dir: str | None) -> list[str]:
