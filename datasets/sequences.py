@@ -183,6 +183,17 @@ def ordered(
     return sequences, order
 
 
+def spans(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The positions start .. end - 1 of each span, one span after the other: [sum] int64.
+
+    ``starts`` and ``ends`` are [n] int64.
+    """
+    lengths = ends - starts
+    begins = np.cumsum(lengths) - lengths
+    places: np.ndarray = np.arange(lengths.sum()) + np.repeat(starts - begins, lengths)
+    return places
+
+
 @dataclass(frozen=True)
 class Targets:
     """Positions in ``Sequences.items`` of the items to predict, ordered by user.
@@ -217,9 +228,7 @@ class Targets:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
         lengths = self.ends - self.starts
         begins = np.cumsum(lengths) - lengths  # of each history, if all stood in one row
-        places = np.arange(lengths.sum())
-        places += np.repeat(self.starts - begins, lengths)
-        same = items[places] == np.repeat(items[self.positions], lengths)  # [sum of lengths]
+        same = items[spans(self.starts, self.ends)] == np.repeat(items[self.positions], lengths)
         counts = np.concatenate([[0], np.cumsum(same)])
         return counts[begins + lengths] > counts[begins]
 
