@@ -11,7 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from benchmark import interruption
-from benchmark.errors import MachineError, TakenOver
+from benchmark.errors import MachineError, TakenOver, UserError
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.results import Epoch, Result
 from benchmark.tracking.server import TrackingError, connect_patiently
@@ -23,6 +23,7 @@ from benchmark.training.trainer import Trainer
 from datasets.errors import masked
 from datasets.sequences import Sequences
 from datasets.spec import Spec
+from models.outside import why
 
 Prune = Callable[[int, float], bool]
 """Whether to stop a trial: by the number of an epoch, and its validation metric."""
@@ -58,7 +59,8 @@ def attempt(
     except TakenOver as error:  # the sweep may have lost all of its trials
         raise TrackingError(str(error)) from None
     except Exception as error:  # trial.ends() has logged it with its trace
-        tqdm.write(f"trial {run_id} failed: {masked(str(error))}", file=sys.stderr)
+        reason = str(error) if isinstance(error, UserError) else why(error)
+        tqdm.write(f"trial {run_id} failed: {masked(reason)}", file=sys.stderr)
 
 
 def _would_have_pruned(prune: Prune, curve: list[float]) -> bool:

@@ -47,7 +47,7 @@ class BudgetType(click.ParamType):
 
 
 class ModelNames(click.ParamType):
-    """A,B: learned models."""
+    """A,B: learned models of this suite, and any model outside this repository."""
 
     name = "A,B,..."
 
@@ -58,7 +58,7 @@ class ModelNames(click.ParamType):
 
         known = models.learned_models()
         spelled = [SETTINGS["model"].spelled(name.strip()) for name in value.split(",")]
-        wrong = [name for name in spelled if name not in known]
+        wrong = [name for name in spelled if name not in known and not models.is_outside(name)]
         if wrong:
             self.fail(
                 f"{', '.join(wrong)[:80]!r}: no such learned model; there are {', '.join(known)} "
@@ -69,7 +69,7 @@ class ModelNames(click.ParamType):
         return list(dict.fromkeys(spelled))
 
 
-@click.command(context_settings=cli.CONTEXT)
+@click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
 @click.option(
     "--budget",
     type=BudgetType(),
@@ -80,9 +80,10 @@ class ModelNames(click.ParamType):
 )
 @click.option(
     "--models",
-    "learned",
+    "named",
     type=ModelNames(),
-    help="Learned models to compare, beside all counted models.  [default: all]",
+    help="Learned models to compare, beside all counted models; FILE.py:CLASS or MODULE:CLASS is "
+    "one outside this repository.  [default: all]",
 )
 @click.option(
     "--seeds",
@@ -110,7 +111,7 @@ class ModelNames(click.ParamType):
 def compare(
     context: click.Context,
     budget: Budget,
-    learned: list[str] | None,
+    named: list[str] | None,
     seeds: int,
     spaces: Path | None,
     name: str,
@@ -149,10 +150,11 @@ def compare(
     data = Data.of(base, data_dir)
     data.describe(base)
     check_learnable(evaluation.evaluated(base.history, data.sequences, data.split))
-    counted, refused = that_fit(data.sequences.n_items, given)
+    chosen = [name for name in named or [] if models.learns(name)] or models.learned_models()
+    counted = models.counted_models() + [n for n in named or [] if not models.learns(n)]
+    counted, refused = that_fit(counted, data.sequences.n_items, given)
     for model, why in refused.items():
         click.echo(f"{model} is left out: {why}", err=True)
-    chosen = learned or models.learned_models()
     baselines, others = options.resolved(
         lambda: contenders(chosen, counted, given, config.settings, spaces or SPACES)
     )

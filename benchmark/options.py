@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from benchmark import cli
-from benchmark.settings import SETTINGS, Setting, Settings, Value
+from benchmark.errors import UserError
+from benchmark.settings import SETTINGS, Setting, Settings, Value, declared
+from models import is_outside
 
 if TYPE_CHECKING:  # it loads pandas, which --help need not wait for
     from benchmark.recbole.config import Config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Made = TypeVar("Made")
+
+
+class TrialCommand(click.Command):
+    """A command with settings as options. A model outside this repository that its words name, by
+    --model or --models, adds its own settings to the options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[OWN_OPTIONS] = self._own_options(args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*ctx.meta.get(OWN_OPTIONS, []), *super().get_params(ctx)]
+
+    def _own_options(self, words: list[str]) -> list[click.Parameter]:
+        """Raises UserError for a model that cannot be loaded, and for a setting whose name another
+        option has."""
+        found: dict[str, click.Parameter] = {}
+        taken = {param.name for param in self.params} - SETTINGS.keys()
+        for model in _outside_models(words):
+            try:
+                own = {n: s for n, s in declared(model).items() if n not in SETTINGS}
+            except ValueError as error:
+                raise UserError(str(error)) from None
+            for name in own.keys() & taken:
+                raise UserError(f"{model}: {name} is another option: give the setting another name")
+            found |= {n: click.Option(_names(n), **_attributes(s)) for n, s in own.items()}
+        return list(found.values())
+
+
+OWN_OPTIONS = "benchmark.own_options"
+"""The key of these options in click's context."""
+
+
+def _outside_models(words: list[str]) -> Iterator[str]:
+    """The models outside this repository that the words of a command line name."""
+    for word, after in zip_longest(words, words[1:], fillvalue=""):
+        option, equals, value = word.partition("=")
+        if option in ("--model", "--models"):
+            yield from (n.strip() for n in (value if equals else after).split(",") if is_outside(n))
+
+
+class ModelChoice(click.Choice[str]):
+    """The name of a model of this suite, or of another one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return value if is_outside(value) else super().convert(value, param, ctx)
 
 
 def setting_options(
@@ -30,27 +79,31 @@ def setting_options(
         for name, setting in reversed(SETTINGS.items()):
             if name in without:
                 continue
-            kind = option_type(setting)
-            if words and name in words:
-                kind = click.Choice([*setting.choices, words[name]], case_sensitive=False)
-            option = click.option(
-                f"--{name.replace('_', '-')}",
-                name,
-                type=kind,
-                default=setting.default,
-                show_default="by the data" if setting.by_data else True,
-                help=setting.help,
-            )
-            command = option(command)
+            more = (words[name],) if words and name in words else ()
+            command = click.option(*_names(name), **_attributes(setting, more))(command)
         return command
 
     return add
 
 
-def option_type(setting: Setting) -> click.ParamType:
-    """The click type with the setting's limits."""
+def _names(name: str) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", name
+
+
+def _attributes(setting: Setting, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "type": option_type(setting, more),
+        "default": setting.default,
+        "show_default": "by the data" if setting.by_data else True,
+        "help": setting.help,
+    }
+
+
+def option_type(setting: Setting, more: tuple[str, ...] = ()) -> click.ParamType:
+    """The click type with the setting's limits; ``more`` are other values."""
     if setting.choices:
-        return click.Choice(setting.choices, case_sensitive=False)
+        kind = ModelChoice if setting.or_else else click.Choice
+        return kind([*setting.choices, *more], case_sensitive=False)
     if setting.kind is str:
         return click.STRING
     low = setting.above if setting.at_least is None else setting.at_least

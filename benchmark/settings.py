@@ -7,14 +7,18 @@ by ``checked``, wherever they come from.
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import models
 from benchmark.errors import UserError
 from datasets.errors import quoted
 from models import MODELS
+from models.arguments import arguments
+
+if TYPE_CHECKING:  # it imports torch
+    from models.model import Model
 
 Value = str | int | float
 MASKED = "history masked"
@@ -23,6 +27,8 @@ them follows: ``REPEATED``. Earlier versions always wrote ``MASKED`` alone."""
 REPEATED = ", repeated targets "
 BASELINES = "baselines"
 """The word for all counted models, where a command takes the name of a model."""
+LOGGED_BESIDE = ("model_version", "model_source")
+"""Parameters of runs that are no settings."""
 LARGEST_COUNT = 1_000_000  # far above what trains: more is a slip of the finger
 
 V = TypeVar("V", bound=Value)
@@ -51,6 +57,8 @@ class Setting:
     """Whether the training data decide, in place of the default: benchmark/defaults.py."""
     choices: tuple[str, ...] = ()
     """All possible values; empty if there are others."""
+    or_else: str = ""
+    """What values beside the choices look like. They have a colon."""
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
@@ -64,7 +72,8 @@ class Setting:
     def expected(self) -> str:
         """What a value should be, as a noun phrase."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            others = f", or {self.or_else}" if self.or_else else ""
+            return f"one of {', '.join(self.choices)}{others}"
         if self.kind is str:
             return "text"
         ends = {
@@ -82,7 +91,8 @@ class Setting:
         if isinstance(value, bool):
             return False
         if isinstance(value, str):
-            return self.kind is str and (not self.choices or self.spelled(value) in self.choices)
+            other = not self.choices or (bool(self.or_else) and ":" in value)
+            return self.kind is str and (other or self.spelled(value) in self.choices)
         if isinstance(value, int):
             return self.kind is not str and self._within(value)
         return isinstance(value, float) and self.kind is float and self._within(value)
@@ -111,6 +121,7 @@ def _setting(
     *,
     by_data: bool = False,
     choices: tuple[str, ...] = (),
+    or_else: str = "",
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
@@ -119,7 +130,7 @@ def _setting(
     """An integer without an upper limit has ``LARGEST_COUNT``."""
     if isinstance(default, int) and at_most is None:
         at_most = LARGEST_COUNT
-    declaration = Setting(default, help, by_data, choices, at_least, above, at_most, below)
+    declaration = Setting(default, help, by_data, choices, or_else, at_least, above, at_most, below)
     return field(default=default, metadata={"setting": declaration})
 
 
@@ -155,13 +166,22 @@ class Settings:
     undecided: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)
     """Settings that nobody gave, and that the training data decide."""
 
+    own: Mapping[str, Value] = field(default_factory=dict, kw_only=True, hash=False)
+    """The settings of a model outside this repository that no other model has."""
+
     dataset: str = _setting("amazon-books", "Data set: a name in datasets/, or a YAML file.")
     recbole_config: str = _setting(
         "",
         "RecBole configuration file: filters, split, and defaults of settings; options override "
         "it.",
     )
-    model: str = _setting("BERT4Rec", "Model to train: a name in models/.", choices=tuple(MODELS))
+    model: str = _setting(
+        "BERT4Rec",
+        "Model to train: a name in models/, or FILE.py:CLASS or MODULE:CLASS, whose settings are "
+        "options, too (docs/models.md).",
+        choices=tuple(MODELS),
+        or_else="FILE.py:CLASS or MODULE:CLASS",
+    )
     recipe: str = _setting(
         "fast",
         "Named set of defaults; options override it. paper is for BERT4Rec alone.",
@@ -341,10 +361,11 @@ class Settings:
         for name in SETTINGS:
             value = getattr(self, name)
             object.__setattr__(self, name, checked(name, value))  # the class is frozen
+        object.__setattr__(self, "own", self._checked_own())
         if self.recipe not in MODELS[self.model].recipes:
             known = ", ".join(MODELS[self.model].recipes)
             raise ValueError(f"{self.model} has no recipe {self.recipe!r}; it has: {known}")
-        MODELS[self.model].check(asdict(self))
+        MODELS[self.model].check(self.values())
         if not self.has("heads"):
             return
         if self.hidden_size % self.heads:
@@ -358,6 +379,21 @@ class Settings:
                 "values, but rotary positions need pairs: choose another hidden_size, or positions "
                 "learned"
             )
+
+    def _checked_own(self) -> dict[str, Value]:
+        declarations = {k: v for k, v in declared(self.model).items() if k not in SETTINGS}
+        for name in self.own:
+            if name not in declarations:
+                raise ValueError(f"{self.model} has no setting {name}")
+        return {
+            name: checked(name, self.own.get(name, setting.default), self.model)
+            for name, setting in declarations.items()
+        }
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model's class, as reports show it."""
+        return models.short_name(self.model)
 
     @property
     def masks_history(self) -> bool:
@@ -373,32 +409,55 @@ class Settings:
         """
         model = checked("model", given.get("model", cls.model))
         recipe = checked("recipe", given.get("recipe", cls.recipe))
-        values = {**MODELS[str(model)].recipes.get(str(recipe), {}), **given}
+        recipes = MODELS[str(model)].recipes
+        values = {**models.defaults(str(model)), **recipes.get(str(recipe), {}), **given}
         undecided = frozenset(
             name
             for name, setting in SETTINGS.items()
             if setting.by_data and name not in values and has(str(model), name)
         )
-        settings = cls(**values, undecided=undecided)  # type: ignore[arg-type]  # checked there
+        settings = cls.stored(values, undecided)
         for name in given:
             if not settings.has(name):
                 raise ValueError(f"{settings.model} has no setting {name}")
         return settings
 
+    @classmethod
+    def stored(cls, values: Mapping[str, Value], undecided: frozenset[str] = frozenset()) -> Self:
+        """The settings with these values; others have their defaults, whatever the recipe says.
+
+        Raises ValueError as ``of`` does.
+        """
+        own = {name: value for name, value in values.items() if name not in SETTINGS}
+        shared = {name: value for name, value in values.items() if name in SETTINGS}
+        return cls(**shared, own=own, undecided=undecided)  # type: ignore[arg-type]  # checked
+
     def has(self, name: str) -> bool:
         """Whether the model has the setting of that name."""
         return has(self.model, name)
 
+    def value(self, name: str) -> Value:
+        """The value of the setting of that name."""
+        value: Value = self.own[name] if name in self.own else getattr(self, name)
+        return value
+
+    def values(self) -> dict[str, Value]:
+        """All settings by name, those that the model does not have included."""
+        return {name: self.value(name) for name in declared(self.model)}
+
     def as_dict(self) -> dict[str, Value]:
         """The settings that the model has, by name; ``recbole_config`` only if there is one."""
-        values = {name: getattr(self, name) for name in SETTINGS if self.has(name)}
+        values = {name: value for name, value in self.values().items() if self.has(name)}
         if not self.recbole_config:
             del values["recbole_config"]
         return values
 
     def described(self, names: Iterable[str]) -> str:
         """The settings of these names, in a line."""
-        return ", ".join(f"{name} {getattr(self, name)}" for name in SETTINGS if name in set(names))
+        wanted = set(names)
+        return ", ".join(
+            f"{name} {value}" for name, value in self.values().items() if name in wanted
+        )
 
     def command(self, data_dir: str | None = None) -> str:
         """The command that repeats this trial, on raw files in the folder ``data_dir``.
@@ -433,9 +492,41 @@ def _of_models() -> frozenset[str]:
     return frozenset[str]().union(*(models.own_settings(name) for name in MODELS))
 
 
+def declared(model: str) -> Mapping[str, Setting]:
+    """The declarations by name: ``SETTINGS`` and, of a model outside this repository, its own.
+
+    Raises ValueError for arguments of its constructor that cannot be settings.
+    """
+    return _declared(MODELS[model]) if models.is_outside(model) else SETTINGS
+
+
+@cache
+def _declared(model: "type[Model]") -> Mapping[str, Setting]:
+    try:
+        own = [argument for argument in arguments(model) if argument.name not in SETTINGS]
+    except (ValueError, NameError, TypeError) as error:
+        raise ValueError(f"{model.__name__}: its constructor: {error}") from None
+    found = dict(SETTINGS)
+    for name, default, help, choices in own:
+        if default is None:
+            raise ValueError(
+                f"{model.__name__}: argument {name} of its constructor needs a default: no setting "
+                "of this suite is called so"
+            )
+        if name in LOGGED_BESIDE:
+            raise ValueError(
+                f"{model.__name__}: argument {name}: runs log something else as {name}"
+            )
+        most = LARGEST_COUNT if isinstance(default, int) else None
+        help = help or f"Setting of {model.__name__}."
+        found[name] = Setting(default, help, choices=choices, at_most=most)
+        _checked(name, default, found[name])
+    return found
+
+
 def has(model: str, name: str) -> bool:
     """Whether the model has the setting of that name."""
-    if name in _of_models():
+    if name in _of_models() or name not in SETTINGS:
         return name in models.own_settings(model)
     return models.learns(model) or name not in LEARNING
 
@@ -454,23 +545,28 @@ def shared(given: Mapping[str, Value], among: Iterable[str]) -> dict[str, dict[s
     return {model: own | {"model": model} for model, own in found.items()}
 
 
-def checked(name: str, value: object) -> Value:
+def checked(name: str, value: object, model: str = Settings.model) -> Value:
     """The value, if the setting allows it. A choice is returned in its declared spelling.
 
-    Raises SettingError, a ValueError, if the value has another type or is outside the limits.
+    ``model`` is one that has the setting, or any other for a setting of this suite. Raises
+    SettingError, a ValueError, if the value has another type or is outside the limits.
     """
-    setting = SETTINGS[name]
+    return _checked(name, value, declared(model)[name])
+
+
+def _checked(name: str, value: object, setting: Setting) -> Value:
     if isinstance(value, str | int | float) and setting.accepts(value):
         return setting.spelled(value) if isinstance(value, str) else value
     raise SettingError(name, value, f"it should be {setting.expected}")
 
 
-def converted(name: str, value: object) -> Value:
+def converted(name: str, value: object, model: str = Settings.model) -> Value:
     """A value from a file, in the setting's type: 3.0 becomes 3 for an integer, 1 becomes 1.0.
 
-    Raises SettingError as ``checked`` does.
+    ``model`` is as in ``checked``. Raises SettingError as it does.
     """
-    if isinstance(value, float) and value.is_integer() and SETTINGS[name].kind is int:
+    kind = declared(model)[name].kind
+    if isinstance(value, float) and value.is_integer() and kind is int:
         value = int(value)
-    value = checked(name, value)
-    return float(value) if SETTINGS[name].kind is float else value
+    value = checked(name, value, model)
+    return float(value) if kind is float else value

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datasets.sequences import Sequences, Split
 
 
-@click.command(context_settings=cli.CONTEXT)
+@click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
 @cli.data_dir_option
 @click.option(
     "--steps",
@@ -64,7 +64,7 @@ def speed(
     trainer = Trainer(settings, *_data(settings, data_dir))
     if not trainer.learns:
         raise click.UsageError(
-            f"{settings.model} is counted in one pass: it has no training steps to time"
+            f"{settings.model_name} is counted in one pass: it has no training steps to time"
         )
     measured = measure(trainer, steps)
     machine = _machine(trainer.device)

@@ -17,7 +17,7 @@ import models
 from benchmark import cli, options
 from benchmark.data import Data
 from benchmark.errors import UserError
-from benchmark.settings import LARGEST_COUNT, Value, checked
+from benchmark.settings import LARGEST_COUNT, Settings, Value, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
@@ -51,7 +51,7 @@ def executor_options(command: options.Command) -> options.Command:
     return command
 
 
-@click.command(context_settings=cli.CONTEXT)
+@click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
 @click.argument(
     "space_file", metavar="SPACE", type=click.Path(path_type=Path), default=Path("hyper.test")
 )
@@ -123,7 +123,7 @@ def sweep(
 
     given = options.given(context, values)
     config = recbole.read(given)
-    searched = space.read(space_file)
+    searched = space.read(space_file, str(given.get("model", Settings.model)))
     method = method or ("grid" if space.only_choices(searched) else "tpe")
     _check_trials(context, method)
     check_executor(context, executor)

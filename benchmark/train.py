@@ -19,6 +19,7 @@ import click
 from benchmark import cli, options
 from benchmark.data import Data
 from benchmark.settings import BASELINES, Settings, Value, shared
+from models import is_outside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from datasets.sequences import Sequences
 
 
-@click.command(context_settings=cli.CONTEXT)
+@click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
 @options.setting_options(words={"model": BASELINES})
 @cli.data_dir_option
 @click.option(
@@ -59,6 +60,7 @@ def train(
     from benchmark.tracking.reading.run_ids import whole_run_id
     from benchmark.tracking.writing.trial import resume, start
     from benchmark.training import state, workers
+    from models import outside
 
     given = options.given(context, values)
     workers.join()
@@ -81,6 +83,9 @@ def train(
             else options.resolve(recbole.read(given), given)
         )
     )
+    if is_outside(settings.model):  # the same source in all processes
+        source = workers.from_first(lambda: outside.load(settings.model).source)
+        outside.load_stored(settings.model, source)
     data = Data.of(settings, data_dir)
     trainer = data.trainer(settings)
     protocol = data.protocol(settings)
@@ -173,9 +178,9 @@ def _resumed_settings(settings: Settings, given: dict[str, Value]) -> Settings:
     """
     device = str(given.pop("device", settings.device))
     for name, value in given.items():
-        if value != getattr(settings, name):
+        if value != settings.value(name):
             raise click.UsageError(
-                f"{name} is {getattr(settings, name)} in the trial to resume and cannot change: "
+                f"{name} is {settings.value(name)} in the trial to resume and cannot change: "
                 f"leave out --{name.replace('_', '-')}"
             )
     return replace(settings, device=device)

@@ -1,7 +1,7 @@
 """Models by name: item sequences in, item scores out. No file and no MLflow is known here.
 
 A model is one file in this folder, and its line in ``FILES`` below. ``model`` is the contract that
-it fulfils.
+it fulfils. A name with a colon is that of a model outside this repository: see ``models.outside``.
 """
 
 import inspect
@@ -10,8 +10,10 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from models.arguments import Setting, arguments
+
 if TYPE_CHECKING:
-    from models.model import Model, Setting
+    from models.model import Model
 
 FILES = {
     "BERT4Rec": "bert4rec",
@@ -41,6 +43,10 @@ class _Models(Mapping[str, "type[Model]"]):
     """A class is imported when it is asked for: torch loads slowly, and names need none."""
 
     def __getitem__(self, name: str) -> "type[Model]":
+        if is_outside(name):
+            from models.outside import load  # late: it imports torch
+
+            return load(name).model
         found: type[Model] = getattr(import_module(f"models.{FILES[name]}"), name)
         return found
 
@@ -57,16 +63,51 @@ class _Models(Mapping[str, "type[Model]"]):
 MODELS = _Models()
 
 
-@cache
+def is_outside(name: str) -> bool:
+    """Whether it is the name of a model outside this repository: MODULE:CLASS or FILE.py:CLASS."""
+    return ":" in name
+
+
+def short_name(name: str) -> str:
+    """The name of the model's class."""
+    return name.rpartition(":")[2]
+
+
+def source_digest(name: str) -> str | None:
+    """What tells versions of an outside model's source apart; None for a model of this suite."""
+    if not is_outside(name):
+        return None
+    from models.outside import load  # late: it imports torch
+
+    return load(name).source.digest
+
+
 def own_settings(name: str) -> frozenset[str]:
     """The settings that this model is built with. Other settings belong to every model."""
-    return _arguments(name) | (BLENDING if learns(name) else frozenset())
+    return _own(MODELS[name])
 
 
 @cache
-def _arguments(name: str) -> frozenset[str]:
+def _own(model: "type[Model]") -> frozenset[str]:
+    from models.model import LearnedModel  # imports torch
+
+    return _named(model) | (BLENDING if issubclass(model, LearnedModel) else frozenset())
+
+
+@cache
+def _named(model: "type[Model]") -> frozenset[str]:
     """The settings that the model's constructor names."""
-    return frozenset(inspect.signature(MODELS[name]).parameters) - {"n_items"}
+    return frozenset(inspect.signature(model).parameters) - {"n_items"}
+
+
+def defaults(name: str) -> dict[str, Setting]:
+    """The defaults that the model's constructor has, by setting."""
+    return dict(_defaults(MODELS[name])) if is_outside(name) else {}
+
+
+@cache
+def _defaults(model: "type[Model]") -> dict[str, Setting]:
+    return {a.name: a.default for a in arguments(model) if a.default is not None}
 
 
 def learns(name: str) -> bool:
@@ -86,14 +127,22 @@ def counted_models() -> list[str]:
     return [name for name in FILES if not learns(name)]
 
 
-def build(name: str, n_items: int, given: "Mapping[str, Setting]") -> "Model":
+def build(name: str, n_items: int, given: Mapping[str, Setting]) -> "Model":
     """The model of that name, with random weights.
 
     ``given`` are settings by name; those that the model does not have are ignored. Raises
     ValueError if the settings do not go together.
     """
     MODELS[name].check(given)
-    model = MODELS[name](n_items, **{key: given[key] for key in _arguments(name)})
+    settings = {key: given[key] for key in _named(MODELS[name])}
+    try:
+        model = MODELS[name](n_items, **settings)
+    except ValueError as error:
+        if not is_outside(name):
+            raise
+        from models.outside import why  # late, likewise
+
+        raise ValueError(f"{name} cannot be built: {why(error)}") from error
     from models.blend import with_slim  # late: torch loads slowly
     from models.model import LearnedModel
 

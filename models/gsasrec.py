@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.arguments import Setting
 from models.functional import Seen
-from models.model import Setting
 from models.sasrec import SASRec
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-Setting = str | int | float
+from models.arguments import Setting
 
 
 class Histories(NamedTuple):

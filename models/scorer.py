@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.arguments import Setting
 from models.functional import Seen, cross_entropy
-from models.model import Histories, LearnedModel, Setting
+from models.model import Histories, LearnedModel
 from models.repeats import Frequency
 
 # Above this number of items, a step with sampled negatives touches few rows of the item table. Then

@@ -63,7 +63,7 @@ def contenders(
     for model in learned:
         searched = search_space(model, own[model], folder)
         definition = Definition(searched, SEARCH, "none", own[model], resolve, from_defaults=True)
-        found.append(Contender(model, definition))
+        found.append(Contender(models.short_name(model), definition))
     for contender in [baselines, *found]:
         contender.definition.check()
     return baselines, found
@@ -74,16 +74,18 @@ def search_space(model: str, given: Mapping[str, Value], folder: Path) -> Space:
 
     Raises SpaceError for a file that cannot be read.
     """
-    path = folder / f"{model}.yaml"
-    everything = space.read(path if path.exists() else folder / "default.yaml")
+    path = folder / f"{models.short_name(model)}.yaml"
+    everything = space.read(path if path.exists() else folder / "default.yaml", model)
     return {n: d for n, d in everything.items() if has(model, n) and n not in given}
 
 
-def that_fit(n_items: int, given: Mapping[str, Value]) -> tuple[list[str], dict[str, str]]:
+def that_fit(
+    counted: Iterable[str], n_items: int, given: Mapping[str, Value]
+) -> tuple[list[str], dict[str, str]]:
     """The counted models for a catalogue of so many items, and why the others refuse it."""
     fitting: list[str] = []
     refused: dict[str, str] = {}
-    for model in models.counted_models():
+    for model in counted:
         settings = Settings.of(model=model).as_dict() | dict(given)
         try:
             models.build(model, n_items, settings)

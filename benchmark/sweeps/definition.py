@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import models
 from benchmark.settings import Settings, Value, has
 from benchmark.sweeps import space, suggest
 from benchmark.sweeps.space import Choice, Space
@@ -90,11 +91,11 @@ class Definition:
                 yield f"a model that is never tried: {reason}"
 
     def _check_models(self) -> None:
-        models = self.space.get("model")
-        if models is None:
+        searched = self.space.get("model")
+        if searched is None:
             return
         for name in (*self.space, *self.given):
-            if not any(has(str(model), name) for model in models.values):
+            if not any(has(str(model), name) for model in searched.values):
                 raise SpaceError(f"{name}: none of the searched models has this setting")
 
     def _check_grid(self) -> None:
@@ -135,7 +136,11 @@ class Definition:
         # The device does not change a result.
         for name in (*self.space, *base.undecided, "device"):
             shared.pop(name, None)
-        first = {"first point": "defaults"} if self.from_defaults else {}
+        first: dict[str, Any] = {"first point": "defaults"} if self.from_defaults else {}
+        searched = self.space["model"].values if "model" in self.space else [base.model]
+        outside = sorted({str(model) for model in searched if models.is_outside(str(model))})
+        if outside:
+            first["model sources"] = {model: models.source_digest(model) for model in outside}
         return first | {
             "space": space.lines(self.space),
             "method": self.method,

@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 from benchmark.errors import printable
 from benchmark.recbole import names
-from benchmark.settings import SETTINGS, SettingError, Value, converted, has
+from benchmark.settings import SETTINGS, SettingError, Settings, Value, converted, declared, has
 from benchmark.sweeps.space_files import LISTED, Entry, SpaceError, read_entries
 from datasets.errors import quoted
+from models import is_outside
 
 NOT_SEARCHED = {
     "dataset": "a sweep compares trials on one data set",
@@ -92,15 +93,21 @@ Space = dict[str, Choice | Interval]
 """The dimensions by the name of their setting, in the order of the file."""
 
 
-def read(path: Path) -> Space:
-    """The space of a hyper.test or YAML file. Raises SpaceError with file and line."""
+def read(path: Path, model: str = Settings.model) -> Space:
+    """The space of a hyper.test or YAML file, for the ``model`` or those that the file lists.
+
+    Raises SpaceError with file and line.
+    """
     space: Space = {}
-    for entry in read_entries(path):
+    entries = list(read_entries(path))
+    listed = [str(v) for entry in entries if entry.name == "model" for v in entry.values]
+    searched = listed or [model]
+    for entry in entries:
         name = names.in_space(entry.name)
         try:
             if name in space:
                 raise ValueError("it is given twice")
-            space[name] = replace(_dimension(name, entry), written=entry.written)
+            space[name] = replace(_dimension(name, entry, searched), written=entry.written)
         except SettingError as error:
             raise SpaceError(f"{entry.where}: {error}") from None
         except OverflowError:  # an integer past the largest float
@@ -167,29 +174,34 @@ def only_choices(space: Space) -> bool:
     return all(isinstance(dimension, Choice) for dimension in space.values())
 
 
-def _dimension(name: str, entry: Entry) -> Choice | Interval:
-    if name not in SETTINGS:
-        raise ValueError(f"no such setting; there are: {', '.join(SETTINGS)}")
+def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
+    """``models`` are those that are searched: a setting is declared by one that has it."""
+    own = [model for model in models if is_outside(model)]
+    model = next((model for model in own if name in declared(model)), Settings.model)
+    if name not in declared(model):
+        known = dict.fromkeys(chain(SETTINGS, *(declared(model) for model in own)))
+        raise ValueError(f"no such setting; there are: {', '.join(known)}")
     if name in NOT_SEARCHED:
         raise ValueError(f"cannot be searched: {NOT_SEARCHED[name]}")
     if entry.kind in LISTED:
         if not entry.values:
             raise ValueError("no value to choose from")
-        return Choice(tuple(dict.fromkeys(converted(name, value) for value in entry.values)))
-    return _interval(name, entry)
+        return Choice(tuple(dict.fromkeys(converted(name, v, model) for v in entry.values)))
+    return _interval(name, entry, model)
 
 
-def _interval(name: str, entry: Entry) -> Interval:
-    if SETTINGS[name].kind is str:
+def _interval(name: str, entry: Entry, model: str) -> Interval:
+    setting = declared(model)[name]
+    if setting.kind is str:
         raise ValueError(f"{entry.kind} is for numbers: list the values to choose from")
     bounds = _bounds(entry)
-    integer = SETTINGS[name].kind is int
+    integer = setting.kind is int
     step = bounds[2] if entry.kind == "quniform" else None
     if entry.kind == "loguniform":
         bounds = _logarithmic(bounds, entry.exponents)
         if integer:  # such as e^4 to e^6
             bounds = [round(bound) for bound in bounds]
-    low, high = (converted(name, bound) for bound in bounds[:2])
+    low, high = (converted(name, bound, model) for bound in bounds[:2])
     assert not isinstance(low, str)
     assert not isinstance(high, str)
     if integer and step is not None:

@@ -1,7 +1,8 @@
 """The names under which a trial is stored. They are public: anyone may log runs that the report
 can rank.
 
-params      every setting, under its name on the command line
+params      every setting, under its name on the command line; model_version, model_source: where
+            the same settings give other results, trials are not pooled
 metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             of a counted model that tries several values: tried/decay, ...
             of values that are tried after training: tried/weight, ..., tried/ndcg_at_10, ...
@@ -9,7 +10,7 @@ metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds
 tags        the constants below
-artifacts   config.yaml, dataset.md, checkpoints/, ranks/
+artifacts   config.yaml, dataset.md, checkpoints/, ranks/; model_source/
 
 Tags that decide what a run is (a report, a sweep, a figure of a page) have the prefix `seqrec.`, so
 that no tag of a user is taken for one of them. Tags that describe a trial have none.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # MLflow loads slowly
     from mlflow.entities import Run
 
 CONFIG = "config.yaml"  # every setting, resolved, before the first step
+SOURCE = "model_source"  # the folder with the source of a model outside this repository
 CARD = "dataset.md"  # the card of the data set
 LAST = "checkpoints/last/state-{slot}.safetensors"  # the state to resume from; two slots, 0 and 1;
 # deleted when the trial has finished

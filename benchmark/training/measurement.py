@@ -111,7 +111,7 @@ def announcement(trainer: Trainer) -> str | None:
         return None
     rate = peak_flops(trainer.device, "fp32")
     return (
-        f"{trainer.settings.model} holds {cost.memory / 1e9:.1f} GB of matrices; each of its "
+        f"{trainer.settings.model_name} holds {cost.memory / 1e9:.1f} GB of matrices; each of its "
         f"{cost.solutions} solutions takes {cost.operations / 1e12:.1f} TFLOP, about "
         f"{cost.operations / rate:.0f} s at {rate / 1e9:,.0f} GFLOP/s; "
         "counting and ranking add to it"

@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +118,9 @@ class Trainer:
     def _built(self) -> Model:
         """The model, with random weights."""
         try:
-            return models.build(
-                self.settings.model, self.sequences.n_items, asdict(self.settings)
-            ).to(self.device)
+            settings = self.settings
+            model = models.build(settings.model, self.sequences.n_items, settings.values())
+            return model.to(self.device)
         except ValueError as error:
             raise TrainingError(str(error)) from None
         except RuntimeError as error:

@@ -1,6 +1,7 @@
 """The settings of a trial, as it stored them before its first step."""
 
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -9,6 +10,7 @@ from benchmark.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
 from datasets import plain_yaml
+from models import outside
 
 # What trials did that do not name these settings, because their version did not have them.
 BEFORE: dict[str, Any] = {"repeats": "alike", "embeddings": "random", "blend": "none"}
@@ -20,6 +22,16 @@ def stored_settings(client: MlflowClient, run_id: str) -> Settings:
     with tempfile.TemporaryDirectory() as folder:
         config = fetch(client, f"runs:/{run_id}", schema.CONFIG, folder)
         content = plain_yaml.read(config)
-    if not isinstance(content, dict):
-        raise ValueError(f"{schema.CONFIG} is no mapping")
-    return Settings(**BEFORE | content)
+        if not isinstance(content, dict):
+            raise ValueError(f"{schema.CONFIG} is no mapping")
+        if digest := content.pop(schema.SOURCE, None):
+            source = _source(fetch(client, f"runs:/{run_id}", schema.SOURCE, folder))
+            if source.digest != digest:
+                raise ValueError(f"{schema.SOURCE} is not the source that the trial started with")
+            outside.load_stored(str(content.get("model")), source)
+    return Settings.stored(BEFORE | content)
+
+
+def _source(folder: Path) -> outside.Source:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return outside.Source({p.relative_to(folder).as_posix(): p.read_bytes() for p in paths})

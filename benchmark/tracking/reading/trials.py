@@ -18,6 +18,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.server import TrackingError, Unavailable
 from datasets.errors import visible
+from models import short_name
 
 Param = int | float | str
 """MLflow stores text; a text that reads as a number is that number, so that 3e-4 is 0.0003."""
@@ -190,7 +191,7 @@ def _params(logged: dict[str, str], published: bool) -> dict[str, Param]:
 
 def _param(name: str, text: str) -> Param:
     if name == "model":  # `mlflow run -P model=sasrec` has logged the name as the user typed it
-        return SETTINGS["model"].spelled(text)
+        return short_name(SETTINGS["model"].spelled(text))
     if name in NAMES_OF_THINGS:
         return text
     for kind in (int, float):

@@ -1,6 +1,6 @@
 """A trial's best weights as a folder that MLflow can serve without this repository.
 
-    MLmodel  recommender.py  code/models/    the code that runs, its signature and settings
+    MLmodel  recommender.py  code/           the code that runs, its signature and settings
     artifacts/weights.safetensors            the trial's best checkpoint, unchanged
     artifacts/items.json                     raw item ids, in the order of their codes
     requirements.txt  python_env.yaml        the packages that the code needs
@@ -27,6 +27,7 @@ from mlflow.types.schema import AnyType, Array
 import models
 from benchmark.settings import Settings
 from benchmark.training import checkpoint
+from models import outside
 
 ROOT = Path(__file__).parents[3]
 # mlflow-skinny suffices to run a model and has mlflow's version. numpy and pandas: its data.
@@ -56,38 +57,58 @@ def export(
     Raises CheckpointError if the weights are damaged, or of another version of this suite: the code
     beside them would be this version's. Raises MlflowException if MLflow refuses.
     """
-    given = settings.as_dict()
-    own = {name: given[name] for name in sorted(models.own_settings(settings.model))}
+    own = {name: settings.value(name) for name in sorted(models.own_settings(settings.model))}
     tensors, _ = checkpoint.load(weights)
     try:
         models.build(settings.model, len(item_ids), own).load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise checkpoint.CheckpointError(
-            f"its weights do not fit {settings.model} in this version of the suite: {reason}"
+            f"its weights do not fit {settings.model_name} in this version of the suite: {reason}"
         ) from None
     with tempfile.TemporaryDirectory() as temporary, _quiet():
         code = Path(temporary, "models")
         shutil.copytree(
             Path(models.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__")
         )
+        name, packages = _with_source(settings.model, code)
         items = Path(temporary, "items.json")
         items.write_text(json.dumps(item_ids, ensure_ascii=False, indent=0), encoding="utf-8")
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(Path(__file__).with_name("recommender.py")),
-            model_config={"model": settings.model, "settings": own},
+            model_config={"model": name, "settings": own},
             artifacts={
                 "weights": str(shutil.copyfile(weights, Path(temporary, "weights.safetensors"))),
                 "items": str(items),
             },
-            code_paths=[str(code)],
+            code_paths=[str(code), *map(str, packages)],
             signature=ModelSignature(INPUTS, OUTPUTS, _params(settings)),
             metadata={"history": settings.history},
             input_example=(pd.DataFrame({"history": [item_ids[:3]]}), {"k": 3}),
             pip_requirements=_requirements(),
             mlflow_model=model,
         )
+
+
+def _with_source(name: str, code: Path) -> tuple[str, list[Path]]:
+    """Put the source of a model outside this repository beside the copy ``code`` of models/.
+
+    Returns the model's name there, and what lies beside ``code``.
+    """
+    if not models.is_outside(name):
+        return name, []
+    where, _, class_name = name.rpartition(":")
+    source = outside.load(name).source
+    if where.endswith(".py"):
+        ((_, content),) = source.files.items()
+        module = f"outside_{source.digest}"  # no other module is called so
+        path = code.with_name(f"{module}.py")
+        path.write_bytes(content)
+        return f"{module}:{class_name}", [path]
+    source.write(code.parent)
+    top = {file.partition("/")[0] for file in source.files}
+    return name, [code.parent / part for part in top]
 
 
 def _requirements() -> list[str]:

@@ -113,7 +113,7 @@ class Sweep:
         }
         run = self.client.create_run(
             self.experiment_id,
-            run_name=f"{settings.model} {name} seed={settings.seed}",
+            run_name=f"{settings.model_name} {name} seed={settings.seed}",
             tags=launcher.context_tags() | tags,
         )
         self.client.update_run(run.info.run_id, status="SCHEDULED")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -11,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from benchmark.results import Epoch, Machine, Result
-from benchmark.settings import Settings
+from benchmark.settings import Settings, Value
 from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Discard, Labels, Metrics
@@ -25,7 +26,7 @@ from benchmark.tracking.writing import status
 from datasets import DataError, card
 from datasets.sequences import Sequences
 from datasets.spec import Spec
-from models import MODELS
+from models import MODELS, is_outside, outside
 
 Write = Callable[[Path], object]
 """Writes a file at the path. Raises OSError if it cannot."""
@@ -63,10 +64,10 @@ class Trial:
         data_dir: str | None,
     ) -> None:
         """Log all that is known before the first step."""
-        params = settings.as_dict()
-        # `mlflow run` has logged what was given with -P, and params never change.
+        params = settings.as_dict() | self._keep_source(settings.model)
         version = MODELS[settings.model].version
         logged = params | ({"model_version": version} if version > 1 else {})
+        # `mlflow run` has logged what was given with -P, and params never change.
         new = {key: value for key, value in logged.items() if key not in self.run.data.params}
         tags = provenance.tags(settings, spec, sequences, protocol, data_dir)
         self.outbox.say(Labels(params=new, tags=tags))
@@ -162,11 +163,24 @@ class Trial:
         tags = {schema.PRUNED: f"after epoch {result.last_epoch}"}
         self.outbox.say(Labels(tags=tags))
 
+    def _keep_source(self, model: str) -> dict[str, Value]:
+        """Keep the source of a model outside this repository; the parameter with its digest."""
+        if not is_outside(model):
+            return {}
+        source = outside.load(model).source
+        for name, content in source.files.items():
+            self.outbox.keep(f"{schema.SOURCE}/{name}", partial(_write, content))
+        return {schema.SOURCE: source.digest}
+
     def _keep_text(self, name: str, text: str) -> None:
         self.outbox.keep(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def _log_metrics(self, values: dict[str, float], step: int) -> None:
         self.outbox.say(Metrics(values, step, get_current_time_millis()))
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def start(client: MlflowClient, settings: Settings, spec: Spec, *, take: bool = True) -> Trial:
@@ -178,7 +192,7 @@ def start(client: MlflowClient, settings: Settings, spec: Spec, *, take: bool = 
     """
     check_room()
     rate = f" lr={settings.learning_rate}" if settings.has("learning_rate") else ""
-    name = f"{settings.model}{rate} seed={settings.seed}"
+    name = f"{settings.model_name}{rate} seed={settings.seed}"
     try:
         run, launched = launcher.new_run(client, spec.name, name, {}, take=take)
         if not launched:
