@@ -22,6 +22,8 @@ with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfi
     from tests.datasets.test_lines import by_python, by_us
 
 FOLDER = Path(tempfile.mkdtemp())
+NAMED = {"user": "u", "item": "i", "timestamp": "t"}
+COLUMNS = dict.fromkeys(layouts.GENERIC_READERS, NAMED) | {"sequences": {"user": 1, "item": 2}}
 TOKENS = ("u", ",", '"', "\n", "\r\n", " ", "é")
 
 
@@ -33,9 +35,11 @@ def file(name: str, content: bytes) -> Path:
 def read_data(content: bytes) -> None:
     """Read an interaction file. The first byte chooses the layout, the second the compression."""
     reader = layouts.READERS[content[0] % len(layouts.READERS)]
-    layout = layouts.LAYOUTS.get(reader) or layouts.layout_of(reader, {"user": "u", "item": "i"})
+    layout = layouts.LAYOUTS.get(reader) or layouts.layout_of(reader, COLUMNS[reader])
     path = file("f" + ("", ".gz", ".zip")[content[1] % 3], content[2:])
-    for batch in readers.read(path, layout):
+    if reader in layouts.GENERIC_READERS:
+        layout = layout.also(["e"])
+    for batch in readers.read(path, readers.with_unit(path, layout)):
         assert all(1 <= len(user) <= layouts.LONGEST_ID for user in batch["user"].to_pylist())
 
 

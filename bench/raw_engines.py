@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets import filters, layouts, prepare, sequences, source, spec
+from datasets import filters, interactions, layouts, sequences, source, spec
 
 BOOKS = spec.read("amazon-books")
 RATING = BOOKS.filters.rating[0]  # lowest rating to keep
@@ -47,7 +47,7 @@ def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
 def read_suite(path: Path) -> pd.DataFrame:
     """Read with the reader of this suite: pyarrow, and a check of every row."""
     raw = source.RawFile(spec.Source(path.name, reader(path)), path)
-    return prepare.read_interactions(raw, BOOKS.filters, Counter())
+    return interactions.read(raw, BOOKS.filters, Counter())
 
 
 def read_pandas(path: Path) -> pd.DataFrame:
@@ -117,12 +117,12 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="raw file written by bench/raw_ratings.py")
     args = parser.parse_args()
     start = time.perf_counter()
-    interactions = ENGINES[args.engine](args.file)
+    rows = ENGINES[args.engine](args.file)
     read = time.perf_counter()
-    prepared = sequences.from_interactions(filters.k_core(interactions, BOOKS.filters.k_core))
+    prepared = sequences.from_interactions(filters.k_core(rows, *BOOKS.filters.minima))
     result = {
         "digest": prepared.digest,
-        "survivors": len(interactions),
+        "survivors": len(rows),
         "read_seconds": read - start,
         "core_seconds": time.perf_counter() - read,
     }

@@ -12,12 +12,17 @@ from typing import Any
 import numpy as np
 
 from datasets import files
+from datasets.filters import KEEP
 from datasets.sequences import Sequences
 from datasets.source import DEFAULT_FOLDER, RawFile
 from datasets.spec import Spec
 
 PREPARED_FOLDER = DEFAULT_FOLDER / "prepared"
 VERSION = 2  # raise it when the same file and spec would give different sequences
+
+# Keys of ``filters:`` that VERSION 2 did not have from the start, with the values that filter
+# nothing. They are left out then: caches that are older than these keys stay valid.
+NEWER: dict[str, Any] = {"where": {}, "duplicates": KEEP}
 
 # What a missing or damaged archive raises. RuntimeError: damaged flags claim that it is encrypted
 # or of a later version. KeyError and TypeError: damaged names are not those of Sequences.
@@ -46,7 +51,11 @@ def _key(spec: Spec, raw: RawFile | None) -> str:
     The raw file counts with size and modification time, as in make: hashing gigabytes would take
     longer than all later steps.
     """
-    parts: list[Any] = [VERSION, asdict(spec)]
+    described = asdict(spec)
+    del described["folder"]  # the files that are found count, not where they were searched for
+    filters = described["filters"]
+    described["filters"] = {k: v for k, v in filters.items() if k not in NEWER or v != NEWER[k]}
+    parts: list[Any] = [VERSION, described]
     if raw is not None:
         parts += [asdict(raw.source)]
         for file in raw.files:

@@ -9,13 +9,15 @@ import yaml
 
 from datasets import parts
 from datasets.errors import masked
+from datasets.filters import KEEP, Filters
 from datasets.sequences import Sequences, Targets
-from datasets.spec import RANDOM_TIES, WHOLE_BASKETS, Filters, Spec
+from datasets.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
 from datasets.splits import GIVEN, RULES
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
 GAIN = 0.02  # share of successors that the file's order has to add to a random one's for a warning
+A_DATE = 1e8  # seconds since 1970: the year 1973; smaller times count something else
 CUT_OFF = 10  # of the metrics on the card
 
 Numbers = Mapping[str, int | float]
@@ -157,8 +159,6 @@ def render(spec: Spec, sequences: Sequences) -> str:
     Layout: RecBole, asset/hyper_tune_configs/sequential/amazon-books_seq.md.
     """
     numbers = numbers_of(spec, sequences)
-    k = spec.filters.k_core
-    core = f"delete users and items with less than {k} interactions, until all have as many"
     counts = " | ".join(f"{numbers[name]:,}" for name in ("users", "items", "interactions"))
     title = spec.title.replace("|", "\\|")
     plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
@@ -169,9 +169,10 @@ def render(spec: Spec, sequences: Sequences) -> str:
         f"# {spec.title}",
         f"**Dataset:** {spec.name}",
         f"**Data filtering:** {_filtering(spec.filters)}",
-        f"**K-core filtering:** {core if k > 1 else 'none'}",
+        f"**K-core filtering:** {_core(*spec.filters.minima)}",
         f"**Evaluation method:** chronological arrangement, {method} and full sorting",
         f"**Order:** {order_of_ties(spec, numbers)}",
+        *_times(spec, sequences),
         "**Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10",
         f"**Digest:** `{sequences.digest}`, of the prepared sequences",
         "## Dataset Information",
@@ -191,6 +192,27 @@ def render(spec: Spec, sequences: Sequences) -> str:
     return "\n\n".join(lines) + "\n"
 
 
+def _times(spec: Spec, sequences: Sequences) -> list[str]:
+    """The line with the first and the last time, by which a wrong unit shows itself."""
+    if sequences.timestamps is None or spec.synthetic:
+        return []
+    first = float(sequences.timestamps.min())
+    last = float(sequences.timestamps.max())
+    if max(abs(first), abs(last)) < A_DATE:
+        return [f"**Times:** {first:,.15g} to {last:,.15g}"]
+    return [f"**Times:** {_day(first)} to {_day(last)}"]
+
+
+def _core(of_user: int, of_item: int) -> str:
+    if of_user <= 1 and of_item <= 1:
+        return "none"
+    if of_user == of_item:
+        who = f"users and items with less than {of_user} interactions"
+    else:
+        who = f"users with less than {of_user} interactions and items with less than {of_item}"
+    return f"delete {who}, until all have as many"
+
+
 def percent(sparsity: float) -> str:
     """Two decimals, or as many as it takes to tell a sparsity below 1 from 100%."""
     decimals = 2
@@ -200,8 +222,15 @@ def percent(sparsity: float) -> str:
 
 
 def _filtering(filters: Filters) -> str:
-    """The interval filters in RecBole's words: what is deleted beyond each end."""
+    """The filters before the k-core in RecBole's words: what is deleted, intervals beyond each
+    end."""
     deleted = []
+    for column, values in filters.where.items():
+        deleted.append(f"{column} other than {' or '.join(values)}")
+    if filters.duplicates == "consecutive":
+        deleted.append("the item of the user's record before")
+    elif filters.duplicates != KEEP:
+        deleted.append(f"a pair of user and item again (the {filters.duplicates} is kept)")
     for name, (low, high) in filters.intervals.items():
         for end, beyond in ((low, "less"), (high, "more")):
             if math.isfinite(end):

@@ -24,7 +24,6 @@ CHECKED_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 
 LIMITS = {
-    "k_core": (0, LARGEST_K),
     "size": (1, 10**15),
     "seed": (0, 2**63 - 1),
 }

@@ -1,9 +1,12 @@
 """How interactions are laid out in a file: layouts of published data sets, and generic ones."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from datasets import times
 from datasets.errors import quoted
+from datasets.times import TICKS
 
 FIELDS = ("user", "item", "rating", "timestamp")
 IDS = ("user", "item")
@@ -12,8 +15,9 @@ HISTORY = "history"
 """Further column of a split's files: the items before a row's item, separated by spaces."""
 # numpy stores an array of ids with the width of its longest id, four bytes a character.
 LONGEST_ID = 256
-LATEST = 1e11  # seconds since 1970: the year 5138; read as milliseconds: 1973
-TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # per second
+WHERE = "where."
+"""Beginning of the names of columns that ``filters: where:`` asks for; the file's name follows."""
+TEXT, PARQUET, JSON_LINES = FORMATS = ("text", "parquet", "JSON lines")
 ENCODINGS = (
     "utf-8", "latin-1", "cp1250", "cp1251", "cp1252", "iso8859-2", "iso8859-15", "koi8-r",
     "utf-16", "utf-32", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr",
@@ -34,17 +38,53 @@ class Layout:
     """In place of ``columns``: our field names, each with the number of its field, from 1."""
     optional: tuple[str, ...] = ()
     """Fields of ``header`` or ``positions`` that the file may lack."""
-    ticks_per_second: int = 1
-    """Unit of the timestamps: 1 for seconds, 1,000 for milliseconds."""
+    unit: str | None = "s"
+    """Unit of the timestamps, one of ``times.UNITS``. None: that of the first row, see
+    ``readers.with_unit``; until then it counts as seconds."""
+    recognised: bool = False
+    """True: ``unit`` is that of the first row. All other rows have to have it, too."""
     quotes: bool = False
     """True: a field may be in double quotes and then contain the separator (RFC 4180)."""
-    columnar: bool = False
-    """True: a Parquet file. False: a text file."""
+    format: str = TEXT
+    """One of FORMATS: which module reads the file."""
     encoding: str = "utf-8"
     """Of a text file: one of ENCODINGS."""
     sequences: bool = False
     """True: the last field of ``columns``, the item, comes again and again: a line is a user with
-    all of its items, oldest first."""
+    all of its items, oldest first. Without a column user, the number of the line is the user."""
+
+    @property
+    def ticks_per_second(self) -> int:
+        """1 for seconds, 1,000 for milliseconds."""
+        return TICKS.get(self.unit or "s", 1)
+
+    def also(self, columns: Iterable[str | int]) -> "Layout":
+        """The same layout with these columns of the file, too: by name, or by number in a file
+        without a header. Raises ValueError for columns that this kind of file cannot name."""
+        named = self.positions or self.header
+        added: dict[str, Any] = {}
+        for column in columns:
+            ours = self.ours(column)
+            if ours in NUMBERS:
+                raise ValueError(
+                    f"where: {quoted(column)} is the {ours}: use filters: {ours}: {{min: , max: }}"
+                )
+            if not named or isinstance(column, int) != bool(self.positions):
+                wanted = "the number of a field" if self.positions else "the name of a column"
+                wanted = wanted if named else "for files whose columns have names or numbers"
+                raise ValueError(f"where should be {wanted}, not {quoted(column)}")
+            if ours not in named:
+                added[ours] = column
+        if self.positions:
+            return replace(self, positions=self.positions | added)
+        return replace(self, header=self.header | added)
+
+    def ours(self, column: str | int) -> str:
+        """Our name of a column that ``filters: where:`` names as the file does."""
+        named = {**self.header, **self.positions}
+        return next(
+            (ours for ours, theirs in named.items() if theirs == column), f"{WHERE}{column}"
+        )
 
     def without(self, name: str) -> "Layout":
         """The same layout; that field is not read."""
@@ -80,11 +120,6 @@ INTERACTIONS = Fields(
 TITLES = Fields(("item", "title"), (), example="{item: product, title: name}")
 
 
-def likely_unit(time: float) -> str | None:
-    """The unit, a key of TICKS, of times that are too large for seconds; None if there is none."""
-    return next((unit for unit, ticks in TICKS.items() if time / ticks <= LATEST), None)
-
-
 # The keys are the values of ``reader:`` in a data set's YAML file.
 LAYOUTS = {
     # RecBole's atomic files: a header of name:type, tab-separated.
@@ -100,7 +135,7 @@ LAYOUTS = {
         header=dict(zip(FIELDS, ("user_id", "parent_asin", "rating", "timestamp"), strict=True))
         | {HISTORY: "history"},
         optional=(HISTORY,),
-        ticks_per_second=TICKS["ms"],
+        unit="ms",
     ),
     # ml-1m and ml-10m: user::item::rating::timestamp. A parser with a one-character separator sees
     # seven fields, every second one empty; parsers of longer separators are ten times slower.
@@ -118,9 +153,13 @@ NO_HEADER = (
     "if the file has no header line, give the numbers of the fields, such as "
     "columns: {user: 1, item: 2, timestamp: 4}"
 )
-GENERIC_READERS = ("csv", "parquet")
-"""Readers of any CSV or Parquet file; the YAML file names the columns."""
-READERS = (*LAYOUTS, *GENERIC_READERS)
+GENERIC_READERS = ("csv", "parquet", "jsonl")
+"""Readers of any CSV, Parquet or JSON lines file; the YAML file names the columns."""
+SEQUENCES = "sequences"
+"""Reader of text files with one sequence a line; ``columns`` says where the items begin."""
+READERS = (*LAYOUTS, *GENERIC_READERS, SEQUENCES)
+SEQUENCE_COLUMNS = ({"item": 1}, {"user": 1, "item": 2})
+SEPARATED = ("csv", SEQUENCES)
 
 
 def layout_of(
@@ -134,9 +173,9 @@ def layout_of(
 
     ``reader`` is one of READERS. The other arguments describe the file of a generic reader:
     ``columns`` maps our field names to the file's, or to the numbers of the fields (from 1) of a
-    CSV file without a header line; ``separator`` is one character (CSV only, default a comma),
-    ``timestamp_unit`` is a key of TICKS (default ``s``). A file of other ``fields``
-    than interactions has a generic reader.
+    CSV file without a header line; ``separator`` is one character (CSV, default a comma; sequences,
+    default a space), ``timestamp_unit`` is one of ``times.UNITS`` (None: that of the first row). A
+    file of other ``fields`` than interactions has a generic reader.
 
     Raises ValueError for an unknown reader, and for arguments that do not fit the reader.
     """
@@ -144,12 +183,21 @@ def layout_of(
         if columns or separator or timestamp_unit:
             raise ValueError(
                 f"columns, separator and timestamp_unit are for the readers "
-                f"{' and '.join(GENERIC_READERS)}: the layout of {reader} is fixed"
+                f"{', '.join(GENERIC_READERS)}: the layout of {reader} is fixed"
             )
         return LAYOUTS[reader]
-    if reader not in GENERIC_READERS:
-        known = READERS if fields is INTERACTIONS else GENERIC_READERS
+    known = (*LAYOUTS, *GENERIC_READERS, SEQUENCES) if fields is INTERACTIONS else GENERIC_READERS
+    if reader not in known:
         raise ValueError(f"reader should be one of {', '.join(known)}, not {quoted(reader)}")
+    if separator is not None and (
+        reader not in SEPARATED or len(separator) != 1 or separator in '"\r\n'
+    ):
+        raise ValueError(
+            f"separator should be one character, for the readers csv and sequences only, not "
+            f"{quoted(separator)}"
+        )
+    if reader == SEQUENCES:
+        return _sequences(columns, separator, timestamp_unit)
     numbered = reader == "csv" and fields.named_by(columns, int)
     if not numbered and not fields.named_by(columns, str):
         raise ValueError(
@@ -158,19 +206,27 @@ def layout_of(
     columns = columns or {}
     if len(set(columns.values())) < len(columns):
         raise ValueError(f"columns uses one column of the file twice: {quoted(columns)}")
-    if separator is not None and (reader != "csv" or len(separator) != 1 or separator in '"\r\n'):
+    if timestamp_unit is not None and timestamp_unit not in times.UNITS:
         raise ValueError(
-            f"separator should be one character, for the reader csv only, not {quoted(separator)}"
-        )
-    if timestamp_unit is not None and timestamp_unit not in TICKS:
-        raise ValueError(
-            f"timestamp_unit should be one of {', '.join(TICKS)}, not {quoted(timestamp_unit)}"
+            f"timestamp_unit should be one of {', '.join(times.UNITS)}, not "
+            f"{quoted(timestamp_unit)}"
         )
     return Layout(
         separator=separator or ",",
         header={} if numbered else columns,
         positions=columns if numbered else {},
-        ticks_per_second=TICKS[timestamp_unit or "s"],
+        unit=timestamp_unit,
         quotes=reader == "csv",
-        columnar=reader == "parquet",
+        format={"parquet": PARQUET, "jsonl": JSON_LINES}.get(reader, TEXT),
     )
+
+
+def _sequences(columns: object, separator: str | None, timestamp_unit: str | None) -> Layout:
+    """The layout of a text file with one sequence a line."""
+    if columns not in SEQUENCE_COLUMNS or timestamp_unit:
+        raise ValueError(
+            "the reader sequences needs columns: {user: 1, item: 2}, or columns: {item: 1} for "
+            f"lines without a user, and no timestamp_unit, not {quoted(columns)}"
+        )
+    named = ("user", "item") if columns == SEQUENCE_COLUMNS[1] else ("item",)
+    return Layout(separator or " ", columns=named, sequences=True)

@@ -4,9 +4,13 @@ import csv
 import math
 from pathlib import Path
 
+import pyarrow as pa
+
+from datasets import times
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import IDS, LATEST, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, Layout, likely_unit
+from datasets.layouts import IDS, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, WHERE, Layout
 from datasets.streams import opened
+from datasets.times import ISO, LATEST, likely_unit
 
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 UNCLOSED = (
@@ -31,13 +35,16 @@ def malformed(
     ``names`` are the names of all fields, ``used`` those of the fields that are read. The search
     begins at line number ``first``. If every line fits, the message is ``otherwise``.
     """
-    expected = layout.separator.join(n.strip("_0123456789") for n in names)
+    shown = (
+        n.removeprefix(WHERE) if n.startswith(WHERE) else n.strip("_0123456789") for n in names
+    )
+    expected = layout.separator.join(shown)
     with opened(path, member, encoding=layout.encoding) as stream:
         for number, raw in enumerate(stream, start=1):
             if number < first:
                 continue
             line = raw.decode("utf-8", "replace").rstrip("\r\n")
-            reason = _reason(layout, names, used, line) if _is_utf8(raw) else NOT_UTF8
+            reason = _reason(layout, names, used, line) if is_utf8(raw) else NOT_UTF8
             if reason:
                 return DataError(
                     f"{path}:{number}: {reason}: expected {quoted(expected)}, found {quoted(line)}"
@@ -73,10 +80,24 @@ def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str
             return f"{name} is empty"
         if name not in NUMBERS and len(cell) > LONGEST_ID:
             return f"{name} has {len(cell)} characters, more than {LONGEST_ID}"
+        if name == "timestamp" and layout.unit == ISO:
+            continue
         if name in NUMBERS and not is_number(cell):
             return f"{name} is not a number"
-    time = float(row.get("timestamp", 0))
-    return _too_late(layout, time) if time / layout.ticks_per_second > LATEST else None
+    return _reason_of_time(layout, row["timestamp"]) if "timestamp" in row else None
+
+
+def _reason_of_time(layout: Layout, cell: str) -> str | None:
+    """Why a time does not fit, a number unless the layout has ISO 8601 text; None if it does."""
+    if layout.unit == ISO:
+        fits = times.iso_seconds(pa.array([cell]))[0].is_valid
+        return None if fits else f"timestamp {times.NOT_ISO}"
+    time = float(cell)
+    if time / layout.ticks_per_second > LATEST:
+        return _too_late(layout, time)
+    if layout.recognised and time / layout.ticks_per_second <= times.too_early(layout.unit or "s"):
+        return f"timestamp {times.mixed(layout.unit)}"
+    return None
 
 
 def _too_late(layout: Layout, time: float) -> str:
@@ -87,7 +108,7 @@ def _too_late(layout: Layout, time: float) -> str:
     if ticks > 1 or found is None:
         unit = next(name for name, per_second in TICKS.items() if per_second == ticks)
         return f"timestamp is too large to be {unit} since 1970: convert it in the file"
-    fitting = [n for n, other in LAYOUTS.items() if other.ticks_per_second == TICKS[found]]
+    fitting = [name for name, other in LAYOUTS.items() if other.unit == found]
     others = ", ".join([*fitting, f"csv with timestamp_unit: {found}"])
     return (
         f"timestamp looks like {NAMES[found]}, this reader expects seconds: divide by "
@@ -104,7 +125,7 @@ def is_number(text: str) -> bool:
         return False
 
 
-def _is_utf8(raw: bytes) -> bool:
+def is_utf8(raw: bytes) -> bool:
     try:
         raw.decode()
     except UnicodeDecodeError:

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from datasets.bombs import check_unpacked
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, Layout
+from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, WHERE, Layout
+from datasets.times import ISO, iso_seconds
 
 ROWS_PER_BATCH = 1 << 16
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
@@ -60,6 +61,25 @@ def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: 
     return DataError(f"{path}: row {row + 1:,}: {reason}")
 
 
+def first_time(path: Path, layout: Layout, member: str | None) -> str | float | None:
+    """See ``readers.Parser``."""
+    theirs = layout.header.get("timestamp")
+    try:
+        with ParquetFile(path) as file:
+            schema = file.schema_arrow
+            if schema.names.count(theirs) != 1 or pa.types.is_temporal(schema.field(theirs).type):
+                return None
+            _check_sizes(path, layout, file.metadata)
+            for batch in file.iter_batches(1, columns=[theirs]):
+                value = batch[0][0].as_py()
+                if isinstance(value, bytes):
+                    return value.decode("utf-8", "replace")
+                return value if value is None or isinstance(value, str) else float(value)
+    except (pa.ArrowException, OSError, TypeError, ValueError):
+        pass  # reading says what is wrong
+    return None
+
+
 def _check_schema(path: Path, layout: Layout, schema: pa.Schema) -> None:
     """Raise DataError unless each column of the layout is there once, with a suitable type."""
     for name, theirs in layout.header.items():
@@ -68,8 +88,9 @@ def _check_schema(path: Path, layout: Layout, schema: pa.Schema) -> None:
                 f"{path}: the file should have one column {theirs!r}, has {quoted(schema.names)}"
             )
         kind = schema.field(theirs).type
-        if not _is_suitable(name, kind):
+        if not _is_suitable(name, kind, layout):
             wanted = "numbers" if name in NUMBERS else "text or whole numbers"
+            wanted += ", or ISO 8601 text" if name == "timestamp" else ""
             wanted += ", or a list of them" if name == HISTORY else ""
             raise DataError(f"{path}: column {theirs!r} has type {kind}: {name} should be {wanted}")
 
@@ -84,7 +105,10 @@ def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     check_unpacked(path, sum(group.total_byte_size for group in groups), size)
     check_unpacked(path, metadata.num_rows * BYTES_OF_ROW, size)
-    ids = [theirs for name, theirs in layout.header.items() if name in IDS]
+    texts = (*IDS, "timestamp") if layout.unit == ISO else IDS
+    ids = [
+        theirs for name, theirs in layout.header.items() if name in texts or name.startswith(WHERE)
+    ]
     with ParquetFile(path, read_dictionary=ids) as file:
         for number in range(metadata.num_row_groups):
             for rows in file.iter_batches(1, row_groups=[number], columns=ids):
@@ -99,17 +123,21 @@ def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
             if longest > LONGEST_ID * BYTES_OF_CHARACTER:
                 raise DataError(
-                    f"{path}: column {name!r} has an id of more than {LONGEST_ID} characters"
+                    f"{path}: column {name!r} has a value of more than {LONGEST_ID} characters"
                 )
 
 
-def _is_suitable(name: str, kind: pa.DataType) -> bool:
+def _is_suitable(name: str, kind: pa.DataType, layout: Layout) -> bool:
     if name == HISTORY and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         kind = kind.value_type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if name == "timestamp" and pa.types.is_temporal(kind):
         return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    if name == "timestamp" and layout.unit == ISO:
+        return any(is_kind(kind) for is_kind in TEXT)
+    if name.startswith(WHERE) and pa.types.is_boolean(kind):
+        return True
     if pa.types.is_integer(kind):
         return True
     if name in NUMBERS:
@@ -126,12 +154,19 @@ def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
         ids = values.cast(pa.list_(pa.string()))
         return pc.binary_join(ids, " ")
     if name not in NUMBERS:
-        if pa.types.is_binary_view(values.type):
-            values = values.cast(pa.binary())
-        return values.cast(pa.string())  # refuses bytes that are not UTF-8
+        return _text(values)
     if pa.types.is_temporal(values.type):
         microseconds = values.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-        return pc.divide(microseconds.cast(pa.float64()), 1e6)
+        return pc.divide(microseconds.cast(pa.float64(), safe=False), 1e6)
+    if name == "timestamp" and layout.unit == ISO:
+        return iso_seconds(_text(values))
     numbers = values.cast(pa.float64(), safe=False)
     ticks = layout.ticks_per_second if name == "timestamp" else 1
     return numbers if ticks == 1 else pc.divide(numbers, float(ticks))
+
+
+def _text(values: pa.Array) -> pa.Array:
+    """The values as text. Raises ArrowInvalid for bytes that are not UTF-8."""
+    if pa.types.is_binary_view(values.type):
+        values = values.cast(pa.binary())
+    return values.cast(pa.string())

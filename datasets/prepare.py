@@ -6,21 +6,16 @@ python -m datasets.prepare mine.yaml --data-dir /where/the/files/are
 
 import json
 from collections import Counter
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
-import pandas as pd
-import pyarrow as pa
 
-from datasets import cache, card, files, filters, locks, readers, recbole, source, split_files
+from datasets import cache, card, files, filters, interactions, locks, recbole, source, split_files
 from datasets.errors import DataError
-from datasets.layouts import HISTORY
 from datasets.lookalikes import lookalikes
-from datasets.parts import TRAIN
 from datasets.sequences import Sequences, from_interactions
 from datasets.source import RawFile
-from datasets.spec import Filters, Spec
+from datasets.spec import Spec
 from datasets.spec import read as read_spec
 from datasets.splits import GIVEN
 
@@ -76,14 +71,16 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     """
     counts: Counter[str] = Counter()
     if spec.synthetic is not None:
-        interactions = spec.synthetic.generate()
-        counts["rows generated"] = len(interactions)
+        generated = spec.synthetic.generate()
+        counts["rows generated"] = len(generated)
+        rows = interactions.different(generated, spec.filters.duplicates, counts)
     elif raw is not None:
-        interactions = read_interactions(raw, spec.filters, counts)
+        rows = interactions.read(raw, spec.filters, counts)
     else:
         raise ValueError(f"{spec.name} is not synthetic: give its raw file")
-    kept = filters.k_core(interactions, spec.filters.k_core)
-    counts[f"outside the {spec.filters.k_core}-core"] = len(interactions) - len(kept)
+    kept = filters.k_core(rows, *spec.filters.minima)
+    core = "-".join(dict.fromkeys(map(str, spec.filters.minima)))
+    counts[f"outside the {core}-core"] = len(rows) - len(kept)
     where = str(raw.path) if raw else spec.name
     if raw and raw.parts:
         counts["files"] = len(raw.parts)
@@ -100,7 +97,7 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
             "files give: remove the filters, or split here, with split: leave-one-out or temporal"
         )
     if not len(kept):
-        wanted = json.dumps(asdict(spec.filters))
+        wanted = json.dumps(spec.filters.as_dict())
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     try:
         arrange = split_files.from_files if spec.split == GIVEN else from_interactions
@@ -113,40 +110,6 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     for sentence in lookalikes(sequences.user_ids, sequences.item_ids):
         print(f"{where}: {sentence}")
     return sequences
-
-
-def read_interactions(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
-    """The interactions that pass the value filters: columns user, item and, if any, timestamp.
-
-    Filters are applied batch by batch: only the rows that are kept stay in memory. The numbers of
-    rows read and removed are added to ``counts``.
-
-    Raises DataError for a malformed or empty file, and if a column to filter by is missing.
-    """
-    kept: list[pa.RecordBatch] = []
-    layout = raw.source.layout()
-    if "rating" not in wanted.intervals:
-        layout = layout.without("rating")
-    parts = raw.of_parts or (None,) * len(raw.files)
-    for path, part in zip(raw.files, parts, strict=True):
-        own = layout
-        if part == TRAIN:  # a history is needed of targets alone
-            own = replace(layout, optional=(*layout.optional, HISTORY))
-        for batch in readers.read(path, own, raw.source.member, f"reading {path.name}"):
-            counts["rows read"] += len(batch)
-            for column in wanted.intervals:
-                if column not in batch.schema.names:
-                    raise DataError(f"{path}: filters.{column} needs a column {column}")
-            inside = filters.inside_intervals(batch, wanted.intervals, counts)
-            inside = inside.select([name for name in inside.schema.names if name != "rating"])
-            if part is not None:
-                inside = split_files.of_part(inside, part)
-            if kept and inside.schema != kept[0].schema:
-                raise DataError(f"{path}: a part with other columns than {raw.files[0]}")
-            kept.append(inside)
-    if not counts["rows read"]:
-        raise DataError(f"{raw.path}: the file contains no interactions")
-    return pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """Files of interactions as Arrow record batches, whatever their layout."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -8,15 +9,17 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets import parquet, text
+from datasets import json_lines, parquet, text, times
 from datasets.errors import DataError, quoted
-from datasets.layouts import IDS, LATEST, LONGEST_ID, NO_HEADER, NUMBERS, Layout, likely_unit
+from datasets.layouts import IDS, JSON_LINES, LONGEST_ID, NO_HEADER, NUMBERS, PARQUET, TEXT, Layout
+from datasets.times import ISO, LATEST
 
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
 
 
 class Parser(Protocol):
-    """What the modules ``text`` and ``parquet`` provide. Arguments as for ``read``."""
+    """What the modules ``text``, ``parquet`` and ``json_lines`` provide. Arguments as for
+    ``read``."""
 
     def batches(
         self, path: Path, layout: Layout, member: str | None, progress: str | None
@@ -28,6 +31,30 @@ class Parser(Protocol):
     ) -> DataError:
         """The error for row number ``row`` (from 0), with its position in the file."""
 
+    def first_time(self, path: Path, layout: Layout, member: str | None) -> str | float | None:
+        """The first row's timestamp as it stands in the file. None if there is none, or if its
+        column has a type that says the unit."""
+
+
+def with_unit(path: Path, layout: Layout, member: str | None = None) -> Layout:
+    """The layout with the unit of its timestamps. A unit that the layout does not know is that of
+    the first row: text that looks like ISO 8601, or a number that is too large for a longer unit.
+
+    Raises DataError if the file cannot be read.
+    """
+    if layout.unit is not None:
+        return layout
+    first = _parser(layout).first_time(path, layout, member)
+    unit = None if first is None else times.unit_of(first)
+    if unit is None:  # there are no times, they say their unit, or reading says what is wrong
+        return replace(layout, unit="s")
+    return replace(layout, unit=unit, recognised=True)
+
+
+def _parser(layout: Layout) -> Parser:
+    parsers: dict[str, Parser] = {TEXT: text, PARQUET: parquet, JSON_LINES: json_lines}
+    return parsers[layout.format]
+
 
 def read(
     path: Path, layout: Layout, member: str | None = None, progress: str | None = None
@@ -36,15 +63,15 @@ def read(
 
     Columns are user and item (string) and, where the file has them, rating (double) and timestamp
     (double, seconds since 1970, negative before). No value is null, empty or infinite. A file of
-    titles has item and title (string); a file of a split may have a history (string). Titles and
-    histories may be null or empty.
+    titles has item and title (string); a file of a split may have a history (string). Columns of
+    ``filters: where:`` are strings. Titles, histories and these may be null or empty.
 
     ``member`` is the pattern of the one file to read in a zip archive; ``progress`` labels the
     progress bar, None shows no bar.
 
     Raises DataError, with file and line, for a row that does not fit the layout.
     """
-    parser: Parser = parquet if layout.columnar else text
+    parser = _parser(layout)
     before = 0
     for batch in parser.batches(path, layout, member, progress):
         if invalid := _first_invalid(batch, layout):
@@ -60,7 +87,10 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if name not in (*IDS, *NUMBERS):
             continue  # a title is for people alone, split_files.py checks histories
-        checks = _check_numbers(name, column) if name in NUMBERS else _check_ids(column, layout)
+        if name in NUMBERS:
+            checks = _check_numbers(name, column, layout)
+        else:
+            checks = _check_ids(column, layout)
         if name == "user" and layout.quotes and not set(NUMBERS) & set(batch.schema.names):
             checks = chain(checks, _check_header(column, layout))
         for valid, reason in checks:
@@ -69,15 +99,18 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
     return min(found, key=lambda invalid: invalid[0], default=None)
 
 
-def _check_numbers(name: str, column: pa.Array) -> Iterator[tuple[pa.Array, str]]:
+def _check_numbers(name: str, column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
     """Yield ([n_rows] bool, reason where False)."""
-    yield pc.is_valid(column), "is missing"
+    iso = name == "timestamp" and layout.unit == ISO
+    yield pc.is_valid(column), f"is missing, or {times.NOT_ISO}" if iso else "is missing"
     yield pc.is_finite(column), "is not a number"
     latest = pc.max(column).as_py() if name == "timestamp" else None
     if latest is not None and latest > LATEST:
-        unit = likely_unit(latest)
+        unit = times.likely_unit(latest)
         advice = f": does the source need timestamp_unit: {unit}?" if unit else ""
         yield pc.less_equal(column, LATEST), f"is later than the year 5000{advice}"
+    if name == "timestamp" and layout.recognised:
+        yield pc.greater(column, times.too_early(layout.unit or "s")), times.mixed(layout.unit)
 
 
 def _check_header(users: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
@@ -93,9 +126,10 @@ def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str
     yield pc.is_valid(column), "is missing"
     sizes = pc.binary_length(column)
     yield pc.greater(sizes, 0), "is empty"
-    if len(sizes) and pc.max(sizes).as_py() > LONGEST_ID:  # counting characters is 70 times slower
+    longest = pc.max(sizes).as_py()  # None if all are missing
+    if longest and longest > LONGEST_ID:  # counting characters is 70 times slower
         short = pc.less_equal(pc.utf8_length(column), LONGEST_ID)
         yield short, f"has more than {LONGEST_ID} characters"
-    if layout.columnar:  # streams.py has checked text
+    if layout.format != TEXT:  # streams.py has checked text
         found = pc.match_substring_regex(column, CONTROL_CHARACTERS)
         yield pc.invert(found), "contains a control character"

@@ -15,7 +15,9 @@ import numpy as np
 from datasets import plain_yaml, spec
 from datasets.checked import LARGEST_K
 from datasets.errors import DataError, quoted
-from datasets.spec import Filters, Source, Spec, SplitFiles
+from datasets.filters import KEEP, Filters
+from datasets.source_spec import Source, SplitFiles
+from datasets.spec import Spec
 from datasets.splits import GIVEN
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
@@ -41,7 +43,6 @@ OLD_CORE = (
 )
 # Keys that are not supported; None, RecBole's default, is accepted.
 UNSUPPORTED = {
-    "rm_dup_inter": "all interactions are kept: remove duplicates from the file",
     "eval_setting": OLD_SPLIT,
     "split_ratio": OLD_SPLIT,
     "leave_one_num": OLD_SPLIT,
@@ -52,9 +53,11 @@ UNSUPPORTED = {
     "min_user_inter_num": OLD_CORE,
     "min_item_inter_num": OLD_CORE,
 }
+DUPLICATES_KEY = "rm_dup_inter"
+DUPLICATES = {None: KEEP, "first": "first", "last": "last"}
 K_CORE_KEYS = ("user_inter_num_interval", "item_inter_num_interval")
 DATA_KEYS = {
-    *FIXED, *UNSUPPORTED, *K_CORE_KEYS,
+    *FIXED, *UNSUPPORTED, *K_CORE_KEYS, DUPLICATES_KEY,
     "load_col", "val_interval", "eval_args", "benchmark_filename",
 }  # fmt: skip
 """Keys that this module reads."""
@@ -118,18 +121,22 @@ def filters_and_split(content: dict[str, Any], path: str | Path) -> tuple[Filter
 
 
 def _filters(content: dict[str, Any], path: str | Path) -> Filters:
-    intervals = {}
+    intervals: dict[str, tuple[float, float]] = {}
     for column, text in _mapping_at("val_interval", content, path).items():
         if column not in FILTERED_COLUMNS:
             why = f"only {' and '.join(FILTERED_COLUMNS)} are supported"
             raise refused(path, "val_interval", {column: text}, why)
         intervals[column] = _closed_interval(text, path, f"val_interval.{column}")
-    user_key, item_key = K_CORE_KEYS
-    k = _lower_bound(content.get(user_key), path, user_key)
-    if _lower_bound(content.get(item_key), path, item_key) != k:
-        why = f"users and items share one k-core: it should equal {user_key}"
-        raise refused(path, item_key, content.get(item_key), why)
-    return Filters(**intervals, k_core=k)
+    of_user, of_item = (_lower_bound(content.get(key), path, key) for key in K_CORE_KEYS)
+    duplicates = content.get(DUPLICATES_KEY)
+    if not isinstance(duplicates, str | None) or duplicates not in DUPLICATES:
+        raise refused(path, DUPLICATES_KEY, duplicates, "it should be first, last or absent")
+    return Filters(
+        rating=intervals.get("rating"),
+        timestamp=intervals.get("timestamp"),
+        k_core=of_user if of_user == of_item else (of_user, of_item),
+        duplicates=DUPLICATES[duplicates],
+    )
 
 
 def _split(content: dict[str, Any], path: str | Path) -> str:
@@ -207,7 +214,7 @@ def _lower_bound(text: object, path: str | Path, key: str) -> int:
     """The k of a k-core, which RecBole writes as the interval [k,inf)."""
     low, high = (-math.inf, math.inf) if text is None else _closed_interval(text, path, key)
     if high != math.inf or low > LARGEST_K:
-        raise refused(path, key, text, "only a k-core is supported: it should be like '[10,inf)'")
+        raise refused(path, key, text, "only a minimum is supported: it should be like '[10,inf)'")
     return math.ceil(max(low, 1))
 
 

@@ -45,16 +45,18 @@ class RawFile:
 
 def find(spec: Spec, data_dir: str | Path | None = None) -> RawFile:
     """The file of the data set's interactions, see ``find_first``."""
-    return find_first(spec.sources, spec.name, data_dir)
+    return find_first(spec.sources, spec, data_dir)
 
 
-def find_first(sources: Sequence[Source], name: str, data_dir: str | Path | None = None) -> RawFile:
-    """The first source whose file is on this machine; if there is none, the first with a URL is
-    downloaded. ``name`` of the data set is for messages.
+def find_first(
+    sources: Sequence[Source], spec: Spec, data_dir: str | Path | None = None
+) -> RawFile:
+    """The first of the ``sources``, which are those of ``spec`` or its titles, whose file is on
+    this machine; if there is none, the first with a URL is downloaded.
 
-    Files are searched for in ``data_dir``, then in $SEQREC_DATA_DIR, then in ./data, then in
-    installed packages. Downloads go to ./data; if $SEQREC_MIRROR is set, they come from
-    $SEQREC_MIRROR/<file>.
+    Files are searched for in ``data_dir``, then in $SEQREC_DATA_DIR, then in the folder of the YAML
+    file, then in ./data, then in installed packages. Downloads go to ./data; if $SEQREC_MIRROR is
+    set, they come from $SEQREC_MIRROR/<file>.
 
     Raises DataError if a folder does not exist, if some parts are missing, if a file has the wrong
     size or checksum, if the download fails, and if there is neither file nor URL.
@@ -63,6 +65,8 @@ def find_first(sources: Sequence[Source], name: str, data_dir: str | Path | None
     for folder in folders:
         if not os.path.isdir(folder):
             raise DataError(f"{folder}: the data folder does not exist{in_project(folder)}")
+    name = spec.name
+    folders += [spec.folder] if spec.folder else []
     placed = [source for source in sources if not source.package]
     packaged = [source for source in sources if source.package]
     searched = [_in_folder(source, f) for f in [*folders, DEFAULT_FOLDER] for source in placed]
@@ -101,6 +105,8 @@ def _in_folder(source: Source, folder: Path) -> RawFile | None:
         raise DataError(f"{folder / missing[0]}: this part of the data does not exist")
     files = [file for found in parts.values() for file in found]
     path = folder if source.files else folder / source.file
+    if any(map(os.path.isabs, source.files)):
+        path = Path(os.path.commonpath([file.parent for file in files]))
     if not source.split:
         return RawFile(source, path, tuple(dict.fromkeys(files)))
     of_parts = [part for part, found in enumerate(parts.values()) for _ in found]
@@ -120,6 +126,9 @@ def _parts(folder: Path, place: str) -> list[Path]:
     path = folder / place
     if os.path.isfile(path):
         return [path]
+    if os.path.isabs(place):
+        folder = Path(path.anchor)
+        place = str(path.relative_to(folder))
     pattern = f"{place}/**/*" if os.path.isdir(path) else place
     try:
         found = [file for file in folder.glob(pattern) if file.is_file()]

@@ -12,9 +12,11 @@ from datasets.errors import DataError, quoted
 from datasets.layouts import NO_HEADER, NUMBERS, Layout
 from datasets.malformed import UNCLOSED, fields_of, is_number, malformed
 from datasets.streams import LONGEST_LINE, count_lines, opened
+from datasets.times import ISO, iso_seconds
 
 BLOCK_BYTES = 1 << 23  # given to the parser at once
 MOST_EMPTY = 1 << 18  # bytes of empty lines at the end of a file
+FIELDS_OF_SEQUENCES = ("user", "item")
 PIECE_BYTES = 1 << 20  # parsed by one thread; longer than the longest line of streams.py
 
 
@@ -29,15 +31,19 @@ def batches(
     quotes where the block ends. So lines are counted against rows.
     """
     names, used = _fields(path, layout, member)
-    types = {name: pa.float64() if name in NUMBERS else pa.string() for name in used}
-    reading = ReadOptions(column_names=names, block_size=PIECE_BYTES)
+    parsed = list(FIELDS_OF_SEQUENCES) if layout.sequences else names
+    wanted = parsed if layout.sequences else used
+    types = {name: pa.float64() if name in NUMBERS else pa.string() for name in wanted}
+    if layout.unit == ISO and "timestamp" in types:
+        types["timestamp"] = pa.string()
+    reading = ReadOptions(column_names=parsed, block_size=PIECE_BYTES)
     parsing = ParseOptions(
         delimiter=layout.separator,
         quote_char='"' if layout.quotes else False,
         ignore_empty_lines=False,
     )
     converting = ConvertOptions(
-        include_columns=used,
+        include_columns=wanted,
         column_types=types,
         null_values=[],  # NA is a valid id, and an invalid number
         strings_can_be_null=False,
@@ -46,11 +52,11 @@ def batches(
     with opened(path, member, progress, layout.encoding) as stream:
         if layout.header:
             stream.readline()
-        for block in _blocks(stream):
+        for block in blocks(stream):
             begins = first
             first += count_lines(block)
             if layout.sequences:
-                block = _row_for_each_item(block, layout)
+                block = _row_for_each_item(block, layout, begins)
             lines = count_lines(block)
             try:
                 rows = read_csv(pa.BufferReader(block), reading, parsing, converting)
@@ -71,7 +77,20 @@ def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: 
     return malformed(path, member, layout, names, used, line, reason)
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
+def first_time(path: Path, layout: Layout, member: str | None) -> str | None:
+    """See ``readers.Parser``."""
+    names, used = _fields(path, layout, member)
+    if "timestamp" not in used:
+        return None
+    with opened(path, member, encoding=layout.encoding) as stream:
+        if layout.header:
+            stream.readline()
+        line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
+    cells = dict(zip(names, fields_of(line, layout) or [], strict=False))
+    return cells.get("timestamp")
+
+
+def blocks(stream: IO[bytes]) -> Iterator[pa.Buffer]:
     """Blocks of whole lines, some megabytes each, in Arrow's memory. Empty lines at the end of the
     file are left out.
 
@@ -108,12 +127,18 @@ def _buffer(content: bytes | memoryview) -> pa.Buffer:
     return copy.getvalue()
 
 
-def _row_for_each_item(block: pa.Buffer, layout: Layout) -> pa.Buffer:
-    """The block with a line for each item. A line without items stays: Arrow refuses it."""
+def _row_for_each_item(block: pa.Buffer, layout: Layout, first: int) -> pa.Buffer:
+    """The block with a line for each item. A line without items stays: Arrow refuses it.
+
+    Lines without a user are users: their ids are the lines' numbers, from ``first``.
+    """
     separator = layout.separator.encode()
     lines: list[bytes] = []
-    for line in block.to_pybytes().splitlines():
+    for number, line in enumerate(block.to_pybytes().splitlines(), start=first):
         user, *items = line.split(separator)
+        if "user" not in layout.columns:
+            items = [user, *items]
+            user = str(number).encode()
         lines += [user + separator + item for item in items] or [line]
     return _buffer(b"\n".join(lines))
 
@@ -130,7 +155,9 @@ def _is_open_at_end(block: pa.Buffer, layout: Layout) -> bool:
 def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
     for batch in rows:
         position = batch.schema.get_field_index("timestamp")
-        if layout.ticks_per_second > 1 and position >= 0:
+        if layout.unit == ISO and position >= 0:
+            batch = batch.set_column(position, "timestamp", iso_seconds(batch[position]))
+        elif layout.ticks_per_second > 1 and position >= 0:
             seconds = pc.divide(batch[position], float(layout.ticks_per_second))
             batch = batch.set_column(position, "timestamp", seconds)
         yield batch

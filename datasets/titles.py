@@ -15,7 +15,7 @@ def read(spec: Spec, data_dir: str | Path | None = None) -> dict[str, str] | Non
     """
     if spec.titles is None:
         return None
-    raw = source.find_first([spec.titles], spec.name, data_dir)
+    raw = source.find_first([spec.titles], spec, data_dir)
     layout = spec.titles.layout(layouts.TITLES)
     titles: dict[str, str] = {}
     for path in raw.files:

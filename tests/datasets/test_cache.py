@@ -1,12 +1,12 @@
 """A cache file is restored as it was stored, or not at all."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import cache
+from datasets import cache, spec
 from datasets.sequences import Sequences, from_interactions
 
 ROWS = 20_000  # numpy reads the arrays in several pieces, and their checksums last
@@ -102,3 +102,18 @@ def test_compressed_arrays_are_not_unpacked(here, stored):
     with np.load(here / "a.npz") as arrays:
         np.savez_compressed(here / "b.npz", **arrays)
     assert cache.restore(here / "b.npz") is None
+
+
+def test_caches_of_shipped_data_sets_stay_valid():
+    """New keys of YAML files change no cache of the data sets that do not use them."""
+    known = {
+        name: cache.path_of(spec.read(name), None).stem for name in ("beauty", "demo", "ml-1m")
+    }
+    assert known == {
+        "beauty": "beauty-2dce2309a7b7ef18",
+        "demo": "demo-2e59339ba4116562",
+        "ml-1m": "ml-1m-8c74e998610243c8",
+    }
+    where = spec.Filters(where={"event": ("view",)})
+    changed = replace(spec.read("ml-1m"), filters=where)
+    assert cache.path_of(changed, None).stem != "ml-1m-8c74e998610243c8"

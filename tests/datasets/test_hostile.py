@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, bombs, layouts, streams, text
+from datasets import DataError, bombs, layouts, readers, streams, text, times
 from datasets.prepare import load
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import FILES, ROWS, read, rows
@@ -153,7 +153,7 @@ def test_little_of_a_bomb_is_unpacked(here, monkeypatch):
 def test_a_parquet_file_that_unpacks_without_bounds_is_refused(here):
     """An id of a million characters for a million rows, and many rows in a few bytes."""
     for ids, length, error in [
-        (["x" * 1_000_000], 1_000_000, "f: column 'u' has an id of more than 256 characters"),
+        (["x" * 1_000_000], 1_000_000, "f: column 'u' has a value of more than 256 characters"),
         (["x"], 5_000_000, f"f: {BOMB}"),
     ]:
         codes = pa.DictionaryArray.from_arrays(np.zeros(length, np.int8), ids)
@@ -206,6 +206,10 @@ OWN = {
     "histories": layouts.layout_of("csv", {"user": "u", "item": "i", "history": "h"}),
     "csv": layouts.layout_of("csv", {"user": "u", "item": "i", "timestamp": "t"}),
     "parquet": layouts.layout_of("parquet", {"user": "u", "item": "i", "timestamp": "t"}),
+    "jsonl": layouts.layout_of("jsonl", {"user": "u", "item": "i", "timestamp": "t"}),
+    "iso": layouts.layout_of("csv", {"user": 1, "item": 2, "timestamp": 3}, timestamp_unit="iso"),
+    "sequences": layouts.layout_of("sequences", {"item": 1}, "\t"),
+    "where": layouts.layout_of("csv", {"user": "u", "item": "i"}).also(["event"]),
 }
 ALL_LAYOUTS = layouts.LAYOUTS | OWN
 
@@ -214,7 +218,7 @@ def read_sanely(path, reader) -> None:
     """The file gives valid rows, or a DataError of one line."""
     found, message = [], ""
     try:
-        found = read(path, ALL_LAYOUTS[reader])
+        found = read(path, readers.with_unit(path, ALL_LAYOUTS[reader]))
     except DataError as error:
         message = str(error)
     assert len(message.splitlines()) <= (not found)
@@ -224,7 +228,7 @@ def read_sanely(path, reader) -> None:
             assert 1 <= len(name) <= layouts.LONGEST_ID
             assert not {"\n", "\r", "\0"} & set(name)
         assert np.isfinite(numbers).all()
-        assert max(numbers[1:], default=0) <= layouts.LATEST
+        assert max(numbers[1:], default=0) <= times.LATEST
 
 
 @settings(max_examples=150)
@@ -245,6 +249,10 @@ def parquet_file() -> bytes:
 VALID = {reader: content.encode() for reader, content in FILES.items()} | {
     "csv": b'u,i,t\n"a,b",i1,1\nu2,"say ""so""",2\n',
     "parquet": parquet_file(),
+    "jsonl": b'{"u":"a","i":1,"t":1.5e12}\n{"u":"b","i":2,"t":1500000000001,"x":[{}]}\n',
+    "iso": b"u1,i1,2020-01-31\nu2,i2,2020-01-31T10:11:12.5+01:00\n",
+    "sequences": b"i1\ti2\ti3\ni2\n",
+    "where": b'event,u,i\nview,u1,i1\n"buy",u2,i2\n',
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from datasets import DataError, download, prepare, source, spec
+from datasets import DataError, download, interactions, prepare, source, spec
 from datasets.download import BLOCK
 from datasets.prepare import load
 from datasets.source import RawFile
@@ -120,8 +120,8 @@ def test_a_prepared_set_is_restored_and_a_changed_or_damaged_one_is_not(here, mo
     (here / "data/mine.csv").write_text(ROWS)
     _, first = load(name)
     reads = []
-    read = prepare.readers.read
-    monkeypatch.setattr(prepare.readers, "read", lambda *a: reads.append(a) or read(*a))
+    read = interactions.readers.read
+    monkeypatch.setattr(interactions.readers, "read", lambda *a: reads.append(a) or read(*a))
     _, again = load(name)
     assert not reads
     assert again.digest == first.digest
@@ -422,7 +422,7 @@ def test_times_are_filtered_by_dates(here, ends, kept):
     (here / "data/mine.csv").write_text("".join(rows))
     read = spec.read(name)
     raw = RawFile(read.sources[0], Path("data/mine.csv"))
-    found = prepare.read_interactions(raw, read.filters, Counter())
+    found = interactions.read(raw, read.filters, Counter())
     assert found["item"].tolist() == [f"i{n}" for n in kept]
     (here / "again.yaml").write_text(yaml.safe_dump(read.as_dict()))
     assert spec.read("again.yaml").filters == read.filters

@@ -152,7 +152,7 @@ def test_what_a_csv_file_should_not_hold_is_named(here, content, message):
         ({"columns": COLUMNS, "reader": "csv", "separator": "::"}, "should be one character"),
         (
             {"columns": COLUMNS, "reader": "parquet", "separator": ";"},
-            "one character, for the reader csv only",
+            "one character, for the readers csv and",
         ),
         (
             {"columns": COLUMNS, "reader": "csv", "timestamp_unit": "h"},

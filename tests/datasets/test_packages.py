@@ -159,7 +159,10 @@ def test_titles_are_read_by_id(here, site, kind):
     [
         ({"columns": {"item": "id"}}, r"needs columns, such as {item: product, title: name}"),
         ({"columns": {"user": "id", "item": "name"}}, "needs columns, such as {item: product, ti"),
-        ({"reader": "movielens-csv"}, "reader should be one of csv, parquet, not 'movielens-csv'"),
+        (
+            {"reader": "movielens-csv"},
+            "reader should be one of csv, parquet, jsonl, not 'movielens-csv'",
+        ),
         ({"reader": ""}, "titles should have 'reader'"),
         ({"path": "a"}, "unknown key 'path' in titles"),
     ],

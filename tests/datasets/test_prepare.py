@@ -40,6 +40,8 @@ CARD = """\
 
 **Order:** no equal times: time alone orders each user's interactions
 
+**Times:** 0 to 4
+
 **Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10
 
 **Digest:** `DIGEST`, of the prepared sequences

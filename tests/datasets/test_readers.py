@@ -132,3 +132,30 @@ def test_text_that_is_not_utf8_is_refused(here):
     (here / "f").write_bytes(b"i,u,5,1\ni\xff,u,5,1\n")
     with pytest.raises(DataError, match=r"f:2: not UTF-8 text: add .*, found 'i\ufffd,u,5,1'"):
         rows(here / "f", "amazon-2018")
+
+
+@pytest.mark.parametrize("block_bytes", [4, 1 << 20])
+def test_a_line_without_a_user_is_a_user(here, monkeypatch, block_bytes):
+    (here / "f").write_text("7,8,7\r\n8\r\n007,9\r\n")
+    monkeypatch.setattr(text, "BLOCK_BYTES", block_bytes)
+    layout = layouts.layout_of("sequences", {"item": 1}, ",")
+    expected = [("1", "7"), ("1", "8"), ("1", "7"), ("2", "8"), ("3", "007"), ("3", "9")]
+    assert read(here / "f", layout) == expected
+    (here / "f").write_text("7,8\n8,,9\n")
+    with pytest.raises(DataError, match=r"f:2: item is empty: expected 'item', found '8,,9'"):
+        read(here / "f", layout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ({"item": 2},),
+        ({"user": 2, "item": 1},),
+        (None,),
+        ({"item": 1}, ",", "s"),
+        ({"item": 1}, ""),
+    ],
+)
+def test_sequences_begin_with_the_user_or_the_first_item(arguments):
+    with pytest.raises(ValueError, match=r"reader sequences needs columns|should be one character"):
+        layouts.layout_of("sequences", *arguments)

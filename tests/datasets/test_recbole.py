@@ -137,7 +137,7 @@ TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
         ({"TIME_FIELD": None}, "TIME_FIELD cannot be None: no other name"),
         ({"field_separator": ","}, "field_separator cannot be ',': columns of"),
         ({"repeatable": False}, "repeatable cannot be False: items of the"),
-        ({"rm_dup_inter": "last"}, "rm_dup_inter cannot be 'last': all interactions are kept"),
+        ({"rm_dup_inter": False}, "rm_dup_inter cannot be False: it should be first, last or"),
         ({"benchmark_filename": ["train", "test"]}, "['train', 'test']: it should name three"),
         ({"benchmark_filename": ["a"]}, "benchmark_filename cannot be ['a']: it should name three"),
         ({"benchmark_filename": ["a", "b", "../c"]}, "it should name three files, for training"),
@@ -156,8 +156,6 @@ TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
         ({"val_interval": {"rating": "[nan,3]"}}, "the interval '[nan,3]' is empty"),
         ({"val_interval": {"rating": "[1,2];[4,5]"}}, "a gap between them are not supported"),
         ({"val_interval": {"rating": "[1,2];"}}, "'[1,2];': it should be an interval"),
-        (CORE | {ITEM_KEY: "[4,inf)"}, "item_inter_num_interval cannot be '[4,inf)': use"),
-        ({USER_KEY: "[5,inf)"}, "item_inter_num_interval cannot be None: users and items"),
         ({USER_KEY: "[5,50]"}, "user_inter_num_interval cannot be '[5,50]': only a"),
         ({USER_KEY: "[inf,inf]"}, "the interval '[inf,inf]' is empty"),
         ({ITEM_KEY: 5}, "item_inter_num_interval cannot be 5: it should be an interval"),
@@ -205,6 +203,15 @@ def test_values_of_generated_data_cannot_be_filtered_and_their_core_can(here):
     with pytest.raises(DataError, match=r"card.yaml: val_interval: demo is synthetic"):
         load("demo", None, config(here, **TIMES))
     assert recbole.read_spec("demo", config(here, **CORE)).filters.k_core == 5
+
+
+def test_users_and_items_may_have_other_minima_and_pairs_may_be_kept_once(here):
+    found = recbole.read_spec("ml-1m", config(here, **CORE | {ITEM_KEY: "[4,inf)"}))
+    assert found.filters == spec.Filters(k_core=(5, 4))
+    found = recbole.read_spec("ml-1m", config(here, **{USER_KEY: "(5,inf)"}))
+    assert found.filters == spec.Filters(k_core=(6, 1))
+    found = recbole.read_spec("ml-1m", config(here, rm_dup_inter="last"))
+    assert found.filters == spec.Filters(duplicates="last")
 
 
 # --- intervals

@@ -50,17 +50,18 @@ interactions = st.lists(
 )
 
 
-@given(interactions, st.integers(2, 4))
-def test_the_k_core_is_the_largest_part_in_which_all_have_k(rows, k):
-    kept = k_core(frame(rows), k)
+@given(interactions, st.integers(1, 4), st.integers(1, 4))
+def test_the_k_core_is_the_largest_part_in_which_all_have_k(rows, of_user, of_item):
+    kept = k_core(frame(rows), of_user, of_item)
     counts = [kept[column].value_counts() for column in ("user", "item")]
-    assert all((count >= k).all() for count in counts)
+    minima = (of_user, of_item)
+    assert all((count >= k).all() for count, k in zip(counts, minima, strict=True))
     # Largest: peeling one row's user or item at a time, in any order, ends at the same rows.
     left = list(range(len(rows)))
     while True:
         users = pd.Series([rows[i][0] for i in left]).value_counts()
         items = pd.Series([rows[i][1] for i in left]).value_counts()
-        bad = [i for i in left if users[rows[i][0]] < k or items[rows[i][1]] < k]
+        bad = [i for i in left if users[rows[i][0]] < of_user or items[rows[i][1]] < of_item]
         if not bad:
             break
         left.remove(bad[0])

@@ -76,7 +76,9 @@ def test_parts_and_one_file_cannot_stand_together(here, key):
 
 
 def test_the_folder_that_was_searched_is_named(here):
-    with pytest.raises(DataError, match=rf"in data \(relative paths begin at {here}; mlflow run:"):
+    with pytest.raises(
+        DataError, match=rf"in \. or data \(relative paths begin at {here}; mlflow run:"
+    ):
         load(described(here))
     with pytest.raises(DataError, match=rf"no: the data folder does not exist \(.* {here}; mlfl"):
         load(described(here), "no")
@@ -171,20 +173,20 @@ def test_an_encoding_that_does_not_fit_is_one_line(here):
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_the_unit_that_is_advised_is_the_one_that_works(here, unit):
+    """The first row's time is 0, which is no unit's alone."""
     ticks = layouts.TICKS[unit]
     part(here / "data/a.csv", 0)
-    rows = [f"u,i{k},{(1_500_000_000 + k) * ticks}\n" for k in range(4)]
+    seconds = [0, *(1_500_000_000 + k for k in range(3))]
+    rows = [f"u,i{k},{time * ticks}\n" for k, time in enumerate(seconds)]
     (here / "data/a.csv").write_text("u,i,t\n" + "".join(rows))
-    with pytest.raises(DataError, match=rf"a.csv:2: timestamp looks like .*timestamp_unit: {unit}"):
+    with pytest.raises(DataError, match=rf"a.csv:3: timestamp looks like .*timestamp_unit: {unit}"):
         load(described(here, sources=[csv_source(file="a.csv")]))
     source = csv_source(file="a.csv", timestamp_unit=unit)
-    assert load(described(here, sources=[source]))[1].timestamps.tolist() == [
-        1_500_000_000.0 + k for k in range(4)
-    ]
-    times = pa.array([(1_500_000_000 + k) * ticks for k in range(4)])
+    assert load(described(here, sources=[source]))[1].timestamps.tolist() == seconds
+    times = pa.array([time * ticks for time in seconds])
     pq.write_table(pa.table({"u": ["u"] * 4, "i": range(4), "t": times}), here / "data/a.parquet")
     source = {"file": "a.parquet", "reader": "parquet", "columns": COLUMNS}
-    with pytest.raises(DataError, match=rf"row 1: .* need timestamp_unit: {unit}\?"):
+    with pytest.raises(DataError, match=rf"row 2: .* need timestamp_unit: {unit}\?"):
         load(described(here, sources=[source]))
 
 
@@ -209,3 +211,32 @@ def test_ratings_that_nobody_filters_by_may_be_missing(here, rating):
     assert len(load(described(here))[1].items) == 3
     with pytest.raises(DataError, match=r"mine.csv:1: rating is (empty|not a number)"):
         load(described(here, filters={"rating": {"min": 1}}))
+
+
+def test_files_may_be_absolute_or_relative_to_the_yaml_file(here, capsys, monkeypatch):
+    part(here / "elsewhere/logs/2023.csv", 0)
+    part(here / "elsewhere/logs/2024.csv", 3)
+    part(here / "project/near.csv", 6)
+    (here / "project/sub").mkdir()
+    path = here / "project" / described(here / "project")
+    monkeypatch.chdir(here / "project/sub")
+    for source, rows, read in (
+        ({"file": "near.csv"}, 12, "../near.csv"),
+        ({"file": "../elsewhere/logs/2023.csv"}, 12, "../../elsewhere/logs/2023.csv"),
+        ({"file": f"{here}/elsewhere/logs/2023.csv"}, 12, f"{here}/elsewhere/logs/2023.csv"),
+        ({"file": "../elsewhere/logs"}, 24, "../../elsewhere/logs"),
+        ({"file": f"{here}/elsewhere/logs"}, 24, f"{here}/elsewhere/logs"),
+        ({"files": ["../elsewhere/logs/*.csv"]}, 24, ".."),
+        ({"files": [f"{here}/elsewhere/*/202*.csv"]}, 24, f"{here}/elsewhere/logs"),
+    ):
+        described(path.parent, sources=[csv_source(**source)])
+        assert len(load("../mine.yaml")[1].items) == rows
+        assert f"{read}: {rows} rows read" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_named_goes_before_that_of_the_yaml_file(here):
+    for folder, first in (("named", 0), (".", 3), ("data", 6)):
+        part(here / folder / "mine.csv", first)
+    name = described(here, sources=[csv_source(file="mine.csv")])
+    assert load(name, "named")[1].item_ids[0] == "i0"
+    assert load(name)[1].item_ids[0] == "i3"

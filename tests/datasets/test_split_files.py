@@ -168,7 +168,10 @@ def test_what_cannot_be_used_is_said(here, files, changes, message):
         ({"split": {"train": "a", "valid": "b"}}, "split should have 'test'"),
         ({"split": FILES | {"dev": "d"}}, "unknown key 'dev' in split"),
         ({"split": FILES | {"test": "b.csv"}}, "split should name three different files"),
-        ({"split": FILES | {"test": "../c"}}, "file should be a path below the data folder"),
+        (
+            {"split": FILES | {"test": "../c"}, "sources": [{"reader": "recbole", "url": "u"}]},
+            "file should be a path below the data folder",
+        ),
         ({"split": FILES | {"test": 3}}, "test in split should be text, not 3"),
         ({"split": FILES, "sources": []}, "split: {train: FILE, ...} needs sources"),
         (

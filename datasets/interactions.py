@@ -1,0 +1,121 @@
+"""The interactions of a data set's files that its filters keep."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import pyarrow as pa
+
+from datasets import filters, readers, split_files, times
+from datasets.errors import DataError, quoted
+from datasets.filters import KEEP, Filters
+from datasets.layouts import HISTORY, WHERE, Layout
+from datasets.parts import TRAIN
+from datasets.source import RawFile
+
+MOST_SHOWN = 5  # values in an error
+
+
+def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
+    """The interactions that pass all filters but the k-core: columns user, item and, if any,
+    timestamp.
+
+    Filters are applied batch by batch: only the rows that are kept stay in memory. What comes after
+    ``duplicates`` has to wait for all rows. The numbers of rows read and removed are added to
+    ``counts``.
+
+    Raises DataError for a malformed or empty file, and if a column to filter by is missing.
+    """
+    at_once = wanted if wanted.duplicates == KEEP else replace(wanted, rating=None, timestamp=None)
+    layout = raw.source.layout().also(wanted.where)
+    if "rating" not in wanted.intervals:
+        layout = layout.without("rating")
+    kept: list[pa.RecordBatch] = []
+    parts = raw.of_parts or (None,) * len(raw.files)
+    for path, part, own in zip(raw.files, parts, _units(raw, layout), strict=True):
+        for batch in readers.read(path, own, raw.source.member, f"reading {path.name}"):
+            counts["rows read"] += len(batch)
+            for column in wanted.intervals:
+                if column not in batch.schema.names:
+                    raise DataError(f"{path}: filters.{column} needs a column {column}")
+            inside = filters.chosen(batch, wanted.where, own, counts)
+            inside = filters.inside_intervals(inside, at_once.intervals, counts)
+            inside = _without(inside, () if at_once is not wanted else ("rating",))
+            if part is not None:
+                inside = split_files.of_part(inside, part)
+            if kept and inside.schema != kept[0].schema:
+                raise DataError(f"{path}: a part with other columns than {raw.files[0]}")
+            kept.append(inside)
+    if not counts["rows read"]:
+        raise DataError(f"{raw.path}: the file contains no interactions")
+    if wanted.where and not any(map(len, kept)):
+        raise _none_chosen(raw, layout, wanted)
+    rows = pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
+    if at_once is wanted:
+        return rows
+    rows = different(rows, wanted.duplicates, counts)
+    batch = pa.RecordBatch.from_pandas(rows, preserve_index=False)
+    inside = filters.inside_intervals(batch, wanted.intervals, counts)
+    return _without(inside, ("rating",)).to_pandas()
+
+
+def _none_chosen(raw: RawFile, layout: Layout, wanted: Filters) -> DataError:
+    """The error for values of ``where:`` that no row has, with those that the first rows have."""
+    first = next(readers.read(raw.files[0], layout, raw.source.member))
+    seen = {}
+    for column, values in wanted.where.items():
+        there = first[layout.ours(column)].unique().drop_null().to_pylist()
+        seen[column] = there
+        if not set(values) & set(there):
+            break
+    shown = ", ".join(map(quoted, sorted(seen[column])[:MOST_SHOWN])) or "none"
+    return DataError(
+        f"{raw.path}: filters.where: no row has {' or '.join(map(quoted, values))} in {column}; "
+        f"the first rows have {shown}"
+    )
+
+
+def different(rows: pd.DataFrame, keep: str, counts: Counter[str]) -> pd.DataFrame:
+    """See ``filters.without_duplicates``; the rows that are removed are counted."""
+    different = filters.without_duplicates(rows, keep)
+    counts[f"duplicates ({keep} kept)"] = len(rows) - len(different)
+    return different
+
+
+def _without(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """The batch without these columns, and without those that only ``where:`` needs."""
+    names = batch.schema.names
+    return batch.select([n for n in names if n not in columns and not n.startswith(WHERE)])
+
+
+def _units(raw: RawFile, layout: Layout) -> list[Layout]:
+    """The layout of each file, with the unit of its times. A unit that the YAML file does not give
+    is printed.
+
+    Raises DataError if the files have times in different units.
+    """
+    if len(raw.files) > 1 and layout.sequences and "user" not in layout.columns:
+        raise DataError(
+            f"{raw.path}: sequences without users should be in one file, where the numbers of the "
+            f"lines are the users; there are {len(raw.files)} files"
+        )
+    found = []
+    for path, part in zip(raw.files, raw.of_parts or (None,) * len(raw.files), strict=True):
+        # A history is needed of targets alone.
+        optional = (*layout.optional, HISTORY) if part == TRAIN else layout.optional
+        own = replace(layout, optional=optional)
+        found.append(readers.with_unit(path, own, raw.source.member))
+    recognised = [
+        (path, own.unit or "") for path, own in zip(raw.files, found, strict=True) if own.recognised
+    ]
+    for path, unit in recognised:
+        first, expected = recognised[0]
+        if unit != expected:
+            raise DataError(
+                f"{path}: the times look like {times.NAMES[unit]}, those of {first} like "
+                f"{times.NAMES[expected]}: write all times in one unit, or give timestamp_unit"
+            )
+    if recognised and recognised[0][1] != "s":
+        print(f"{raw.path}: the times are read as {times.NAMES[recognised[0][1]]}")
+    return found
