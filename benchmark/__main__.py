@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": "Compare all models on a data set, with equal tuning, and write the report.",
     "report": "Rank the trials of an experiment, and write a report.",
     "promote": "Register the best model of an experiment as champion.",
+    "score": "Score what another library recommends, to compare with.",
     "published": "Log RecBole's published result pages, to compare with.",
     "recommend": "Recommend items to many users with a registered model.",
     "sync": "Deliver what trials could not log during an outage of the tracking server.",

@@ -62,6 +62,11 @@ def promote_best(
             f"the best trial of {experiment} was published elsewhere "
             f"({trial.tags[schema.PUBLISHED]}): there are no weights to promote"
         )
+    if trial.scored:
+        raise TrackingError(
+            f"run {trial.run_id} was scored from a file ({trial.tags[schema.SCORED]}): another "
+            "library trained it, and there are no weights to promote"
+        )
     present = None if force else find_champion(client, name)
     if present:
         _check_better(client, name, trial, present)
@@ -89,7 +94,8 @@ def _candidates(
                 f"experiment {experiment!r} has no finished trial with run id {run}"
             )
         return found
-    rows = [row for row in ranking.rows if row.model == (model or row.model)]
+    own = ranking.own.rows
+    rows = [row for row in own if row.model == (model or row.model)]
     if not rows:
         known = ", ".join(dict.fromkeys(row.model for row in ranking.rows))
         raise TrackingError(f"no ranked trial of {experiment!r} has model {model}; {known} have")

@@ -153,6 +153,10 @@ def report(
         beside = {f"{name}-dataset.md": text}
     verdict: list[str] = []
     if layout == "page":
+        if not ranking.own.best.valid:
+            raise UserError(
+                "no trial has a validation metric, by which a page names the best: --layout full"
+            )
         files: Files = {f"{name}.md": page.render(ranking.own, dataset.title, dataset.card)}
     else:
         content = assemble(client, ranking, dataset, k=k, test=test, drawn=drawn)

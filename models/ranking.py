@@ -5,7 +5,7 @@ use. Both read the same scores.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,8 +20,19 @@ MISS = 2**31 - 1
 """The rank of a target that is no candidate: beyond every cut-off, whatever the catalogue."""
 
 
+class Scoring(Protocol):
+    """What ``rank`` needs of a model."""
+
+    @property
+    def n_items(self) -> int: ...
+
+    def scores(self, queries: Any, first: int, last: int) -> Tensor:
+        """See ``Model.scores``."""
+        ...
+
+
 def rank(
-    model: Model,
+    model: Scoring,
     queries: Any,
     targets: Tensor,
     seen: Tensor | None = None,

@@ -27,7 +27,11 @@ MUCH = 0.1  # share of a metric that repeated targets give, which is worth a war
 
 def cautions(ranking: Ranking, comparison: Comparison | None = None) -> list[str]:
     """Sentences of plain text, the most serious first."""
-    own = {place: row for place, row in enumerate(ranking.rows, start=1) if not row.published}
+    own = {
+        place: row
+        for place, row in enumerate(ranking.rows, start=1)
+        if not row.published and not row.scored
+    }
     found = [
         _synthetic(ranking),
         *ranking.problems,
@@ -41,6 +45,7 @@ def cautions(ranking: Ranking, comparison: Comparison | None = None) -> list[str
         _several(own, schema.GIT_COMMIT, "commits", "they may not have run the same code"),
         _several(own, schema.DEVICE, "devices", "their seconds cannot be compared"),
         _published(ranking),
+        *_scored(ranking),
         *_data(ranking),
         LEAKAGE if _protocol(ranking).startswith("leave-one-out") else None,
     ]
@@ -140,6 +145,25 @@ def _published(ranking: Ranking) -> str | None:
             "are what the page's authors state, and no interval or test includes them."
         )
     return None
+
+
+def _scored(ranking: Ranking) -> list[str]:
+    """What is not known of results that were scored from files of other libraries."""
+    scored = {place: row for place, row in enumerate(ranking.rows, start=1) if row.scored}
+    other = _if_any(
+        scored,
+        lambda row: True,
+        "scored from a file of another library, which trained the model. Its parameters are what "
+        "the person who scored it states; its tuning and its cost are not known, its command "
+        "scores the file again and trains nothing, and it cannot be promoted",
+    )
+    unchosen = _if_any(
+        scored,
+        lambda row: not row.valid,
+        "without a validation metric, and therefore last, in the order of logging: a test metric "
+        "never decides a place",
+    )
+    return [text for text in (other, unchosen) if text]
 
 
 def _synthetic(ranking: Ranking) -> str | None:

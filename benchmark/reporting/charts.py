@@ -77,7 +77,11 @@ def _learning(place: int, row: Row, curves: dict[str, dict[int, float]]) -> Line
 
 def _by_learning_rate(ranking: Ranking) -> list[Line]:
     """A line for each model: at each learning rate its best row, whatever else was searched."""
-    rows = [row for row in ranking.rows if isinstance(row.param("learning_rate"), int | float)]
+    rows = [
+        row
+        for row in ranking.rows
+        if isinstance(row.param("learning_rate"), int | float) and not row.scored
+    ]
     lines = []
     for name, of_model in groupby(sorted(rows, key=_model), _model):
         best: dict[float, Row] = {}

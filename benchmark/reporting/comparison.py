@@ -71,6 +71,8 @@ class Comparison:
     """The places of the rows in the ranking, from 1."""
     ranks: list[np.ndarray]
     """For each row, [seeds, targets] int64."""
+    until: list[int | None]
+    """For each row, the last rank that is known of every query; None: all ranks are."""
     targets: pd.DataFrame
     """One row for each target: the columns of ``training.ranks`` other than the rank."""
     apart: list[int]
@@ -91,13 +93,15 @@ class Comparison:
 
         ``inside`` [targets] bool restricts the targets, and the users to those who have any left.
         A user with several queries has their sum, scaled so that the mean over users is the mean
-        over queries.
+        over queries. A row is NaN if its ranks are not known up to the metric's cut-off.
         """
         chosen = slice(None) if inside is None else inside
         queries = self.targets["query"].to_numpy()[chosen]
         found = np.stack(
             [metrics.per_query(of[:, chosen], queries, metric).mean(axis=0) for of in self.ranks]
         )  # [rows, queries]
+        cut_off = int(metric.partition("@")[2])
+        found[[until is not None and until < cut_off for until in self.until]] = np.nan
         first_targets = metrics.begins(queries)
         first_queries = metrics.begins(self._users[chosen][first_targets])
         scale = len(first_queries) / len(first_targets)
@@ -228,9 +232,10 @@ def compare(
     largest = max(groups, key=len)
     apart += [place for group in groups if group is not largest for place in group]
     ranks = [np.stack([table["rank"].to_numpy() for table in row]) for row in largest.values()]
+    until = [ranking.rows[place - 1].until for place in largest]
     every = [table for row in largest.values() for table in row]
     targets = max(every, key=lambda table: table.shape[1]).drop(columns="rank")
-    return Comparison(metric, test, list(largest), ranks, targets, sorted(apart))
+    return Comparison(metric, test, list(largest), ranks, until, targets, sorted(apart))
 
 
 def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:

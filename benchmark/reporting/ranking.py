@@ -47,7 +47,7 @@ class Row:
     @property
     def learned(self) -> bool:
         """Whether its model learns by gradients; a counted model has no learning rate."""
-        return "learning_rate" in self.params
+        return "learning_rate" in self.params and not self.scored
 
     @property
     def valid(self) -> dict[str, float]:
@@ -63,6 +63,16 @@ class Row:
     def published(self) -> bool:
         """Whether the figures come from a page: the trial did not run here."""
         return self.records[0].published
+
+    @property
+    def scored(self) -> bool:
+        """Whether another library trained it: its files were scored here."""
+        return self.records[0].scored
+
+    @property
+    def until(self) -> int | None:
+        """The last test rank that is known of all trials; None: all ranks are."""
+        return min((r.until for r in self.records if r.until is not None), default=None)
 
     @property
     def seconds(self) -> float | None:
@@ -115,9 +125,11 @@ class Ranking:
 
     @cached_property
     def own(self) -> "Ranking":
-        """Without published trials, unless there are no others: what a page is made from."""
-        rows = [row for row in self.rows if not row.published]
-        return replace(self, rows=rows or self.rows)
+        """The trials that ran here: what a page is made from. If there is none, the scored ones,
+        and then the published ones."""
+        here = [row for row in self.rows if not row.published]
+        rows = [row for row in here if not row.scored]
+        return replace(self, rows=rows or here or self.rows)
 
     @cached_property
     def points_tried(self) -> dict[str, int]:
@@ -166,6 +178,7 @@ def _values(rows: list[Row], name: str) -> set[Param]:
 
 def order(records: list[Record], metric: str) -> Ranking:
     """Rank trials by validation ``metric``, mean over seeds; of equals the one that started first.
+    Scored trials without validation stand last, in the order in which they were logged.
 
     Only trials on the same data under the same protocol can be compared. The largest such group is
     ranked; of equally large groups, the one with the latest trial. Published trials name neither
@@ -193,7 +206,7 @@ def order(records: list[Record], metric: str) -> Ranking:
             not_ranked.append((record, f"no {metric} was logged"))
         elif record not in ranked:
             not_ranked.append((record, _difference(_basis(record), basis)))
-    rows = sorted(_rows(ranked), key=lambda row: (-row.valid[metric], row.started))
+    rows = sorted(_rows(ranked), key=lambda row: (-row.valid.get(metric, -1.0), row.started))
     return Ranking(metric, rows, not_ranked)
 
 
@@ -202,7 +215,7 @@ def _with_metric(records: list[Record], metric: str) -> tuple[list[Record], list
     found: list[Record] = []
     lacking: list[Record] = []
     for record in records:
-        has = metric in (record.valid or {}) and metric in (record.test or {})
+        has = all(metric in found for found in (record.valid, record.test) if found is not None)
         (found if has else lacking).append(record)
     if not found:
         raise ReportError(f"no trial logged {metric}: rank by another --metric")
@@ -217,7 +230,7 @@ def _rows(ranked: list[Record]) -> list[Row]:
     """
     rows: dict[tuple[object, int], list[Record]] = {}
     for record in ranked:
-        settings = _point(record)
+        settings: tuple[object, ...] = (*_point(record), record.valid is None)
         if record.published:
             settings = (record.run_id,)
         seed = record.params.get("seed")
@@ -240,9 +253,9 @@ def _key(value: Param) -> tuple[bool, Param]:
 
 
 def _means(results: list[dict[str, float] | None]) -> dict[str, float]:
-    """Of the metrics that all results have; ranked trials have results."""
+    """Of the metrics that all results have; none if there is no result."""
     found = [result for result in results if result is not None]
-    names = [name for name in found[0] if all(name in result for result in found)]
+    names = [name for name in (found or [{}])[0] if all(name in result for result in found)]
     return {name: statistics.fmean(result[name] for result in found) for name in names}
 
 

@@ -69,7 +69,8 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
 
 
 def model(row: Row) -> str:
-    return row.name + (" (published)" if row.published else "")
+    """The name, with where the result comes from if its trial did not run here."""
+    return row.name + " (published)" * row.published + " (scored)" * row.scored
 
 
 def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:
@@ -99,7 +100,7 @@ def _best_epochs(row: Row) -> str:
 
 
 def _points_tried(row: Row, ranking: Ranking) -> int | str:
-    if row.published:
+    if row.published or row.scored:
         return ""
     number = ranking.points_tried[row.model]
     return "untuned" if row.learned and number == 1 else number
@@ -164,7 +165,8 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
         ),
         Section(
             "Cut-offs",
-            "Test metrics at several cut-offs, from the ranks of all targets; mean over seeds.",
+            "Test metrics at several cut-offs, from the ranks of all targets; mean over seeds."
+            + _LISTS * any(comparison.until),
             table=_cut_offs(comparison, names, k),
         ),
         Section(
@@ -181,6 +183,12 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
 _SEVERAL = (
     " A user with several targets is in each group that has one of them, and counts there with the "
     "targets of this group alone."
+)
+
+
+_LISTS = (
+    " A row that was scored from lists has no metric beyond the end of its lists, where ranks are "
+    "not known."
 )
 
 
@@ -203,9 +211,9 @@ def _slices(comparison: Comparison, names: dict[int, str]) -> Table:
 
 
 def _by_row(values: np.ndarray, names: dict[int, str]) -> dict[str, str]:
-    """The means of ``values`` [rows, users], by the rows' names."""
-    means = values.mean(axis=1)
-    return {name: f"{mean:.4f}" for name, mean in zip(names.values(), means, strict=True)}
+    """The means of ``values`` [rows, users], by the rows' names; empty for NaN."""
+    means = zip(names.values(), values.mean(axis=1), strict=True)
+    return {name: "" if np.isnan(mean) else f"{mean:.4f}" for name, mean in means}
 
 
 def _not_ranked(ranking: Ranking) -> Table:
@@ -254,14 +262,19 @@ def _commands(ranking: Ranking) -> Table:
     return [
         {
             "rank": place,
-            "command": record.tags[schema.COMMAND],
+            "command": command,
             "commit": _commit(record),
             "device": record.tags.get(schema.DEVICE, ""),
         }
         for place, row in enumerate(ranking.rows, start=1)
         for record in row.records
-        if schema.COMMAND in record.tags
+        if (command := _command(record))
     ]
+
+
+def _command(record: Record) -> str | None:
+    """The command that repeats the trial; of a scored one, the command that scored its file."""
+    return record.tags.get(schema.COMMAND_LINE if record.scored else schema.COMMAND)
 
 
 def _commit(record: Record) -> str:

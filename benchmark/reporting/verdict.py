@@ -14,12 +14,16 @@ SYNTHETIC = "The data are synthetic: this says nothing about real users."
 
 
 def verdict(ranking: Ranking, comparison: Comparison | None) -> list[str]:
-    """One or two sentences of plain text; none if all rows are published.
+    """One or two sentences of plain text; none if no row was trained here.
 
     The best row of either kind is the first by validation. The report's own test compares the two:
     the same users, the same correction.
     """
-    own = {place: row for place, row in enumerate(ranking.rows, start=1) if not row.published}
+    own = {
+        place: row
+        for place, row in enumerate(ranking.rows, start=1)
+        if not row.published and not row.scored
+    }
     learned = next((place for place, row in own.items() if row.learned), None)
     counted = next((place for place, row in own.items() if not row.learned), None)
     if learned is not None and counted is not None:

@@ -25,13 +25,19 @@ def tags(
     ``data_dir`` is the folder of the raw files, if it was given.
     """
     folder = data_dir or os.environ.get(FOLDER_VARIABLE)
+    return result_tags(spec, sequences, protocol) | {
+        schema.COMMAND: settings.command(None if spec.synthetic else folder),
+        schema.MODEL_LINK: MODELS[settings.model].link,
+    }
+
+
+def result_tags(spec: Spec, sequences: Sequences, protocol: str) -> dict[str, str]:
+    """The tags of ``schema`` for any result that this process logs, whoever trained its model."""
     return {
         schema.DATA_DIGEST: sequences.digest,
         schema.PROTOCOL: protocol,
-        schema.COMMAND: settings.command(None if spec.synthetic else folder),
         schema.COMMAND_LINE: masked(shlex.join(command_line())),
         schema.GIT_COMMIT: _git_commit(),
-        schema.MODEL_LINK: MODELS[settings.model].link,
         schema.DATASET_TITLE: spec.title,
         schema.DATASET_CARD: spec.card or "",
         schema.SYNTHETIC: str(spec.synthetic is not None).lower(),

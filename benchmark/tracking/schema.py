@@ -70,8 +70,14 @@ TURN = "seqrec.turn"  # in the page's own run: when its process was ready to log
 PAGE_DIGEST = "page_digest"  # SHA-256 of the file, in the page's own run
 CONTRADICTIONS = "contradictions"  # where the page contradicts itself, in the page's own run
 
+# Another library's result, which was scored from a file: this suite trained nothing.
+SCORED = "seqrec.scored"  # the name of the file with the test ranking
+SCORED_DIGEST = "scored_digest"  # its SHA-256
+UNTIL = "seqrec.ranks_until"  # the last rank that its lists know; absent if they know all
+
 # A trial has a result if all of these were logged for best_valid and for test. The list does not
-# grow with the metrics that this suite computes: stored results stay results.
+# grow with the metrics that this suite computes: stored results stay results. A scored result may
+# lack those of best_valid: a report shows it, and chooses nothing by it.
 RESULT_METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 
 SWEEP_SECONDS = "sweep_seconds"  # the one metric of a sweep's run

@@ -86,9 +86,9 @@ def by(rows: pd.DataFrame, user: str, item: str) -> list[tuple[str, list[str]]]:
     return [(name, part[item].tolist()) for name, part in rows.groupby(user, sort=False)]
 
 
-@pytest.fixture(params=[1, 1 << 22])
+@pytest.fixture(params=[60, 1 << 22])
 def chunks(request, monkeypatch):
-    """Files are written in one chunk, or in one for each row."""
+    """Files are written in one chunk, or in several."""
     monkeypatch.setattr(export_formats, "IDS_PER_CHUNK", request.param)
 
 

@@ -28,7 +28,7 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
     lines = []
     for place, row in enumerate(ranking.rows, start=1):
         found = _row(place, row, ranking, content.comparison)
-        line = {"rank": place, "published": found["published"]}
+        line = {"rank": place, "published": found["published"], "scored": found["scored"]}
         line |= {name: row.param(name) for name in ["model", *ranking.searched]}
         line |= {"seeds": len(row.records)}
         for part in ("valid", "test"):
@@ -103,9 +103,11 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
         part: {name: row.deviation(part, name) for name in getattr(row, part)}
         for part in ("valid", "test")
     }
-    found = {
+    found: dict[str, Any] = {
         "rank": place,
         "published": row.published,
+        "scored": row.scored,
+        "ranks_until": row.until,
         "params": {name: row.params[name] for name in sorted(row.params)},
         "seeds": [record.params.get("seed", "") for record in row.records],
         "valid": row.valid,
@@ -115,7 +117,7 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
         "seconds": row.seconds,
         "parameters": row.metric("parameters"),
         "peak_memory_mb": row.metric("peak_memory_mb"),
-        "points_tried": None if row.published else ranking.points_tried[row.model],
+        "points_tried": (None if row.published or row.scored else ranking.points_tried[row.model]),
         "runs": [record.run_id for record in row.records],
     }
     if comparison and place in comparison.places:

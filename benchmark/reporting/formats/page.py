@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -23,8 +24,12 @@ def render(ranking: Ranking, title: str, card: str | None) -> str:
 
     The trials of a published page give that page back as it was read. Others are in the order in
     which they were run; trials that differ in the seed alone are one. Numbers are printed by
-    `round(x, 4)`. Every space of the original is kept, also at line ends.
+    `round(x, 4)`. Every space of the original is kept, also at line ends. Trials without validation
+    are left out: a page shows the best of a search. It is empty if there are no others.
     """
+    ranking = replace(ranking, rows=[row for row in ranking.rows if row.valid])
+    if not ranking.rows:
+        return ""
     if ranking.sweep and ranking.sweep.page:
         return ranking.sweep.page
     seconds = _time_cost(ranking)

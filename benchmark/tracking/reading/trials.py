@@ -78,6 +78,17 @@ class Record:
         return schema.PUBLISHED in self.tags
 
     @property
+    def scored(self) -> bool:
+        """Whether another library trained it: its file was scored here."""
+        return schema.SCORED in self.tags
+
+    @property
+    def until(self) -> int | None:
+        """The last test rank that is known of every query; None: all ranks are."""
+        text = self.tags.get(schema.UNTIL, "")
+        return int(text) if text.isdecimal() else None
+
+    @property
     def trained_here(self) -> bool:
         """Whether this suite trained it, so that all artifacts of the schema were logged."""
         return schema.COMMAND in self.tags
@@ -93,8 +104,9 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether the trial has finished with a result."""
-        return self.status == "FINISHED" and self.valid is not None and self.test is not None
+        """Whether the trial has finished with a result. A scored one may lack validation."""
+        validated = self.valid is not None or self.scored
+        return self.status == "FINISHED" and validated and self.test is not None
 
 
 def records(client: MlflowClient, experiment: str) -> list[Record]:
@@ -251,10 +263,10 @@ def each(read: Callable[[Of], Found], of: list[Of]) -> Iterable[tuple[Of, Found]
 
 
 def _duration(run: Run) -> float | None:
-    """In seconds; None for a published trial, whose run lasted only while the page was logged."""
+    """In seconds; None for results that did not run here: a run lasted only while it was logged."""
     start = run.info.start_time  # milliseconds
     end = run.info.end_time
-    known = start and end and schema.PUBLISHED not in schema.tags_of(run)
+    known = start and end and not {schema.PUBLISHED, schema.SCORED} & schema.tags_of(run).keys()
     return (end - start) / 1000 if known else None
 
 

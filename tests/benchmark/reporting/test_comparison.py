@@ -318,7 +318,7 @@ def test_users_with_several_queries_are_compared_as_users_and_means_are_over_que
     """Of user a two queries, one of them with two targets; of user b one."""
     ranks = np.array([[1, 4, 2, 30]])
     targets = pd.DataFrame({"user": ["a", "a", "a", "b"], "query": [0, 0, 1, 2]})
-    comparison = Comparison("recall@3", "t", [1], [ranks], targets, [])
+    comparison = Comparison("recall@3", "t", [1], [ranks], [None], targets, [])
     assert comparison.values("recall@3").tolist() == [[(0.5 + 1) * 2 / 3, 0]]
     assert (
         comparison.values("recall@3").mean()

@@ -1,0 +1,62 @@
+"""The ranks and metrics of both parts of a split, from the files of another library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.metrics import means
+from benchmark.scoring import lists, matrix
+from benchmark.scoring.queries import Queries, Ranked
+from benchmark.training.evaluation import evaluated
+from benchmark.training.ranks import rank_table
+from datasets.sequences import Sequences, Split, Targets
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one part's file gives."""
+
+    metrics: Mapping[str, float]
+    """Such as {"ndcg@10": 0.17}."""
+    ranks: pd.DataFrame
+    """The table of ``training.ranks``."""
+    until: int | None
+    """The last rank that is known of every query; None: all ranks are."""
+    remarks: list[str]
+
+
+def score(
+    paths: Mapping[str, Path], sequences: Sequences, split: Split, history: str
+) -> dict[str, Scored]:
+    """The results by part. ``paths`` are those of the files, by part (valid, test).
+
+    ``history`` is the setting of that name. Raises UserError if nobody would be evaluated, or if a
+    file cannot be scored.
+    """
+    evaluated(history, sequences, split)
+    parts = {"valid": split.valid, "test": split.test}
+    return {
+        part: _score(path, sequences, split, parts[part], history) for part, path in paths.items()
+    }
+
+
+def _score(
+    path: Path, sequences: Sequences, split: Split, targets: Targets, history: str
+) -> Scored:
+    queries = Queries(path, sequences, targets, masked=history != "ranked")
+    of_file = matrix.ranks_of if path.suffix == ".npz" else lists.ranks_of
+    found: Ranked = of_file(queries)
+    kept = np.ones(len(found.ranks), dtype=bool)
+    if history == "novel":  # queries of the file are numbered with all targets
+        kept = ~targets.repeated(sequences.items)
+    targets = targets.chosen(kept)
+    ranks = found.ranks[kept]
+    return Scored(
+        metrics=means(ranks, targets.queries),
+        ranks=rank_table(sequences, split, targets, ranks),
+        until=found.until,
+        remarks=found.remarks,
+    )
