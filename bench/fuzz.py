@@ -18,7 +18,7 @@ import atheris
 with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfile"]):
     from benchmark.recbole import contradictions, page
     from benchmark.sweeps import space
-    from datasets import DataError, cache, layouts, readers, spec
+    from datasets import DataError, cache, guess, layouts, readers, spec
     from tests.datasets.test_lines import by_python, by_us
 
 FOLDER = Path(tempfile.mkdtemp())
@@ -61,7 +61,14 @@ def read_page(content: bytes) -> None:
     contradictions.contradictions(page.read(file("f.md", content)))
 
 
+def guess_layout(content: bytes) -> None:
+    """Guess how to read a file of any content. The first byte chooses the compression."""
+    path = file("f" + ("", ".gz", ".zip")[content[0] % 3], content[1:])
+    spec.Source("f", **guess.guess(path).source).layout()
+
+
 TARGETS = {
+    "guess": guess_layout,
     "reader": read_data,
     "lines": read_lines,
     "spec": read_spec,

@@ -2,6 +2,7 @@
 
 python -m datasets.prepare amazon-books             # training does this, too, when needed
 python -m datasets.prepare mine.yaml --data-dir /where/the/files/are
+python -m datasets.prepare --from events.csv        # write events.yaml first, from its first rows
 """
 
 import json
@@ -10,7 +11,19 @@ from pathlib import Path
 
 import click
 
-from datasets import cache, card, files, filters, interactions, locks, recbole, source, split_files
+from datasets import (
+    cache,
+    card,
+    describe,
+    files,
+    filters,
+    interactions,
+    locks,
+    recbole,
+    source,
+    split_files,
+    times,
+)
 from datasets.errors import DataError
 from datasets.lookalikes import lookalikes
 from datasets.sequences import Sequences, from_interactions
@@ -113,7 +126,26 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", nargs=-1, required=False)
+@click.option(
+    "--from",
+    "place",
+    default="",
+    help="File, folder of parts, or pattern in quotes, for which DATASET, a YAML file, is written: "
+    "reader, columns, unit and separator are guessed from the first rows.",
+)
+@click.option(
+    "--columns",
+    default="",
+    help="With --from: columns that cannot be guessed, such as user=customer,item=product, or "
+    "user=1,item=2,timestamp=4 for a file without a header line.",
+)
+@click.option(
+    "--timestamp-unit",
+    type=click.Choice(times.UNITS),
+    default=None,
+    help="With --from: unit of the times, where it cannot be guessed.",
+)
 @click.option(
     "--data-dir",
     help="Folder of the raw files, searched before $SEQREC_DATA_DIR and ./data.",
@@ -123,14 +155,34 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     default="",
     help="RecBole configuration file; its filters and split replace the data set's own.",
 )
-def command(dataset: str, data_dir: str | None, recbole_config: str) -> None:
+def command(
+    dataset: tuple[str, ...],
+    place: str,
+    columns: str,
+    timestamp_unit: str | None,
+    data_dir: str | None,
+    recbole_config: str,
+) -> None:
     """Download and prepare a data set, and write its card.
 
     DATASET is the name of a data set in datasets/, or the path of a YAML file. Sequences and card
     are kept in ./data/prepared. Finished steps are not repeated.
     """
+    if len(dataset) > 1 and place:
+        raise click.UsageError(
+            "--from takes one file: put a pattern in quotes: --from 'logs/*.csv'"
+        )
+    if len(dataset) > 1 or not (dataset or place):
+        raise click.UsageError("give one DATASET, or --from FILE")
+    if not place and (columns or timestamp_unit):
+        raise click.UsageError("--columns and --timestamp-unit belong to --from")
     try:
-        spec, sequences, cached = _load(dataset, data_dir, recbole_config)
+        name = "".join(dataset)
+        if place:
+            name = str(describe.describe(place, name, columns, timestamp_unit or ""))
+            described = read_spec(name)
+            describe.check_found(described, source.find(described, data_dir), place)
+        spec, sequences, cached = _load(name, data_dir, recbole_config)
         click.echo(card.summary(spec, sequences))
         page = cached.with_suffix(".md")
         files.write(page, card.render(spec, sequences))

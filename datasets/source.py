@@ -97,19 +97,19 @@ def _in_folder(source: Source, folder: Path) -> RawFile | None:
     """The source's files in the folder; None if there are none."""
     if not source.files and os.path.isfile(folder / source.file):
         return RawFile(source, folder / source.file)
-    parts = {place: _parts(folder, place) for place in source.places}
-    missing = [place for place, files in parts.items() if not files]
-    if len(missing) == len(parts) or (missing and source.url):  # the others are downloaded
+    found = {place: parts(folder, place) for place in source.places}
+    missing = [place for place, files in found.items() if not files]
+    if len(missing) == len(found) or (missing and source.url):  # the others are downloaded
         return None
     if missing:
         raise DataError(f"{folder / missing[0]}: this part of the data does not exist")
-    files = [file for found in parts.values() for file in found]
+    files = [file for of_place in found.values() for file in of_place]
     path = folder if source.files else folder / source.file
     if any(map(os.path.isabs, source.files)):
         path = Path(os.path.commonpath([file.parent for file in files]))
     if not source.split:
         return RawFile(source, path, tuple(dict.fromkeys(files)))
-    of_parts = [part for part, found in enumerate(parts.values()) for _ in found]
+    of_parts = [part for part, of_place in enumerate(found.values()) for _ in of_place]
     return RawFile(source, path, tuple(files), tuple(of_parts))
 
 
@@ -120,7 +120,7 @@ def _in_package(source: Source) -> RawFile | None:
     return replace(raw, version=package.version) if raw and package else None
 
 
-def _parts(folder: Path, place: str) -> list[Path]:
+def parts(folder: Path, place: str) -> list[Path]:
     """Files at a path or pattern, or in the folder there, in the order of the numbers in their
     names. Spark's marks and checksums, whose names begin with _ or a dot, are left out."""
     path = folder / place
