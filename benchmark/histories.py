@@ -18,7 +18,7 @@ IDS_PER_BATCH = 1 << 22  # on average; a batch of long histories has fewer users
 IDS_PER_ROW_GROUP = 200_000_000  # one row of a hostile file may have them all
 BYTES_PER_COLUMN = 1 << 30  # of text in a batch: a few bytes of parquet can repeat a long value
 READ = ("history", "times")
-ANSWERS = ("items", "scores")  # columns that the recommendations fill
+ANSWERS = ("items", "scores", "titles")  # columns that the recommendations fill
 
 
 @dataclass(frozen=True)

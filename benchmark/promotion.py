@@ -22,6 +22,8 @@ from benchmark.tracking.server import TrackingError
 from datasets import DataError
 from datasets.prepare import load
 from datasets.sequences import Sequences
+from datasets.spec import Spec
+from datasets.titles import read as read_titles
 
 CUT_OFFS = [1, 5, 10, 20, 50]  # of the report that the model keeps
 
@@ -73,14 +75,16 @@ def promote_best(
     data = DataHere(experiment, data_dir)
     try:
         item_ids = data.item_ids(trial)
+        titles = data.titles(trial)
     except (TrackingError, DataError) as error:
         raise TrackingError(
-            f"run {trial.run_id} cannot be promoted: the model needs the item ids of its data: "
+            f"run {trial.run_id} cannot be promoted: the model needs the item ids of its data, and "
+            "their titles if its YAML file names any: "
             f"{error}; {_instead(client, candidates[1:], data)}"
         ) from None
     content = assemble(client, ranking, dataset_of(ranking, experiment), k=CUT_OFFS)
     text = str(FORMATS["markdown"].render(content, "report")["report.md"])
-    return trial, register(client, name, trial, item_ids, text)
+    return trial, register(client, name, trial, item_ids, text, titles)
 
 
 def _candidates(
@@ -184,7 +188,7 @@ class DataHere:
     def __init__(self, experiment: str, data_dir: str | None):
         self.experiment = experiment
         self.data_dir = data_dir
-        self.loaded: dict[tuple[str, str], Sequences | DataError] = {}
+        self.loaded: dict[tuple[str, str], tuple[Spec, Sequences] | DataError] = {}
 
     def item_ids(self, trial: Record) -> list[str]:
         """The raw item ids in the order of their codes, from the data that the trial was trained
@@ -192,8 +196,7 @@ class DataHere:
 
         Raises DataError if the data set is not at hand, TrackingError if it has another digest now.
         """
-        name = str(trial.params.get("dataset", self.experiment))
-        sequences = self._load(name, str(trial.params.get("recbole_config", "")))
+        _, sequences = self._load(trial)
         trained_on = trial.tags.get(schema.DATA_DIGEST)
         if sequences.digest != trained_on:
             raise TrackingError(
@@ -203,11 +206,24 @@ class DataHere:
         ids: list[str] = sequences.item_ids.tolist()
         return ids
 
-    def _load(self, name: str, recbole_config: str) -> Sequences:
+    def titles(self, trial: Record) -> dict[str, str] | None:
+        """The titles of the items of the trial's data, by raw id; None if its YAML file names none.
+
+        Raises DataError if their file is not found or cannot be read.
+        """
+        described, sequences = self._load(trial)
+        found = read_titles(described, self.data_dir)
+        if found is None:
+            return None
+        return {item: found[item] for item in sequences.item_ids.tolist() if item in found}
+
+    def _load(self, trial: Record) -> tuple[Spec, Sequences]:
         """Each data set once, also one that is not there: a download that fails takes long."""
+        name = str(trial.params.get("dataset", self.experiment))
+        recbole_config = str(trial.params.get("recbole_config", ""))
         if (name, recbole_config) not in self.loaded:
             try:
-                self.loaded[name, recbole_config] = load(name, self.data_dir, recbole_config)[1]
+                self.loaded[name, recbole_config] = load(name, self.data_dir, recbole_config)
             except DataError as error:
                 self.loaded[name, recbole_config] = error
         found = self.loaded[name, recbole_config]

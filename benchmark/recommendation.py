@@ -85,14 +85,15 @@ def _write(part: Path, model: Loaded, source: Histories, k: int, exclude_seen: b
     """Write the recommendations for all users to the file ``part``."""
     known = Known()
     catalogue = pa.array(model.recommender.item_ids.tolist(), pa.string())
-    fields = ANSWER_FIELDS if source.titles is None else [*ANSWER_FIELDS, TITLES_FIELD]
+    titles = model.titles if source.titles is None else source.titles
+    fields = ANSWER_FIELDS if titles is None else [*ANSWER_FIELDS, TITLES_FIELD]
     with (
         pq.ParquetWriter(part, pa.schema(source.fields + fields)) as out,
         tqdm(total=source.users, unit="user", unit_scale=True, disable=None) as bar,
     ):
         for batch in source.batches:
             known.count(batch, catalogue)
-            answer = _answer(model, batch, source.titles, k, exclude_seen)
+            answer = _answer(model, batch, titles, k, exclude_seen)
             out.write_batch(pa.record_batch(batch.others + answer, out.schema))
             bar.update(len(batch.lengths))
     return known

@@ -189,6 +189,13 @@ def test_recommendations_have_titles(here, site, store, run_verb):
     for row in found.itertuples():
         assert row.titles.tolist() == [known.get(item, item) for item in row.items]
         assert "MILK, 1 L" in row.titles
+    pd.DataFrame({"history": [["1", "0"], []]}).to_parquet("histories.parquet")
+    words = ["--model", "models:/tiny@champion", "--histories", "histories.parquet"]
+    done = run_verb("recommend", *words, "--output", "titled.parquet", "--k", "11")
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet("titled.parquet")  # the model has the titles with it
+    assert list(found) == ["items", "scores", "titles"]
+    assert found.titles[0].tolist() == [known.get(item, item) for item in found["items"][0]]
 
 
 # --- the package itself

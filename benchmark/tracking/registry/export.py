@@ -3,6 +3,7 @@
     MLmodel  recommender.py  code/           the code that runs, its signature and settings
     artifacts/weights.safetensors            the trial's best checkpoint, unchanged
     artifacts/items.json                     raw item ids, in the order of their codes
+    artifacts/titles.json                    titles by raw item id, if the data set has any
     requirements.txt  python_env.yaml        the packages that the code needs
     report.md                                the report that ranked the trial first
 
@@ -34,13 +35,12 @@ ROOT = Path(__file__).parents[3]
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
 # Any: lists of text or of numbers, which the model checks faster than MLflow.
 INPUTS = Schema([ColSpec(AnyType(), "history"), ColSpec(AnyType(), "times", required=False)])
-OUTPUTS = Schema(
-    [
-        ColSpec(Array("string"), "items"),
-        ColSpec(Array("double"), "scores"),
-        ColSpec("long", "unknown"),
-    ]
-)
+OUTPUTS = [
+    ColSpec(Array("string"), "items"),
+    ColSpec(Array("double"), "scores"),
+    ColSpec("long", "unknown"),
+]
+TITLES = ColSpec(Array("string"), "titles")
 
 
 def _params(settings: Settings) -> ParamSchema:
@@ -50,9 +50,15 @@ def _params(settings: Settings) -> ParamSchema:
 
 
 def export(
-    folder: Path, model: Model, settings: Settings, weights: Path, item_ids: list[str]
+    folder: Path,
+    model: Model,
+    settings: Settings,
+    weights: Path,
+    item_ids: list[str],
+    titles: dict[str, str] | None = None,
 ) -> None:
-    """Write the model into a new folder. ``model`` names its run and its id.
+    """Write the model into a new folder. ``model`` names its run and its id; ``titles`` are those
+    of the items that have one, by raw id.
 
     Raises CheckpointError if the weights are damaged, or of another version of this suite: the code
     beside them would be this version's. Raises MlflowException if MLflow refuses.
@@ -72,23 +78,32 @@ def export(
             Path(models.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__")
         )
         name, packages = _with_source(settings.model, code)
-        items = Path(temporary, "items.json")
-        items.write_text(json.dumps(item_ids, ensure_ascii=False, indent=0), encoding="utf-8")
+        artifacts = {
+            "weights": str(shutil.copyfile(weights, Path(temporary, "weights.safetensors"))),
+            "items": _written(Path(temporary, "items.json"), item_ids),
+        }
+        if titles:
+            artifacts["titles"] = _written(Path(temporary, "titles.json"), titles)
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(Path(__file__).with_name("recommender.py")),
             model_config={"model": name, "settings": own},
-            artifacts={
-                "weights": str(shutil.copyfile(weights, Path(temporary, "weights.safetensors"))),
-                "items": str(items),
-            },
+            artifacts=artifacts,
             code_paths=[str(code), *map(str, packages)],
-            signature=ModelSignature(INPUTS, OUTPUTS, _params(settings)),
+            signature=ModelSignature(
+                INPUTS, Schema([*OUTPUTS, *([TITLES] if titles else [])]), _params(settings)
+            ),
             metadata={"history": settings.history},
             input_example=(pd.DataFrame({"history": [item_ids[:3]]}), {"k": 3}),
             pip_requirements=_requirements(),
             mlflow_model=model,
         )
+
+
+def _written(path: Path, content: list[str] | dict[str, str]) -> str:
+    """The path of the JSON file, as MLflow takes it."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8")
+    return str(path)
 
 
 def _with_source(name: str, code: Path) -> tuple[str, list[Path]]:

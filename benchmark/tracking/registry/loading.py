@@ -28,6 +28,8 @@ class Loaded:
     """Whether it leaves out the items of a history unless asked: as in its evaluation."""
     reads_times: bool
     """False for a model of an earlier version, which knows only the order of interactions."""
+    titles: dict[str, str] | None
+    """Titles of items by raw id, if the model has any."""
 
 
 def load_recommender(client: MlflowClient, uri: str) -> Loaded:
@@ -51,6 +53,7 @@ def load_recommender(client: MlflowClient, uri: str) -> Loaded:
         digest,
         exclude_seen=bool(defaults["exclude_seen"]),
         reads_times="times" in signature.inputs.input_names(),
+        titles=recommender.titles if "titles" in signature.outputs.input_names() else None,
     )
 
 

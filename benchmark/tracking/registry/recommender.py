@@ -47,6 +47,9 @@ class Recommender(PythonModel):
         ids = json.loads(Path(context.artifacts["items"]).read_text(encoding="utf-8"))
         self.item_ids = np.array(ids, dtype=object)
         self.codes = {item: code for code, item in enumerate(ids)}
+        self.titles: dict[str, str] = {}
+        if "titles" in context.artifacts:  # of the items that have one, by raw id
+            self.titles = json.loads(Path(context.artifacts["titles"]).read_text(encoding="utf-8"))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = models.build(config["model"], len(ids), config["settings"])
         self.model.load_state_dict(load_file(context.artifacts["weights"]))
@@ -64,10 +67,11 @@ class Recommender(PythonModel):
         signature has defaults.
 
         Returns a row for each user with ``items`` and ``scores``, lists, best first, and the number
-        of ids of the history that are ``unknown``. Raises MlflowException, a 400 over HTTP, for a k
-        below 1, for an exclude_seen of null, for more than LARGEST_ANSWER items, for histories that
-        are no lists of ids, and for times that are not one number for each id, none of them lower
-        than the one before.
+        of ids of the history that are ``unknown``; where the data set has them, also the items'
+        ``titles``, which are ids for items without one. Raises MlflowException, a 400 over HTTP,
+        for a k below 1, for an exclude_seen of null, for more than LARGEST_ANSWER items, for
+        histories that are no lists of ids, and for times that are not one number for each id, none
+        of them lower than the one before.
         """
         histories = [_ids(n, value) for n, value in enumerate(model_input["history"].tolist())]
         times = model_input["times"].tolist() if "times" in model_input else [None] * len(histories)
@@ -94,13 +98,15 @@ class Recommender(PythonModel):
             np.concatenate([np.empty(0), *of_ids]),
         )
         parts = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts), strict=True)]
-        return pd.DataFrame(
-            {
-                "items": pd.Series([items[part].tolist() for part in parts], dtype=object),
-                "scores": pd.Series([scores[part].tolist() for part in parts], dtype=object),
-                "unknown": [sum(i not in self.codes for i in history) for history in histories],
-            }
-        )
+        answer = {
+            "items": pd.Series([items[part].tolist() for part in parts], dtype=object),
+            "scores": pd.Series([scores[part].tolist() for part in parts], dtype=object),
+            "unknown": [sum(i not in self.codes for i in history) for history in histories],
+        }
+        if self.titles:
+            titles = [[self.titles.get(i, i) for i in items[part]] for part in parts]
+            answer["titles"] = pd.Series(titles, dtype=object)
+        return pd.DataFrame(answer)
 
     def best(
         self,

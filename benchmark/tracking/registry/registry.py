@@ -58,12 +58,18 @@ def find_champion(client: MlflowClient, name: str) -> Champion | None:
 
 
 def register(
-    client: MlflowClient, name: str, trial: Record, item_ids: list[str], report: str
+    client: MlflowClient,
+    name: str,
+    trial: Record,
+    item_ids: list[str],
+    report: str,
+    titles: dict[str, str] | None = None,
 ) -> str:
     """Register the trial's best weights as a new version of the model ``name``, and make it the
     champion; the number of the version.
 
-    ``item_ids`` are the raw ids in the order of their codes, ``report`` is markdown. Until the
+    ``item_ids`` are the raw ids in the order of their codes, ``titles`` are those of the items that
+    have one, by raw id, ``report`` is markdown. Until the
     alias has moved, the champion is the same as before, and what a killed process made is marked:
     the next one removes it. Raises TrackingError if the
     trial has no weights, or if the server does not take the model.
@@ -80,7 +86,7 @@ def register(
             )
             folder = Path(temporary, "model")
             model = Model(run_id=trial.run_id, model_uuid=made.model_id, model_id=made.model_id)
-            export(folder, model, settings, weights, item_ids)
+            export(folder, model, settings, weights, item_ids, titles)
             (folder / "report.md").write_text(report, encoding="utf-8")
             client.log_model_artifacts(made.model_id, str(folder))
         client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)

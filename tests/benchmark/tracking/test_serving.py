@@ -204,13 +204,29 @@ def test_ids_that_are_numbers_are_text_of_the_same_digits(model_with_numbers):
     assert text["unknown"].tolist() == [0]
 
 
-def exported(**changes):
+def exported(titles=None, **changes):
     """A model of the items 0 to 19, as `promote` exports it: in the folder m, and loaded."""
     settings = Settings.of(model="Popularity", **changes)
     weights = models.build("Popularity", 20, {}).state_dict()
     checkpoint.save(Path("weights.safetensors"), weights, {})
-    export(Path("m"), Model(), settings, Path("weights.safetensors"), [str(n) for n in range(20)])
+    ids = [str(n) for n in range(20)]
+    export(Path("m"), Model(), settings, Path("weights.safetensors"), ids, titles)
     return mlflow.pyfunc.load_model("m")
+
+
+def test_answers_have_the_titles_of_their_items(here):
+    """An item without a title has its id; without any title there is no such column."""
+    request = pd.DataFrame({"history": [["7"], []]})
+    titled = exported({"0": "Ä, b", "2": "c"})
+    found = titled.predict(request, params={"k": 3})
+    assert found["items"].tolist() == [["0", "1", "2"]] * 2
+    assert found["titles"].tolist() == [["Ä, b", "1", "c"]] * 2
+    assert titled.metadata.signature.outputs.input_names() == [
+        "items", "scores", "unknown", "titles",
+    ]  # fmt: skip
+    shutil.rmtree("m")
+    plain = exported().predict(request, params={"k": 3})
+    pd.testing.assert_frame_equal(plain, found.drop(columns="titles"))
 
 
 @pytest.fixture
