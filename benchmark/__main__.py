@@ -17,6 +17,7 @@ COMMANDS = {
     "published": "Log RecBole's published result pages, to compare with.",
     "recommend": "Recommend items to many users with a registered model.",
     "sync": "Deliver what trials could not log during an outage of the tracking server.",
+    "check": "Check that a model of your own fulfils the contract of all models.",
     "speed": "Measure how fast a trial trains and evaluates on this machine.",
 }
 """The commands, each a file of this folder with the same name, and what they do."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -36,7 +35,7 @@ class TrialCommand(click.Command):
         option has."""
         found: dict[str, click.Parameter] = {}
         taken = {param.name for param in self.params} - SETTINGS.keys()
-        for model in _outside_models(words):
+        for model in self._outside_models(words):
             try:
                 own = {n: s for n, s in declared(model).items() if n not in SETTINGS}
             except ValueError as error:
@@ -46,17 +45,20 @@ class TrialCommand(click.Command):
             found |= {n: click.Option(_names(n), **_attributes(s)) for n, s in own.items()}
         return list(found.values())
 
+    def _outside_models(self, words: list[str]) -> Iterator[str]:
+        """The models outside this repository that the words of a command line name."""
+        is_argument = any(isinstance(p, click.Argument) and p.name == "model" for p in self.params)
+        for before, word in zip(["", *words], words, strict=False):
+            option, equals, value = word.partition("=")
+            names = value if equals and option in MODEL_OPTIONS else ""
+            if before in MODEL_OPTIONS or (is_argument and not before.startswith("-")):
+                names = word
+            yield from (name.strip() for name in names.split(",") if is_outside(name))
+
 
 OWN_OPTIONS = "benchmark.own_options"
 """The key of these options in click's context."""
-
-
-def _outside_models(words: list[str]) -> Iterator[str]:
-    """The models outside this repository that the words of a command line name."""
-    for word, after in zip_longest(words, words[1:], fillvalue=""):
-        option, equals, value = word.partition("=")
-        if option in ("--model", "--models"):
-            yield from (n.strip() for n in (value if equals else after).split(",") if is_outside(n))
+MODEL_OPTIONS = ("--model", "--models")
 
 
 class ModelChoice(click.Choice[str]):

@@ -83,7 +83,9 @@ class PersonalFrequency(Counted):
         order = popularity.argsort(dim=1, stable=True)
         order = order.gather(1, sums.gather(1, order).argsort(dim=1, stable=True))
         keys = torch.stack([sums, popularity.double()])  # [2, batch, length]
-        place = differs(keys.gather(2, order.expand(2, -1, -1))).cumsum(1).float()  # from 1
+        ordered = keys.gather(2, order.expand(2, -1, -1))
+        # Places are counted from 1 at the first positive sum, whether there is padding or not.
+        place = (differs(ordered) & (ordered[0] > 0)).cumsum(1).float()
         scores = torch.empty_like(place).scatter_(1, order, place)
         return torch.where(sums > 0, scores + self.n_items, -1.0)
 

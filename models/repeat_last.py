@@ -22,9 +22,8 @@ class RepeatLast(Counted):
         return histories.last(self.max_length).items
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
-        batch, length = queries.shape
-        scores = torch.zeros(batch, last - first, device=queries.device)
-        place = torch.arange(1.0, length + 1, device=queries.device).expand(batch, -1)  # from 1
+        scores = torch.zeros(len(queries), last - first, device=queries.device)
+        place = (queries < self.n_items).cumsum(1).float()  # from 1, after the padding
         inside = (queries >= first) & (queries < last)
         column = (queries - first).clamp(0, last - first - 1)
         return scores.scatter_reduce_(1, column, place * inside, "amax")
