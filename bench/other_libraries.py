@@ -54,9 +54,9 @@ def main() -> None:
     if args.library == "RecTools" and args.history != "ranked":
         options.append("--masked")
     run(sys.executable, "-m", "datasets.export", args.dataset, "--to", to)
-    split = Path("exported", spec.read(args.dataset).name)
-    output = Path("exported", f"{split.name}-{name}")
-    run(python, "-W", "ignore", HERE / script, split, output, *options)
+    folder = Path("exported", spec.read(args.dataset).name)
+    output = folder / name
+    run(python, "-W", "ignore", HERE / script, folder / to, output, *options)
     params = [word for key in ("epochs", "seed") for word in ("--param", f"{key}={given[key]}")]
     files = [output / f"test.{suffix}", "--valid", output / f"valid.{suffix}"]
     run(

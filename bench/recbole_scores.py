@@ -1,6 +1,6 @@
 """Train a sequential model of RecBole on an exported split, and write the scores of all items.
 
-    .peers/recbole/bin/python bench/recbole_scores.py exported/ml-100k scores --epochs 20
+    .peers/recbole/bin/python bench/recbole_scores.py exported/ml-100k/recbole scores --epochs 20
 
 OUTPUT/valid.npz and OUTPUT/test.npz are files for benchmark.score. bench/other_libraries.py runs
 all steps. Settings that are absent here have RecBole's defaults. RecBole chooses the epoch by

@@ -1,6 +1,6 @@
 """Train RecTools' SASRec or BERT4Rec on an exported split, and write the best items of each query.
 
-    .peers/rectools/bin/python bench/rectools_lists.py exported/ml-100k lists --epochs 20
+    .peers/rectools/bin/python bench/rectools_lists.py exported/ml-100k/rectools lists --epochs 20
 
 OUTPUT/valid.parquet and OUTPUT/test.parquet are files for benchmark.score. bench/other_libraries.py
 runs all steps. Settings that are absent here have RecTools' defaults.

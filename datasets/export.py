@@ -24,14 +24,14 @@ SPLIT_FILE = "split.json"
 def export(
     spec: Spec, sequences: Sequences, to: str, output: Path, max_length: int = 50
 ) -> tuple[Path, dict[str, str | int]]:
-    """Write the split to the folder OUTPUT/NAME; the folder, and the content of SPLIT_FILE.
+    """Write the split to the folder OUTPUT/NAME/FORMAT; the folder, and the content of SPLIT_FILE.
 
     ``to`` is a key of FORMATS. Raises DataError if the format cannot hold the ids, OSError if a
     file cannot be written. SPLIT_FILE is written last.
     """
     split = spec.split_of(sequences)
-    folder = output / spec.name
-    FORMATS[to](Export(spec.name, sequences, split, max_length), folder)
+    folder = output / spec.name / to
+    FORMATS[to](Export(sequences, split, max_length), folder)
     content = identity(sequences, split) | {
         "dataset": spec.name,
         "users": sequences.n_users,
@@ -77,7 +77,7 @@ def check(folder: Path, sequences: Sequences, split: Split) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default="exported",
     show_default=True,
-    help="Folder; the files are in FOLDER/NAME, with the data set's name.",
+    help="Folder; the files are in DIRECTORY/DATASET/FORMAT.",
 )
 @click.option(
     "--max-length",
@@ -112,7 +112,7 @@ def command(
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
     click.echo(
-        f"exported to {folder} for {to}: {content['training_interactions']:,} interactions "
+        f"exported to {folder}: {content['training_interactions']:,} interactions "
         f"for training, {content['valid_queries']:,} and {content['test_queries']:,} "
         "histories for validation and test"
     )

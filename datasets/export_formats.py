@@ -33,9 +33,8 @@ READ_AS_MISSING = frozenset({
 
 @dataclass(frozen=True)
 class Export:
-    """A split to write, and the name of its data set."""
+    """A split to write."""
 
-    name: str
     sequences: Sequences
     split: Split
     max_length: int
@@ -131,8 +130,10 @@ def recbole(export: Export, folder: Path) -> None:
     """Atomic files for ``benchmark_filename``, and a YAML file that names them.
 
     RecBole makes no training samples of files that are split already: each training interaction
-    with one before it is a row, with the items before it as its list.
+    with one before it is a row, with the items before it as its list. RecBole calls the data set by
+    the name of the folder: by another name it may know, and download, data of its own.
     """
+    name = folder.name
     ids = {*export.sequences.user_ids.tolist(), *export.sequences.item_ids.tolist()}
     if unread := sorted(ids & READ_AS_MISSING):
         raise DataError(f"RecBole reads the id {unread[0]!r} as missing: give it another name")
@@ -143,12 +144,12 @@ def recbole(export: Export, folder: Path) -> None:
         latest = np.maximum(targets.starts, targets.ends - export.max_length)
         rows = export.listed(replace(targets, starts=latest))
         named = (chunk.drop(columns="query").rename(columns=columns) for chunk in rows)
-        _write_text(folder / f"{export.name}.{part}.inter", named, separator="\t")
+        _write_text(folder / f"{name}.{part}.inter", named, separator="\t")
     catalogue = pd.DataFrame({"item_id:token": export.sequences.item_ids}).astype(object)
-    _write_text(folder / f"{export.name}.item", iter([catalogue]), separator="\t")
+    _write_text(folder / f"{name}.item", iter([catalogue]), separator="\t")
     settings = {
         "data_path": str(folder.parent),
-        "dataset": export.name,
+        "dataset": name,
         "benchmark_filename": ["train", "valid", "test"],
         "alias_of_item_id": ["item_id_list"],
         "load_col": {"inter": ["user_id", "item_id", "item_id_list"], "item": ["item_id"]},
@@ -159,7 +160,7 @@ def recbole(export: Export, folder: Path) -> None:
         "topk": 10,
         "valid_metric": "NDCG@10",
     }
-    files.write(folder / f"{export.name}.yaml", yaml.safe_dump(settings, sort_keys=False))
+    files.write(folder / f"{name}.yaml", yaml.safe_dump(settings, sort_keys=False))
 
 
 def _prefixes(split: Split) -> Targets:

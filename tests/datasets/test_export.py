@@ -111,7 +111,7 @@ def test_recbole_files_have_a_row_for_each_training_interaction_with_a_past(data
     folder, _ = export(spec, sequences, "recbole", Path("out"), max_length=2)
 
     def rows(part: str) -> list[tuple[str, str, list[str]]]:
-        read = pd.read_csv(folder / f"{spec.name}.{part}.inter", sep="\t", dtype=str)
+        read = pd.read_csv(folder / f"recbole.{part}.inter", sep="\t", dtype=str)
         lists = read["item_id_list:token_seq"].str.split(" ")
         return [*zip(read["user_id:token"], read["item_id:token"], lists, strict=True)]
 
@@ -122,9 +122,9 @@ def test_recbole_files_have_a_row_for_each_training_interaction_with_a_past(data
     ]
     for part, targets in (("valid", split.valid), ("test", split.test)):
         assert rows(part) == [(u, item, h[-2:]) for u, item, _, h in asked(sequences, targets)]
-    catalogue = pd.read_csv(folder / f"{spec.name}.item", dtype=str)["item_id:token"]
+    catalogue = pd.read_csv(folder / "recbole.item", dtype=str)["item_id:token"]
     assert catalogue.tolist() == sequences.item_ids.tolist()
-    settings = yaml.safe_load((folder / f"{spec.name}.yaml").read_text())
+    settings = yaml.safe_load((folder / "recbole.yaml").read_text())
     assert settings["MAX_ITEM_LIST_LENGTH"] == 2
 
 
@@ -151,7 +151,7 @@ def test_the_suite_reads_its_own_files_as_the_same_split(here):
     split = spec.split_of(sequences)
     export(spec, sequences, "csv", Path("data"))
     columns = {"user": "user", "item": "item", "timestamp": "timestamp", "history": "history"}
-    source = {"file": "mine", "reader": "csv", "columns": columns}
+    source = {"file": "mine/csv", "reader": "csv", "columns": columns}
     parts = {part: f"{part}.csv" for part in ("train", "valid", "test")}
     content = {"title": "Again", "sources": [source], "split": parts}
     Path("again.yaml").write_text(yaml.safe_dump(content))
@@ -185,11 +185,11 @@ def test_ids_that_a_format_cannot_hold_are_refused(here):
         done = CliRunner().invoke(command, [path, "--to", to])
         assert done.exit_code == 1
         assert reason in done.output
-        assert not Path("exported/mine/split.json").exists()
+        assert not Path(f"exported/mine/{to}/split.json").exists()
     done = CliRunner().invoke(command, [path, "--to", "rectools"])
     assert done.exit_code == 0, done.output
-    assert "exported to exported/mine for rectools" in done.output
-    items = pd.read_parquet("exported/mine/train.parquet")["item_id"]
+    assert "exported to exported/mine/rectools:" in done.output
+    items = pd.read_parquet("exported/mine/rectools/train.parquet")["item_id"]
     assert {"i 1", "NA"} <= set(items)
 
 

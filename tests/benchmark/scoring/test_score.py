@@ -47,7 +47,7 @@ def trained(model: str, dataset: str, history: str):
     return trainer, spec, sequences, split
 
 
-def write_lists(trainer, sequences, targets, k: int, path: str) -> None:
+def write_lists(trainer, sequences, targets, k: int, path: str | Path) -> None:
     """What another library would write: user, item, score."""
     masked = trainer.settings.masks_history
     found, scores = recommend(
@@ -126,7 +126,7 @@ def test_the_report_ranks_scored_runs_and_chooses_none_by_test(run_verb, mine, s
     trainer, spec, sequences, split = trained("Popularity", mine, "ranked")
     folder, _ = export(spec, sequences, "csv", Path("exported"))
     for part, targets in (("valid", split.valid), ("test", split.test)):
-        write_lists(trainer, sequences, targets, 12, f"exported/mine/{part}.parquet")
+        write_lists(trainer, sequences, targets, 12, folder / f"{part}.parquet")
     users = sequences.user_ids[split.test.users]
     pd.DataFrame({"user": users, "rank": 1}).to_csv("perfect.csv", index=False)
     done = run_verb("score", "perfect.csv", "--dataset", mine, "--name", "Perfect")
@@ -193,9 +193,11 @@ def test_a_report_of_scored_runs_alone_needs_no_validation(run_verb, mine):
 def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
     spec, sequences = load(mine)
     export(spec, sequences, "csv", Path("exported"))
-    Path("exported/mine/split.json").write_text('{"data_digest": "d", "split": "leave-one-out"}')
+    Path("exported/mine/csv/split.json").write_text(
+        '{"data_digest": "d", "split": "leave-one-out"}'
+    )
     users = sequences.user_ids[spec.split_of(sequences).test.users]
-    for name in ("good.csv", "exported/mine/other.csv"):
+    for name in ("good.csv", "exported/mine/csv/other.csv"):
         pd.DataFrame({"user": users, "rank": 1}).to_csv(name, index=False)
     Path("bad.csv").write_text("user,rank\nu1,0\n")
     given = ["--dataset", mine, "--name", "X"]
@@ -203,8 +205,12 @@ def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
         (["bad.csv", *given], 1, "bad.csv: a rank is 0"),
         (["none.csv", *given], 1, "none.csv: cannot be read: "),
         (["good.csv", *given, "--valid", "bad.csv"], 1, "bad.csv: "),
-        (["good.csv", *given, "--exported", "exported/mine"], 1, "split.json: the files are of"),
-        (["exported/mine/other.csv", *given], 1, "their data_digest is d, the data set's is"),
+        (
+            ["good.csv", *given, "--exported", "exported/mine/csv"],
+            1,
+            "split.json: the files are of",
+        ),
+        (["exported/mine/csv/other.csv", *given], 1, "their data_digest is d, the data set's is"),
         (["good.csv", "--dataset", "none", "--name", "X"], 1, "no data set is called 'none'"),
         (["good.csv", "--dataset", mine, "--name", "sasrec"], 2, "is a model of this suite"),
         (["good.csv", *given, "--param", "epochs"], 2, "'epochs' is not NAME=VALUE"),
