@@ -1,11 +1,13 @@
 """List the commands, or run one.
 
 python -m benchmark
-python -m benchmark train --dataset demo     # the same as python -m benchmark.train --dataset demo
+python -m benchmark train --dataset demo     # the same as: python -m benchmark.train ...
 """
 
 import runpy
 import sys
+
+import datasets
 
 COMMANDS = {
     "train": "Train a model on a data set, as a tracked trial.",
@@ -22,25 +24,39 @@ COMMANDS = {
 }
 """The commands, each a file of this folder with the same name, and what they do."""
 
+OF_DATASETS = {
+    "prepare": "Download and prepare a data set, and write its card.",
+    "export": "Write the split of a data set for other libraries.",
+}
+"""The commands of the folder datasets, in the same way."""
+
 USAGE = "Usage: python -m benchmark COMMAND [OPTIONS]"
 
 
 def main(words: list[str]) -> int:
     """List the commands, or run the one that ``words`` begin with; the exit code."""
     if not words or words[0] in ("--help", "-h"):
-        width = max(map(len, COMMANDS))
-        lines = [f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items()]
+        every = COMMANDS | OF_DATASETS
+        width = max(map(len, every))
+        lines = [f"  {name:{width}}  {summary}" for name, summary in every.items()]
         print("\n".join([USAGE, "", "Commands:", *lines]))
         print("\nOptions of a command: python -m benchmark COMMAND --help")
         return 0
     name, *options = words
-    if name not in COMMANDS:
-        message = f"no command is called {name!r}; the commands are: {', '.join(COMMANDS)}"
+    if name not in COMMANDS | OF_DATASETS:
+        known = ", ".join(COMMANDS | OF_DATASETS)
+        message = f"no command is called {name!r}; the commands are: {known}"
         print(f"{USAGE}\n\nError: {message}", file=sys.stderr)
         return 2
     sys.argv[1:] = options
-    runpy.run_module(f"benchmark.{name}", run_name="__main__", alter_sys=True)
+    folder = __package__ if name in COMMANDS else datasets.__name__
+    runpy.run_module(f"{folder}.{name}", run_name="__main__", alter_sys=True)
     return 0
+
+
+def console() -> int:
+    """The command `seqrec` of the installed package."""
+    return main(sys.argv[1:])
 
 
 if __name__ == "__main__":

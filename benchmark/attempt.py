@@ -11,6 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from benchmark import interruption
+from benchmark.data import Data
 from benchmark.errors import MachineError, TakenOver, UserError
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.results import Epoch, Result
@@ -27,6 +28,9 @@ from models.outside import why
 
 Prune = Callable[[int, float], bool]
 """Whether to stop a trial: by the number of an epoch, and its validation metric."""
+
+OnEpoch = Callable[[Epoch], object]
+"""Is called after each epoch."""
 
 T = TypeVar("T")
 
@@ -46,9 +50,9 @@ def attempt(
     try:
         with trial.ends():
             split = spec.split_of(sequences)
-            trial.check_data(sequences, evaluation.protocol(settings.history, sequences, split))
+            protocol = evaluation.protocol(settings.history, sequences, split)
             trainer = Trainer(settings, sequences, split, step_bar)
-            if saved := last_state(trial):
+            if saved := state_to_resume(trial, sequences, protocol):
                 state.restore(trainer, *saved)
             if prune and _would_have_pruned(prune, trial.curve()[: trainer.epoch]):
                 trial.log_pruned(trainer.pruned_result())
@@ -69,7 +73,29 @@ def _would_have_pruned(prune: Prune, curve: list[float]) -> bool:
     return any(answers)
 
 
-def train(trial: Trial, trainer: Trainer, prune: Prune | None = None) -> Result | None:
+def complete(
+    trial: Trial, trainer: Trainer, data: Data, *, new: bool, on_epoch: OnEpoch | None = None
+) -> Result:
+    """Train a trial that no sweep has prepared to its end; the start of a ``new`` one is logged.
+
+    ``on_epoch`` is called after each epoch, in place of the line that is printed.
+    """
+    with trial.ends():
+        if new:
+            protocol = data.protocol(trainer.settings)
+            trial.log_start(trainer.settings, data.spec, data.sequences, protocol, data.folder)
+        print(f"trial {trial.run_id} in experiment {trial.experiment}", flush=True)
+        result = train(trial, trainer, on_epoch=on_epoch)
+    assert result, "nobody prunes it"
+    return result
+
+
+def train(
+    trial: Trial,
+    trainer: Trainer,
+    prune: Prune | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Result | None:
     """Train to the end and log everything; the result, or None if the trial was pruned."""
     trial.log_machine(device.describe(trainer.device))
     if line := measurement.announcement(trainer):
@@ -88,7 +114,7 @@ def train(trial: Trial, trainer: Trainer, prune: Prune | None = None) -> Result 
             bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
             bar.update()
             with bar.external_write_mode():  # the bar makes room for a line
-                print(_line(epoch), flush=True)
+                (on_epoch or _print)(epoch)
             trains = epoch.train_loss is not None
             if prune and trains and prune(epoch.number, epoch.valid[SELECTION_METRIC]):
                 trial.log_pruned(trainer.pruned_result())
@@ -96,6 +122,15 @@ def train(trial: Trial, trainer: Trainer, prune: Prune | None = None) -> Result 
     result = trainer.result()
     trial.log_result(result)
     return result
+
+
+def state_to_resume(trial: Trial, sequences: Sequences, protocol: str) -> State | None:
+    """The state that the trial resumes from; None if it was interrupted in its first epoch.
+
+    Raises TrackingError unless data and protocol are those that the trial started with.
+    """
+    trial.check_data(sequences, protocol)
+    return last_state(trial)
 
 
 def last_state(trial: Trial) -> State | None:
@@ -140,6 +175,10 @@ def step_bar(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> 
     ):
         interruption.heed()
         yield step
+
+
+def _print(epoch: Epoch) -> None:
+    print(_line(epoch), flush=True)
 
 
 def _line(epoch: Epoch) -> str:

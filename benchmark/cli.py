@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from benchmark.errors import TakenOver, UserError
+from benchmark.installation import INSTALLED, PACKAGE
 from benchmark.interruption import Terminated
 from datasets import DataError
 from datasets.errors import masked, visible
@@ -56,8 +57,9 @@ def run(command: click.Command) -> None:
     usage, 130 after Ctrl-C and 143 after SIGTERM.
     """
     sys.excepthook = _print_masked
+    program = f"{PACKAGE} {command.name}" if INSTALLED else None  # None: python -m MODULE
     try:
-        sys.exit(command.main(standalone_mode=False) or 0)
+        sys.exit(command.main(prog_name=program, standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

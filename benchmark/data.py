@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # they load pandas and torch, which --help need not wait for
     from datasets.spec import Spec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Data:
     """The data set that trials train on."""
 
@@ -55,10 +55,13 @@ class Data:
         bar = attempt.step_bar if workers.number() == 0 else None
         return Trainer(settings, self.sequences, self.split, bar)
 
-    def describe(self, settings: Settings) -> None:
-        """Print what the data are, and the protocol if histories are masked."""
+    def __repr__(self) -> str:
         from datasets.card import summary
 
-        print(summary(self.spec, self.sequences), flush=True)
+        return summary(self.spec, self.sequences)
+
+    def describe(self, settings: Settings) -> None:
+        """Print what the data are, and the protocol if histories are masked."""
+        print(self, flush=True)
         if settings.masks_history:
             print(f"protocol: {self.protocol(settings)}", flush=True)

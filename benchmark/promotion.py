@@ -48,7 +48,7 @@ def promote_best(
     """
     name = name or experiment
     if "/" in name or ":" in name:
-        command = shlex.join(["python", "-m", "benchmark.promote", "--experiment", experiment])
+        command = f"python -m benchmark.promote --experiment {shlex.quote(experiment)}"
         raise TrackingError(
             f"MLflow allows no / and no : in the name of a registered model, such as {name!r}: "
             f"{command} --name NAME gives it another"

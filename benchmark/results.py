@@ -48,6 +48,13 @@ class Result:
     ranks: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """By part, "valid" and "test": the tables of ``training.ranks``; none for a pruned trial."""
 
+    def __str__(self) -> str:
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics["test"].items())
+        return (
+            f"best epoch {self.best_epoch} of {self.last_epoch}, {self.seconds:.1f} s; "
+            f"test  {metrics}"
+        )
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -5,7 +5,6 @@ by ``checked``, wherever they come from.
 """
 
 import math
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import models
 from benchmark.errors import UserError
+from benchmark.installation import training_command
 from datasets.errors import quoted
 from models import MODELS
 from models.arguments import arguments
@@ -476,8 +476,7 @@ class Settings:
         given = {k: v for k, v in self.as_dict().items() if v != usual.get(k)}
         if data_dir:
             given["data_dir"] = data_dir
-        words = [word for name, value in given.items() for word in ("-P", f"{name}={value}")]
-        return shlex.join(["mlflow", "run", ".", *words])
+        return training_command(given)
 
 
 SETTINGS: dict[str, Setting] = {

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import click
 
-import models
 from benchmark import cli, options
 from benchmark.data import Data
-from benchmark.errors import UserError
+from benchmark.installation import INSTALLED, ROOT
 from benchmark.settings import LARGEST_COUNT, Settings, Value, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
-from benchmark.sweeps.executors import EXECUTORS, Job, Resources
+from benchmark.sweeps.executors import EXECUTORS, Resources
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
+
+DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
 
 
 def executor_options(command: options.Command) -> options.Command:
@@ -53,7 +54,7 @@ def executor_options(command: options.Command) -> options.Command:
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
 @click.argument(
-    "space_file", metavar="SPACE", type=click.Path(path_type=Path), default=Path("hyper.test")
+    "space_file", metavar="SPACE", type=click.Path(path_type=Path), default=DEFAULT_SPACE
 )
 @click.option("--name", help="Name of the sweep.  [default: name of SPACE, without its suffix]")
 @click.option(
@@ -89,7 +90,7 @@ def executor_options(command: options.Command) -> options.Command:
     is_flag=False,
     flag_value="true",  # without a value; `mlflow run` gives every parameter a value
     default=False,
-    help="Promotion of the best trial to champion when the sweep ends, as by benchmark.promote.",
+    help="Promotion of the best trial to champion when the sweep ends, as by the command promote.",
 )
 @cli.data_dir_option
 @options.setting_options()
@@ -109,17 +110,15 @@ def sweep(
     data_dir: str | None,
     **values: Value,
 ) -> None:
-    """Try the points of a search space, each as a trial like those of `benchmark.train`.
+    """Try the points of a search space, each as a trial like those of the command train.
 
     SPACE is a hyper.test or YAML file. Settings that it does not search are given as options.
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
     from benchmark.recbole import config as recbole
-    from benchmark.sweeps.plan import Effort, Plan
+    from benchmark.sweeps.plan import Effort
+    from benchmark.sweeps.search import search
     from benchmark.tracking import provenance, server
-    from benchmark.tracking.writing.sweep import open_sweep
-    from benchmark.training import evaluation
-    from benchmark.training.batches import check_learnable
 
     given = options.given(context, values)
     config = recbole.read(given)
@@ -137,35 +136,26 @@ def sweep(
     client = server.connect_patiently(server.connect().tracking_uri)
     data = Data.of(settings, data_dir)
     data.describe(settings)
-    split = evaluation.evaluated(settings.history, data.sequences, data.split)
-    protocol = data.protocol(settings)
-    if "model" not in searched and models.learns(settings.model):
-        check_learnable(split)
-    click.echo("\n".join(space.echo(searched)))
-    job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data_dir)
-    workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
-    context.call_on_close(workers.close)
-    name = name or space_file.stem
-    run, again = open_sweep(client, name, definition.as_dict(data.sequences), data.spec, protocol)
-    click.echo(f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}")
-    with run.alive(), cli.resumed_by(*provenance.command_line()):
-        plan = Plan(run, definition, job, Effort(trials or 20, seeds))
-        plan.work(workers)
-        if shortfall := plan.shortfall():
-            click.echo(shortfall)
-        best = plan.best()
-        if best is None:
-            raise UserError(f"no trial has finished: {'; '.join(plan.failures())}")
-    click.echo(f"best: {best}")
-    where = shlex.join(["--experiment", run.experiment, "--sweep", run.name])
+    with cli.resumed_by(*provenance.command_line()):
+        found = search(
+            client,
+            data,
+            definition,
+            name or space_file.stem,
+            Effort(trials or 20, seeds),
+            executor,
+            Resources(cpus_per_trial, gpus_per_trial),
+        )
+    click.echo(f"best: {found.best}")
+    where = shlex.join(["--experiment", found.experiment, "--sweep", found.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
         from benchmark import promotion  # late, because it is seldom used
 
         best_trial = promotion.promote_best(
-            client, run.experiment, sweep=run.name, data_dir=data_dir
+            client, found.experiment, sweep=found.name, data_dir=data_dir
         )
-        click.echo(promotion.describe(run.experiment, *best_trial))
+        click.echo(promotion.describe(found.experiment, *best_trial))
 
 
 def _check_trials(context: click.Context, method: str) -> None:

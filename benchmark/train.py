@@ -24,11 +24,8 @@ from models import is_outside
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from benchmark.results import Result
     from benchmark.tracking.writing.trial import Trial
-    from benchmark.training.checkpoint import State
     from benchmark.training.trainer import Trainer
-    from datasets.sequences import Sequences
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
@@ -55,6 +52,7 @@ def train(
     `mlflow run --experiment-name` or $MLFLOW_EXPERIMENT_NAME names another.
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
+    from benchmark import attempt
     from benchmark.recbole import config as recbole
     from benchmark.tracking import launcher, server
     from benchmark.tracking.reading.run_ids import whole_run_id
@@ -89,7 +87,11 @@ def train(
     data = Data.of(settings, data_dir)
     trainer = data.trainer(settings)
     protocol = data.protocol(settings)
-    if run_id and (saved := workers.from_first(lambda: _state(trial, data.sequences, protocol))):
+    if run_id and (
+        saved := workers.from_first(
+            lambda: attempt.state_to_resume(trial, data.sequences, protocol) if trial else None
+        )
+    ):
         state.restore(trainer, *saved)
     if not first:
         return trainer.finish()
@@ -137,38 +139,15 @@ def _attempt(trial: Trial, trainer: Trainer, data: Data, *, new: bool = True) ->
     """Train the trial to its end, and print its result; the start of a ``new`` one is logged."""
     from benchmark import attempt  # late, as in ``train``
 
-    settings = trainer.settings
-    with trial.ends(), cli.resumed_by(*_resuming(trial.run_id, data.folder)):
-        if new:
-            protocol = data.protocol(settings)
-            trial.log_start(settings, data.spec, data.sequences, protocol, data.folder)
-        click.echo(f"trial {trial.run_id} in experiment {trial.experiment}")
-        result = attempt.train(trial, trainer)
-    if result:
-        click.echo(_line(result))
+    with cli.resumed_by(*_resuming(trial.run_id, data.folder)):
+        result = attempt.complete(trial, trainer, data, new=new)
+    click.echo(str(result))
 
 
 def _resuming(run_id: str, data_dir: str | None) -> list[str]:
     """The command that resumes the trial."""
-    words = ["python", "-m", "benchmark.train", "--resume", run_id]
+    words = f"python -m benchmark.train --resume {run_id}".split()
     return words + (["--data-dir", data_dir] if data_dir else [])
-
-
-def _line(result: Result) -> str:
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics["test"].items())
-    return (
-        f"best epoch {result.best_epoch} of {result.last_epoch}, {result.seconds:.1f} s; "
-        f"test  {metrics}"
-    )
-
-
-def _state(trial: Trial | None, sequences: Sequences, protocol: str) -> State | None:
-    """The state that the trial resumes from; None if it was interrupted in its first epoch."""
-    from benchmark import attempt  # late, as in ``train``
-
-    assert trial, "the first process has the trial"
-    trial.check_data(sequences, protocol)
-    return attempt.last_state(trial)
 
 
 def _resumed_settings(settings: Settings, given: dict[str, Value]) -> Settings:

@@ -47,7 +47,7 @@ class _Models(Mapping[str, "type[Model]"]):
             from models.outside import load  # late: it imports torch
 
             return load(name).model
-        found: type[Model] = getattr(import_module(f"models.{FILES[name]}"), name)
+        found: type[Model] = getattr(import_module(f"{__name__}.{FILES[name]}"), name)
         return found
 
     def __contains__(self, name: object) -> bool:

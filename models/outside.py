@@ -195,7 +195,8 @@ def _checked(name: str, found: object) -> type[Model]:
     if not isinstance(found, type) or not issubclass(found, LearnedModel | Counted):
         raise OutsideError(
             f"{name} is no model: it should be a class that derives from "
-            "models.model.LearnedModel or models.counted.Counted (docs/models.md)"
+            f"{LearnedModel.__module__}.LearnedModel or {Counted.__module__}.Counted "
+            "(docs/models.md)"
         )
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))

@@ -59,12 +59,12 @@ def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) 
 def _chosen(found: list[Record], sweeps: tuple[str, ...], with_published: bool) -> list[Record]:
     chosen = [record for record in found if not record.published] or found
     if sweeps:
-        chosen = [record for name in sweeps for record in _of_sweep(found, name)]
+        chosen = [record for name in sweeps for record in of_sweep(found, name)]
     ids = {record.run_id for record in chosen}
     return [r for r in found if r.run_id in ids or (with_published and r.published)]
 
 
-def _of_sweep(found: list[Record], name: str) -> list[Record]:
+def of_sweep(found: list[Record], name: str) -> list[Record]:
     chosen = [record for record in found if record.tags.get(schema.SWEEP) == name]
     if not chosen:
         known = dict.fromkeys(r.tags[schema.SWEEP] for r in found if schema.SWEEP in r.tags)

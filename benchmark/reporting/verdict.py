@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
+from benchmark.installation import training_command
 from benchmark.reporting.comparison import Comparison, Difference
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.settings import BASELINES, SETTINGS
@@ -63,11 +63,10 @@ def _learned_alone(ranking: Ranking, row: Row) -> str:
         settings["dataset"] = str(dataset)
     if (history := row.param("history")) not in ("", SETTINGS["history"].default):
         settings["history"] = str(history)
-    options = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
     return (
         f"No counted model was run on these data, so it is not known whether {_name(row)}, test "
         f"{ranking.metric} {_value(row, ranking)}, beats one. To run all of them: "
-        f"{shlex.join(['mlflow', 'run', '.', *options])}"
+        f"{training_command(settings)}"
     )
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import models
+from benchmark.installation import ROOT
 from benchmark.settings import BASELINES, Settings, Value, has, shared
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.space import Choice, Space
 from benchmark.sweeps.suggest import n_points
 
-SPACES = Path(__file__).parents[2] / "spaces"
+SPACES = ROOT / "spaces"
 """Search spaces by model: MODEL.yaml, or for a model without a file default.yaml."""
 SEARCH = "tpe"
 

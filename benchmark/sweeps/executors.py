@@ -12,9 +12,9 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from benchmark import installation
 from benchmark.errors import UserError
 from benchmark.sweeps.suggest import Pruner
 
@@ -118,8 +118,7 @@ class Ray(Executor):
         from benchmark.attempt import attempt  # late, as in ``Here``
 
         _check_address(os.environ.get("RAY_ADDRESS", ""))
-        root = Path(__file__).parents[2]
-        packages = [str(root / name) for name in ("benchmark", "datasets", "models")]
+        packages = [str(folder) for folder in installation.folders()]
         try:
             ray.init(
                 runtime_env={"py_modules": packages},

@@ -33,6 +33,10 @@ class Effort:
     """Seconds of work on the sweep, in all processes: a point is not tried if it and the seeds of
     the best one are expected to end later, except the first. None: as long as it takes."""
 
+    def __post_init__(self) -> None:
+        if self.points < 1 or self.seeds < 1:
+            raise ValueError(f"{self.points} trials, {self.seeds} seeds: at least 1 of each")
+
 
 @dataclass(frozen=True)
 class Best:

@@ -1,6 +1,7 @@
 """Search spaces: the settings that a sweep varies, and their values. ``space_files`` reads them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, product
@@ -9,7 +10,13 @@ from pathlib import Path
 from benchmark.errors import printable
 from benchmark.recbole import names
 from benchmark.settings import SETTINGS, SettingError, Settings, Value, converted, declared, has
-from benchmark.sweeps.space_files import LISTED, Entry, SpaceError, read_entries
+from benchmark.sweeps.space_files import (
+    LISTED,
+    Entry,
+    SpaceError,
+    entries_of,
+    read_entries,
+)
 from datasets.errors import quoted
 from models import is_outside
 
@@ -98,8 +105,19 @@ def read(path: Path, model: str = Settings.model) -> Space:
 
     Raises SpaceError with file and line.
     """
+    return _space(list(read_entries(path)), str(path), model)
+
+
+def of(content: Mapping[str, object], model: str = Settings.model) -> Space:
+    """The space of a mapping as a YAML file has it, such as {"learning_rate": [0.001, 0.003]}.
+
+    ``model`` is as for ``read``. Raises SpaceError.
+    """
+    return _space(list(entries_of(content, "space")), "space", model)
+
+
+def _space(entries: list[Entry], where: str, model: str) -> Space:
     space: Space = {}
-    entries = list(read_entries(path))
     listed = [str(v) for entry in entries if entry.name == "model" for v in entry.values]
     searched = listed or [model]
     for entry in entries:
@@ -116,7 +134,7 @@ def read(path: Path, model: str = Settings.model) -> Space:
             raise SpaceError(f"{entry.where}: {printable(name)}: {error}") from None
     if not space:
         raise SpaceError(
-            f"{path}: the search space is empty: expected lines such as "
+            f"{where}: the search space is empty: expected lines such as "
             "'learning_rate choice [0.001, 0.003]'"
         )
     return space

@@ -15,7 +15,7 @@ values themselves.
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark.errors import UserError, printable
 from benchmark.settings import Value
@@ -150,20 +150,25 @@ def _yaml(path: Path) -> Iterator[Entry]:
         return
     if not isinstance(document, Mapping):
         raise SpaceError(f"{path}: expected 'NAME: [VALUE, ...]' lines, found {document!r:.80}")
+    yield from entries_of(document, str(path))
+
+
+def entries_of(document: Mapping[Any, Any], where: str) -> Iterator[Entry]:
+    """The dimensions of a mapping as YAML has it, in order. Raises SpaceError with ``where``."""
     for name, content in document.items():
         kind, values = "choice", content
         if isinstance(content, Mapping) and len(content) == 1:
             ((kind, values),) = content.items()
         if kind not in KINDS or not _is_list_of_values(values):
             raise SpaceError(
-                f"{path}: {printable(str(name))}: expected [VALUE, ...] or "
+                f"{where}: {printable(str(name))}: expected [VALUE, ...] or "
                 f"{{uniform: [LOW, HIGH]}}, quniform, loguniform, found {content!r:.80}"
             )
         # YAML reads 1e-3 as text; as a number it would be 1.0e-3.
         numbers = [_number(value) if isinstance(value, str) else value for value in values]
         listed = f"[{', '.join(map(str, values))}]"
         of_kind = listed if values is content else f"{{{kind}: {listed}}}"
-        yield Entry(str(path), str(name), kind, numbers, False, f"{name}: {of_kind}")
+        yield Entry(where, str(name), kind, numbers, False, f"{name}: {of_kind}")
 
 
 def _is_list_of_values(values: object) -> bool:

@@ -3,10 +3,10 @@
 import json
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
+from benchmark import installation
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from datasets import card
@@ -37,7 +37,7 @@ def result_tags(spec: Spec, sequences: Sequences, protocol: str) -> dict[str, st
         schema.DATA_DIGEST: sequences.digest,
         schema.PROTOCOL: protocol,
         schema.COMMAND_LINE: masked(shlex.join(command_line())),
-        schema.GIT_COMMIT: _git_commit(),
+        schema.GIT_COMMIT: installation.commit(),
         schema.DATASET_TITLE: spec.title,
         schema.DATASET_CARD: spec.card or "",
         schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
@@ -46,7 +46,10 @@ def result_tags(spec: Spec, sequences: Sequences, protocol: str) -> dict[str, st
 
 def command_line() -> list[str]:
     """The words of the command that started this process."""
-    return [Path(sys.executable).name, *sys.orig_argv[1:]]
+    words = sys.orig_argv[1:]
+    if installation.INSTALLED and words and Path(words[0]).name == installation.PACKAGE:
+        return [installation.PACKAGE, *words[1:]]  # Python runs the console command by its path
+    return [Path(sys.executable).name, *words]
 
 
 def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
@@ -59,19 +62,3 @@ def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
         "source": json.dumps({"url": sources}),
         "profile": json.dumps(card.numbers_of(spec, sequences)),
     }
-
-
-def _git_commit() -> str:
-    """The commit of the code, with + if files have changed since; empty outside a checkout."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        return commit + ("+" if commit and git("status", "--porcelain", "-uno") else "")
-    except OSError:  # no git on this machine
-        return ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.__main__ import COMMANDS
+from benchmark.__main__ import COMMANDS, OF_DATASETS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.process
@@ -12,8 +12,13 @@ def test_it_lists_every_command_without_loading_torch(run_command):
     done = run_command("python", "-X", "importtime", "-m", "benchmark")
     assert done.returncode == 0
     listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
-    files = (ROOT / "benchmark").glob("*.py")
-    assert set(listed) == {path.stem for path in files if "cli.run(" in path.read_text()}
+    for folder, mark, known in (
+        ("benchmark", "cli.run(", COMMANDS),
+        ("datasets", "@click.command(", OF_DATASETS),
+    ):
+        files = (ROOT / folder).glob("*.py")
+        assert set(known) == {path.stem for path in files if mark in path.read_text()}
+    assert listed == [*COMMANDS, *OF_DATASETS]
     assert "torch" not in done.stderr
 
 
@@ -55,7 +60,8 @@ print("loaded:", *{"torch", "mlflow"} & set(sys.modules))
 def test_a_word_that_is_no_command_is_wrong_usage(run_command):
     done = run_command("python", "-m", "benchmark", "trian")
     assert (done.returncode, done.stdout) == (2, "")
-    expected = f"Error: no command is called 'trian'; the commands are: {', '.join(COMMANDS)}"
+    known = ", ".join([*COMMANDS, *OF_DATASETS])
+    expected = f"Error: no command is called 'trian'; the commands are: {known}"
     assert done.stderr.splitlines()[-1] == expected
 
 

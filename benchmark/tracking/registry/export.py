@@ -1,11 +1,11 @@
 """A trial's best weights as a folder that MLflow can serve without this repository.
 
-    MLmodel  recommender.py  code/           the code that runs, its signature and settings
-    artifacts/weights.safetensors            the trial's best checkpoint, unchanged
-    artifacts/items.json                     raw item ids, in the order of their codes
-    artifacts/titles.json                    titles by raw item id, if the data set has any
-    requirements.txt  python_env.yaml        the packages that the code needs
-    report.md                                the report that ranked the trial first
+    MLmodel  recommender.py  code/seqrec_.../   the code that runs, its signature and settings
+    artifacts/weights.safetensors               the trial's best checkpoint, unchanged
+    artifacts/items.json                        raw item ids, in the order of their codes
+    artifacts/titles.json                       titles by raw item id, if the data set has any
+    requirements.txt  python_env.yaml           the packages that the code needs
+    report.md                                   the report that ranked the trial first
 
 Nothing in it is a pickle.
 """
@@ -26,11 +26,13 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
 import models
+from benchmark.installation import ROOT
+from benchmark.renaming import renamed
 from benchmark.settings import Settings
+from benchmark.tracking.registry.code import code_of
 from benchmark.training import checkpoint
-from models import outside
 
-ROOT = Path(__file__).parents[3]
+RECOMMENDER = Path(__file__).with_name("recommender.py")
 # mlflow-skinny suffices to run a model and has mlflow's version. numpy and pandas: its data.
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "safetensors", "torch")
 # Any: lists of text or of numbers, which the model checks faster than MLflow.
@@ -73,11 +75,7 @@ def export(
             f"its weights do not fit {settings.model_name} in this version of the suite: {reason}"
         ) from None
     with tempfile.TemporaryDirectory() as temporary, _quiet():
-        code = Path(temporary, "models")
-        shutil.copytree(
-            Path(models.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__")
-        )
-        name, packages = _with_source(settings.model, code)
+        code = code_of(settings.model)
         artifacts = {
             "weights": str(shutil.copyfile(weights, Path(temporary, "weights.safetensors"))),
             "items": _written(Path(temporary, "items.json"), item_ids),
@@ -86,10 +84,10 @@ def export(
             artifacts["titles"] = _written(Path(temporary, "titles.json"), titles)
         mlflow.pyfunc.save_model(
             folder,
-            python_model=str(Path(__file__).with_name("recommender.py")),
-            model_config={"model": name, "settings": own},
+            python_model=str(RECOMMENDER),
+            model_config={"model": code.model, "settings": own},
             artifacts=artifacts,
-            code_paths=[str(code), *map(str, packages)],
+            code_paths=[str(code.write(Path(temporary)))],
             signature=ModelSignature(
                 INPUTS, Schema([*OUTPUTS, *([TITLES] if titles else [])]), _params(settings)
             ),
@@ -98,32 +96,15 @@ def export(
             pip_requirements=_requirements(),
             mlflow_model=model,
         )
+        # MLflow has run the file; from now on it runs beside the copy of the code.
+        recommender = renamed(RECOMMENDER.read_text(encoding="utf-8"), code.names)
+        Path(folder, RECOMMENDER.name).write_text(recommender, encoding="utf-8")
 
 
 def _written(path: Path, content: list[str] | dict[str, str]) -> str:
     """The path of the JSON file, as MLflow takes it."""
     path.write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8")
     return str(path)
-
-
-def _with_source(name: str, code: Path) -> tuple[str, list[Path]]:
-    """Put the source of a model outside this repository beside the copy ``code`` of models/.
-
-    Returns the model's name there, and what lies beside ``code``.
-    """
-    if not models.is_outside(name):
-        return name, []
-    where, _, class_name = name.rpartition(":")
-    source = outside.load(name).source
-    if where.endswith(".py"):
-        ((_, content),) = source.files.items()
-        module = f"outside_{source.digest}"  # no other module is called so
-        path = code.with_name(f"{module}.py")
-        path.write_bytes(content)
-        return f"{module}:{class_name}", [path]
-    source.write(code.parent)
-    top = {file.partition("/")[0] for file in source.files}
-    return name, [code.parent / part for part in top]
 
 
 def _requirements() -> list[str]:

@@ -44,7 +44,7 @@ def load_recommender(client: MlflowClient, uri: str) -> Loaded:
     except (MlflowException, OSError) as error:
         raise TrackingError(f"model {uri} cannot be loaded: {reason(error)}") from None
     if type(recommender).__name__ != "Recommender":  # a class of the model's own code
-        raise TrackingError(f"model {uri} was not registered by benchmark.promote")
+        raise TrackingError(f"model {uri} was not registered by python -m benchmark.promote")
     digest = _data_digest(client, loaded.metadata.run_id)
     signature = loaded.metadata.signature
     defaults = {param.name: param.default for param in signature.params}

@@ -1,7 +1,7 @@
 """A registered model, as MLflow loads it: raw item ids in, the best raw item ids out.
 
-MLflow copies this file and ``models/`` into the model ("models from code") and runs the file
-wherever the model is loaded, without this repository: nothing else of it may be imported here.
+A registered model has a copy of this file and of ``models/`` ("models from code"). MLflow runs the
+file wherever the model is loaded, without this repository: nothing else of it may be imported here.
 docs/serving.md lists the limits, and the answers to empty, unknown and long histories.
 """
 

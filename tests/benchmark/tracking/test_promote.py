@@ -72,7 +72,9 @@ def test_a_trial_becomes_champion_and_only_a_better_one_takes_its_place(
 def holds_what_is_needed_to_serve_it(version, run):
     folder = Path(mlflow.artifacts.download_artifacts("models:/demo@champion"))
     files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
-    code = {f"code/models/{path.name}" for path in (ROOT / "models").glob("*.py")}
+    (package,) = (folder / "code").glob("seqrec_*")
+    code = {f"code/{package.name}/models/{path.name}" for path in (ROOT / "models").glob("*.py")}
+    code.add(f"code/{package.name}/__init__.py")
     assert files - code - {"registered_model_meta"} == {  # added by the download
         *("MLmodel", "recommender.py", "report.md", "conda.yaml", "python_env.yaml"),
         *("requirements.txt", "input_example.json", "serving_input_example.json"),

@@ -1,0 +1,88 @@
+"""A registered model in this process: lists of histories in, a table of recommendations out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:  # they load slowly, and ``seqrec`` imports this file
+    import pandas as pd
+
+    from benchmark.tracking.registry.loading import Loaded
+
+ITEMS_PER_BATCH = 200_000
+"""Of an answer; a batch has as many users as fit."""
+USERS_PER_BATCH = 10_000
+
+History = Sequence[str | int]
+"""Raw item ids, oldest first."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A registered model, loaded."""
+
+    uri: str
+    model: Loaded
+
+    @property
+    def data_digest(self) -> str | None:
+        """Of the data that it was trained on; None if its run is not on this server."""
+        return self.model.data_digest
+
+    @property
+    def item_ids(self) -> list[str]:
+        """The items that it knows."""
+        ids: list[str] = self.model.recommender.item_ids.tolist()
+        return ids
+
+    def recommend(
+        self,
+        histories: Sequence[History],
+        k: int = 10,
+        *,
+        times: Sequence[Sequence[float] | None] | None = None,
+        exclude_seen: bool | None = None,
+    ) -> pd.DataFrame:
+        """The best ``k`` items of each user, as the model's server answers.
+
+        ``histories`` are a list of raw item ids for each user, oldest first; ``times``, if known, a
+        list of numbers for each of them: equal ones are one basket. ``exclude_seen`` leaves out the
+        items of the history; None: as in the evaluation of the model.
+
+        Returns a row for each user, in their order: items (list of ids, best first), scores (list
+        of float) and unknown (the number of ids of the history that the model does not know).
+        Raises UserError for a k below 1, for histories that are no lists of ids, and for times that
+        do not belong to them.
+        """
+        import pandas as pd
+        from mlflow.exceptions import MlflowException
+
+        if times is not None and (len(times) != len(histories) or not self.model.reads_times):
+            raise UserError(
+                f"{len(times):,} lists of times for {len(histories):,} histories: each history has "
+                "one, or None"
+                if self.model.reads_times
+                else f"model {self.uri} reads no times: it is of an earlier version"
+            )
+        seen = self.model.exclude_seen if exclude_seen is None else exclude_seen
+        size = max(1, min(USERS_PER_BATCH, ITEMS_PER_BATCH // max(k, 1)))
+        answers = []
+        for first in range(0, max(len(histories), 1), size):
+            batch = slice(first, first + size)
+            columns = {"history": pd.Series(list(histories[batch]), dtype=object)}
+            if times is not None:
+                columns["times"] = pd.Series(list(times[batch]), dtype=object)
+            try:
+                answers.append(
+                    self.model.recommender.predict(
+                        None, pd.DataFrame(columns), {"k": k, "exclude_seen": seen}
+                    )
+                )
+            except MlflowException as error:
+                where = f" (rows from {first:,})" if first else ""
+                raise UserError(f"no recommendations{where}: {error.message}") from None
+        return pd.concat(answers, ignore_index=True)

@@ -1,0 +1,76 @@
+"""The settings of a trial as keywords of a function, as ``options`` has them of a command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from numbers import Integral, Real
+from typing import TypeVar
+
+from benchmark.data import Data
+from benchmark.errors import UserError
+from benchmark.settings import SETTINGS, Settings, Value, declared
+from models import is_outside
+
+Made = TypeVar("Made")
+
+
+def given(
+    data: Data, keywords: Mapping[str, Value], searched: Iterable[str] = ()
+) -> dict[str, Value]:
+    """The settings that the keywords and the data set give, by name.
+
+    ``searched`` are models of a search space. Raises UserError for a name that no setting has, and
+    for one that comes with the data set.
+    """
+    known = dict(SETTINGS)
+    for model in (str(keywords.get("model", Settings.model)), *searched):
+        if is_outside(model):
+            known |= refused(partial(declared, model))
+    for name in keywords:
+        if name in ("dataset", "recbole_config"):
+            raise UserError(f"{name} is no setting here: it comes with the data set, by load")
+        if name not in known:
+            raise UserError(f"there is no setting {name}; there are: {', '.join(known)}")
+    found = {name: _plain(value) for name, value in keywords.items()}
+    found["dataset"] = data.name
+    if data.recbole_config:
+        found["recbole_config"] = data.recbole_config
+    return found
+
+
+def _plain(value: Value) -> Value:
+    """Python's number for numpy's."""
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def settings(data: Data, keywords: Mapping[str, Value]) -> Settings:
+    """The settings of a trial. Raises UserError if they do not go together."""
+    from benchmark.recbole import config as recbole  # late: it loads pandas
+
+    values = given(data, keywords)
+    config = recbole.read(values)
+    wanted = refused(lambda: config.settings(**values))
+    note(config.notes(wanted, values))
+    return wanted
+
+
+def refused(make: Callable[[], Made]) -> Made:
+    """What ``make`` returns. Its ValueError, which says what the user gave, becomes a UserError."""
+    try:
+        return make()
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def note(lines: Iterable[str]) -> None:
+    """Print lines on stderr."""
+    for line in lines:
+        print(line, file=sys.stderr)

@@ -1,0 +1,69 @@
+"""A sweep from its definition to its best point."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import models
+from benchmark.errors import UserError
+from benchmark.sweeps import space
+from benchmark.sweeps.executors import EXECUTORS, Job, Resources
+from benchmark.sweeps.plan import Best, Effort, Plan
+from benchmark.tracking.writing.sweep import open_sweep
+from benchmark.training import evaluation
+from benchmark.training.batches import check_learnable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from benchmark.data import Data
+    from benchmark.sweeps.definition import Definition
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A sweep whose trials have all ended."""
+
+    run_id: str
+    experiment: str
+    name: str
+    best: Best
+
+
+def search(
+    client: MlflowClient,
+    data: Data,
+    definition: Definition,
+    name: str,
+    effort: Effort,
+    executor: str,
+    resources: Resources,
+) -> Searched:
+    """Run all trials of the sweep that are not finished, and print the result of each.
+
+    ``executor`` is a key of EXECUTORS. Raises UserError if there is nothing to learn, if trials
+    cannot run there, if a sweep of that name has another definition, and if no trial has finished.
+    """
+    settings = definition.base
+    split = evaluation.evaluated(settings.history, data.sequences, data.split)
+    protocol = data.protocol(settings)
+    if "model" not in definition.space and models.learns(settings.model):
+        check_learnable(split)
+    print("\n".join(space.echo(definition.space)), flush=True)
+    job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data.folder)
+    with closing(EXECUTORS[executor](job, resources)) as workers:
+        content = definition.as_dict(data.sequences)
+        run, again = open_sweep(client, name, content, data.spec, protocol)
+        where = f"sweep {run.run_id} in experiment {run.experiment}"
+        print(f"{where}{', again' if again else ''}", flush=True)
+        with run.alive():
+            plan = Plan(run, definition, job, effort)
+            plan.work(workers)
+            if shortfall := plan.shortfall():
+                print(shortfall, flush=True)
+            best = plan.best()
+            if best is None:
+                raise UserError(f"no trial has finished: {'; '.join(plan.failures())}")
+    return Searched(run.run_id, run.experiment, run.name, best)

@@ -1,0 +1,105 @@
+"""Interactions from a frame in memory: pandas, polars, Arrow, or whatever else gives Arrow streams.
+
+A frame becomes a Parquet file and a YAML file, which are then read like any other data set. So the
+checks and the digest are those of files, and a trial can be repeated when the frame is gone.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from datasets import files
+from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.layouts import FIELDS, IDS
+from datasets.source import DEFAULT_FOLDER
+
+FOLDER = "frames"
+"""In the data folder."""
+NAME = re.compile(r"[\w-][\w.-]{0,99}")
+
+
+class ArrowStream(Protocol):
+    """What polars, pandas, Arrow, DuckDB and others offer to share their tables."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule with the table: see Arrow's PyCapsule interface."""
+
+
+def keep(
+    frame: ArrowStream, name: str, columns: Mapping[str, str] | None, keys: Mapping[str, Any]
+) -> Path:
+    """Write the interactions to the data folder; the path of the YAML file that describes them.
+
+    ``columns`` gives the frame's name of user, item and, if any, rating and timestamp; None: these
+    names themselves. ``keys`` are further keys of the YAML file; ``timestamp_unit`` among them is
+    the source's. The files are in a folder that is named after their content: equal frames are
+    written once. Raises DataError if the frame is no table, lacks a column, or has values that
+    Parquet has no type for, and if the files cannot be written.
+    """
+    if not NAME.fullmatch(name):
+        raise DataError(
+            f"{quoted(name)} is no name for a data set: use letters, digits, - and _ and ."
+        )
+    rest = {key: value for key, value in keys.items() if value is not None}
+    where = rest.get("filters", {}).get("where", {})
+    table = _table(frame, name, columns, where)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    content = sink.getvalue().to_pybytes()
+    columns = columns or {column: column for column in FIELDS if column in table.column_names}
+    source: dict[str, Any] = {"file": "", "reader": "parquet", "columns": dict(columns)}
+    if "timestamp_unit" in rest:
+        source["timestamp_unit"] = rest.pop("timestamp_unit")
+    description = {"title": name, "sources": [source], **rest}
+    digest = hashlib.sha256(content + repr(description).encode()).hexdigest()[:12]
+    place = Path(FOLDER, digest)
+    source["file"] = str(place / f"{name}.parquet")
+    try:
+        text = yaml.safe_dump(description, sort_keys=False)
+    except yaml.YAMLError:
+        raise DataError(
+            f"{name}: filters and other keys should be plain values, as in a YAML file: numbers, "
+            f"text, lists and mappings, not {quoted(rest)}"
+        ) from None
+    path = DEFAULT_FOLDER / place / f"{name}.yaml"
+    if path.exists():  # the file is written after the interactions
+        return path
+    try:
+        files.write(path.with_suffix(".parquet"), content)
+        files.write(path, text)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def _table(
+    frame: ArrowStream, name: str, columns: Mapping[str, str] | None, where: Mapping[str, object]
+) -> pa.Table:
+    """The columns of the interactions and those of ``where``, without the frame's own metadata."""
+    wanted = [*(FIELDS if columns is None else columns.values()), *where]
+    needed = [*(IDS if columns is None else columns.values()), *where]
+    try:
+        if isinstance(frame, pd.DataFrame):
+            known = [str(column) for column in frame.columns]
+            frame = frame[[column for column in frame.columns if column in wanted]]
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+        else:
+            table = pa.table(frame)
+            known = table.column_names
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_QUOTE]
+        raise DataError(f"{name}: the frame is no table of interactions: {reason}") from None
+    for column in needed:
+        if column not in known:
+            raise DataError(
+                f"{name}: the frame has no column {quoted(column)}: name its columns, such as "
+                'columns={"user": "customer", "item": "product"}; there are: ' + ", ".join(known)
+            )
+    return table.select([c for c in known if c in wanted]).replace_schema_metadata(None)
