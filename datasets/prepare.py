@@ -183,14 +183,19 @@ def command(
             described = read_spec(name)
             describe.check_found(described, source.find(described, data_dir), place)
         spec, sequences, cached = _load(name, data_dir, recbole_config)
-        click.echo(card.summary(spec, sequences))
+        text = card.summary(spec, sequences)
         page = cached.with_suffix(".md")
-        files.write(page, card.render(spec, sequences))
+        _write(page, card.render(spec, sequences))
     except DataError as error:
         raise click.ClickException(str(error)) from None
+    click.echo(f"{text}\nprepared: {cached}\ncard: {page}")
+
+
+def _write(page: Path, content: str) -> None:
+    try:
+        files.write(page, content)
     except OSError as error:
-        raise click.ClickException(f"the card cannot be written: {error}") from None
-    click.echo(f"prepared: {cached}\ncard: {page}")
+        raise DataError(f"the card cannot be written: {error}") from None
 
 
 if __name__ == "__main__":
