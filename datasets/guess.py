@@ -88,6 +88,8 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
     elif not by_name[columns["timestamp"]].is_time:
         source["timestamp_unit"] = unit or _unit(path, by_name[columns["timestamp"]])
         notes.append(f"the times are {times.NAMES[source['timestamp_unit']]}")
+    if unit and "timestamp_unit" not in source:
+        raise DataError(f"{path}: --timestamp-unit: there are no times, or they have a unit")
     if left:
         notes.append("not read: " + ", ".join(_shown(column.name) for column in left))
     return Guess(source, notes + _events(left))
@@ -116,6 +118,8 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
         if ours == "timestamp" and not there:
             there = [str(c.name) for c in found.columns if _looks_like_a_time(c)]
         there = [name for name in there if name not in columns.values()]
+        if ours == "rating" and len(there) > 1:  # only a filter would need it
+            there = []
         if len(there) > 1 or (not there and ours in INTERACTIONS.needed):
             problem = f"may be {' or '.join(map(quoted, there))}" if there else "is not clear"
             raise DataError(

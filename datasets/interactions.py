@@ -32,15 +32,18 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
     if "rating" not in wanted.intervals:
         layout = layout.without("rating")
     kept: list[pa.RecordBatch] = []
+    n_chosen = 0
     parts = raw.of_parts or (None,) * len(raw.files)
-    for path, part, own in zip(raw.files, parts, _units(raw, layout), strict=True):
+    layouts = _units(raw, layout)
+    for path, part, own in zip(raw.files, parts, layouts, strict=True):
         for batch in readers.read(path, own, raw.source.member, f"reading {path.name}"):
             counts["rows read"] += len(batch)
             for column in wanted.intervals:
                 if column not in batch.schema.names:
                     raise DataError(f"{path}: filters.{column} needs a column {column}")
-            inside = filters.chosen(batch, wanted.where, own, counts)
-            inside = filters.inside_intervals(inside, at_once.intervals, counts)
+            chosen = filters.chosen(batch, wanted.where, own, counts)
+            n_chosen += len(chosen)
+            inside = filters.inside_intervals(chosen, at_once.intervals, counts)
             inside = _without(inside, () if at_once is not wanted else ("rating",))
             if part is not None:
                 inside = split_files.of_part(inside, part)
@@ -49,8 +52,8 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
             kept.append(inside)
     if not counts["rows read"]:
         raise DataError(f"{raw.path}: the file contains no interactions")
-    if wanted.where and not any(map(len, kept)):
-        raise _none_chosen(raw, layout, wanted)
+    if not n_chosen:
+        raise _none_chosen(raw, layouts[0], wanted)
     rows = pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
     if at_once is wanted:
         return rows
@@ -61,19 +64,20 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
 
 
 def _none_chosen(raw: RawFile, layout: Layout, wanted: Filters) -> DataError:
-    """The error for values of ``where:`` that no row has, with those that the first rows have."""
+    """The error for values of ``where:`` that no row has, with those that the first rows have.
+
+    ``layout`` is that of the first file.
+    """
     first = next(readers.read(raw.files[0], layout, raw.source.member))
-    seen = {}
     for column, values in wanted.where.items():
         there = first[layout.ours(column)].unique().drop_null().to_pylist()
-        seen[column] = there
         if not set(values) & set(there):
-            break
-    shown = ", ".join(map(quoted, sorted(seen[column])[:MOST_SHOWN])) or "none"
-    return DataError(
-        f"{raw.path}: filters.where: no row has {' or '.join(map(quoted, values))} in {column}; "
-        f"the first rows have {shown}"
-    )
+            shown = ", ".join(map(quoted, sorted(there)[:MOST_SHOWN])) or "none"
+            return DataError(
+                f"{raw.path}: filters.where: no row has {' or '.join(map(quoted, values))} in "
+                f"{column}; the first rows have {shown}"
+            )
+    return DataError(f"{raw.path}: filters.where: no row has all of {quoted(wanted.where)}")
 
 
 def different(rows: pd.DataFrame, keep: str, counts: Counter[str]) -> pd.DataFrame:

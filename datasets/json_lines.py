@@ -152,8 +152,11 @@ def _reason(raw: bytes, layout: Layout, kinds: dict[str, pa.DataType]) -> str | 
         return AN_OBJECT
     for ours, kind in kinds.items():
         value = row.get(layout.header[ours])
+        if ours in IDS and not isinstance(value, str | int | None):
+            return f"{ours} should be text or a whole number"
         if value is not None and not _is_of_kind(value, kind):
-            return f"{ours} should be {WORDS[kind]}, as in the first line"
+            first = "" if kind == pa.float64() else ", as in the first line"
+            return f"{ours} should be {WORDS[kind]}{first}"
     return None
 
 

@@ -156,11 +156,13 @@ def _is_header(path: Path, first: list[str], rest: list[list[str]]) -> bool:
     """Whether the first line has names. Raises DataError if the rows do not show it."""
     columns = list(zip(first, *rest, strict=True))
     valued = [c for c in columns if c[1:] and all(is_value(cell) for cell in c[1:] if cell)]
-    if any(is_value(head) for head, *_ in valued):
+    named = first if first[0] else first[1:]  # behind an index
+    of_pandas = named == [str(n) for n in range(len(named))]  # names of columns without names
+    if any(is_value(head) for head, *_ in valued) and not of_pandas:
         return False
-    if valued or is_usual(first):
+    if (valued and not of_pandas) or is_usual(first):
         return True
-    if any(head in others for head, *others in columns):
+    if any(head in others for head, *others in columns) and not of_pandas:
         return False
     raise DataError(
         f"{path}: is {quoted(first)} a row, or are these names? Say so with --columns "

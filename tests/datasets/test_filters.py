@@ -124,6 +124,16 @@ def test_a_value_that_no_row_has_is_named_with_those_that_there_are(here):
     )
 
 
+def test_values_that_no_row_has_together_are_named(here):
+    wanted = {"where": {"event": "view", "u": "u1"}, "timestamp": {"max": -1}}
+    assert load(events(here, filters={"where": wanted["where"]}))[1].n_users == 1
+    with pytest.raises(DataError, match="no interaction is left after the filters"):
+        load(events(here, filters=wanted))  # rows that the next filter removes
+    rows = [("u", f"i{n}", n, 3, ("view", "buy")[n % 2], n % 2 == 0) for n in range(8)]
+    with pytest.raises(DataError, match=r"no row has all of \{'event': \('view',\), 'done': "):
+        load(events(here, rows=rows, filters={"where": {"event": "view", "done": False}}))
+
+
 def test_layouts_without_names_have_no_further_columns(here):
     with pytest.raises(DataError, match="where should be for files whose columns have names"):
         load(described(here, filters={"where": {"event": "x"}}))

@@ -201,6 +201,8 @@ def test_published_layouts_are_recognised(here):
         ("user,item,t1,t2\na,b,2020-01-01,2020-01-02\n", "of the timestamp may be 't1' or 't2'"),
         ("user,item,time\na,b,1600000000\na,c,1600000000000\n", "have no unit in common, such as"),
         ("a,b\nc,d\n", "is ['a', 'b'] a row, or are these names? Say so with --columns user=1"),
+        ("0,1,2\n5,6,1600000000\n", "is ['0', '1', '2'] a row, or are these names? Say so"),
+        (",0,1\n0,5,6\n1,5,7\n", "is ['', '0', '1'] a row, or are these names? Say so with"),
         ("a,b\na,c\n", "no header line: which field is the user, and which the item?"),
         ("user,item\na,b\na,b,c\na,d\n", "3: 3 fields with the separator ',', in most lines 2"),
         ("a b c\nb d e f\n", "is the first field, such as 'a', a user or an item? Say so with"),
