@@ -1,12 +1,13 @@
 """Train, evaluate, track, sweep and report: one file for each command, one room for each subject.
 
-    train sweep report promote published recommend sync speed   commands: options in, one room each
+    train sweep report promote recommend check ...   commands: options in, one room each
     training/    one trial: batches, optimizer, evaluation, checkpoints
     sweeps/      many trials: search space, search method, executors
     tracking/    MLflow and nothing but
     reporting/   from stored trials to a report in several formats
+    contract/    checks of a model's contract
     recbole/     RecBole's configuration files and published pages
-    settings.py, metrics.py, results.py, errors.py   what the rooms share
+    fields.py, settings.py, metrics.py, results.py, errors.py   what the rooms share
 
 ``python -m benchmark`` lists the commands.
 """

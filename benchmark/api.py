@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from benchmark import __version__, keywords
 from benchmark.champion import Champion
 from benchmark.data import Data
+from benchmark.declaration import Value
 from benchmark.errors import UserError
 from benchmark.keywords import note, refused
 from benchmark.outcomes import Promoted, Swept, Trained
-from benchmark.settings import Settings, Value, checked
+from benchmark.settings import Settings, checked
 from datasets import DataError
 
 # All functions import late: torch, MLflow and pandas load for seconds, and the command `seqrec`

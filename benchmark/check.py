@@ -8,8 +8,9 @@ python -m benchmark.check SASRec
 import click
 
 from benchmark import cli, options
+from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.settings import SETTINGS, Value
+from benchmark.fields import SETTINGS
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)

@@ -18,8 +18,10 @@ import click
 
 from benchmark import cli, options
 from benchmark.data import Data
+from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.settings import SETTINGS, Value, checked
+from benchmark.fields import SETTINGS
+from benchmark.settings import checked
 from benchmark.sweep import check_executor, executor_options
 from benchmark.sweeps.executors import EXECUTORS, Job, Resources
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.settings import Settings, Value
+from benchmark.declaration import Value
+from benchmark.settings import Settings
 from benchmark.training.batches import window_counts
 from datasets.sequences import Sequences, Split
 

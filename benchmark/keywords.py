@@ -9,8 +9,10 @@ from numbers import Integral, Real
 from typing import TypeVar
 
 from benchmark.data import Data
+from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.settings import SETTINGS, Settings, Value, declared
+from benchmark.fields import SETTINGS
+from benchmark.settings import Settings, declared
 from models import is_outside
 
 Made = TypeVar("Made")

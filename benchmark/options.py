@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from benchmark import cli
+from benchmark.declaration import Setting, Value
 from benchmark.errors import UserError
-from benchmark.settings import SETTINGS, Setting, Settings, Value, declared
-from models import is_outside
+from benchmark.fields import SETTINGS
+from benchmark.settings import Settings, declared
+from models import MODELS, is_outside
 
 if TYPE_CHECKING:  # it loads pandas, which --help need not wait for
     from benchmark.recbole.config import Config
@@ -20,8 +22,8 @@ Made = TypeVar("Made")
 
 
 class TrialCommand(click.Command):
-    """A command with settings as options. A model outside this repository that its words name, by
-    --model or --models, adds its own settings to the options."""
+    """A command with settings as options. A model that its words name, by --model or --models, adds
+    the settings that its constructor alone declares."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[OWN_OPTIONS] = self._own_options(args)
@@ -35,7 +37,7 @@ class TrialCommand(click.Command):
         option has."""
         found: dict[str, click.Parameter] = {}
         taken = {param.name for param in self.params} - SETTINGS.keys()
-        for model in self._outside_models(words):
+        for model in self._models(words):
             try:
                 own = {n: s for n, s in declared(model).items() if n not in SETTINGS}
             except ValueError as error:
@@ -45,15 +47,24 @@ class TrialCommand(click.Command):
             found |= {n: click.Option(_names(n), **_attributes(s)) for n, s in own.items()}
         return list(found.values())
 
-    def _outside_models(self, words: list[str]) -> Iterator[str]:
-        """The models outside this repository that the words of a command line name."""
+    def _models(self, words: list[str]) -> Iterator[str]:
+        """The models that the words of a command line name.
+
+        Those of this suite are left out, because they load slowly, unless there is an option that
+        is none of the command's.
+        """
+        options = [word.partition("=")[0].replace("_", "-") for word in words if word[:2] == "--"]
+        known = {option for param in self.params for option in param.opts}
         is_argument = any(isinstance(p, click.Argument) and p.name == "model" for p in self.params)
         for before, word in zip(["", *words], words, strict=False):
             option, equals, value = word.partition("=")
             names = value if equals and option in MODEL_OPTIONS else ""
             if before in MODEL_OPTIONS or (is_argument and not before.startswith("-")):
                 names = word
-            yield from (name.strip() for name in names.split(",") if is_outside(name))
+            for name in names.split(","):
+                model = SETTINGS["model"].spelled(name.strip())
+                if is_outside(model) or (model in MODELS and not known.issuperset(options)):
+                    yield model
 
 
 OWN_OPTIONS = "benchmark.own_options"

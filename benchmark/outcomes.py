@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.settings import Settings, Value
+from benchmark.declaration import Value
+from benchmark.settings import Settings
 
 if TYPE_CHECKING:  # it loads pandas
     from benchmark.results import Result

@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 from benchmark import cli
-from benchmark.settings import BASELINES, SETTINGS
+from benchmark.fields import SETTINGS
+from benchmark.settings import BASELINES
 
 PARAM = re.compile(r"([\w. /-]+)=(.*)", re.DOTALL)
 LONGEST = 500  # characters of a parameter that every store takes

@@ -19,8 +19,9 @@ from zipfile import BadZipFile
 import click
 
 from benchmark import cli, options
+from benchmark.declaration import LARGEST_COUNT, Value
 from benchmark.errors import UserError
-from benchmark.settings import LARGEST_COUNT, Settings, Value
+from benchmark.settings import Settings
 
 if TYPE_CHECKING:
     import torch

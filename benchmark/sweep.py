@@ -15,8 +15,9 @@ import click
 
 from benchmark import cli, options
 from benchmark.data import Data
+from benchmark.declaration import LARGEST_COUNT, Value
 from benchmark.installation import INSTALLED, ROOT
-from benchmark.settings import LARGEST_COUNT, Settings, Value, checked
+from benchmark.settings import Settings, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.executors import EXECUTORS, Resources

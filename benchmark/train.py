@@ -18,7 +18,8 @@ import click
 
 from benchmark import cli, options
 from benchmark.data import Data
-from benchmark.settings import BASELINES, Settings, Value, shared
+from benchmark.declaration import Value
+from benchmark.settings import BASELINES, Settings, shared
 from models import is_outside
 
 if TYPE_CHECKING:

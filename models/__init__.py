@@ -102,7 +102,7 @@ def _named(model: "type[Model]") -> frozenset[str]:
 
 def defaults(name: str) -> dict[str, Setting]:
     """The defaults that the model's constructor has, by setting."""
-    return dict(_defaults(MODELS[name])) if is_outside(name) else {}
+    return dict(_defaults(MODELS[name]))
 
 
 @cache

@@ -18,7 +18,8 @@ import requests
 import yaml
 from mlflow import MlflowClient
 
-from benchmark.settings import SETTINGS, Settings
+from benchmark.fields import SETTINGS
+from benchmark.settings import Settings
 from tests.conftest import ROOT, TINY, command, free_port
 
 pytestmark = pytest.mark.process

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 import models
-from benchmark.settings import Settings, Value
+from benchmark.declaration import Value
+from benchmark.settings import Settings
 from benchmark.training.progress import Bar
 from benchmark.training.trainer import Trainer
 from datasets.sequences import Sequences

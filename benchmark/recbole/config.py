@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.declaration import SettingError, Value
 from benchmark.errors import printable
+from benchmark.fields import SETTINGS
 from benchmark.metrics import METRICS, SELECTION_METRIC, K
 from benchmark.recbole import names
-from benchmark.settings import SETTINGS, SettingError, Settings, Value, converted
+from benchmark.settings import Settings, converted
 from datasets import recbole
 from datasets.recbole import refused
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmark.fields import SETTINGS
 from benchmark.installation import training_command
 from benchmark.reporting.comparison import Comparison, Difference
 from benchmark.reporting.ranking import Ranking, Row
-from benchmark.settings import BASELINES, SETTINGS
+from benchmark.settings import BASELINES
 from benchmark.tracking import schema
 
 SYNTHETIC = "The data are synthetic: this says nothing about real users."

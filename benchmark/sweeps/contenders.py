@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import models
+from benchmark.declaration import Value
 from benchmark.installation import ROOT
-from benchmark.settings import BASELINES, Settings, Value, has, shared
+from benchmark.settings import BASELINES, Settings, has, shared
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.space import Choice, Space

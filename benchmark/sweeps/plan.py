@@ -7,9 +7,9 @@ import numpy as np
 from optuna.trial import TrialState
 from tqdm import tqdm
 
+from benchmark.declaration import Value
 from benchmark.defaults import decided
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.settings import Value
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
 from benchmark.sweeps.executors import Executor, Job, Task

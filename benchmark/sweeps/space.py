@@ -7,9 +7,11 @@ from decimal import Decimal
 from itertools import chain, product
 from pathlib import Path
 
+from benchmark.declaration import SettingError, Value
 from benchmark.errors import printable
+from benchmark.fields import SETTINGS
 from benchmark.recbole import names
-from benchmark.settings import SETTINGS, SettingError, Settings, Value, converted, declared, has
+from benchmark.settings import Settings, converted, declared, has
 from benchmark.sweeps.space_files import (
     LISTED,
     Entry,
@@ -18,7 +20,7 @@ from benchmark.sweeps.space_files import (
     read_entries,
 )
 from datasets.errors import quoted
-from models import is_outside
+from models import MODELS, is_outside
 
 NOT_SEARCHED = {
     "dataset": "a sweep compares trials on one data set",
@@ -119,7 +121,8 @@ def of(content: Mapping[str, object], model: str = Settings.model) -> Space:
 def _space(entries: list[Entry], where: str, model: str) -> Space:
     space: Space = {}
     listed = [str(v) for entry in entries if entry.name == "model" for v in entry.values]
-    searched = listed or [model]
+    found = [SETTINGS["model"].spelled(name) for name in listed or [model]]
+    searched = [name for name in found if is_outside(name) or name in MODELS]
     for entry in entries:
         name = names.in_space(entry.name)
         try:
@@ -193,12 +196,13 @@ def only_choices(space: Space) -> bool:
 
 
 def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
-    """``models`` are those that are searched: a setting is declared by one that has it."""
-    own = [model for model in models if is_outside(model)]
-    model = next((model for model in own if name in declared(model)), Settings.model)
-    if name not in declared(model):
-        known = dict.fromkeys(chain(SETTINGS, *(declared(model) for model in own)))
+    """``models`` are those that are searched: a setting that this suite does not declare is
+    declared by one of them."""
+    having = [model for model in models if name in declared(model)] if name not in SETTINGS else []
+    if name not in SETTINGS and not having:
+        known = dict.fromkeys(chain(SETTINGS, *(declared(model) for model in models)))
         raise ValueError(f"no such setting; there are: {', '.join(known)}")
+    model = having[0] if having else None
     if name in NOT_SEARCHED:
         raise ValueError(f"cannot be searched: {NOT_SEARCHED[name]}")
     if entry.kind in LISTED:
@@ -208,8 +212,8 @@ def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
     return _interval(name, entry, model)
 
 
-def _interval(name: str, entry: Entry, model: str) -> Interval:
-    setting = declared(model)[name]
+def _interval(name: str, entry: Entry, model: str | None) -> Interval:
+    setting = declared(model)[name] if model else SETTINGS[name]
     if setting.kind is str:
         raise ValueError(f"{entry.kind} is for numbers: list the values to choose from")
     bounds = _bounds(entry)

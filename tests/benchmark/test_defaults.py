@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.defaults import decided
-from benchmark.settings import SETTINGS, Settings
+from benchmark.fields import SETTINGS
+from benchmark.settings import Settings
 from datasets.sequences import Sequences
 from datasets.splits import leave_one_out
 

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from benchmark.__main__ import COMMANDS
-from benchmark.settings import SETTINGS, SettingError, Settings, checked
+from benchmark.declaration import SettingError
+from benchmark.fields import SETTINGS
+from benchmark.settings import Settings, checked
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.sequences import from_interactions
 from datasets.splits import leave_one_out

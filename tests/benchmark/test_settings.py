@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import models
 from benchmark import options
-from benchmark.settings import SETTINGS, SettingError, Settings, checked, converted
+from benchmark.declaration import SettingError
+from benchmark.fields import SETTINGS
+from benchmark.settings import Settings, checked, converted
 from benchmark.tracking.reading.settings import stored_settings
 
 RECIPES = models.MODELS["BERT4Rec"].recipes

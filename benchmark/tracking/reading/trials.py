@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
+from benchmark.fields import SETTINGS
 from benchmark.metrics import NAMES, SELECTION_METRIC
 from benchmark.recbole.links import harmless
-from benchmark.settings import SETTINGS
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.server import TrackingError, Unavailable

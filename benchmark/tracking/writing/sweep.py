@@ -13,8 +13,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.declaration import Value
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.settings import Settings, Value
+from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart
 from benchmark.tracking.outage import reason

@@ -11,8 +11,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.declaration import Value
 from benchmark.results import Epoch, Machine, Result
-from benchmark.settings import Settings, Value
+from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Discard, Labels, Metrics
