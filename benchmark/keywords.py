@@ -13,7 +13,7 @@ from benchmark.declaration import Value
 from benchmark.errors import UserError
 from benchmark.fields import SETTINGS
 from benchmark.settings import Settings, declared
-from models import is_outside
+from models import MODELS, is_outside
 
 Made = TypeVar("Made")
 
@@ -28,7 +28,9 @@ def given(
     """
     known = dict(SETTINGS)
     for model in (str(keywords.get("model", Settings.model)), *searched):
-        if is_outside(model):
+        model = SETTINGS["model"].spelled(model)
+        own = model in MODELS and not known.keys() >= keywords.keys()
+        if is_outside(model) or own:
             known |= refused(partial(declared, model))
     for name in keywords:
         if name in ("dataset", "recbole_config"):
