@@ -163,6 +163,7 @@ def sweep(
     seeds: int = 1,
     pruner: str = "none",
     executor: str = "here",
+    jobs: int = 1,
     cpus_per_trial: float = 1,
     gpus_per_trial: float = 0,
     **settings: Value,
@@ -173,7 +174,9 @@ def sweep(
     {"learning_rate": [0.001, 0.003], "dropout": {"uniform": [0.1, 0.5]}}. ``name`` is that of the
     sweep; for a file, its name without suffix is the default. ``method`` is grid, random or tpe;
     None: grid if all dimensions are choices, else tpe. ``trials`` is the number of points of a
-    method that does not try all; None: 20. ``settings`` are what all trials share.
+    method that does not try all; None: 20. ``settings`` are what all trials share. ``jobs`` is the
+    number of trials at once on this machine; with more than one, a script calls this below
+    ``if __name__ == "__main__":``, because new processes import the script.
 
     A sweep of the same name and content resumes: finished trials are kept. Raises UserError for a
     space that cannot be read or tried, and if no trial has finished.
@@ -197,9 +200,9 @@ def sweep(
         raise UserError("a sweep of a mapping needs a name: name=...")
     if executor not in EXECUTORS:
         raise UserError(f"no executor is called {executor!r}; there are: {', '.join(EXECUTORS)}")
-    resources = Resources(cpus_per_trial, gpus_per_trial)
-    if resources != Resources(1, 0) and not EXECUTORS[executor].has_resources:
-        raise UserError(f"cpus_per_trial and gpus_per_trial are not for executor {executor}")
+    resources = Resources(jobs, cpus_per_trial, gpus_per_trial)
+    if unread := resources.given - EXECUTORS[executor].resources:
+        raise UserError(f"{', '.join(sorted(unread))}: not for executor {executor!r}")
     client = server.connect_patiently(server.connect().tracking_uri)
     data = data if isinstance(data, Data) else load(data)
     models = searched["model"].values if "model" in searched else ()

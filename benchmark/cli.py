@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from benchmark import durations
 from benchmark.errors import TakenOver, UserError
 from benchmark.installation import INSTALLED, PACKAGE
 from benchmark.interruption import Terminated
@@ -38,6 +39,20 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+class Duration(click.ParamType):
+    """2h, 90m or 1h30m, in seconds."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return value if isinstance(value, float) else durations.seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @contextmanager

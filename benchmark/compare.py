@@ -23,7 +23,8 @@ from benchmark.errors import UserError
 from benchmark.fields import SETTINGS
 from benchmark.settings import checked
 from benchmark.sweep import check_executor, executor_options
-from benchmark.sweeps.executors import EXECUTORS, Job, Resources
+from benchmark.sweeps.executor import Job, Resources
+from benchmark.sweeps.executors import EXECUTORS
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
@@ -118,6 +119,7 @@ def compare(
     spaces: Path | None,
     name: str,
     executor: str,
+    jobs: int,
     cpus_per_trial: float,
     gpus_per_trial: float,
     data_dir: str | None,
@@ -165,7 +167,7 @@ def compare(
     forecast = measured(others, job)
     comparison = Comparison(client, name, job, baselines, others, budget, seeds, forecast)
     comparison.announce()
-    workers = EXECUTORS[executor](job, Resources(cpus_per_trial, gpus_per_trial))
+    workers = EXECUTORS[executor](job, Resources(jobs, cpus_per_trial, gpus_per_trial))
     context.call_on_close(workers.close)
     with cli.resumed_by(*provenance.command_line()):
         comparison.work(workers)

@@ -1,7 +1,7 @@
-"""Recommend items to many users with a registered model: parquet in, parquet out.
+"""Recommend items to many users with a registered model: parquet in, parquet or CSV out.
 
 python -m benchmark.recommend --model models:/ml-1m@champion --dataset ml-1m --output best.parquet
-python -m benchmark.recommend --model models:/ml-1m@champion --histories h.parquet --output o.pq
+python -m benchmark.recommend --model models:/ml-1m@champion --histories h.parquet --output o.csv
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import click
 from benchmark import cli
 from benchmark.errors import UserError
 
-SUFFIXES = (".parquet", ".pq", "")
+SUFFIXES = (".parquet", ".pq", "", ".csv")
 
 
 @click.command(context_settings=cli.CONTEXT)
@@ -38,8 +38,14 @@ SUFFIXES = (".parquet", ".pq", "")
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Parquet file to write: the same rows, with items and scores in place of history, and the "
-    "items' titles where the data set has them.",
+    help="File to write, .parquet or .csv: the same rows, with items and scores in place of "
+    "history, and the items' titles where the data set has them.",
+)
+@click.option(
+    "--long",
+    is_flag=True,
+    help="One row for each recommended item, with its rank, in place of one for each user; CSV is "
+    "always so.",
 )
 @click.option(
     "--k",
@@ -61,6 +67,7 @@ def recommend(
     recbole_config: str,
     data_dir: str | None,
     output: Path,
+    long: bool,
     k: int,
     exclude_seen: bool | None,
 ) -> None:
@@ -79,7 +86,7 @@ def recommend(
     if recbole_config and file:
         raise click.UsageError("--recbole-config belongs to --dataset")
     if output.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{output}: parquet is written: give a name that ends in .parquet")
+        raise UserError(f"{output}: give a name that ends in .parquet or .csv")
     model = load_recommender(server.connect(), uri)
     if exclude_seen is None:
         exclude_seen = model.exclude_seen
@@ -87,7 +94,11 @@ def recommend(
         source = histories.from_file(file)
     else:
         source = histories.from_dataset(str(dataset), data_dir, recbole_config)
-    known = recommendation.write(output, uri, model, source, k, seen=not exclude_seen)
+    csv = output.suffix.lower() == ".csv"
+    layout = recommendation.Layout(csv, long or csv)
+    known = recommendation.write(
+        output, uri, model, source, k, seen=not exclude_seen, layout=layout
+    )
     if warning := recommendation.warning(known, model, source):
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{source.users:,} users: {output}")

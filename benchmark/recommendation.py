@@ -1,4 +1,4 @@
-"""Recommendations for the histories of many users, written to a parquet file."""
+"""Recommendations for the histories of many users, written to a parquet or CSV file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -14,11 +15,25 @@ from benchmark.histories import Batch, Histories
 from benchmark.tracking.registry.loading import Loaded
 from datasets.files import replacing
 
-ANSWER_FIELDS = [
-    pa.field("items", pa.list_(pa.string())),
-    pa.field("scores", pa.list_(pa.float32())),
-]
-TITLES_FIELD = pa.field("titles", pa.list_(pa.string()))
+
+@dataclass(frozen=True)
+class Layout:
+    """How the recommendations stand in the file."""
+
+    csv: bool = False
+    """CSV in place of parquet; it has no lists, so it is long."""
+    long: bool = False
+    """A row for each recommended item in place of a row for each user with lists."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The recommendations for the users of a batch, user after user, best first."""
+
+    counts: np.ndarray
+    """The number of items of each user: [users] int64."""
+    columns: list[pa.Array]
+    """Items, scores and, if the data set has any, titles: [items of all users] each."""
 
 
 @dataclass
@@ -52,7 +67,16 @@ class Known:
         return f"{self.known:,} of the {self.ids:,} ids ({self.known / max(self.ids, 1):.1%})"
 
 
-def write(output: Path, uri: str, model: Loaded, source: Histories, k: int, seen: bool) -> Known:
+def write(
+    output: Path,
+    uri: str,
+    model: Loaded,
+    source: Histories,
+    k: int,
+    *,
+    seen: bool,
+    layout: Layout,
+) -> Known:
     """Write the best ``k`` items of each user to ``output``, which appears whole or not at all.
 
     Items of the user's history are among them only if ``seen``. Returns how many ids the model,
@@ -61,7 +85,7 @@ def write(output: Path, uri: str, model: Loaded, source: Histories, k: int, seen
     """
     try:
         with replacing(output) as part:
-            known = _write(part, model, source, k, not seen)
+            known = _write(part, model, source, k, not seen, layout)
             known.check(uri, model)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
@@ -81,37 +105,77 @@ def warning(known: Known, model: Loaded, source: Histories) -> str | None:
     return None
 
 
-def _write(part: Path, model: Loaded, source: Histories, k: int, exclude_seen: bool) -> Known:
+def _write(
+    part: Path, model: Loaded, source: Histories, k: int, exclude_seen: bool, layout: Layout
+) -> Known:
     """Write the recommendations for all users to the file ``part``."""
     known = Known()
     catalogue = pa.array(model.recommender.item_ids.tolist(), pa.string())
     titles = model.titles if source.titles is None else source.titles
-    fields = ANSWER_FIELDS if titles is None else [*ANSWER_FIELDS, TITLES_FIELD]
+    answers = _answer_fields(layout, titled=titles is not None)
+    names = {field.name for field in answers}
+    kept = [n for n, field in enumerate(source.fields) if field.name not in names]
+    schema = pa.schema([source.fields[n] for n in kept] + answers)
+    if layout.csv:
+        _check_flat(schema)
+    writer = pyarrow.csv.CSVWriter if layout.csv else pq.ParquetWriter
     with (
-        pq.ParquetWriter(part, pa.schema(source.fields + fields)) as out,
+        writer(part, schema) as out,
         tqdm(total=source.users, unit="user", unit_scale=True, disable=None) as bar,
     ):
         for batch in source.batches:
             known.count(batch, catalogue)
             answer = _answer(model, batch, titles, k, exclude_seen)
-            out.write_batch(pa.record_batch(batch.others + answer, out.schema))
+            others = [batch.others[n] for n in kept]
+            columns = _long(others, answer) if layout.long else _lists(others, answer)
+            out.write_batch(pa.record_batch(columns, schema))
             bar.update(len(batch.lengths))
     return known
 
 
+def _answer_fields(layout: Layout, *, titled: bool) -> list[pa.Field]:
+    """The columns that ``_lists`` or ``_long`` fill."""
+    kinds = {"item": pa.string(), "score": pa.float32()}
+    if titled:
+        kinds["title"] = pa.string()
+    if layout.long:
+        return [pa.field(name, kind) for name, kind in ({"rank": pa.int32()} | kinds).items()]
+    return [pa.field(f"{name}s", pa.list_(kind)) for name, kind in kinds.items()]
+
+
+def _check_flat(schema: pa.Schema) -> None:
+    """Raises UserError for a column of lists, which CSV has not."""
+    for field in schema:
+        if pa.types.is_nested(field.type):
+            raise UserError(
+                f"column {printable(field.name)} of the histories has lists, which CSV has not: "
+                "write .parquet, or leave the column out"
+            )
+
+
 def _answer(
     model: Loaded, batch: Batch, titles: dict[str, str] | None, k: int, exclude_seen: bool
-) -> list[pa.Array]:
-    """The columns ``items``, ``scores`` and, if there are any, ``titles`` for the users of a batch.
-
-    An item without a title has its id.
-    """
+) -> Answer:
+    """An item without a title has its id."""
     values = np.array([*batch.ids.dictionary.to_pylist(), None], dtype=object)
     ids = values[pc.fill_null(batch.ids.indices, len(values) - 1).to_numpy()]
     times = [batch.times] if model.reads_times else []
     counts, items, scores = model.recommender.best(ids, batch.lengths, k, exclude_seen, *times)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
-    flat = [pa.array(items, pa.string()), pa.array(scores)]
+    columns = [pa.array(items, pa.string()), pa.array(scores)]
     if titles is not None:
-        flat.append(pa.array([titles.get(item, item) for item in items], pa.string()))
-    return [pa.ListArray.from_arrays(offsets, values) for values in flat]
+        columns.append(pa.array([titles.get(item, item) for item in items], pa.string()))
+    return Answer(counts, columns)
+
+
+def _lists(others: list[pa.Array], answer: Answer) -> list[pa.Array]:
+    """A row for each user."""
+    offsets = pa.array(np.concatenate([[0], np.cumsum(answer.counts)]), pa.int32())
+    return others + [pa.ListArray.from_arrays(offsets, values) for values in answer.columns]
+
+
+def _long(others: list[pa.Array], answer: Answer) -> list[pa.Array]:
+    """A row for each recommended item, with its rank among those of its user, from 1."""
+    users = np.repeat(np.arange(len(answer.counts)), answer.counts)
+    starts = np.cumsum(answer.counts) - answer.counts
+    ranks = pa.array(np.arange(len(users)) - starts[users] + 1, pa.int32())
+    return [column.take(pa.array(users)) for column in others] + [ranks, *answer.columns]

@@ -3,6 +3,7 @@
 python -m benchmark.report --experiment amazon-books
 python -m benchmark.report --experiment ml-1m --format html --k 1,5,20
 python -m benchmark.report --experiment amazon-books --layout page --output page.md
+python -m benchmark.report --runs 5f3c02aa 8be1d7c4                # compare two runs
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ class CutOffs(click.ParamType):
 @click.option(
     "--experiment",
     "experiments",
-    required=True,
     multiple=True,
     help="MLflow experiment: the name of a data set. Repeat it to rank several together.",
 )
@@ -66,6 +66,13 @@ class CutOffs(click.ParamType):
     "sweeps",
     multiple=True,
     help="Name of a sweep: only its trials are reported. Repeat it to rank several together.",
+)
+@click.option(
+    "--runs",
+    nargs=2,
+    metavar="RUN_ID RUN_ID",
+    help="Two runs to compare, in place of experiments; the first characters of their ids are "
+    "enough.",
 )
 @click.option(
     "--with-published", is_flag=True, help="Rank published trials beside one's own trials."
@@ -117,6 +124,7 @@ class CutOffs(click.ParamType):
 def report(
     experiments: tuple[str, ...],
     sweeps: tuple[str, ...],
+    runs: tuple[str, str] | None,
     with_published: bool,
     metric: str,
     k: list[int],
@@ -132,21 +140,35 @@ def report(
     from benchmark.reporting.content import Dataset, assemble, dataset_of
     from benchmark.reporting.gather import gather
     from benchmark.tracking import server
+    from benchmark.tracking.reading.run_ids import experiments_of, whole_run_id
     from benchmark.tracking.reading.trials import card
     from benchmark.tracking.writing.report import log_report
 
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page needs --format markdown")
+    if bool(experiments) == bool(runs) or (runs and (sweeps or with_published)):
+        raise click.UsageError("give either --experiment, with --sweep, or --runs alone")
     client = server.connect(tracking_uri)
+    ids = tuple(whole_run_id(client, run) for run in runs or ())
+    experiments = experiments or tuple(experiments_of(client, ids))
     chosen = FORMATS[form]
     drawn = chosen.draws and output != STDOUT
     if layout == "full":
         Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
     ranking = gather(
-        client, experiments, metric=metric, sweeps=sweeps, with_published=with_published
+        client,
+        experiments,
+        metric=metric,
+        sweeps=sweeps,
+        runs=ids,
+        with_published=with_published,
     )
     dataset = dataset_of(ranking, experiments[0])
-    name = output.stem if output and output != STDOUT else _file_name("-".join(experiments))
+    name = (
+        output.stem
+        if output and output != STDOUT
+        else _file_name("-".join([*experiments, *(run[:8] for run in ids)]))
+    )
     beside: Files = {}
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):
         dataset = Dataset(dataset.title, f"{name}-dataset.md")

@@ -20,10 +20,14 @@ from benchmark.installation import INSTALLED, ROOT
 from benchmark.settings import Settings, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
-from benchmark.sweeps.executors import EXECUTORS, Resources
+from benchmark.sweeps.executor import Resources
+from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 
 DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
+RESOURCES = {"jobs": "jobs", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}
+"""The fields of ``Resources``, by the options that set them."""
+MOST_JOBS = 1000
 
 
 def executor_options(command: options.Command) -> options.Command:
@@ -43,12 +47,18 @@ def executor_options(command: options.Command) -> options.Command:
         help="Number of CPU cores for each trial, with --executor ray.",
     )(command)
     command = click.option(
+        "--jobs",
+        type=click.IntRange(1, MOST_JOBS),
+        default=1,
+        show_default=True,
+        help="Number of trials at once, with --executor here; they share its CPU cores equally.",
+    )(command)
+    command = click.option(
         "--executor",
         type=click.Choice(list(EXECUTORS)),
         default="here",
         show_default=True,
-        help="Place where trials run: here (one after the other, in this process) or ray (many at "
-        "once, on a Ray cluster).",
+        help="Place where trials run: here (on this machine) or ray (on a Ray cluster).",
     )(command)
     return command
 
@@ -83,6 +93,17 @@ def executor_options(command: options.Command) -> options.Command:
     help="Rule that stops a trial which is worse than others were at the same epoch; a point whose "
     "first seed is stopped gets no other seeds.",
 )
+@click.option(
+    "--timeout",
+    type=cli.Duration(),
+    help="Time of the sweep (2h, 90m), with that of its interrupted processes: no point is started "
+    "that is expected to end later.  [default: none]",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the trials that would run, and start none.",
+)
 @executor_options
 @click.option(
     "--promote",
@@ -104,7 +125,10 @@ def sweep(
     trials: int | None,
     seeds: int,
     pruner: str,
+    timeout: float | None,
+    dry_run: bool,
     executor: str,
+    jobs: int,
     cpus_per_trial: float,
     gpus_per_trial: float,
     promoted: bool,
@@ -118,6 +142,7 @@ def sweep(
     # Torch and MLflow load for seconds, which --help need not wait for.
     from benchmark.recbole import config as recbole
     from benchmark.sweeps.plan import Effort
+    from benchmark.sweeps.preview import preview
     from benchmark.sweeps.search import search
     from benchmark.tracking import provenance, server
 
@@ -137,16 +162,15 @@ def sweep(
     client = server.connect_patiently(server.connect().tracking_uri)
     data = Data.of(settings, data_dir)
     data.describe(settings)
+    name = name or space_file.stem
+    effort = Effort(trials or 20, seeds, seconds=timeout)
+    if dry_run:
+        for line in preview(client, data, definition, name, effort):
+            click.echo(line)
+        return
+    resources = Resources(jobs, cpus_per_trial, gpus_per_trial)
     with cli.resumed_by(*provenance.command_line()):
-        found = search(
-            client,
-            data,
-            definition,
-            name or space_file.stem,
-            Effort(trials or 20, seeds),
-            executor,
-            Resources(cpus_per_trial, gpus_per_trial),
-        )
+        found = search(client, data, definition, name, effort, executor, resources)
     click.echo(f"best: {found.best}")
     where = shlex.join(["--experiment", found.experiment, "--sweep", found.name])
     click.echo(f"to report: python -m benchmark.report {where}")
@@ -167,11 +191,12 @@ def _check_trials(context: click.Context, method: str) -> None:
 
 
 def check_executor(context: click.Context, executor: str) -> None:
-    """Raises UsageError for resources with an executor that has none."""
-    for name in ("cpus_per_trial", "gpus_per_trial"):
-        if options.is_given(context, name) and not EXECUTORS[executor].has_resources:
-            others = " or ".join(name for name, other in EXECUTORS.items() if other.has_resources)
-            raise click.UsageError(f"--{name.replace('_', '-')} is for --executor {others}")
+    """Raises UsageError for resources with an executor that does not have them."""
+    for name, resource in RESOURCES.items():
+        if options.is_given(context, name) and resource not in EXECUTORS[executor].resources:
+            others = [name for name, other in EXECUTORS.items() if resource in other.resources]
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is for --executor {' or '.join(others)}")
 
 
 if __name__ == "__main__":

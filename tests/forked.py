@@ -160,7 +160,7 @@ def _next_command(requests: socket.socket) -> list[str]:
     os.environ.clear()
     os.environ.update(loaded | environment)
     os.chdir(folder)
-    sys.path[0] = folder  # as `python -m` does
+    sys.path[:1] = [folder, str(ROOT)]  # as `python -m` does, with PYTHONPATH
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal
     return words
 

@@ -17,15 +17,19 @@ def gather(
     *,
     metric: str,
     sweeps: tuple[str, ...] = (),
+    runs: tuple[str, ...] = (),
     with_published: bool = False,
 ) -> Ranking:
     """Rank the trials of the experiments by ``metric`` on validation.
 
-    ``sweeps`` restricts them to the sweeps of these names. Published trials are ranked with
+    ``sweeps`` restricts them to the sweeps of these names, ``runs`` to the runs of these ids, each
+    of which is a row of its own. Published trials are ranked with
     ``with_published``, or if there are no others. Raises ReportError if no trial has finished, if
     an experiment has no trial that can be compared with the others', or if there is no such sweep;
     TrackingError if there is no such experiment.
     """
+    if runs:
+        return _of_runs(client, experiments, runs, metric)
     by_experiment = {name: records(client, name) for name in experiments}
     found = sorted(chain(*by_experiment.values()), key=lambda record: record.started)
     chosen = _chosen(found, sweeps, with_published)
@@ -43,6 +47,19 @@ def gather(
         [f"The page contradicts itself: {line}." for line in own.contradictions] if own else []
     )
     return replace(ranking, sweep=own, problems=problems)
+
+
+def _of_runs(
+    client: MlflowClient, experiments: tuple[str, ...], runs: tuple[str, ...], metric: str
+) -> Ranking:
+    """Raises ReportError unless all of these runs can be compared."""
+    found = {r.run_id: r for name in experiments for r in records(client, name)}
+    if missing := [run for run in runs if run not in found]:
+        raise ReportError(f"run {missing[0]} is no trial: it is of a sweep, a report or a launcher")
+    ranking = order([found[run] for run in runs], metric, pooled=False)
+    for record, why in ranking.not_ranked:
+        raise ReportError(f"the runs cannot be compared: {record.name} ({record.run_id}): {why}")
+    return ranking
 
 
 def _check_comparable(ranking: Ranking, by_experiment: dict[str, list[Record]]) -> None:

@@ -176,10 +176,11 @@ def _values(rows: list[Row], name: str) -> set[Param]:
     return {row.params[name] for row in rows if name in row.params}
 
 
-def order(records: list[Record], metric: str) -> Ranking:
+def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking:
     """Rank trials by validation ``metric``, mean over seeds; of equals the one that started first.
     Scored trials without validation stand last, in the order in which they were logged.
 
+    With ``pooled``, trials that differ in their seed alone are one row; else each trial is a row.
     Only trials on the same data under the same protocol can be compared. The largest such group is
     ranked; of equally large groups, the one with the latest trial. Published trials name neither
     data nor protocol: the caller has decided that they compare. Raises ReportError if no trial has
@@ -206,7 +207,8 @@ def order(records: list[Record], metric: str) -> Ranking:
             not_ranked.append((record, f"no {metric} was logged"))
         elif record not in ranked:
             not_ranked.append((record, _difference(_basis(record), basis)))
-    rows = sorted(_rows(ranked), key=lambda row: (-row.valid.get(metric, -1.0), row.started))
+    rows = _rows(ranked) if pooled else [Row([record]) for record in ranked]
+    rows.sort(key=lambda row: (-row.valid.get(metric, -1.0), row.started))
     return Ranking(metric, rows, not_ranked)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from mlflow import MlflowClient
 from tabulate import tabulate
 
-from benchmark.sweeps.budget import Budget, spoken
+from benchmark.durations import spoken
+from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Contender
-from benchmark.sweeps.executors import Executor, Job
+from benchmark.sweeps.executor import Executor, Job
 from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort, Plan
 from benchmark.tracking.writing.sweep import open_sweep

@@ -1,94 +1,39 @@
-"""Where the trials of a sweep run: one after the other in this process, or many on a Ray cluster.
-
-All executors take the same tasks, and return each task when nobody works on it any more. The
-result of a task is in the tracking store.
-"""
+"""Where the trials of a sweep run: on this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator
+from typing import Any
 
 from benchmark import installation
-from benchmark.errors import UserError
-from benchmark.sweeps.suggest import Pruner
-
-if TYPE_CHECKING:  # they load pandas
-    from datasets.sequences import Sequences
-    from datasets.spec import Spec
-
-RETRIES = 3  # of a trial whose worker, or whose machine, was lost
-
-
-class ExecutorError(UserError):
-    """Trials cannot run as asked. The message says why."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all trials of a sweep share."""
-
-    tracking_uri: str
-    spec: Spec
-    sequences: Sequences
-    protocol: str
-    data_dir: str | None = None
-    """The folder of the raw files, if it was given."""
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one trial occupies on a machine; parts of one are possible."""
-
-    cpus: float
-    gpus: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """A trial that is to be attempted."""
-
-    run_id: str
-    prune: Pruner
-
-
-NextTask = Callable[[], Task | None]
-"""The next task, or None if there is none before one of those at work has ended."""
-
-
-class Executor(ABC):
-    """A place where trials run."""
-
-    has_resources: ClassVar[bool]
-    """Whether ``Resources`` matter here."""
-
-    @abstractmethod
-    def __init__(self, job: Job, resources: Resources):
-        """Raises ExecutorError if trials cannot run here."""
-
-    @abstractmethod
-    def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
-        """Each task once nobody works on it any more and, if its worker was lost for good, why."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give the place up. ``run`` may be called again and again before."""
+from benchmark.sweeps import processes
+from benchmark.sweeps.executor import (
+    RETRIES,
+    Executor,
+    ExecutorError,
+    Job,
+    NextTask,
+    Resources,
+    Task,
+)
 
 
 class Here(Executor):
-    """In this process, one trial after the other."""
+    """On this machine: one trial after the other in this process, or several at once in others."""
 
-    has_resources = False
+    resources = frozenset({"jobs"})
 
     def __init__(self, job: Job, resources: Resources):
         self.job = job
+        self.jobs = resources.jobs
 
     def run(self, next_task: NextTask) -> Iterator[tuple[Task, str | None]]:
+        if self.jobs > 1:
+            yield from processes.run(self.job, self.jobs, next_task)
+            return
         from benchmark.attempt import attempt  # late: it loads torch, and --help names executors
 
         job = self.job
@@ -104,10 +49,10 @@ class Ray(Executor):
     """On a Ray cluster: the one at $RAY_ADDRESS, the one that runs here, or a new one of this
     machine. The data are in its object store, once per machine."""
 
-    has_resources = True
+    resources = frozenset({"cpus", "gpus"})
 
     def __init__(self, job: Job, resources: Resources):
-        self.resources = resources
+        self.needed = resources
         try:
             import ray  # here, because it takes seconds and few users install it
         except ImportError:
@@ -140,7 +85,7 @@ class Ray(Executor):
 
     def _check_room(self) -> None:
         """Raises ExecutorError if no machine has room for a task, which would wait for ever."""
-        needed = self.resources
+        needed = self.needed
         machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not any(
             machine.get("CPU", 0) >= needed.cpus and machine.get("GPU", 0) >= needed.gpus
@@ -197,7 +142,7 @@ class Ray(Executor):
     def _slots(self) -> int:
         """The number of trials that the cluster has room for now."""
         total = self.ray.cluster_resources()
-        needed = self.resources
+        needed = self.needed
         room = [total.get("CPU", 0) / needed.cpus] if needed.cpus else []
         room += [total.get("GPU", 0) / needed.gpus] if needed.gpus else []
         return max(1, int(min(room, default=1)))

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmark.durations import spoken
 from benchmark.errors import UserError
-from benchmark.sweeps.budget import spoken
 from benchmark.sweeps.contenders import Contender
-from benchmark.sweeps.executors import Job
+from benchmark.sweeps.executor import Job
 from benchmark.sweeps.plan import Effort
 from benchmark.training.measurement import Estimate, estimate
 from benchmark.training.trainer import Trainer

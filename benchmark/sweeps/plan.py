@@ -12,7 +12,7 @@ from benchmark.defaults import decided
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
-from benchmark.sweeps.executors import Executor, Job, Task
+from benchmark.sweeps.executor import Executor, Job, Task
 from benchmark.sweeps.suggest import Point, Pruner
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
@@ -68,6 +68,7 @@ class Plan:
         self.seconds = effort.seconds
         self.n_points = suggest.n_points(definition.space, definition.method, effort.points)
         self.not_tried = 0  # points that were asked for, and that the space does not have
+        self.too_late = 0  # points for which the time does not suffice
         self.trials: dict[tuple[int, int], SweptTrial] = {
             (trial.number, trial.seed): trial for trial in sweep.trials()
         }
@@ -118,6 +119,7 @@ class Plan:
     def _add_point(self, number: int) -> bool:
         """Whether there is a point of that number; if not, the search ends before it."""
         if not self._has_time():
+            self.too_late = self.n_points - number
             self.n_points = number
             return False
         values = self._suggest(number)
@@ -135,7 +137,7 @@ class Plan:
             return True
         used = self.sweep.seconds
         # Trials may run side by side: one takes as long as it takes, many as long as they took.
-        several = (1 + len(self.more_seeds)) * used / len(ended)
+        several = (len(self.seeds) + len(self.more_seeds)) * used / len(ended)
         return used + max(float(np.mean(ended)), several) <= self.seconds
 
     def _more_of_best(self) -> list[tuple[int, int]]:
@@ -186,6 +188,11 @@ class Plan:
 
     def shortfall(self) -> str:
         """Why fewer points were tried than were asked for; empty if all were tried."""
+        if self.too_late:
+            return (
+                f"{self.too_late} of {self.too_late + self.n_points} points were not tried: the "
+                "time is up; the same command with a longer --timeout goes on"
+            )
         if not self.not_tried:
             return ""
         if suggest.can_be_listed(self.definition.space):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import models
 from benchmark.errors import UserError
 from benchmark.sweeps import space
-from benchmark.sweeps.executors import EXECUTORS, Job, Resources
+from benchmark.sweeps.executor import Job, Resources
+from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.plan import Best, Effort, Plan
 from benchmark.tracking.writing.sweep import open_sweep
 from benchmark.training import evaluation

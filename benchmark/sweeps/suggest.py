@@ -66,6 +66,8 @@ class Method:
     """The next point, as a function of the search alone; None if there is no other."""
     exhaustive: bool = False
     """Whether it tries every point of the space, which has choices alone."""
+    learns: bool = False
+    """Whether a point depends on the results of those before it."""
 
 
 def grid(search: Search) -> dict[str, Value] | None:
@@ -90,7 +92,7 @@ def tpe(search: Search) -> dict[str, Value] | None:
 METHODS = {
     "grid": Method(grid, exhaustive=True),
     "random": Method(random),
-    "tpe": Method(tpe),
+    "tpe": Method(tpe, learns=True),
 }
 """The search methods by name. A new method is one function and one line here."""
 

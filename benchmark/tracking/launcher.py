@@ -49,7 +49,12 @@ def new_run(
 
 
 def chosen_experiment(client: MlflowClient, default: str) -> str:
-    """The id of the experiment for new runs; it is created if it does not exist.
+    """The id of the experiment for new runs; it is created if it does not exist."""
+    return experiment_id(client, chosen_name(client, default))
+
+
+def chosen_name(client: MlflowClient, default: str) -> str:
+    """The name of the experiment for new runs.
 
     It is that of the run of `mlflow run`, of $MLFLOW_EXPERIMENT_NAME or of $MLFLOW_EXPERIMENT_ID;
     ``default`` is its name if the user chose none. MLflow's Default experiment is no choice:
@@ -57,17 +62,18 @@ def chosen_experiment(client: MlflowClient, default: str) -> str:
     """
     launched = _launched(client)
     if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
-        chosen: str = launched.info.experiment_id
-        return chosen
-    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-        return experiment_id(client, name)
+        name: str = client.get_experiment(launched.info.experiment_id).name
+        return name
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME", ""):
+        return name
     number = os.environ.get("MLFLOW_EXPERIMENT_ID", DEFAULT_EXPERIMENT)
     if number == DEFAULT_EXPERIMENT:
-        return experiment_id(client, default)
+        return default
     try:
-        return experiment_id(client, client.get_experiment(number).name)
+        name = client.get_experiment(number).name
     except MlflowException as error:
         raise TrackingError(f"MLFLOW_EXPERIMENT_ID is {number}: {reason(error)}") from None
+    return name
 
 
 def context_tags() -> dict[str, str]:

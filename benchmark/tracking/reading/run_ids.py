@@ -1,9 +1,12 @@
 """Run ids as people give them: reports show the first eight characters."""
 
 import re
+from collections.abc import Iterable
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
+from benchmark.tracking.outage import reason
 from benchmark.tracking.server import TrackingError
 
 BEGINNING = re.compile(r"[0-9a-f]{4,31}")  # of MLflow's ids, which have 32 characters
@@ -30,3 +33,16 @@ def whole_run_id(client: MlflowClient, text: str) -> str:
     if len(ids) > 1:
         raise TrackingError(f"several runs begin with {text}, such as {' and '.join(ids)}")
     return ids[0] if ids else text
+
+
+def experiments_of(client: MlflowClient, run_ids: Iterable[str]) -> list[str]:
+    """The names of the experiments of these runs, each once. Raises TrackingError for an unknown
+    run."""
+    names = {}
+    for run_id in run_ids:
+        try:
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            raise TrackingError(f"run {run_id} cannot be read: {reason(error)}") from None
+        names[client.get_experiment(run.info.experiment_id).name] = True
+    return list(names)

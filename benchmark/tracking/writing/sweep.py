@@ -198,6 +198,23 @@ def open_sweep(
     return Sweep(client, run), False
 
 
+def stored_trials(
+    client: MlflowClient, name: str, definition: dict, spec: Spec, protocol: str
+) -> list[SweptTrial]:
+    """The trials that ``open_sweep`` would find. Nothing is written.
+
+    Raises TrackingError as ``open_sweep`` does, unless another process works on the sweep.
+    """
+    experiment = client.get_experiment_by_name(launcher.chosen_name(client, spec.name))
+    sweeps = sweep_runs(client, experiment.experiment_id) if experiment else []
+    run = next((run for run in sweeps if run.data.tags[schema.SWEEP] == name), None)
+    found = children(client, run) if run else []
+    if run and found:
+        _check_same(client, name, run, definition)
+        _check_protocol(client, name, run, protocol)
+    return [_swept(trial) for trial in found]
+
+
 def _create(client: MlflowClient, name: str, where: str, experiment: str, take: bool) -> Run:
     """The run of a new sweep in the experiment ``where``: see ``launcher.new_run``.
 

@@ -9,7 +9,7 @@ import yaml
 
 from datasets.prepare import load
 from tests.benchmark.test_train import start_training, trials
-from tests.conftest import TINY
+from tests.conftest import NETWORK
 from tests.datasets.test_recbole import atomic_file
 
 # An exact copy of the configuration file on RecBole's page of Amazon-Books.
@@ -84,7 +84,7 @@ def config(**content) -> str:
 
 
 def words(verb: str, *options: str) -> list[str]:
-    return ["python", "-m", f"benchmark.{verb}", *options, *TINY]
+    return ["python", "-m", f"benchmark.{verb}", *options, *NETWORK]
 
 
 @pytest.mark.process
@@ -105,7 +105,7 @@ def test_the_published_card_is_a_trial_s_configuration(run_command, run_verb, st
     assert {name: run.data.params[name] for name in expected} == expected
     assert run.data.metrics["test/ndcg_at_10"] > 0
 
-    plain = run_verb("train", "--epochs", "1", *TINY)
+    plain = run_verb("train", "--epochs", "1", *NETWORK)
     assert plain.returncode == 0, plain.stderr
     other, _ = trials(store, "amazon-books")
     assert "recbole_config" not in other.data.params

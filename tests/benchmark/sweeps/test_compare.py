@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import models
+from benchmark.durations import spoken
 from benchmark.settings import Settings
 from benchmark.sweeps import suggest
-from benchmark.sweeps.budget import Budget, spoken
+from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import SPACES, contenders, search_space, that_fit
 from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort

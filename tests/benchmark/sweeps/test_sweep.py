@@ -355,3 +355,54 @@ def test_a_space_of_which_nothing_fits_makes_no_run(sweep_here, store):
     assert "Error: no point of the search space can be tried: hidden_size=" in done.stderr
     assert "cannot be divided among 2 heads" in done.stderr
     assert not store.get_experiment_by_name("demo")
+
+
+def test_a_dry_run_lists_the_trials_and_writes_nothing(run_verb, store, own_data):
+    Path("two.yaml").write_text("model: [Markov, Popularity]\n")
+    words = ["sweep", "two.yaml", "--dataset", own_data]
+    done = run_verb(*words, "--dry-run", "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-4:] == [
+        "model=Markov seed=1: new",
+        "model=Markov seed=2: new",
+        "model=Popularity seed=1: new",
+        "model=Popularity seed=2: new",
+    ]
+    assert not store.get_experiment_by_name("mine")
+    assert run_verb(*words).returncode == 0
+    before = [run.to_dictionary() for run in runs(store, "mine")[1]]
+    done = run_verb(*words, "--dry-run", "--seeds", "2")
+    assert "model=Markov seed=1: finished\nmodel=Markov seed=2: new\n" in done.stdout
+    assert [run.to_dictionary() for run in runs(store, "mine")[1]] == before
+    Path("two.yaml").write_text("model: [Markov, RepeatLast]\n")
+    done = run_verb(*words, "--dry-run")
+    assert done.returncode == 1
+    assert "Error: there is another sweep 'two' in this experiment" in done.stderr
+
+    Path("rates.yaml").write_text("learning_rate: {uniform: [0.001, 0.1]}\n")
+    rates = ["sweep", "rates.yaml", "--dataset", own_data, "--trials", "3", "--dry-run"]
+    done = run_verb(*rates)
+    assert done.stdout.endswith("\nup to 3 more points, which follow from the results\n")
+    done = run_verb(*rates, "--method", "random")
+    assert done.stdout.count("learning_rate=0.") == 3
+
+
+def test_a_sweep_ends_when_its_time_is_up_and_goes_on_with_more(run_verb, store, own_data):
+    Path("two.yaml").write_text("model: [Markov, Popularity]\n")
+    words = ["sweep", "two.yaml", "--dataset", own_data]
+    done = run_verb(*words, "--timeout", "0.001s")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 points were not tried: the time is up; " in done.stdout
+    done = run_verb(*words, "--timeout", "1h")
+    assert done.returncode == 0, done.stderr
+    assert "not tried" not in done.stdout
+    assert [run.data.params["model"] for run in runs(store, "mine")[1]] == ["Markov", "Popularity"]
+    done = run_verb(*words, "--timeout", "soon")
+    assert done.returncode == 2
+    assert "'soon' is no time: give a time, such as 2h, 90m or 1h30m" in done.stderr
+
+
+def test_resources_belong_to_an_executor(sweep_here, here):
+    done = sweep_here("learning_rate choice [0.01]", "--jobs", "2", "--executor", "ray")
+    assert done.returncode == 2
+    assert "--jobs is for --executor here" in done.stderr

@@ -433,6 +433,34 @@ def test_all_users_of_a_data_set_are_served(recommend, here):
         assert len(found["items"].iloc[user]) == 10
 
 
+def test_a_row_for_each_item_in_parquet_and_csv(run_verb, served, here):
+    histories = {"user": ["a", 'b"'], "rank": [7, 8], "history": [["i1"], ["i5", "i2"]]}
+    pd.DataFrame(histories).to_parquet("h.parquet")
+    words = ["--model", URI, "--histories", "h.parquet", "--k", "3"]
+    for options in (["o.parquet"], ["long.parquet", "--long"], ["o.csv"]):
+        done = run_verb(
+            "recommend", *words, "--output", *options, MLFLOW_TRACKING_URI=served.tracking_uri
+        )
+        assert done.returncode == 0, done.stderr
+    lists = pd.read_parquet("o.parquet")
+    assert list(lists) == ["user", "rank", "items", "scores"]
+    long = pd.read_parquet("long.parquet")
+    assert list(long) == ["user", "rank", "item", "score"]  # the rank is the item's
+    assert long["user"].tolist() == ["a"] * 3 + ['b"'] * 3
+    assert long["rank"].tolist() == [1, 2, 3] * 2
+    assert long["item"].tolist() == [*lists["items"][0], *lists["items"][1]]
+    pd.testing.assert_frame_equal(
+        pd.read_csv("o.csv"), long, check_dtype=False, check_exact=False, rtol=1e-5
+    )
+
+    pd.DataFrame(histories | {"tags": [["x"], []]}).to_parquet("h.parquet")
+    done = run_verb(
+        "recommend", *words, "--output", "o.csv", MLFLOW_TRACKING_URI=served.tracking_uri
+    )
+    assert done.returncode == 1
+    assert "Error: column tags of the histories has lists, which CSV has not: " in done.stderr
+
+
 def test_ids_that_the_model_does_not_know_are_counted(run_verb, served, here):
     pd.DataFrame({"history": [["i1", "?"], [], ["i5", "i1"]]}).to_parquet("h.parquet")
     Path("bystander").write_text("theirs")
@@ -461,7 +489,7 @@ def test_ids_that_the_model_does_not_know_are_counted(run_verb, served, here):
         (["--histories", "long.parquet"], "column user has more than 1,073,741,824 bytes in 2,000"),
         (["--histories", "unknown.parquet"], "champion knows none of the 2 ids of the histories: "),
         (["--output", "text.parquet/o"], "text.parquet/o: cannot be written: "),
-        (["--output", "o.csv"], "o.csv: parquet is written: give a name that ends in .parquet"),
+        (["--output", "o.xlsx"], "o.xlsx: give a name that ends in .parquet or .csv"),
     ],
 )
 def test_a_mistake_is_one_line(run_verb, served, here, options, message):
