@@ -51,7 +51,10 @@ def keep(
     where = rest.get("filters", {}).get("where", {})
     table = _table(frame, name, columns, where)
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    try:
+        pq.write_table(table, sink)
+    except pa.ArrowException as error:
+        raise _no_table(name, error) from None
     content = sink.getvalue().to_pybytes()
     columns = columns or {column: column for column in FIELDS if column in table.column_names}
     source: dict[str, Any] = {"file": "", "reader": "parquet", "columns": dict(columns)}
@@ -94,12 +97,31 @@ def _table(
             table = pa.table(frame)
             known = table.column_names
     except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_QUOTE]
-        raise DataError(f"{name}: the frame is no table of interactions: {reason}") from None
+        raise _no_table(name, error) from None
     for column in needed:
         if column not in known:
             raise DataError(
                 f"{name}: the frame has no column {quoted(column)}: name its columns, such as "
                 'columns={"user": "customer", "item": "product"}; there are: ' + ", ".join(known)
             )
-    return table.select([c for c in known if c in wanted]).replace_schema_metadata(None)
+    table = table.select([c for c in known if c in wanted]).replace_schema_metadata(None)
+    for number, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+            table = table.set_column(number, field.name, _plain(table[number]))
+    return table
+
+
+def _plain(categories: pa.ChunkedArray) -> pa.ChunkedArray:
+    """polars' categories with a type of text that Parquet can write."""
+    return pa.chunked_array(
+        [
+            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string()))
+            for chunk in categories.chunks
+        ]
+    )
+
+
+def _no_table(name: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:LONGEST_QUOTE]
+    return DataError(f"{name}: the frame is no table of interactions: {reason}")

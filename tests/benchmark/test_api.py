@@ -39,12 +39,15 @@ def shop(tracked) -> seqrec.Data:
 
 
 class Shared:
-    """A frame that only shares itself with Arrow, with polars' types for text."""
+    """A frame that only shares itself with Arrow, with polars' types for text and categories."""
 
     def __init__(self, table: pa.Table):
-        self.table = table.cast(
-            pa.schema([("user", pa.string_view()), ("item", pa.large_string()), table.field(2)])
+        users = table["user"].combine_chunks().dictionary_encode()
+        users = pa.DictionaryArray.from_arrays(
+            users.indices.cast(pa.uint32()), users.dictionary.cast(pa.string_view())
         )
+        items = table["item"].cast(pa.string_view())
+        self.table = pa.table({"user": users, "item": items, "timestamp": table["timestamp"]})
 
     def __arrow_c_stream__(self, requested_schema=None):
         return self.table.__arrow_c_stream__(requested_schema)
