@@ -16,6 +16,7 @@ import click
 from benchmark import cli
 from benchmark.fields import SETTINGS
 from benchmark.settings import BASELINES
+from models import FILES
 
 PARAM = re.compile(r"([\w. /-]+)=(.*)", re.DOTALL)
 LONGEST = 500  # characters of a parameter that every store takes
@@ -41,7 +42,7 @@ def _name(context: click.Context, param: click.Parameter, name: str) -> str:
     """The name. Raises BadParameter for the name of one of this suite's models."""
     if not name.strip() or not name.isprintable() or len(name) > 80:
         raise click.BadParameter("it should be a line of text, such as RecTools-SASRec.")
-    if name.casefold() in {m.casefold() for m in (*SETTINGS["model"].choices, BASELINES)}:
+    if name.casefold() in {m.casefold() for m in (*FILES, BASELINES)}:
         raise click.BadParameter(
             f"{name} is a model of this suite: add the library, such as RecTools-{name}."
         )
@@ -98,28 +99,27 @@ def score(
     of the targets (user, rank), or scores of all items (.npz).
     """
     # MLflow and pandas load for seconds, which --help need not wait for.
+    from benchmark.data import Data
     from benchmark.scoring.score import score as ranked
     from benchmark.tracking import server
     from benchmark.tracking.writing.scored import log_scored
     from benchmark.training import evaluation
     from datasets import export
-    from datasets.prepare import load
 
     client = server.connect()
-    spec, sequences = load(dataset, data_dir, recbole_config)
-    split = spec.split_of(sequences)
+    data = Data.load(dataset, data_dir, recbole_config)
     if exported or (file.parent / export.SPLIT_FILE).exists():
-        export.check(exported or file.parent, sequences, split)
+        export.check(exported or file.parent, data.sequences, data.split)
     files = {"test": file} | ({"valid": valid} if valid else {})
-    results = ranked(files, sequences, split, history)
+    results = ranked(files, data.sequences, data.split, history)
     for part, result in results.items():
         for remark in result.remarks:
             click.echo(f"{part}: {remark}", err=True)
-    protocol = evaluation.protocol(history, sequences, split)
+    protocol = evaluation.protocol(history, data.sequences, data.split)
     known = {"model": name, "dataset": dataset, "history": history}
     known |= {"recbole_config": recbole_config} if recbole_config else {}
     run_id, experiment = log_scored(
-        client, known | dict(params), results, file, spec, sequences, protocol
+        client, known | dict(params), results, file, data.spec, data.sequences, protocol
     )
     click.echo(f"scored {name}: run {run_id} in experiment {experiment}")
     for part, result in sorted(results.items(), reverse=True):
