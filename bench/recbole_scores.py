@@ -61,7 +61,7 @@ def main() -> None:
         model.eval()
         for part, loader in (("valid", valid), ("test", test)):
             np.savez(output / f"{part}.npz", **scores(model, loader, dataset))
-    shutil.copy(exported / "split.json", output)
+    shutil.copy(exported / "exported.json", output)
 
 
 @torch.inference_mode()

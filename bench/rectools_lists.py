@@ -55,7 +55,7 @@ def main() -> None:
         if several:  # users have several histories, and user_id is the number of a query
             found = found.rename(columns={Columns.User: "query"})
         found.to_parquet(args.output / f"{part}.parquet")
-    shutil.copy(args.exported / "split.json", args.output)
+    shutil.copy(args.exported / "exported.json", args.output)
 
 
 if __name__ == "__main__":

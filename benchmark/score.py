@@ -18,7 +18,7 @@ from benchmark.fields import SETTINGS
 from benchmark.settings import BASELINES
 from models import FILES
 
-PARAM = re.compile(r"([\w. /-]+)=(.*)", re.DOTALL)
+PARAM = re.compile(r"([A-Za-z_][\w.-]*)=(.*)")
 LONGEST = 500  # characters of a parameter that every store takes
 
 

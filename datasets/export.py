@@ -17,7 +17,7 @@ from datasets.prepare import load
 from datasets.sequences import Sequences, Split
 from datasets.spec import Spec
 
-SPLIT_FILE = "split.json"
+SPLIT_FILE = "exported.json"
 """Says of which data and which split the files beside it are."""
 
 
@@ -27,10 +27,11 @@ def export(
     """Write the split to the folder OUTPUT/NAME/FORMAT; the folder, and the content of SPLIT_FILE.
 
     ``to`` is a key of FORMATS. Raises DataError if the format cannot hold the ids, OSError if a
-    file cannot be written. SPLIT_FILE is written last.
+    file cannot be written. SPLIT_FILE is written last, and none is beside files of two exports.
     """
     split = spec.split_of(sequences)
     folder = output / spec.name / to
+    (folder / SPLIT_FILE).unlink(missing_ok=True)
     FORMATS[to](Export(sequences, split, max_length), folder)
     content = identity(sequences, split) | {
         "dataset": spec.name,

@@ -167,11 +167,11 @@ def test_files_of_another_split_are_recognised(here):
     split = spec.split_of(sequences)
     folder, content = export(spec, sequences, "csv", Path("out"))
     check(folder, sequences, split)
-    assert json.loads((folder / "split.json").read_text()) == content
+    assert json.loads((folder / "exported.json").read_text()) == content
     other, changed = load(describe("other", plays().iloc[:-1]))
     with pytest.raises(DataError, match="another split: their data_digest is"):
         check(folder, changed, other.split_of(changed))
-    (folder / "split.json").write_text("[]")
+    (folder / "exported.json").write_text("[]")
     with pytest.raises(DataError, match="it is no file of"):
         check(folder, sequences, split)
     with pytest.raises(DataError, match="cannot be read: No such file"):
@@ -182,10 +182,12 @@ def test_ids_that_a_format_cannot_hold_are_refused(here):
     rows = plays().replace({"i": {"i1": "i 1", "i2": "NA"}})
     path = describe("mine", rows)
     for to, reason in (("csv", "item id 'i 1' has a space"), ("recbole", "the id 'NA' as missing")):
+        Path(f"exported/mine/{to}").mkdir(parents=True)
+        Path(f"exported/mine/{to}/exported.json").write_text("of an earlier export")
         done = CliRunner().invoke(command, [path, "--to", to])
         assert done.exit_code == 1
         assert reason in done.output
-        assert not Path(f"exported/mine/{to}/split.json").exists()
+        assert not Path(f"exported/mine/{to}/exported.json").exists()
     done = CliRunner().invoke(command, [path, "--to", "rectools"])
     assert done.exit_code == 0, done.output
     assert "exported to exported/mine/rectools:" in done.output

@@ -193,7 +193,7 @@ def test_a_report_of_scored_runs_alone_needs_no_validation(run_verb, mine):
 def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
     spec, sequences = load(mine)
     export(spec, sequences, "csv", Path("exported"))
-    Path("exported/mine/csv/split.json").write_text(
+    Path("exported/mine/csv/exported.json").write_text(
         '{"data_digest": "d", "split": "leave-one-out"}'
     )
     users = sequences.user_ids[spec.split_of(sequences).test.users]
@@ -208,7 +208,7 @@ def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
         (
             ["good.csv", *given, "--exported", "exported/mine/csv"],
             1,
-            "split.json: the files are of",
+            "exported.json: the files are of",
         ),
         (["exported/mine/csv/other.csv", *given], 1, "their data_digest is d, the data set's is"),
         (["good.csv", "--dataset", "none", "--name", "X"], 1, "no data set is called 'none'"),
