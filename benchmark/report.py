@@ -1,7 +1,7 @@
 """Rank the trials of one or more experiments, and write the report.
 
 python -m benchmark.report --experiment amazon-books
-python -m benchmark.report --experiment ml-1m --format html --k 1,5,20
+python -m benchmark.report --experiment ml-1m --output ml-1m.html --k 1,5,20
 python -m benchmark.report --experiment amazon-books --layout page --output page.md
 python -m benchmark.report --runs 5f3c02aa 8be1d7c4                # compare two runs
 """
@@ -96,11 +96,9 @@ class CutOffs(click.ParamType):
 )
 @click.option(
     "--format",
-    "form",
+    "given_format",
     type=click.Choice(list(FORMATS)),
-    default="markdown",
-    show_default=True,
-    help="Format of the report.",
+    help="Format of the report.  [default: that of the suffix of --output, else markdown]",
 )
 @click.option(
     "--layout",
@@ -129,7 +127,7 @@ def report(
     metric: str,
     k: list[int],
     test: str,
-    form: str,
+    given_format: str | None,
     layout: str,
     output: Path | None,
     log: bool,
@@ -144,6 +142,7 @@ def report(
     from benchmark.tracking.reading.trials import card
     from benchmark.tracking.writing.report import log_report
 
+    form = given_format or _format_of(output)
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page needs --format markdown")
     if bool(experiments) == bool(runs) or (runs and (sweeps or with_published)):
@@ -201,6 +200,12 @@ def report(
         for experiment in experiments:
             run_id = log_report(client, experiment, files)
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
+
+
+def _format_of(output: Path | None) -> str:
+    """The format with the suffix of the file; markdown if none has it."""
+    suffix = output.suffix.lower() if output else ""
+    return next((name for name, form in FORMATS.items() if form.suffix == suffix), "markdown")
 
 
 def _load_meanwhile(images: bool) -> None:

@@ -57,3 +57,17 @@ def test_wrong_runs_are_one_line(run_verb, runs, store):
         assert done.returncode == code
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_suffix_of_the_output_is_its_format(run_verb, runs):
+    for name, beginning in (
+        ("o.html", "<!doctype html>"),
+        ("o.csv", "rank,"),
+        ("o.txt", "no learned model "),
+    ):
+        words = ["report", "--experiment", "mine", "--no-log", "--output", name]
+        assert run_verb(*words).returncode == 0
+        assert Path(name).read_text().lower().startswith(beginning)
+    done = run_verb(*words[:-1], "o.html", "--format", "csv")
+    assert done.returncode == 0
+    assert Path("o.html").read_text().startswith("rank,")
