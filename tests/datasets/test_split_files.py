@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -236,7 +237,7 @@ def test_parquet_files_have_histories(here):
         }
 
 
-def test_what_the_files_have_is_counted(here, capsys):
+def test_what_the_files_have_is_counted(here):
     name = described(
         here,
         "u,a,1 u,b,2 v,a,5",
@@ -254,8 +255,7 @@ def test_what_the_files_have_is_counted(here, capsys):
     }
     numbers = sequences.statistics
     assert {key: numbers[key] for key in expected} == expected
-    prepare.command.callback(name, None, "")
-    out = capsys.readouterr().out
+    out = CliRunner().invoke(prepare.command, [name]).output
     sentence = (
         "2 rows in two of the files; 1 targets earlier than their history; 1 targets without a "
         "history: not evaluated; 1 users without training; 3 items without training, with 4 "
