@@ -61,15 +61,16 @@ class Champion:
         import pandas as pd
         from mlflow.exceptions import MlflowException
 
-        if times is not None and (len(times) != len(histories) or not self.model.reads_times):
+        if times is not None and not self.model.reads_times:
+            raise UserError(f"model {self.uri} reads no times: it is of an earlier version")
+        if times is not None and len(times) != len(histories):
             raise UserError(
                 f"{len(times):,} lists of times for {len(histories):,} histories: each history has "
                 "one, or None"
-                if self.model.reads_times
-                else f"model {self.uri} reads no times: it is of an earlier version"
             )
         seen = self.model.exclude_seen if exclude_seen is None else exclude_seen
-        size = max(1, min(USERS_PER_BATCH, ITEMS_PER_BATCH // max(k, 1)))
+        longest = max(1, min(k, len(self.model.recommender.item_ids)))
+        size = max(1, min(USERS_PER_BATCH, ITEMS_PER_BATCH // longest))
         answers = []
         for first in range(0, max(len(histories), 1), size):
             batch = slice(first, first + size)

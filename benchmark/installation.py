@@ -38,8 +38,11 @@ def commit() -> str:
     pip knows it after `pip install git+https://...`.
     """
     if INSTALLED:
-        origin = json.loads(metadata.distribution(PACKAGE).read_text("direct_url.json") or "{}")
-        return str(origin.get("vcs_info", {}).get("commit_id", ""))
+        try:
+            origin = metadata.distribution(PACKAGE).read_text("direct_url.json")
+        except metadata.PackageNotFoundError:  # the folder was copied, without pip
+            return ""
+        return str(json.loads(origin or "{}").get("vcs_info", {}).get("commit_id", ""))
     try:
         found = _git("rev-parse", "HEAD")
         return found + ("+" if found and _git("status", "--porcelain", "-uno") else "")

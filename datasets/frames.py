@@ -104,6 +104,8 @@ def _table(
                 f"{name}: the frame has no column {quoted(column)}: name its columns, such as "
                 'columns={"user": "customer", "item": "product"}; there are: ' + ", ".join(known)
             )
+        if known.count(column) > 1:
+            raise DataError(f"{name}: the frame has several columns {quoted(column)}")
     table = table.select([c for c in known if c in wanted]).replace_schema_metadata(None)
     for number, field in enumerate(table.schema):
         kind = field.type
