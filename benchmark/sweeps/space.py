@@ -208,7 +208,10 @@ def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
     if entry.kind in LISTED:
         if not entry.values:
             raise ValueError("no value to choose from")
-        return Choice(tuple(dict.fromkeys(converted(name, v, model) for v in entry.values)))
+        values = tuple(dict.fromkeys(converted(name, v, model) for v in entry.values))
+        for value in values if name == "model" else ():
+            declared(str(value))  # raises ValueError for a model that cannot be loaded
+        return Choice(values)
     return _interval(name, entry, model)
 
 

@@ -102,6 +102,11 @@ def test_its_settings_are_searched_beside_those_of_other_models(run_verb, store,
     done = run_verb(*words)
     assert done.returncode == 1
     assert "its model sources differs" in done.stderr
+    Path("space.yaml").write_text("model: ['none.py:A']\nseed: [1]\n")
+    done = run_verb(*words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: space.yaml: model: none.py (relative paths begin at ")
+    assert len(done.stderr.splitlines()) == 1
     Path("space.yaml").write_text("decay: [0.5, none]\n")
     done = run_verb("sweep", "space.yaml", "--dataset", own_data, "--model", mean)
     assert done.returncode == 1
