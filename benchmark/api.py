@@ -250,9 +250,9 @@ def compare(
     """Compare two models user by user, as the report does.
 
     Each is a trial, a run id (or how it begins), or a list of them: the seeds of one model, whose
-    mean counts. ``part`` is test or valid, ``test`` the paired test over users: t or
-    randomisation. Returns both means, their difference with its 95% interval, p, and the shares of
-    users for whom the first model is better, equal or worse.
+    mean counts. ``part`` is test or valid, ``test`` the paired test over users: t, randomisation or
+    wilcoxon. Returns both means, their difference with its 95% interval, p, and the shares of users
+    for whom the first model is better, equal or worse.
 
     Raises UserError if a run has no result, or if the runs are of other data or another protocol.
     """

@@ -1,6 +1,6 @@
 """The leading rows of a ranking compared with each other, user by user."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -42,6 +42,11 @@ class Difference:
     low: float
     """The 95% interval of the difference begins here."""
     high: float
+    low_with_seeds: float
+    """The same interval over users and seeds together; NaN if training noise is not known."""
+    high_with_seeds: float
+    effect: float
+    """Cohen's d_z: the difference in standard deviations of the users' differences."""
     p: float
     """With Holm's correction."""
     win: float
@@ -56,6 +61,21 @@ class Difference:
     @property
     def shown_p(self) -> str:
         return f"{self.p:.2g}" if self.p > 1e-16 else "< 1e-16"
+
+    @property
+    def turned(self) -> "Difference":
+        """The other row against the first: ``place`` stays."""
+        return replace(
+            self,
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            low_with_seeds=-self.high_with_seeds,
+            high_with_seeds=-self.low_with_seeds,
+            effect=-self.effect,
+            win=self.loss,
+            loss=self.win,
+        )
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,8 @@ class Comparison:
     """One row for each target: the columns of ``training.ranks`` other than the rank."""
     apart: list[int]
     """The places of rows that are left out, because their ranks are of other users or targets."""
+    exact: frozenset[int] = frozenset()
+    """The places of rows without training noise: another seed gives the same result."""
 
     @cached_property
     def several(self) -> bool:
@@ -95,22 +117,59 @@ class Comparison:
         A user with several queries has their sum, scaled so that the mean over users is the mean
         over queries. A row is NaN if its ranks are not known up to the metric's cut-off.
         """
+        return np.stack([found.mean(axis=0) for found in self._by_seed(metric, inside)])
+
+    def _by_seed(self, metric: str, inside: np.ndarray | None = None) -> list[np.ndarray]:
+        """``values`` of each row before the mean: [seeds, users] float64 each."""
         chosen = slice(None) if inside is None else inside
         queries = self.targets["query"].to_numpy()[chosen]
-        found = np.stack(
-            [metrics.per_query(of[:, chosen], queries, metric).mean(axis=0) for of in self.ranks]
-        )  # [rows, queries]
-        cut_off = int(metric.partition("@")[2])
-        found[[until is not None and until < cut_off for until in self.until]] = np.nan
         first_targets = metrics.begins(queries)
         first_queries = metrics.begins(self._users[chosen][first_targets])
         scale = len(first_queries) / len(first_targets)
-        return np.add.reduceat(found, first_queries, axis=1) * scale
+        cut_off = int(metric.partition("@")[2])
+        rows = []
+        for of_row, until in zip(self.ranks, self.until, strict=True):
+            found = metrics.per_query(of_row[:, chosen], queries, metric)  # [seeds, queries]
+            if until is not None and until < cut_off:
+                found = np.full_like(found, np.nan)
+            rows.append(np.add.reduceat(found, first_queries, axis=1) * scale)
+        return rows
+
+    @cached_property
+    def _resampled(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows' means in resamples of the users, and of users and seeds together.
+
+        Both are [resamples, rows]. The second is NaN for a row whose training noise is not known:
+        a learned model with one seed.
+        """
+        by_seed = self._by_seed(self.metric)
+        ends = np.cumsum([len(of_row) for of_row in by_seed])
+        every = statistics.resampled(np.concatenate(by_seed))  # [resamples, seeds of all rows]
+        means = np.split(every, ends[:-1], axis=1)
+        of_seeds = statistics.seeds_resampled(means)
+        for i, place in enumerate(self.places):
+            if len(by_seed[i]) < 2 and place not in self.exact:
+                of_seeds[:, i] = np.nan
+        return np.stack([of_row.mean(axis=1) for of_row in means], axis=1), of_seeds
+
+    @cached_property
+    def noise_known(self) -> bool:
+        """Whether a row has several seeds: intervals over users and seeds are then shown."""
+        return any(len(of_row) > 1 for of_row in self.ranks)
 
     @cached_property
     def intervals(self) -> dict[int, tuple[float, float]]:
         """The 95% interval of the mean over users, by place."""
-        low, high = statistics.interval(self.values(self.metric))
+        return self._intervals(self._resampled[0])
+
+    @cached_property
+    def intervals_with_seeds(self) -> dict[int, tuple[float, float]]:
+        """The 95% interval of the mean over users and seeds, by place; NaN if training noise is
+        not known."""
+        return self._intervals(self._resampled[1])
+
+    def _intervals(self, means: np.ndarray) -> dict[int, tuple[float, float]]:
+        low, high = statistics.percentiles(means)
         return dict(zip(self.places, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
     @cached_property
@@ -137,14 +196,20 @@ class Comparison:
         """The first row against each other row."""
         values = self.values(self.metric)
         difference = values[:1] - values[1:]  # [rows - 1, users]
-        low, high = statistics.interval(difference)
+        effect = statistics.effect_size(difference)
+        users, with_seeds = (
+            statistics.percentiles(means[:, :1] - means[:, 1:]) for means in self._resampled
+        )
         p = {frozenset((pair.better, pair.worse)): pair.p for pair in self.pairs}
         return [
             Difference(
                 place=place,
                 difference=float(of_users.mean()),
-                low=float(low[i]),
-                high=float(high[i]),
+                low=float(users[0][i]),
+                high=float(users[1][i]),
+                low_with_seeds=float(with_seeds[0][i]),
+                high_with_seeds=float(with_seeds[1][i]),
+                effect=float(effect[i]),
                 p=p[frozenset((self.places[0], place))],
                 win=float((of_users > EQUAL).mean()),
                 tie=float((np.abs(of_users) <= EQUAL).mean()),
@@ -235,7 +300,9 @@ def compare(
     until = [ranking.rows[place - 1].until for place in largest]
     every = [table for row in largest.values() for table in row]
     targets = max(every, key=lambda table: table.shape[1]).drop(columns="rank")
-    return Comparison(metric, test, list(largest), ranks, until, targets, sorted(apart))
+    rows = {place: ranking.rows[place - 1] for place in largest}
+    exact = frozenset(at for at, row in rows.items() if not row.learned and not row.scored)
+    return Comparison(metric, test, list(largest), ranks, until, targets, sorted(apart), exact)
 
 
 def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:

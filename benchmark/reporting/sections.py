@@ -75,12 +75,17 @@ def model(row: Row) -> str:
 
 def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:
     if comparison is None or place not in comparison.places:
-        return {"95% interval": "", "better than": ""}
-    low, high = comparison.intervals[place]
+        return {"95% interval": "", "with seeds": "", "better than": ""}
+    several = comparison.noise_known
     return {
-        "95% interval": "" if low != low else f"{low:.4f} to {high:.4f}",
+        "95% interval": _interval(*comparison.intervals[place]),
+        "with seeds": _interval(*comparison.intervals_with_seeds[place]) if several else "",
         "better than": ", ".join(map(str, comparison.beaten_by(place))),
     }
+
+
+def _interval(low: float, high: float, form: str = ".4f") -> str:
+    return "" if low != low else f"{low:{form}} to {high:{form}}"
 
 
 def _metric(row: Row, part: str, name: str) -> str:
@@ -130,12 +135,19 @@ def _note(ranking: Ranking, comparison: Comparison | None) -> str:
         note += " Trials that differ in the seed alone are one row: mean ± standard deviation."
     if comparison:
         note += (
-            f" 95% interval: of test {comparison.metric}, bootstrap over users. Better than: the "
-            f"rows whose test {comparison.metric} is significantly lower (p < 0.05, paired "
-            f"{comparison.test} test over users, Holm's correction for {len(comparison.pairs)} "
-            "pairs)."
+            f" 95% interval: of test {comparison.metric}, bootstrap over users."
+            + _WITH_SEEDS * comparison.noise_known
+            + f" Better than: the rows whose test {comparison.metric} is significantly lower "
+            f"(p < 0.05, paired {comparison.test} test over users, Holm's correction for "
+            f"{len(comparison.pairs)} pairs)."
         )
     return note
+
+
+_WITH_SEEDS = (
+    " With seeds: bootstrap over users and seeds together, which adds the variation between "
+    "training runs."
+)
 
 
 def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> list[Section]:
@@ -147,21 +159,12 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
     return [
         Section(
             f"Beside {first}",
-            f"Difference of mean {what} ({first} minus the row), its 95% interval over users, p "
-            "with Holm's correction, and the share of users for whom the first row is better "
-            "(win), equal (tie) or worse (loss).",
-            table=[
-                {
-                    "row": names[row.place],
-                    "difference": f"{row.difference:+.4f}",
-                    "95% interval": f"{row.low:+.4f} to {row.high:+.4f}",
-                    "p": row.shown_p,
-                    "win": f"{row.win:.1%}",
-                    "tie": f"{row.tie:.1%}",
-                    "loss": f"{row.loss:.1%}",
-                }
-                for row in comparison.beside_the_first
-            ],
+            f"Difference of mean {what} ({first} minus the row), its 95% interval over users, "
+            f"{'over users and seeds (with seeds), ' * comparison.noise_known}its effect size "
+            "(Cohen's d_z: the mean of the users' differences divided by their standard "
+            "deviation), p with Holm's correction, and the share of users for whom the first row "
+            "is better (win), equal (tie) or worse (loss).",
+            table=_beside(comparison, names),
         ),
         Section(
             "Cut-offs",
@@ -178,6 +181,27 @@ def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> 
             table=_slices(comparison, names),
         ),
     ]
+
+
+def _beside(comparison: Comparison, names: dict[int, str]) -> Table:
+    rows: Table = []
+    for row in comparison.beside_the_first:
+        cells = {
+            "row": names[row.place],
+            "difference": f"{row.difference:+.4f}",
+            "95% interval": _interval(row.low, row.high, "+.4f"),
+        }
+        if comparison.noise_known:
+            cells["with seeds"] = _interval(row.low_with_seeds, row.high_with_seeds, "+.4f")
+        cells |= {
+            "d_z": f"{row.effect:+.2f}",
+            "p": row.shown_p,
+            "win": f"{row.win:.1%}",
+            "tie": f"{row.tie:.1%}",
+            "loss": f"{row.loss:.1%}",
+        }
+        rows.append(dict(cells))
+    return rows
 
 
 _SEVERAL = (

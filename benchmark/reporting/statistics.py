@@ -14,15 +14,15 @@ FLIPS = 10_000
 NUMBERS_PER_BATCH = 1 << 22  # 32 MB of float64
 
 
-def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap over users of the mean of each row: [rows, users] -> 2 x [rows].
+def resampled(values: np.ndarray) -> np.ndarray:
+    """The mean of each row in bootstrap resamples of the users: [rows, users] -> [RESAMPLES, rows].
 
-    Equal to scipy's ``bootstrap``, but all rows are computed by one matrix product, with the same
-    resamples; these are the same at every call.
+    All rows are computed by one matrix product, with the same resamples; these are the same at
+    every call. NaN for fewer than two users.
     """
     rows, users = values.shape
     if users < 2:
-        return np.full(rows, np.nan), np.full(rows, np.nan)
+        return np.full((RESAMPLES, rows), np.nan)
     chance = np.random.default_rng(0)
     means = []
     batch = max(1, NUMBERS_PER_BATCH // users)
@@ -31,9 +31,53 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, 
         drawn = chance.integers(0, users, (n, users)) + np.arange(n)[:, None] * users
         times = np.bincount(drawn.ravel(), minlength=n * users).reshape(n, users)
         means.append(times @ values.T / users)  # [n, rows]
+    return np.concatenate(means)
+
+
+def seeds_resampled(means: list[np.ndarray]) -> np.ndarray:
+    """The mean of each row in resamples of users and seeds together: [RESAMPLES, rows].
+
+    ``means`` has for each row what ``resampled`` gives of its seeds, [RESAMPLES, seeds]. Each
+    resample of the users is a resample of the row's seeds as well (Owen, "The pigeonhole
+    bootstrap", 2007). With n seeds, n - 1 are drawn: the variance of a mean of n draws would be
+    too small by (n - 1) / n (McCarthy and Snowden, "The bootstrap and finite population sampling",
+    1985). A row of one seed keeps it: its result is taken to be free of training noise.
+    """
+    chance = np.random.default_rng(1)
+    found = []
+    for of_row in means:
+        seeds = of_row.shape[1]
+        drawn = chance.integers(0, seeds, (len(of_row), max(1, seeds - 1)))
+        found.append(np.take_along_axis(of_row, drawn, axis=1).mean(axis=1))
+    return np.stack(found, axis=1)
+
+
+def percentiles(means: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """The percentile interval of each column: [RESAMPLES, rows] -> 2 x [rows]."""
     tail = 50 * (1 - confidence)
-    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail], axis=0)
+    low, high = np.percentile(means, [tail, 100 - tail], axis=0)
     return low, high
+
+
+def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap over users of the mean of each row: [rows, users] -> 2 x [rows].
+
+    Equal to scipy's ``bootstrap``.
+    """
+    return percentiles(resampled(values), confidence)
+
+
+def effect_size(differences: np.ndarray) -> np.ndarray:
+    """Cohen's d_z of each row: mean / standard deviation (n - 1), [pairs, users] -> [pairs].
+
+    Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, section 2.3.5. 0 where
+    no user differs; NaN where all users differ by the same, and for one user.
+    """
+    mean = differences.mean(axis=1)
+    found = np.where(mean == 0, 0.0, np.nan)
+    differ = np.ptp(differences, axis=1) > 0
+    found[differ] = mean[differ] / differences[differ].std(axis=1, ddof=1)
+    return found
 
 
 def t_test(differences: np.ndarray) -> np.ndarray:
@@ -66,9 +110,26 @@ def randomisation(differences: np.ndarray) -> np.ndarray:
     return (as_far + 1) / (FLIPS + 1)
 
 
+def wilcoxon(differences: np.ndarray) -> np.ndarray:
+    """Wilcoxon's signed-rank test: p as in ``t_test``, that differences are symmetric about 0.
+
+    Users without a difference are left out (Wilcoxon 1945). Equal differences share their mean
+    rank, and the normal approximation corrects its variance for them; up to 50 users without equal
+    differences have the exact distribution (``scipy.stats.wilcoxon`` with its defaults).
+    """
+    from scipy import stats  # see ``t_test``
+
+    p = np.ones(len(differences))
+    for i, of_users in enumerate(differences.round(12)):  # sums differ in their last digits
+        if of_users.any() and not np.isnan(of_users).any():
+            p[i] = stats.wilcoxon(of_users).pvalue
+    return p
+
+
 TESTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "t": t_test,
     "randomisation": randomisation,
+    "wilcoxon": wilcoxon,
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from benchmark.fields import SETTINGS
 from benchmark.installation import training_command
 from benchmark.reporting.comparison import Comparison, Difference
@@ -84,9 +82,7 @@ def _difference(comparison: Comparison | None, learned: int, counted: int) -> Di
         return None
     second = max(learned, counted)
     found = next(other for other in comparison.beside_the_first if other.place == second)
-    if learned < counted:
-        return found
-    return replace(found, difference=-found.difference, low=-found.high, high=-found.low)
+    return found if learned < counted else found.turned
 
 
 def _name(row: Row) -> str:

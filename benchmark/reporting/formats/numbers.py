@@ -36,6 +36,8 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
             line |= {f"{part}/{metric} sd": d for metric, d in found[f"{part} deviation"].items()}
         low, high = found.get("interval") or (None, None)
         line |= {"interval low": low, "interval high": high}
+        low, high = found.get("interval_with_seeds") or (None, None)
+        line |= {"interval with seeds low": low, "interval with seeds high": high}
         line |= {
             key: found[key] for key in ("points_tried", "seconds", "parameters", "peak_memory_mb")
         }
@@ -122,6 +124,7 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
     }
     if comparison and place in comparison.places:
         found |= {"interval": comparison.intervals[place]}
+        found |= {"interval_with_seeds": comparison.intervals_with_seeds[place]}
         found |= {"better_than": comparison.beaten_by(place)}
     return found
 

@@ -95,6 +95,10 @@ def test_rows_are_compared_user_by_user(report, store, here, ranks):
     beside = {row["place"]: row for row in content["comparison"]["beside_the_first"]}
     difference = values[first] - values["Bad"]
     assert beside[3]["difference"] == pytest.approx(difference.mean())
+    assert beside[3]["effect"] == pytest.approx(difference.mean() / difference.std(ddof=1))
+    # The two seeds are equal: there is no training noise.
+    assert beside[3]["low_with_seeds"] == pytest.approx(beside[3]["low"])
+    assert by_model["Bad"]["interval_with_seeds"] == pytest.approx(by_model["Bad"]["interval"])
     assert beside[3]["win"] == pytest.approx((difference > 0).mean())
     assert beside[3]["tie"] == pytest.approx((difference == 0).mean())
     assert beside[3]["loss"] == pytest.approx((difference < 0).mean())

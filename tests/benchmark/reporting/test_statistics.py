@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.reporting.statistics import FLIPS, holm, interval, randomisation, t_test
+from benchmark.reporting.statistics import (
+    FLIPS,
+    effect_size,
+    holm,
+    interval,
+    percentiles,
+    randomisation,
+    resampled,
+    seeds_resampled,
+    t_test,
+    wilcoxon,
+)
 
 
 @pytest.fixture
@@ -42,10 +53,66 @@ def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not():
     noise = rng.normal(size=(2, 4000))
     noise[0] += 0.2
     noise[1] -= noise[1].mean()
-    for test in (t_test, randomisation):
+    for test in (t_test, randomisation, wilcoxon):
         there, absent = test(noise)
         assert there < 0.001
         assert absent > 0.9
+
+
+def test_wilcoxon_drops_zeros_and_shares_ranks_of_equal_differences():
+    """Normal approximation with the variance of Lehmann, "Nonparametrics", 1975, written out."""
+    rng = np.random.default_rng(5)
+    differences = rng.integers(-2, 4, (2, 200)) / 10
+    differences[1, :] += rng.choice([0, 1e-15], 200)  # last digits, which make no rank
+    for row, p in zip(differences, wilcoxon(differences), strict=True):
+        kept = [d for d in row.round(12).tolist() if d]
+        size = [abs(d) for d in kept]
+        ranks = [sum(b < a for b in size) + (1 + sum(b == a for b in size)) / 2 for a in size]
+        n = len(kept)
+        ties = sum(size.count(s) ** 3 - size.count(s) for s in set(size))
+        variance = n * (n + 1) * (2 * n + 1) / 24 - ties / 48
+        plus = sum(r for r, d in zip(ranks, kept, strict=True) if d > 0)
+        z = (plus - n * (n + 1) / 4) / variance**0.5
+        assert p == pytest.approx(2 * stats.norm.sf(abs(z)))
+    assert wilcoxon(np.zeros((1, 9))).tolist() == [1.0]
+    assert wilcoxon(np.array([[1.0, 2, 3, 4, 5, 0, 0]])).tolist() == [2 / 2**5]  # exact, n = 5
+
+
+def test_effect_sizes_by_hand():
+    found = effect_size(np.array([[0.0, 1, 2], [1, -1, 0], [0, 0, 0], [2, 2, 2]]))
+    assert found[:3].tolist() == [1.0, 0.0, 0.0]
+    assert np.isnan(found[3])
+
+
+def test_with_noise_of_training_only_the_interval_over_users_and_seeds_covers_the_truth():
+    """Simulated: truth 0, deviations of users 1, of seeds 0.15, of both together 1."""
+    rng = np.random.default_rng(0)
+    covered = {"users": 0, "users and seeds": 0}
+    trials = 60
+    for _ in range(trials):
+        values = rng.normal(size=200) + 0.15 * rng.normal(size=(5, 1)) + rng.normal(size=(5, 200))
+        means = resampled(values)
+        for name, of_row in (("users", means.mean(axis=1)), ("users and seeds", None)):
+            found = seeds_resampled([means])[:, 0] if of_row is None else of_row
+            low, high = percentiles(found[:, None])
+            covered[name] += int(low[0] <= 0 <= high[0])
+    assert covered["users"] / trials < 0.88
+    assert covered["users and seeds"] / trials > 0.9
+
+
+def test_without_noise_of_training_both_intervals_are_the_same():
+    values = np.random.default_rng(2).exponential(size=(1, 50))
+    means = resampled(values)
+    assert (seeds_resampled([means]) == means).all()
+    assert seeds_resampled([np.repeat(means, 4, axis=1)]) == pytest.approx(means)
+
+
+def test_resampled_seeds_have_the_variance_of_the_mean_of_all():
+    """Of n - 1 draws: (n - 1) / n * s^2 / (n - 1) = s^2 / n, where s^2 is the unbiased variance."""
+    seeds = np.array([0.1, 0.4, 0.3])
+    found = seeds_resampled([np.tile(seeds, (20_000, 1))] * 2)
+    assert found.var(axis=0) == pytest.approx(seeds.var(ddof=1) / 3, rel=0.05)
+    assert abs(np.corrcoef(found.T)[0, 1]) < 0.03  # the seeds of two rows are drawn apart
 
 
 def test_holm_by_hand():
