@@ -16,6 +16,7 @@ from datasets.filters import KEEP
 from datasets.sequences import Sequences
 from datasets.source import DEFAULT_FOLDER, RawFile
 from datasets.spec import Spec
+from datasets.temporal import Temporal
 
 PREPARED_FOLDER = DEFAULT_FOLDER / "prepared"
 VERSION = 2  # raise it when the same file and spec would give different sequences
@@ -53,6 +54,8 @@ def _key(spec: Spec, raw: RawFile | None) -> str:
     """
     described = asdict(spec)
     del described["folder"]  # the files that are found count, not where they were searched for
+    if spec.temporal == Temporal():  # caches that are older than this field stay valid
+        del described["temporal"]
     filters = described["filters"]
     described["filters"] = {k: v for k, v in filters.items() if k not in NEWER or v != NEWER[k]}
     parts: list[Any] = [VERSION, described]

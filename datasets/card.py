@@ -12,7 +12,7 @@ from datasets.errors import masked
 from datasets.filters import KEEP, Filters
 from datasets.sequences import Sequences, Targets
 from datasets.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
-from datasets.splits import GIVEN, RULES
+from datasets.splits import GIVEN
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
@@ -164,7 +164,7 @@ def render(spec: Spec, sequences: Sequences) -> str:
     plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
     configuration = masked(plain)
     split = spec.split_of(sequences)
-    method = RULES[spec.split].on_card + WHOLE_BASKETS * (spec.targets == "last-tied")
+    method = spec.rule.on_card + WHOLE_BASKETS * (spec.targets == "last-tied")
     lines = [
         f"# {spec.title}",
         f"**Dataset:** {spec.name}",

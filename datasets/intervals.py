@@ -22,9 +22,9 @@ def read(ends: dict[str, Any], where: str, dated: bool) -> tuple[float, float]:
         raise ValueError(f"{where} should have min, max or both, not {quoted(ends)}")
     low, high = -math.inf, math.inf
     if "min" in ends:
-        low = _number(ends["min"], dated, end_of_day=False)
+        low = value_of(ends["min"], dated, end_of_day=False)
     if "max" in ends:
-        high = _number(ends["max"], dated, end_of_day=True)
+        high = value_of(ends["max"], dated, end_of_day=True)
     if math.isnan(low) or math.isnan(high):
         wanted = "numbers or dates" if dated else "numbers"
         raise ValueError(f"{where} should have {wanted}, not {quoted(ends)}")
@@ -35,7 +35,7 @@ def read(ends: dict[str, Any], where: str, dated: bool) -> tuple[float, float]:
     return low, high
 
 
-def _number(value: object, dated: bool, end_of_day: bool) -> float:
+def value_of(value: object, dated: bool, end_of_day: bool) -> float:
     """A finite number, or the seconds since 1970 of a date; NaN if the value is neither.
 
     A time without a zone is in UTC. A date without a time is its first moment, or its last one.

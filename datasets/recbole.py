@@ -7,6 +7,7 @@ Values that would mean other data or another protocol than ours are refused. Key
 import math
 import re
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from datasets.errors import DataError, quoted
 from datasets.filters import KEEP, Filters
 from datasets.source_spec import Source, SplitFiles
 from datasets.spec import Spec
-from datasets.splits import GIVEN
+from datasets.splits import GIVEN, TEMPORAL
+from datasets.temporal import Temporal
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
 FILTERED_COLUMNS = ("rating", "timestamp")
@@ -53,6 +55,8 @@ UNSUPPORTED = {
     "min_user_inter_num": OLD_CORE,
     "min_item_inter_num": OLD_CORE,
 }
+NOBODY = (None, "none", "None", "-")
+"""Values of ``eval_args.group_by`` without groups."""
 DUPLICATES_KEY = "rm_dup_inter"
 DUPLICATES = {None: KEEP, "first": "first", "last": "last"}
 K_CORE_KEYS = ("user_inter_num_interval", "item_inter_num_interval")
@@ -101,7 +105,7 @@ def read_spec(name_or_path: str, config_path: str | Path) -> Spec:
         folders = (found.name, "")
         sources = tuple(Source(f, reader="recbole", split=parts) for f in folders)
         found = replace(found, sources=sources, synthetic=None)
-    return replace(found, filters=filters, split=split)
+    return replace(found, filters=filters, split=split, temporal=temporal_of(content))
 
 
 def filters_and_split(content: dict[str, Any], path: str | Path) -> tuple[Filters, str]:
@@ -162,13 +166,49 @@ def _split(content: dict[str, Any], path: str | Path) -> str:
         raise unsupported("order", "sequences are in time order: it should be TO")
     if args["split"] == {"LS": "valid_and_test"}:
         return "leave-one-out"
-    if args["split"] != {"RS": [0.8, 0.1, 0.1]}:
-        why = "it should be {'LS': 'valid_and_test'}, or {'RS': [0.8, 0.1, 0.1]} in time order"
+    kind = _ratios_in(args)
+    if not kind:
+        why = (
+            "it should be {'LS': 'valid_and_test'}, or in time order {'RS': [0.8, 0.1, 0.1]} or "
+            "{'TS': [0.8, 0.1, 0.1]}, with three ratios above 0"
+        )
         raise unsupported("split", why)
-    if args["group_by"] not in (None, "none", "None", "-"):
+    if kind == "RS" and args["group_by"] not in NOBODY:
         why = "a split by ratio uses the same points in time for all users: it should be none"
         raise unsupported("group_by", why)
-    return "temporal"
+    if args["group_by"] not in (*NOBODY, "user"):
+        raise unsupported("group_by", "RecBole groups TS by user: it should be user or none")
+    return TEMPORAL
+
+
+def temporal_of(content: dict[str, Any]) -> Temporal:
+    """How the temporal split is made, of a configuration that ``filters_and_split`` accepts.
+
+    With RecBole's TS, every interaction after the cut point is a target.
+    """
+    args = content.get("eval_args") or {}
+    kind = _ratios_in(args)
+    if not kind or content.get("benchmark_filename") is not None:
+        return Temporal()
+    ratios = [Fraction(str(ratio)) for ratio in args["split"][kind]]
+    train, valid, _ = (ratio / sum(ratios) for ratio in ratios)
+    target = "successive" if kind == "TS" else "first"
+    return Temporal(float(train), float(train + valid), target)
+
+
+def _ratios_in(args: dict[str, Any]) -> str:
+    """The kind of split, RS or TS, if ``eval_args`` splits by three ratios that can be used; else
+    nothing."""
+    split = args.get("split")
+    if not isinstance(split, dict) or len(split) != 1:
+        return ""
+    ((kind, ratios),) = split.items()
+    usable = (
+        isinstance(ratios, list)
+        and len(ratios) == 3
+        and all(type(ratio) in (int, float) and 0 < ratio <= LARGEST_K for ratio in ratios)
+    )
+    return kind if kind in ("RS", "TS") and usable else ""
 
 
 def _benchmark(content: dict[str, Any], path: str | Path) -> list[str]:

@@ -4,14 +4,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import filters, layouts, plain_yaml, source_spec
+from datasets import filters, layouts, plain_yaml, source_spec, temporal
 from datasets.checked import UNPRINTABLE, build, list_at, mapping
 from datasets.errors import DataError, quoted
 from datasets.filters import Filters
 from datasets.sequences import Sequences, Split
 from datasets.source_spec import Source, SplitFiles
-from datasets.splits import GIVEN, RULES, SPLITS
+from datasets.splits import GIVEN, SPLITS, TEMPORAL, SplitRule, rule_of
 from datasets.synthetic import Walks
+from datasets.temporal import Temporal
 
 SPECS_FOLDER = Path(__file__).parent
 
@@ -46,6 +47,8 @@ class Spec:
     filters: Filters = field(default_factory=Filters)
     split: str = "leave-one-out"
     """A key of ``splits.RULES``."""
+    temporal: Temporal = field(default_factory=Temporal)
+    """How a temporal split is made."""
     ties: str = "file"
     """Order of a user's interactions at the same time, one of TIES."""
     targets: str = "last"
@@ -58,12 +61,17 @@ class Spec:
     """Folder of the YAML file, in which its files are searched for, too; None for a data set of
     this folder."""
 
+    @property
+    def rule(self) -> SplitRule:
+        """The way to split."""
+        return rule_of(self.split, self.temporal)
+
     def split_of(self, sequences: Sequences) -> Split:
         """Training, validation and test parts of the sequences.
 
         Raises DataError if these sequences cannot be split this way, or nobody would be evaluated.
         """
-        rule = RULES[self.split]
+        rule = self.rule
         if self.targets == "last":
             split = rule.split(sequences)
         elif rule.baskets:
@@ -82,7 +90,10 @@ class Spec:
         """Content of a YAML file from which ``read`` gives this spec; the name is the file's."""
         content = asdict(self, dict_factory=_without_empty_values)
         content["filters"] = self.filters.as_dict()
+        if self.temporal != Temporal():
+            content["split"] = {TEMPORAL: self.temporal.as_dict()}
         del content["name"]
+        del content["temporal"]
         content.pop("folder", None)
         for source in content.get("sources", []):
             if "split" in source:
@@ -133,8 +144,11 @@ def _spec(name: str, content: object) -> Spec:
         parts["titles"] = source_spec.read(parts["titles"], "titles", None)
     if parts.get("synthetic"):
         parts["synthetic"] = build(Walks, parts["synthetic"], "synthetic")
-    if "folder" in parts:
-        raise ValueError("unknown key 'folder' in the file")
+    for key in ("folder", "temporal"):
+        if key in parts:
+            raise ValueError(f"unknown key '{key}' in the file")
+    if isinstance(parts.get("split"), dict) and TEMPORAL in parts["split"]:
+        parts |= _temporal(parts["split"])
     parts["filters"] = filters.read(parts.get("filters") or {})
     parts["links"] = tuple(list_at(parts, "links"))
     for link in parts["links"]:
@@ -166,9 +180,16 @@ def _spec(name: str, content: object) -> Spec:
     return spec
 
 
+def _temporal(split: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a spec whose ``split:`` is a mapping with the key ``temporal:``."""
+    if len(split) > 1:
+        raise ValueError(f"split should have the key {TEMPORAL} alone, not {quoted(split)}")
+    return {"split": TEMPORAL, "temporal": temporal.read(split[TEMPORAL])}
+
+
 def _split_files(parts: dict[str, Any]) -> SplitFiles | None:
     """The files that ``split:`` names, if any; the split of ``parts`` is then GIVEN."""
-    if not isinstance(parts.get("split"), dict):
+    if not isinstance(parts.get("split"), dict) or TEMPORAL in parts["split"]:
         return None
     files = build(SplitFiles, parts["split"], "split")
     if len({files.train, files.valid, files.test}) < 3:

@@ -25,6 +25,10 @@ _TEMPORAL = (
     "RecBole evaluates every interaction of the last two periods; here each user's first "
     "interaction in each period is evaluated (split: temporal)"
 )
+_TIME_SPLIT = (
+    "RecBole's TS takes validation from the end of each user's interactions before the test "
+    "period; here it is the period before test, the same for all users (split: temporal)"
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Config:
         for note in (
             self._unused(settings),
             self._few_steps(settings, given),
-            _TEMPORAL if split == "temporal" else "",
+            self._period(split),
             self._other_cutoffs(),
         ):
             if note:
@@ -93,6 +97,12 @@ class Config:
             return converted(name, value)
         except SettingError as error:
             raise refused(self.path, key, self.content[key], error.why) from None
+
+    def _period(self, split: str) -> str:
+        if split != "temporal":
+            return ""
+        every = recbole.temporal_of(self.content).target == "successive"
+        return _TIME_SPLIT if every else _TEMPORAL
 
     def _unused(self, settings: Settings) -> str:
         keys = names.in_config(settings.model).items()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from datasets import DataError, recbole, spec
 from datasets.prepare import load
+from datasets.temporal import Temporal
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 
@@ -124,6 +125,24 @@ def test_ratios_in_time_order_are_the_temporal_split(here, group_by):
     assert recbole.read_spec("ml-1m", config(here, eval_args=args)).split == "temporal"
 
 
+TIME_SPLIT = {"split": {"TS": [0.7, 0.1, 0.2]}, "order": "TO"}
+
+
+@pytest.mark.parametrize("group_by", [{}, {"group_by": None}, {"group_by": "user"}])
+def test_recboles_time_split_asks_for_every_interaction_after_the_cut(here, group_by):
+    found = recbole.read_spec("ml-1m", config(here, eval_args=TIME_SPLIT | group_by))
+    assert found.split == "temporal"
+    assert found.temporal == Temporal(0.7, 0.8, "successive")
+    again = recbole.read_spec("ml-1m", config(here, eval_args=LEAVE_ONE_OUT))
+    assert (again.split, again.temporal) == ("leave-one-out", Temporal())
+
+
+def test_ratios_are_the_shares_of_the_cut_points(here):
+    args = {"split": {"RS": [6, 2, 2]}, "order": "TO", "group_by": None}
+    found = recbole.read_spec("ml-1m", config(here, eval_args=args))
+    assert (found.split, found.temporal) == ("temporal", Temporal(0.6, 0.8))
+
+
 LEAVE_ONE_OUT = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"}
 USER_KEY, ITEM_KEY = recbole.K_CORE_KEYS
 CORE = dict.fromkeys(recbole.K_CORE_KEYS, "[5,inf)")
@@ -175,8 +194,14 @@ TIMES = {"val_interval": {"timestamp": "[1,inf)"}}
         ({"eval_args": LEAVE_ONE_OUT | {"order": "RO"}}, "eval_args.order cannot be 'RO': sequen"),
         ({"eval_args": {"split": {"LS": "valid_and_test"}}}, "be 'RO' (RecBole's default): sequen"),
         ({"eval_args": LEAVE_ONE_OUT | {"split": {"LS": "test_only"}}}, "eval_args.split cann"),
-        ({"eval_args": LEAVE_ONE_OUT | {"split": {"TS": [0.8, 0.1, 0.1]}}}, "eval_args.split cann"),
-        ({"eval_args": LEAVE_ONE_OUT | {"split": {"RS": [0.7, 0.1, 0.2]}}}, "eval_args.split cann"),
+        ({"eval_args": LEAVE_ONE_OUT | {"split": {"TS": [0.8, 0.2, 0]}}}, "eval_args.split cann"),
+        ({"eval_args": LEAVE_ONE_OUT | {"split": {"TS": "valid"}}}, "three ratios above 0"),
+        ({"eval_args": LEAVE_ONE_OUT | {"split": {"RS": [0.7, 0.3]}}}, "eval_args.split cann"),
+        ({"eval_args": LEAVE_ONE_OUT | {"split": ["TS"]}}, "eval_args.split cannot be ['TS']"),
+        (
+            {"eval_args": TIME_SPLIT | {"group_by": "session"}},
+            "eval_args.group_by cannot be 'session': RecBole groups TS by user",
+        ),
         ({"eval_args": {"order": "TO"}}, "eval_args.group_by cannot be 'user' (RecBole's default)"),
     ],
 )  # fmt: skip

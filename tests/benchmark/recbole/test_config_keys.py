@@ -77,6 +77,17 @@ def test_what_is_done_in_another_way_is_said(run_verb, store):
     )
 
 
+def test_where_the_validation_of_recboles_time_split_differs_is_said():
+    args = {"split": {"TS": [0.8, 0.1, 0.1]}, "order": "TO"}
+    found = recbole.read({"recbole_config": config(eval_args=args)})
+    (note,) = found.notes(found.settings(), {})
+    assert note == (
+        "mine.yaml: RecBole's TS takes validation from the end of each user's interactions before "
+        "the test period; here it is the period before test, the same for all users (split: "
+        "temporal)"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
