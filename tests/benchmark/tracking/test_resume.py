@@ -24,7 +24,10 @@ pytestmark = [
 ]
 
 EPOCHS = 5
-OPTIONS = ["--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"]
+OPTIONS = [
+    *("--epochs", str(EPOCHS), "--batch-size", "16", "--learning-rate", "0.01"),
+    *("--blend", "slim"),  # its weights are tried after training
+]
 
 
 WORDS = ["benchmark.train", "--dataset", "demo", *TINY, *OPTIONS]
