@@ -29,6 +29,7 @@ def numbers_of(spec: Spec, sequences: Sequences) -> dict[str, int | float]:
     numbers = sequences.statistics | {
         "users_not_evaluated": split.users_not_evaluated,
         "repeated_test_targets": float(split.test.repeated(sequences.items).mean()),
+        **split.cold(sequences),
     }
     tied = split.tied_targets(sequences)
     return numbers if tied is None else numbers | {"tied_test_targets": tied}
@@ -52,6 +53,8 @@ def summary(spec: Spec, sequences: Sequences) -> str:
         lines.append(f"{split.users_not_evaluated:,} users {split.not_evaluated}")
     if spec.split == GIVEN:
         lines.append(f"split by files: {parts.sentence(numbers)}")
+    elif numbers["cold_test_targets"] or numbers["cold_users"]:
+        lines.append(f"cold targets: {cold(numbers)}")
     if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
         lines.append(order_of_ties(spec, numbers))
     if numbers["pairs"] < numbers["interactions"]:
@@ -90,6 +93,14 @@ def repeats(numbers: Numbers) -> str:
     )
     copies = numbers.get("copies", 0)
     return f"{text}; {copies:,} interactions are copies (same time)" if copies else text
+
+
+def cold(numbers: Numbers) -> str:
+    """What share of the targets no model was trained on, and how many users."""
+    return (
+        f"{numbers['cold_test_targets']:.1%} of test targets are items without training "
+        f"interactions; {numbers['cold_users']:,} users with test targets have none of their own"
+    )
 
 
 def warnings(numbers: Numbers, protocol: str) -> list[str]:
@@ -182,6 +193,7 @@ def render(spec: Spec, sequences: Sequences) -> str:
         f"**Configuration file ({spec.name}.yaml):**",
         f"```yaml\n{configuration}```",
     ]
+    lines.append(f"**Cold targets:** {cold(numbers)}")
     if numbers["pairs"] < numbers["interactions"]:
         lines.append(f"**Repeats:** {repeats(numbers).removeprefix('repeats: ')}")
     if spec.split == GIVEN:

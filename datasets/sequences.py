@@ -264,6 +264,22 @@ class Split:
     def users_not_evaluated(self) -> int:
         return len(self.train_starts) - self.test.n_users
 
+    def trained(self, sequences: Sequences) -> np.ndarray:
+        """The number of training interactions with each item, [n_items] int64."""
+        items = sequences.items[spans(self.train_starts, self.train_ends)]
+        return np.bincount(items, minlength=sequences.n_items)
+
+    def cold(self, sequences: Sequences) -> dict[str, int | float]:
+        """``cold_test_targets``: the share of test targets with items that have no training
+        interaction. ``cold_users``: the number of users with a test target, and without training.
+        """
+        wanted = sequences.items[self.test.positions]
+        users = np.unique(self.test.users)
+        return {
+            "cold_test_targets": float((self.trained(sequences)[wanted] == 0).mean()),
+            "cold_users": int((self.train_starts[users] == self.train_ends[users]).sum()),
+        }
+
     def repeats_in_training(self, sequences: Sequences) -> float:
         """The share of training interactions with an item that their user had before."""
         if sequences.statistics["pairs"] == sequences.n_interactions:

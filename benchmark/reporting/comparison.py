@@ -222,9 +222,10 @@ class Comparison:
     def slices(self) -> list[tuple[str, str, np.ndarray]]:
         """Groups of targets: (by what, which part, [targets] bool).
 
-        Quarters of the queries by history length, and of the targets by popularity; repeated and
-        new targets. A query with several targets belongs to each group in which one of them is,
-        with these alone. Empty if the trials did not log these columns.
+        Quarters of the queries by history length, and of the targets by popularity; if any target
+        has no training interaction, those targets and the others; repeated and new targets. A query
+        with several targets belongs to each group in which one of them is, with these alone. Empty
+        if the trials did not log these columns.
         """
         found: list[tuple[str, str, np.ndarray]] = []
         if "history" in self.targets:
@@ -234,6 +235,12 @@ class Comparison:
         if "popularity" in self.targets:
             quarters = _quarters(self.targets["popularity"])
             found += [("target popularity", part, inside) for part, inside in quarters]
+            cold = (self.targets["popularity"] == 0).to_numpy()
+            if cold.any():
+                found += [
+                    ("target in training", "never", cold),
+                    ("target in training", "yes", ~cold),
+                ]
         if "repeated" in self.targets:
             repeated = self.targets["repeated"].to_numpy()
             found += [("target", "repeated", repeated), ("target", "new", ~repeated)]

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from datasets.sequences import Sequences, Split, Targets
-from models.batches import within
 
 
 def rank_table(
@@ -20,8 +19,6 @@ def rank_table(
     """The table of ``ranks``, [n] int64, which are those of ``targets`` in their order."""
     items = sequences.items
     wanted = items[targets.positions]  # [n]
-    users, place = within(split.train_ends - split.train_starts)
-    trained = items[split.train_starts[users] + place]  # [n training interactions]
     return pd.DataFrame(
         {
             "user": sequences.user_ids[targets.users],
@@ -29,7 +26,7 @@ def rank_table(
             "rank": ranks,
             "query": targets.queries,
             "history": targets.ends - targets.starts,
-            "popularity": np.bincount(trained, minlength=sequences.n_items)[wanted],
+            "popularity": split.trained(sequences)[wanted],
             "repeated": targets.repeated(items),
         }
     )

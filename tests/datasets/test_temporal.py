@@ -206,6 +206,7 @@ def test_a_trial_is_trained_and_tracked_on_a_split_by_time(train_here, store):
     profile = json.loads(entry.dataset.profile)
     extra = {"users_not_evaluated": 90 - test, "tied_test_targets": 0.0}
     extra |= {"repeated_test_targets": split.test.repeated(sequences.items).mean()}
+    extra |= split.cold(sequences)
     assert profile == sequences.statistics | extra
     for part, users in (("valid", valid), ("test", test)):
         ranks = store.download_artifacts(run.info.run_id, f"ranks/{part}.parquet")

@@ -165,6 +165,24 @@ def test_nothing_is_trained_on_that_is_as_late_as_a_target(rows, by, whole_baske
 
 @settings(deadline=None)
 @given(rows, choices)
+def test_cold_targets_and_users_are_counted(rows, by):
+    sequences, split = split_by(rows, by)
+    if split is None:
+        return
+    trained = slowly(rows, by)["train"]
+    known = {item for items in trained.values() for item in items}
+    pairs = in_same_form(sequences, split.test)
+    targets = [item for of in pairs.values() for _, item in of]
+    share = sum(item not in known for item in targets) / len(targets)
+    cold_users = sum(not trained[user] for user in pairs)
+    found = split.cold(sequences)
+    assert found == {"cold_test_targets": pytest.approx(share), "cold_users": cold_users}
+    assert by.cold_items == "keep" or not share
+    assert by.cold_users == "keep" or not cold_users
+
+
+@settings(deadline=None)
+@given(rows, choices)
 def test_the_split_is_a_function_of_the_seed(rows, by):
     _, split = split_by(rows, by)
     random.seed(len(rows))
@@ -344,6 +362,22 @@ def test_dropping_every_target_names_the_key():
             by=Temporal(cold_items="drop"),
         )
     assert set(COLD) == {"cold_users", "cold_items"}
+
+
+def test_cold_targets_stand_on_the_card(here):
+    times = {"valid": "1970-01-01T00:00:04", "test": "1970-01-01T00:00:08"}
+    described = spec.read("demo").as_dict() | {"split": {"temporal": times}}
+    described["synthetic"] |= {"users": 60, "items": 150}
+    Path("mine.yaml").write_text(yaml.safe_dump(described))
+    found, sequences = load("mine.yaml")
+    numbers = card.numbers_of(found, sequences)
+    assert 0 < numbers["cold_test_targets"] < 1
+    line = (
+        f"{numbers['cold_test_targets']:.1%} of test targets are items without training "
+        "interactions; 0 users with test targets have none of their own"
+    )
+    assert f"\ncold targets: {line}" in card.summary(found, sequences)
+    assert f"**Cold targets:** {line}\n" in card.render(found, sequences)
 
 
 def test_the_card_says_how_the_targets_are_chosen(here):

@@ -119,6 +119,10 @@ def test_any_cut_off_and_any_part_of_the_users(report, store, here, ranks):
     (repeated,) = [row for row in slices if row["part"] == "repeated"]
     expected = per_query(ranks["Good"][::4], EVERYBODY[::4], "ndcg@10").mean()
     assert (repeated["users"], repeated["1 Good"]) == ("100", f"{expected:.4f}")
+    never, yes = [row for row in slices if row["by"] == "target in training"]
+    expected = per_query(ranks["Good"][:2], EVERYBODY[:2], "ndcg@10").mean()  # popularity 0
+    assert (never["part"], never["users"], never["1 Good"]) == ("never", "2", f"{expected:.4f}")
+    assert (yes["part"], yes["users"]) == ("yes", "398")
 
 
 @pytest.mark.parametrize("test", ["t", "randomisation"])
