@@ -47,6 +47,8 @@ class Result:
     """In units of 2^20 bytes."""
     ranks: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """By part, "valid" and "test": the tables of ``training.ranks``; none for a pruned trial."""
+    lists: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """By part, "test" alone: the table of ``training.lists``; none for a pruned trial."""
 
     def __str__(self) -> str:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics["test"].items())

@@ -5,6 +5,7 @@ use. Both read the same scores.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,19 +32,52 @@ class Scoring(Protocol):
         ...
 
 
+@dataclass
+class Best:
+    """The ``k`` best items of each query, from the scores of one chunk of items after the other.
+
+    Equal scores are in the order of the items.
+    """
+
+    k: int
+    places: Tensor | None = None
+    scores: Tensor = field(default_factory=lambda: torch.empty(0))
+    """[batch, k], best first."""
+
+    def add(self, scores: Tensor, first: int) -> None:
+        """``scores`` [batch, m] are of the items from ``first`` on; -inf: no candidate."""
+        places, values = largest(scores, self.k)
+        if self.places is None:
+            self.places = places + first
+            self.scores = values
+            return
+        # Equal scores stay in the order of the items: earlier chunks stand first.
+        both = torch.cat([self.places, places + first], 1)
+        places, self.scores = largest(torch.cat([self.scores, values], 1), self.k)
+        self.places = both.gather(1, places)
+
+    @property
+    def items(self) -> Tensor:
+        """[batch, min(k, n_items)] int64; rows end in -1 where too few items are candidates."""
+        assert self.places is not None, "a catalogue has an item"
+        return self.places.masked_fill(self.scores == -torch.inf, -1)
+
+
 def rank(
     model: Scoring,
     queries: Any,
     targets: Tensor,
     seen: Tensor | None = None,
     rows: Tensor | None = None,
+    best: Best | None = None,
 ) -> Tensor:
     """The rank of each target among all items, from 1: [n_targets] int64.
 
     ``queries`` are the model's, of a batch of histories; ``targets`` [n_targets] int64 belong to
     the histories in ``rows`` [n_targets] int64, or one to each; ``seen`` [2, n] int64 are (row,
     item) pairs that are not candidates. A target among them is a MISS: it cannot be recommended,
-    and as the only one of them to be ranked it would be given away.
+    and as the only one of them to be ranked it would be given away. ``best`` collects the best
+    items of each history from the same scores.
 
     The rank is n_items minus the number of items that score strictly below the target. So a target
     that ties with other items ranks behind all of them, and a score that is not a number never
@@ -68,6 +102,8 @@ def rank(
         if seen is not None:
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
             scores[row, item - first] = -torch.inf
+        if best is not None:
+            best.add(scores, first)
         below += _below(scores, target_scores, rows)
     ranks = model.n_items - below
     if seen is not None:
@@ -133,23 +169,14 @@ def recommend(
 
 def _best(model: Model, queries: Any, k: int, seen: Tensor | None) -> tuple[Tensor, Tensor]:
     """The k best items, [batch, k] int64, and their scores; k <= n_items."""
-    best: Tensor | None = None
-    score = torch.empty(0)
+    best = Best(k)
     for first, last in _chunks(model.n_items):
         scores = model.scores(queries, first, last)  # [batch, last - first]
         if seen is not None:
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
             scores[row, item - first] = -torch.inf
-        places, values = largest(scores, k)
-        if best is None:
-            best = places
-            score = values
-        else:  # equal scores stay in the order of the items: earlier chunks stand first
-            best = torch.cat([best, places + first], 1)
-            places, score = largest(torch.cat([score, values], 1), k)
-            best = best.gather(1, places)
-    assert best is not None, "a catalogue has an item"
-    return best.masked_fill(score == -torch.inf, -1), score
+        best.add(scores, first)
+    return best.items, best.scores
 
 
 def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

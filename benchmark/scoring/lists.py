@@ -97,7 +97,16 @@ def _from_lists(queries: Queries, names: list[str]) -> Ranked:
             )
         remarks.append(remark)
     beyond = ranks > (queries.n_items if until is None else until)
-    return Ranked(np.where(beyond, MISS, ranks), until, remarks)
+    return Ranked(np.where(beyond, MISS, ranks), until, remarks, _best(queries, lists))
+
+
+def _best(queries: Queries, lists: Lists) -> np.ndarray:
+    """The first ``K`` items of each list: see ``Ranked.best``."""
+    place = np.arange(len(lists.items)) - np.searchsorted(lists.queries, lists.queries)
+    first = place < K
+    found = np.full((queries.n, K), -1)
+    found[lists.queries[first], place[first]] = lists.items[first]
+    return found
 
 
 def _too_short(queries: Queries, longest: int, until: int) -> ScoreError:

@@ -19,9 +19,10 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
+from benchmark.metrics import K
 from benchmark.scoring.queries import Queries, Ranked, ScoreError, as_text, not_evaluated
 from models.batches import pairs, within
-from models.ranking import MISS, rank
+from models.ranking import MISS, Best, rank
 
 SCORES_PER_BLOCK = 1 << 23
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -77,6 +78,7 @@ def _ranks(queries: Queries, archive: zipfile.ZipFile) -> Ranked:
     if len(np.unique(items)) < len(items):
         raise ScoreError(f"{queries.path}: an item stands twice in items")
     ranks = np.zeros(len(queries.wanted), dtype=np.int64)
+    best = np.full((queries.n, min(K, queries.n_items)), -1)
     answered = np.zeros(queries.n, dtype=bool)
     others = 0
     for name in chunks:
@@ -87,13 +89,13 @@ def _ranks(queries: Queries, archive: zipfile.ZipFile) -> Ranked:
             if answered[of].any() or len(np.unique(of)) < len(of):
                 raise ScoreError(f"{queries.path}: a user stands there twice")
             answered[of] = True
-            _rank_block(queries, items, of, scores, ranks)
+            _rank_block(queries, items, of, scores, ranks, best)
     if not answered.any():
         raise ScoreError(f"{queries.path}: no row is of a user with a target in this part")
     remarks = not_evaluated(others) + queries.missing(int(answered.sum()))
     if lacking := queries.n_items - len(items):
         remarks.append(f"{lacking:,} items have no score: they rank behind all others")
-    return Ranked(np.where(ranks == 0, MISS, ranks), None, remarks)
+    return Ranked(np.where(ranks == 0, MISS, ranks), None, remarks, best)
 
 
 def _rows(queries: Queries, archive: zipfile.ZipFile, names: set[str], number: str) -> np.ndarray:
@@ -142,9 +144,14 @@ def _blocks(
 
 
 def _rank_block(
-    queries: Queries, items: np.ndarray, of: np.ndarray, scores: np.ndarray, ranks: np.ndarray
+    queries: Queries,
+    items: np.ndarray,
+    of: np.ndarray,
+    scores: np.ndarray,
+    ranks: np.ndarray,
+    best: np.ndarray,
 ) -> None:
-    """Set the ranks of the targets of the queries ``of`` [n]."""
+    """Set the ranks of the targets, and the best items, of the queries ``of`` [n]."""
     kind = torch.float64 if scores.dtype.itemsize > 4 else torch.float32
     known = torch.full((len(of), queries.n_items), -torch.inf, dtype=kind)
     known[:, torch.from_numpy(items)] = torch.from_numpy(scores.astype(np.float64)).to(kind)
@@ -159,4 +166,7 @@ def _rank_block(
         all_items = torch.from_numpy(queries.sequences.items.astype(np.int64))
         seen = pairs(all_items, starts, ends)
     wanted = torch.from_numpy(queries.wanted[at])
-    ranks[at] = rank(Given(queries.n_items), known, wanted, seen, torch.from_numpy(row)).numpy()
+    found = Best(best.shape[1])
+    given = Given(queries.n_items)
+    ranks[at] = rank(given, known, wanted, seen, torch.from_numpy(row), found).numpy()
+    best[of] = found.items.numpy()

@@ -30,6 +30,9 @@ class Ranked:
     """The last rank that is known of every query; None: all ranks are."""
     remarks: list[str]
     """What the file lacks and what was left out of it: sentences without a full stop."""
+    best: np.ndarray | None = None
+    """The K best candidates of each query, [n_queries, K] int64; -1 behind the last one that the
+    file has. None: it states the ranks of the targets alone."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from benchmark.metrics import means
 from benchmark.scoring import lists, matrix
 from benchmark.scoring.queries import Queries, Ranked
 from benchmark.training.evaluation import evaluated
+from benchmark.training.lists import list_table
 from benchmark.training.ranks import rank_table
 from datasets.sequences import Sequences, Split, Targets
 
@@ -23,6 +24,8 @@ class Scored:
     """Such as {"ndcg@10": 0.17}."""
     ranks: pd.DataFrame
     """The table of ``training.ranks``."""
+    lists: pd.DataFrame | None
+    """The table of ``training.lists``, of test; None: the file states the targets' ranks alone."""
     until: int | None
     """The last rank that is known of every query; None: all ranks are."""
     remarks: list[str]
@@ -39,12 +42,13 @@ def score(
     evaluated(history, sequences, split)
     parts = {"valid": split.valid, "test": split.test}
     return {
-        part: _score(path, sequences, split, parts[part], history) for part, path in paths.items()
+        part: _score(path, sequences, split, part, parts[part], history)
+        for part, path in paths.items()
     }
 
 
 def _score(
-    path: Path, sequences: Sequences, split: Split, targets: Targets, history: str
+    path: Path, sequences: Sequences, split: Split, part: str, targets: Targets, history: str
 ) -> Scored:
     queries = Queries(path, sequences, targets, masked=history != "ranked")
     of_file = matrix.ranks_of if path.suffix == ".npz" else lists.ranks_of
@@ -52,11 +56,16 @@ def _score(
     kept = np.ones(len(found.ranks), dtype=bool)
     if history == "novel":  # queries of the file are numbered with all targets
         kept = ~targets.repeated(sequences.items)
+    table = None
+    if found.best is not None and part == "test":
+        best = found.best[np.unique(targets.queries[kept])]
+        table = list_table(sequences, split, targets.chosen(kept), best)
     targets = targets.chosen(kept)
     ranks = found.ranks[kept]
     return Scored(
         metrics=means(ranks, targets.queries),
         ranks=rank_table(sequences, split, targets, ranks),
+        lists=table,
         until=found.until,
         remarks=found.remarks,
     )

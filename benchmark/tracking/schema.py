@@ -10,7 +10,7 @@ metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds
 tags        the constants below
-artifacts   config.yaml, dataset.md, checkpoints/, ranks/; model_source/
+artifacts   config.yaml, dataset.md, checkpoints/, ranks/, lists/; model_source/
 
 Tags that decide what a run is (a report, a sweep, a figure of a page) have the prefix `seqrec.`, so
 that no tag of a user is taken for one of them. Tags that describe a trial have none.
@@ -33,6 +33,7 @@ BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
 TRACEBACK = "traceback.txt"  # of a trial that failed
 SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that its trials share
 RANKS = "ranks/{part}.parquet"  # the rank of each target; part is valid or test
+LISTS = "lists/{part}.parquet"  # the best items of each query; part is test
 
 BEST_TRIED = "best_tried/"  # what the best model uses, of the values that were tried
 EPOCH_LOGGED = "train_seconds"  # the metric that every epoch has, whatever the model

@@ -14,7 +14,7 @@ from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences, Split, Targets
 from models.batches import Interactions, pairs, within
 from models.model import Model
-from models.ranking import USERS_PER_CHUNK, rank
+from models.ranking import USERS_PER_CHUNK, Best, rank
 
 
 def protocol(history: str, sequences: Sequences, split: Split) -> str:
@@ -57,7 +57,6 @@ def evaluated(history: str, sequences: Sequences, split: Split) -> Split:
     return replace(split, valid=new["valid"], test=new["test"])
 
 
-@torch.inference_mode()
 def rank_targets(
     model: Model,
     interactions: Interactions,
@@ -65,7 +64,24 @@ def rank_targets(
     history: str = "ranked",
     bar: Bar = no_bar,
 ) -> np.ndarray:
-    """The ranks of all targets, [n_targets] int64, in their order.
+    """The ranks of all targets, [n_targets] int64: see ``rank_and_list``."""
+    return rank_and_list(model, interactions, targets, history, bar, k=0)[0]
+
+
+@torch.inference_mode()
+def rank_and_list(
+    model: Model,
+    interactions: Interactions,
+    targets: Targets,
+    history: str = "ranked",
+    bar: Bar = no_bar,
+    *,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks of all targets, [n_targets] int64, and the k best items of each query.
+
+    These are [n_queries, min(k, n_items)] int64, as ``models.ranking.Best`` has them. Both are in
+    the order of the targets.
 
     ``interactions`` are those of ``Sequences``, on the model's device. With ``history`` "ranked"
     the items of a target's history are candidates like all others; otherwise none of them is,
@@ -79,6 +95,8 @@ def rank_targets(
     first = np.flatnonzero(np.diff(targets.queries, prepend=-1))  # target of each query
     counts = np.diff(first, append=len(targets.positions))
     queries = targets.chosen(first)
+    k = min(k, model.n_items)
+    lists = torch.zeros((len(first), k), dtype=torch.int64, device=items.device)
     batches = histories(
         interactions,
         queries,
@@ -100,15 +118,20 @@ def rank_targets(
             row, place = within(counts[of])
             wanted = first[of][row] + place  # [m] targets of these queries
             target = items[torch.from_numpy(targets.positions[wanted]).to(items.device)]
+            best = Best(k) if k else None
             several = len(wanted) > len(of)
             row_of = torch.from_numpy(row).to(items.device) if several else None
             try:
-                found = rank(model, model.queries(past.rows(part)), target, seen, row_of)
+                found = rank(model, model.queries(past.rows(part)), target, seen, row_of, best)
             except RuntimeError as error:
                 if not out_of_memory(error) or at_once == 1:
                     raise
                 at_once //= 2
                 continue
             ranks[torch.from_numpy(wanted).to(items.device)] = found
+            if best is not None:
+                lists[torch.from_numpy(of).to(items.device)] = best.items
             done += at_once
-    return workers.total(ranks).cpu().numpy()
+    if k:
+        workers.total(lists)
+    return workers.total(ranks).cpu().numpy(), lists.cpu().numpy()

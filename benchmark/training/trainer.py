@@ -23,14 +23,15 @@ from torch.nn.parallel import DistributedDataParallel
 import models
 from benchmark.defaults import decided
 from benchmark.errors import UserError
-from benchmark.metrics import SELECTION_METRIC, means
+from benchmark.metrics import SELECTION_METRIC, K, means
 from benchmark.results import Epoch, Result
 from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.device import resolve_device
-from benchmark.training.evaluation import evaluated, rank_targets
+from benchmark.training.evaluation import evaluated, rank_and_list, rank_targets
 from benchmark.training.graphs import Graphs
+from benchmark.training.lists import list_table
 from benchmark.training.memory import out_of_memory, peak_memory, reset_peak, return_free_memory
 from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
@@ -327,14 +328,23 @@ class Trainer:
 
     def final_ranks(self) -> dict[str, np.ndarray]:
         """The ranks of the best epoch's model: {"valid": [n] int64, "test": [n] int64}."""
+        return self._final()[0]
+
+    def _final(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """``final_ranks``, and the ``K`` best items of each test query: [n_queries, K] int64."""
         started = time.perf_counter()
         self.averaged.load_state_dict(self.best_weights)
-        ranks = {
-            "valid": self.ranks(self.split.valid),
-            "test": self.ranks(self.split.test),
-        }
+        valid = self.ranks(self.split.valid)
+        test, lists = rank_and_list(
+            self.averaged,
+            self.interactions,
+            self.split.test,
+            self.settings.history,
+            self.bar,
+            k=K,
+        )
         self.seconds += time.perf_counter() - started
-        return ranks
+        return {"valid": valid, "test": test}, lists
 
     def ranks(self, targets: Targets) -> np.ndarray:
         """The ranks of ``targets``, [n] int64, by the running mean of the weights."""
@@ -344,7 +354,7 @@ class Trainer:
 
     def result(self) -> Result:
         """Evaluate the best epoch's model on test, once."""
-        ranks = self.final_ranks()
+        ranks, lists = self._final()
         targets = {"valid": self.split.valid, "test": self.split.test}
         metrics = {
             "best_valid": means(ranks["valid"], targets["valid"].queries),
@@ -354,13 +364,19 @@ class Trainer:
             part: rank_table(self.sequences, self.split, targets[part], ranks[part])
             for part in targets
         }
-        return self._result(metrics, tables)
+        best_items = list_table(self.sequences, self.split, targets["test"], lists)
+        return self._result(metrics, tables, {"test": best_items})
 
     def pruned_result(self) -> Result:
         """The result of a trial that is stopped here, without an evaluation on test."""
-        return self._result({"best_valid": self.best_valid}, {})
+        return self._result({"best_valid": self.best_valid}, {}, {})
 
-    def _result(self, metrics: Mapping[str, Mapping[str, float]], tables: dict[str, Any]) -> Result:
+    def _result(
+        self,
+        metrics: Mapping[str, Mapping[str, float]],
+        ranks: dict[str, Any],
+        lists: dict[str, Any],
+    ) -> Result:
         return Result(
             metrics=metrics,
             best_epoch=self.best_epoch,
@@ -369,7 +385,8 @@ class Trainer:
             seconds=self.seconds,
             parameters=sum(p.numel() for p in self.model.parameters()),
             peak_memory_mb=peak_memory(self.device),
-            ranks=tables,
+            ranks=ranks,
+            lists=lists,
         )
 
     def best_state(self) -> State:

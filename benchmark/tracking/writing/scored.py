@@ -68,6 +68,8 @@ def log_scored(
         outbox.keep(schema.CARD, lambda path: path.write_text(page, encoding="utf-8"))
         for part, result in results.items():
             outbox.keep(schema.RANKS.format(part=part), result.ranks.to_parquet)
+        if (lists := results["test"].lists) is not None:
+            outbox.keep(schema.LISTS.format(part="test"), lists.to_parquet)
         outbox.say(Metrics(metrics, 0, get_current_time_millis()))
     return run.info.run_id, experiment
 

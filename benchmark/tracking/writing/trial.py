@@ -140,9 +140,11 @@ class Trial:
         self.next_slot = int(state.name == Path(schema.LAST.format(slot=0)).name)
 
     def log_result(self, result: Result) -> None:
-        """Log the rank of each target, and the metrics and costs of the whole trial."""
+        """Log the rank of each target, the best items, and the metrics and costs of the trial."""
         for part, table in result.ranks.items():
             self.outbox.keep(schema.RANKS.format(part=part), table.to_parquet)
+        for part, table in result.lists.items():
+            self.outbox.keep(schema.LISTS.format(part=part), table.to_parquet)
         values = {
             schema.metric_key(part, name): value
             for part, metrics in result.metrics.items()

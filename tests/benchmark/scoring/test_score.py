@@ -80,6 +80,10 @@ def ranks_in(store, run, part: str) -> pd.DataFrame:
     return table_in(store.download_artifacts(run.info.run_id, f"ranks/{part}.parquet"))
 
 
+def lists_in(store, run) -> pd.DataFrame:
+    return pd.read_parquet(store.download_artifacts(run.info.run_id, "lists/test.parquet"))
+
+
 @pytest.mark.parametrize(
     ("model", "history"), [("EASE", "ranked"), ("Popularity", "masked"), ("Popularity", "novel")]
 )
@@ -117,6 +121,7 @@ def test_a_model_of_ours_scored_from_files_has_the_ranks_of_its_own_trial(
                 ranks["rank"] = ranks["rank"].where(known, MISS)
                 expected["rank"] = expected["rank"].where(known, MISS)
             pd.testing.assert_frame_equal(ranks, expected)
+        pd.testing.assert_frame_equal(lists_in(store, run), lists_in(store, own))
     assert int(found["parquet"].data.tags["seqrec.ranks_until"]) in (K - 1, K)
     assert "seqrec.ranks_until" not in found["npz"].data.tags
 

@@ -177,6 +177,7 @@ def test_variants_are_tried_on_the_best_epoch_and_resume_where_they_stopped(trai
     again = resumed.result()
     assert again.variant == result.variant
     assert again.metrics == result.metrics
+    assert again.lists["test"].equals(result.lists["test"])
 
 
 @pytest.mark.process
