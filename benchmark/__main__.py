@@ -20,6 +20,7 @@ COMMANDS = {
     "recommend": "Recommend items to many users with a registered model.",
     "sync": "Deliver what trials could not log during an outage of the tracking server.",
     "check": "Check that a model of your own fulfils the contract of all models.",
+    "card": "Print the card of a data set; with --sequential how much order tells.",
     "speed": "Measure how fast a trial trains and evaluates on this machine.",
 }
 """The commands, each a file of this folder with the same name, and what they do."""

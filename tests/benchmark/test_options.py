@@ -24,6 +24,7 @@ NEEDED = {
     "recommend": ["--model", "models:/none/1", "--output", "none.parquet"],
     "train": ["--dataset", "none"],
     "speed": ["--dataset", "none"],
+    "card": ["none", "--sequential"],
     "sweep": ["--dataset", "none"],
     "compare": ["--dataset", "none"],
     "published": ["none.md"],
