@@ -72,7 +72,7 @@ def from_frame(
     columns: Mapping[str, str] | None = None,
     timestamp_unit: str | None = None,
     filters: Mapping[str, Any] | None = None,
-    split: str | None = None,
+    split: str | Mapping[str, Any] | None = None,
     ties: str | None = None,
     targets: str | None = None,
 ) -> Data:
@@ -91,7 +91,7 @@ def from_frame(
     keys = {
         "timestamp_unit": timestamp_unit,
         "filters": None if filters is None else dict(filters),
-        "split": split,
+        "split": dict(split) if isinstance(split, Mapping) else split,
         "ties": ties,
         "targets": targets,
     }

@@ -72,6 +72,13 @@ def test_a_frame_has_the_digest_of_the_same_file(own_data, of):
     assert again.sequences.digest == data.sequences.digest
 
 
+def test_a_frame_is_split_by_time_as_a_file_is(here):
+    data = seqrec.from_frame(frame(), "shop", split={"temporal": {"valid": 0.6, "target": "last"}})
+    assert data.split.name.endswith("target: last")
+    with pytest.raises(seqrec.DataError, match="target should be one of first, last, random, su"):
+        seqrec.from_frame(frame(), "shop", split={"temporal": {"target": "next"}})
+
+
 def test_a_frame_is_filtered_by_its_other_columns(here):
     mixed = frame().assign(kind=["sale", "view"] * (ROWS // 2), note="-")
     data = seqrec.from_frame(mixed, "shop", filters={"where": {"kind": ["sale"]}})

@@ -141,7 +141,7 @@ def test_training_and_targets_are_those_of_the_definition(rows, by):
         assert surely <= set(found)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows, choices, st.booleans())
 def test_nothing_is_trained_on_that_is_as_late_as_a_target(rows, by, whole_baskets):
     sequences, split = split_by(rows, by, whole_baskets)
@@ -163,7 +163,7 @@ def test_nothing_is_trained_on_that_is_as_late_as_a_target(rows, by, whole_baske
     assert times[split.valid.positions].max() < times[split.test.positions].min()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows, choices)
 def test_cold_targets_and_users_are_counted(rows, by):
     sequences, split = split_by(rows, by)
@@ -181,7 +181,7 @@ def test_cold_targets_and_users_are_counted(rows, by):
     assert by.cold_users == "keep" or not cold_users
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows, choices)
 def test_the_split_is_a_function_of_the_seed(rows, by):
     _, split = split_by(rows, by)
