@@ -19,7 +19,7 @@ from benchmark.champion import Champion
 from benchmark.data import Data
 from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.keywords import note, refused
+from benchmark.keywords import as_user_error, note
 from benchmark.outcomes import Promoted, Swept, Trained
 from benchmark.settings import Settings, checked
 from datasets import DataError
@@ -192,9 +192,9 @@ def sweep(
 
     model = str(settings.get("model", Settings.model))
     if isinstance(space, Mapping):
-        searched = refused(lambda: spaces.of(space, model))
+        searched = as_user_error(lambda: spaces.of(space, model))
     else:
-        searched = refused(lambda: spaces.read(Path(space), model))
+        searched = as_user_error(lambda: spaces.read(Path(space), model))
         name = name or Path(space).stem
     if not name:
         raise UserError("a sweep of a mapping needs a name: name=...")
@@ -209,15 +209,15 @@ def sweep(
     given = keywords.given(data, settings, map(str, models))
     config = recbole.read(given)
     method = method or ("grid" if spaces.only_choices(searched) else "tpe")
-    definition = refused(lambda: Definition(searched, method, pruner, given, config.settings))
-    base = refused(lambda: definition.base)
+    definition = as_user_error(lambda: Definition(searched, method, pruner, given, config.settings))
+    base = as_user_error(lambda: definition.base)
     note(config.notes(base, given))
-    refused(lambda: checked("seed", base.seed + seeds - 1))
+    as_user_error(lambda: checked("seed", base.seed + seeds - 1))
     definition.check()
     note(definition.never_tried())
     if trials is not None and METHODS[method].exhaustive:
         raise UserError(f"a {method} tries all points: leave out trials, or name another method")
-    effort = refused(lambda: Effort(20 if trials is None else trials, seeds))
+    effort = as_user_error(lambda: Effort(20 if trials is None else trials, seeds))
     found = search(client, data, definition, name, effort, executor, resources)
     return Swept(found.run_id, found.experiment, found.name, found.best.values, found.best.score)
 

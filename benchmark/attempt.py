@@ -30,7 +30,7 @@ Prune = Callable[[int, float], bool]
 """Whether to stop a trial: by the number of an epoch, and its validation metric."""
 
 OnEpoch = Callable[[Epoch], object]
-"""Is called after each epoch."""
+"""Function that is called after each epoch."""
 
 T = TypeVar("T")
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:  # they load slowly, and ``seqrec`` imports this file
     from benchmark.tracking.registry.loading import Loaded
 
 ITEMS_PER_BATCH = 200_000
-"""Of an answer; a batch has as many users as fit."""
+"""Largest number of recommended items in one call of the model. Users are split into batches."""
 USERS_PER_BATCH = 10_000
+"""Largest number of users in one call of the model."""
 
 History = Sequence[str | int]
 """Raw item ids, oldest first."""
@@ -30,7 +31,7 @@ class Champion:
 
     @property
     def data_digest(self) -> str | None:
-        """Of the data that it was trained on; None if its run is not on this server."""
+        """The digest of the data that it was trained on; None if its run is not on this server."""
         return self.model.data_digest
 
     @property

@@ -14,7 +14,7 @@ from benchmark.fields import SETTINGS
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
-@click.argument("model", type=options.option_type(SETTINGS["model"]))
+@click.argument("model", type=options.option_type(SETTINGS["model"]), metavar="MODEL")
 @options.setting_options(without=["model", "dataset", "recbole_config"])
 @click.pass_context
 def check(context: click.Context, model: str, **values: Value) -> None:
@@ -23,18 +23,18 @@ def check(context: click.Context, model: str, **values: Value) -> None:
     MODEL is a name in models/, FILE.py:CLASS or MODULE:CLASS. The data are SYNTHETIC and tiny. The
     exit code is 1 if a check fails.
     """
-    from benchmark.contract import outcomes  # late: it loads torch
+    from benchmark.contract import findings  # late: it loads torch
 
     given = options.given(context, values)
-    found = []
+    failed = []
     try:
-        for outcome in outcomes(model, given):
-            line = f"failed: {outcome.wrong}" if outcome.wrong else f"ok: {outcome.what}"
-            click.echo(f"{outcome.check:<12} {line}")
-            found.append(outcome)
+        for finding in findings(model, given):
+            line = f"failed: {finding.wrong}" if finding.wrong else f"ok: {finding.what}"
+            click.echo(f"{finding.check:<12} {line}")
+            if finding.wrong:
+                failed.append(finding.check)
     except ValueError as error:
         raise UserError(str(error)) from None
-    failed = [outcome.check for outcome in found if outcome.wrong]
     if failed:
         raise UserError(f"{model} does not fulfil the contract: {', '.join(failed)}")
 

@@ -1,4 +1,7 @@
-"""The settings of a trial as keywords of a function, as ``options`` has them of a command line."""
+"""Settings that are given as keyword arguments of ``benchmark.api``.
+
+``options`` has the same for the options of a command line.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def given(
         model = SETTINGS["model"].spelled(model)
         own = model in MODELS and not known.keys() >= keywords.keys()
         if is_outside(model) or own:
-            known |= refused(partial(declared, model))
+            known |= as_user_error(partial(declared, model))
     for name in keywords:
         if name in ("dataset", "recbole_config"):
             raise UserError(f"{name} is no setting here: it comes with the data set, by load")
@@ -45,7 +48,7 @@ def given(
 
 
 def _plain(value: Value) -> Value:
-    """Python's number for numpy's."""
+    """The value, as a number of Python if it is one of numpy."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, Integral):
@@ -59,13 +62,14 @@ def settings(data: Data, keywords: Mapping[str, Value]) -> Settings:
 
     values = given(data, keywords)
     config = recbole.read(values)
-    wanted = refused(lambda: config.settings(**values))
+    wanted = as_user_error(lambda: config.settings(**values))
     note(config.notes(wanted, values))
     return wanted
 
 
-def refused(make: Callable[[], Made]) -> Made:
-    """What ``make`` returns. Its ValueError, which says what the user gave, becomes a UserError."""
+def as_user_error(make: Callable[[], Made]) -> Made:
+    """Call ``make``, and return its result. A ValueError, which is about a value of the user's,
+    becomes a UserError."""
     try:
         return make()
     except UserError:

@@ -1,4 +1,4 @@
-"""What the functions of ``benchmark.api`` return."""
+"""Results that the functions of ``benchmark.api`` return: of a trial, a sweep, a promotion."""
 
 from __future__ import annotations
 

@@ -51,7 +51,11 @@ def _name(context: click.Context, param: click.Parameter, name: str) -> str:
 
 @click.command(context_settings=cli.CONTEXT)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--valid", type=click.Path(path_type=Path), help="The same file for validation.")
+@click.option(
+    "--valid",
+    type=click.Path(path_type=Path),
+    help="File of the same kind with the recommendations for validation.",
+)
 @click.option("--dataset", required=True, help="Name of a data set, or path of its YAML file.")
 @click.option(
     "--name", required=True, callback=_name, help="Name of the model, such as RecTools-SASRec."
@@ -73,8 +77,8 @@ def _name(context: click.Context, param: click.Parameter, name: str) -> str:
 @click.option(
     "--exported",
     type=click.Path(path_type=Path),
-    help="Folder of datasets.export from which the other library read, to check that it was the "
-    "same split.  [default: the folder of FILE, if it is one]",
+    help="Folder that datasets.export wrote for the other library: files of another split are "
+    "refused.  [default: the folder of FILE, if it has an exported.json]",
 )
 @click.option(
     "--recbole-config",
@@ -127,7 +131,9 @@ def score(
         until = "" if result.until is None else f"  (ranks are known up to {result.until})"
         click.echo(f"{part}  {shown}{until}")
     if not valid:
-        click.echo("no --valid: the report shows the run last, and chooses nothing by it")
+        click.echo(
+            "no --valid: the report shows the run last, because trials are ranked by validation"
+        )
     click.echo(f"to compare: python -m benchmark.report --experiment {experiment}")
 
 

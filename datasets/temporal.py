@@ -175,18 +175,10 @@ def temporal(
     test = targets_between(test_at, ends)
     train_until = _utc(first)
     test_since = _utc(second)
-    for targets, part, until, since in (
-        (valid, "validation", train_until, f"between then and {test_since}"),
-        (test, "test", test_since, "from then on"),
-    ):
-        if not len(targets.users):
-            cold = " and ".join(f"{key}: {DROP}" for key in COLD if getattr(by, key) == DROP)
-            others = f" that {cold} keeps" if cold else ""
-            raise DataError(
-                f"split: temporal has nobody to evaluate in {part}: no user has interactions both "
-                f"before {until} and {since}{others}; use data of a longer period, or split: "
-                "leave-one-out"
-            )
+    if not len(valid.users):
+        raise _nobody(by, "validation", train_until, f"between then and {test_since}")
+    if not len(test.users):
+        raise _nobody(by, "test", test_since, "from then on")
     return Split(
         name=f"temporal (training before {train_until}, test from {test_since}){by.words}",
         train_starts=starts,
@@ -200,7 +192,18 @@ def temporal(
     )
 
 
+def _nobody(by: Temporal, part: str, until: str, since: str) -> DataError:
+    """The error for a part without targets, whose period begins at ``until``."""
+    dropped = " and ".join(f"{key}: {DROP}" for key in COLD if getattr(by, key) == DROP)
+    others = f" that {dropped} keeps" if dropped else ""
+    return DataError(
+        f"split: temporal has nobody to evaluate in {part}: no user has interactions both before "
+        f"{until} and {since}{others}; use data of a longer period, or split: leave-one-out"
+    )
+
+
 def _without_target(by: Temporal, test_since: str) -> str:
+    """Why the other users have no test target."""
     if by.words:
         return f"have no interaction from {test_since} on that is a target and has a history"
     return f"have no interaction before {test_since}, or none from then on"

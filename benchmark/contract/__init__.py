@@ -45,7 +45,7 @@ CHECKS = {
 """The checks by name, in their order."""
 
 
-class Outcome(NamedTuple):
+class Finding(NamedTuple):
     """What a check found."""
 
     check: str
@@ -55,8 +55,8 @@ class Outcome(NamedTuple):
     """What is wrong; None if nothing is."""
 
 
-def outcomes(model: str, given: dict[str, Value]) -> Iterator[Outcome]:
-    """Check the model of that name, and yield what each check found.
+def findings(model: str, given: dict[str, Value]) -> Iterator[Finding]:
+    """Run the checks of the model of that name, one after the other, and yield what each found.
 
     Raises ValueError if the class cannot be loaded, or if the settings do not fit.
     """
@@ -66,7 +66,7 @@ def outcomes(model: str, given: dict[str, Value]) -> Iterator[Outcome]:
         if check.of_learned and not learns:
             continue
         wrong = wrong_with(subject, check)
-        yield Outcome(name, check.what, wrong)
+        yield Finding(name, check.what, wrong)
         if wrong and check.needed:
             return
 

@@ -15,6 +15,7 @@ LEAK_ERRORS = 5.0  # ... and standard errors
 
 
 def examples(subject: Subject) -> None:
+    """Targets are items of their own sequences, and follow from ``generator`` alone."""
     model = subject.learned()
     sequences = training(model)
     found = model.examples(sequences, torch.Generator().manual_seed(3))
@@ -36,6 +37,7 @@ def examples(subject: Subject) -> None:
 
 
 def loss(subject: Subject) -> None:
+    """The loss is finite, has gradients, and is a mean over targets."""
     model = subject.learned()
     found = model.examples(training(model), torch.Generator().manual_seed(3))
     value = model(*found)
@@ -64,6 +66,7 @@ def loss(subject: Subject) -> None:
 
 
 def embeddings(subject: Subject) -> None:
+    """``items`` returns the memory of a parameter, so that SLIM's factors can be written to it."""
     model = subject.learned()
     table = model.items()
     check_tensor("items()", table, (N_ITEMS, None), floating=True)
@@ -75,10 +78,10 @@ def embeddings(subject: Subject) -> None:
 
 
 def future(subject: Subject) -> None:
-    """On random sequences no target can be predicted. A model that has seen it predicts it all the
-    same: true targets then have a smaller loss than those of another place."""
+    """A model does not see its targets in training. On random sequences nobody can predict them: if
+    true targets have a smaller loss than exchanged ones, the model has seen them."""
     model = subject.fitted
-    assert isinstance(model, LearnedModel), "asked of these alone"
+    assert isinstance(model, LearnedModel), "CHECKS has this for learned models alone"
     generator = torch.Generator().manual_seed(6)
     gaps = []
     with torch.no_grad():

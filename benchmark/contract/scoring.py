@@ -10,6 +10,7 @@ from models.model import Histories
 
 
 def shapes(subject: Subject) -> None:
+    """Scores are finite floats of the right shape, in memory of their own."""
     model = subject.fitted
     histories = subject.histories(subject.longest)
     with torch.inference_mode():
@@ -26,6 +27,7 @@ def shapes(subject: Subject) -> None:
 
 
 def chunks(subject: Subject) -> None:
+    """The scores of an item do not depend on the range in which they are asked for."""
     model = subject.fitted
     with torch.inference_mode():
         queries = model.queries(subject.histories(subject.longest))
@@ -37,6 +39,7 @@ def chunks(subject: Subject) -> None:
 
 
 def padding(subject: Subject) -> None:
+    """More padding to the left of a history changes no score."""
     longest = subject.longest
     short = max(1, longest - 4)
     items, baskets = subject.histories(short)
@@ -53,6 +56,7 @@ def padding(subject: Subject) -> None:
 
 
 def rows(subject: Subject) -> None:
+    """The scores of a history do not depend on the rest of its batch."""
     histories = subject.histories(subject.longest)
     alone = [subject.scores(histories.rows(slice(n, n + 1))) for n in range(len(histories.items))]
     check_same(

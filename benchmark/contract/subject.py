@@ -83,7 +83,7 @@ class Subject:
 
     def learned(self) -> LearnedModel:
         model = self.build()
-        assert isinstance(model, LearnedModel), "asked of these alone"
+        assert isinstance(model, LearnedModel), "CHECKS has this for learned models alone"
         return model
 
     def histories(self, length: int) -> Histories:

@@ -20,6 +20,7 @@ class _Stopped(Exception):
 
 
 def attributes(subject: Subject) -> None:
+    """The constructor sets the integers that the trainer reads."""
     model = subject.build()
     wanted = {"n_items": 1, "max_length": 1, "memory": 0}
     if isinstance(model, LearnedModel):
@@ -40,6 +41,7 @@ def trains(subject: Subject) -> None:
 
 
 def weights(subject: Subject) -> None:
+    """A new model with the saved weights scores as the trained one."""
     trained = subject.trained.averaged
     histories = subject.histories(subject.longest)
     with tempfile.TemporaryDirectory() as folder:
@@ -59,6 +61,7 @@ def weights(subject: Subject) -> None:
 
 
 def determinism(subject: Subject) -> None:
+    """Two trials with the same seed have the same weights and ranks."""
     again = subject.trainer()
     run(again)
     _check_equal(
@@ -70,6 +73,7 @@ def determinism(subject: Subject) -> None:
 
 
 def resume(subject: Subject) -> None:
+    """A trial that is interrupted after three steps and resumed ends as an uninterrupted one."""
     trainer = subject.trainer(_stopping_bar(3))
     with suppress(_Stopped):
         for _ in trainer.epochs():

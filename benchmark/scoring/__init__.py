@@ -1,7 +1,7 @@
-"""What another library recommends, ranked as this suite ranks: from its file to ranks of targets.
+"""Files of another library's recommendations in, ranks of the targets out.
 
-    table (parquet or CSV) -> lists or stated ranks -> ranks
-    npz                    -> scores of all items   -> ranks
+    .parquet, .csv  -> tables -> lists, or the ranks that the file states -> ranks
+    .npz            -> matrix: the scores of all items                    -> ranks
 
-No MLflow is known here.
+``score`` chooses by the file's name and columns. No MLflow is known here.
 """

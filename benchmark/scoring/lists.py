@@ -1,4 +1,4 @@
-"""Ranks of targets from the best items of each query, and ranks that a file states itself."""
+"""Ranks of targets from lists: the best items of each query."""
 
 from dataclasses import dataclass
 
@@ -32,30 +32,12 @@ class Lists:
         return Lists(self.queries[rows], self.items[rows], scores)
 
 
-def ranks_of(queries: Queries) -> Ranked:
-    """The ranks from a table: lists of items, or the ranks of the targets.
+def ranks_of(queries: Queries, names: list[str]) -> Ranked:
+    """The rank of each target in the list of its query.
 
-    Raises ScoreError if the table is neither, or contradicts itself or the data.
+    ``names`` are the columns of the file. Raises ScoreError if the lists contradict themselves or
+    the data, or if they are too short.
     """
-    names = tables.columns(queries.path)
-    if "items" in names or "item" in names:
-        return _from_lists(queries, names)
-    if "rank" in names:
-        return _stated(queries, names)
-    raise ScoreError(
-        f"{queries.path}: columns are missing; there are: {', '.join(names)}; needed are "
-        f"{tables.LAYOUTS}"
-    )
-
-
-def _keys(queries: Queries, batch: pa.RecordBatch) -> np.ndarray:
-    """The query of each row, [n] int64; -1: not evaluated."""
-    if "query" in batch.schema.names:
-        return queries.of_numbers(batch["query"])
-    return queries.of_users(batch["user"])
-
-
-def _from_lists(queries: Queries, names: list[str]) -> Ranked:
     lists, remarks = _read(queries, names)
     _check_once(queries, lists)
     given = lists.lengths(queries.n)
@@ -159,7 +141,7 @@ def _of_rows(queries: Queries, batch: pa.RecordBatch) -> Columns:
     names = batch.schema.names
     places = batch["rank"].to_numpy() if "rank" in names else nothing
     scores = batch["score"].to_numpy() if "score" in names else nothing
-    return _keys(queries, batch), queries.item_codes(batch["item"]), places, scores
+    return queries.of_batch(batch), queries.item_codes(batch["item"]), places, scores
 
 
 def _of_lists(queries: Queries, batch: pa.RecordBatch) -> Columns:
@@ -173,7 +155,7 @@ def _of_lists(queries: Queries, batch: pa.RecordBatch) -> Columns:
         scores = batch["scores"].flatten().to_numpy()
     ends = np.cumsum(lengths)
     places = np.arange(1, len(items) + 1) - np.repeat(ends - lengths, lengths)
-    return np.repeat(_keys(queries, batch), lengths), items, places, scores
+    return np.repeat(queries.of_batch(batch), lengths), items, places, scores
 
 
 def _ordered(queries: Queries, lists: Lists, places: np.ndarray | None) -> Lists:
@@ -224,7 +206,7 @@ def _check_once(queries: Queries, lists: Lists) -> None:
         )
 
 
-def _runs(lists: Lists) -> tuple[np.ndarray, np.ndarray]:
+def _tied(lists: Lists) -> tuple[np.ndarray, np.ndarray]:
     """The first and the last of the items with each item's query and score: [n] int64 each."""
     assert lists.scores is not None
     change = (np.diff(lists.queries) != 0) | (np.diff(lists.scores) != 0)
@@ -237,7 +219,7 @@ def _runs(lists: Lists) -> tuple[np.ndarray, np.ndarray]:
 def _tied_to_the_end(lists: Lists) -> np.ndarray:
     """Whether each item has the score of the last two of its list: more may have it, too. [n]
     bool."""
-    firsts, lasts = _runs(lists)
+    firsts, lasts = _tied(lists)
     end = np.searchsorted(lists.queries, lists.queries, side="right") - 1
     return (lasts == end) & (firsts < lasts)
 
@@ -251,61 +233,10 @@ def _positions(queries: Queries, lists: Lists) -> tuple[np.ndarray, np.ndarray]:
     of = queries.targets.queries
     keys = lists.queries * queries.n_items + lists.items
     order = np.argsort(keys)
-    wanted = of * queries.n_items + queries.wanted
+    wanted = of * queries.n_items + queries.target_items
     near = np.searchsorted(keys, wanted, sorter=order)
     found = np.append(keys[order], -1)[near] == wanted
     at = np.where(found, np.append(order, -1)[near], -1)
-    lasts = np.arange(len(keys)) if lists.scores is None or not len(keys) else _runs(lists)[1]
+    lasts = np.arange(len(keys)) if lists.scores is None or not len(keys) else _tied(lists)[1]
     ranks = np.append(lasts, -1)[at] - np.searchsorted(lists.queries, of) + 1
     return np.where(found, ranks, MISS), at
-
-
-def _stated(queries: Queries, names: list[str]) -> Ranked:
-    """The ranks that the file states for the targets."""
-    key = "query" if "query" in names else "user"
-    wanted = [name for name in (key, "target", "rank") if name in names]
-    if "target" not in wanted and queries.n < len(queries.wanted):
-        raise ScoreError(
-            f"{queries.path}: queries have several targets in this split: a column target should "
-            "name the one that a rank is of"
-        )
-    ranks = np.zeros(len(queries.wanted), dtype=np.int64)
-    remarks: list[str] = []
-    keys = queries.targets.queries * queries.n_items + queries.wanted
-    order = np.argsort(keys)
-    others = 0
-    for batch in tables.batches(queries.path, wanted):
-        of = _keys(queries, batch)
-        evaluated = of >= 0
-        others += int((~evaluated).sum())
-        of = of[evaluated]
-        at = of  # a query has one target
-        if "target" in wanted:
-            items = queries.item_codes(batch["target"])[evaluated]
-            near = np.searchsorted(keys, of * queries.n_items + items, sorter=order)
-            at = np.append(order, 0)[near]
-            wrong = keys[at] != of * queries.n_items + items
-            if wrong.any():
-                raise ScoreError(
-                    f"{queries.path}: a target of {queries.name(of[wrong][0])} is none in this part"
-                )
-        stated = batch["rank"].to_numpy()[evaluated]
-        if ((stated < 1) | (stated > queries.n_items)).any():
-            wrong = stated[(stated < 1) | (stated > queries.n_items)]
-            raise ScoreError(
-                f"{queries.path}: a rank is {wrong[0]}: ranks are 1 to {queries.n_items:,}, the "
-                "number of items"
-            )
-        twice = (ranks[at] > 0) | (np.bincount(at, minlength=len(ranks))[at] > 1)
-        if twice.any():
-            raise ScoreError(f"{queries.path}: {queries.name(of[twice][0])} stands there twice")
-        ranks[at] = stated
-    if not ranks.any():
-        raise ScoreError(f"{queries.path}: no row is of a user with a target in this part")
-    remarks += not_evaluated(others)
-    answered = np.bincount(queries.targets.queries, ranks > 0, minlength=queries.n)
-    remarks += queries.missing(int(np.count_nonzero(answered)))
-    miss = ranks == 0
-    if queries.masked:
-        miss |= queries.targets.repeated(queries.sequences.items)
-    return Ranked(np.where(miss, MISS, ranks), None, remarks)

@@ -77,7 +77,7 @@ def _ranks(queries: Queries, archive: zipfile.ZipFile) -> Ranked:
     items = queries.item_codes(_ids(queries, archive, "items"))
     if len(np.unique(items)) < len(items):
         raise ScoreError(f"{queries.path}: an item stands twice in items")
-    ranks = np.zeros(len(queries.wanted), dtype=np.int64)
+    ranks = np.zeros(len(queries.target_items), dtype=np.int64)
     best = np.full((queries.n, min(K, queries.n_items)), -1)
     answered = np.zeros(queries.n, dtype=bool)
     others = 0
@@ -156,7 +156,7 @@ def _rank_block(
     known = torch.full((len(of), queries.n_items), -torch.inf, dtype=kind)
     known[:, torch.from_numpy(items)] = torch.from_numpy(scores.astype(np.float64)).to(kind)
     targets = queries.targets
-    counts = np.diff(queries.first, append=len(queries.wanted))
+    counts = np.diff(queries.first, append=len(queries.target_items))
     row, place = within(counts[of])
     at = queries.first[of][row] + place  # [n targets]
     seen = None
@@ -165,7 +165,7 @@ def _rank_block(
         ends = targets.ends[queries.first][of]
         all_items = torch.from_numpy(queries.sequences.items.astype(np.int64))
         seen = pairs(all_items, starts, ends)
-    wanted = torch.from_numpy(queries.wanted[at])
+    wanted = torch.from_numpy(queries.target_items[at])
     found = Best(best.shape[1])
     given = Given(queries.n_items)
     ranks[at] = rank(given, known, wanted, seen, torch.from_numpy(row), found).numpy()

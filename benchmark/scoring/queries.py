@@ -59,7 +59,7 @@ class Queries:
         return self.sequences.n_items
 
     @cached_property
-    def wanted(self) -> np.ndarray:
+    def target_items(self) -> np.ndarray:
         """The item of each target, [n_targets] int64."""
         return self.sequences.items[self.targets.positions].astype(np.int64)
 
@@ -105,6 +105,12 @@ class Queries:
                 f"{self.path}: there is no query {wrong}: queries are 0 to {self.n - 1:,}"
             )
         return found.astype(np.int64)
+
+    def of_batch(self, rows: pa.RecordBatch) -> np.ndarray:
+        """The query of each row of a table, [n] int64; -1: not evaluated."""
+        if "query" in rows.schema.names:
+            return self.of_numbers(rows["query"])
+        return self.of_users(rows["user"])
 
     def item_codes(self, column: pa.Array) -> np.ndarray:
         """The code of each raw item id, [n] int64."""

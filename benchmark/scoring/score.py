@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.metrics import means
-from benchmark.scoring import lists, matrix
-from benchmark.scoring.queries import Queries, Ranked
+from benchmark.scoring import lists, matrix, stated, tables
+from benchmark.scoring.queries import Queries, Ranked, ScoreError
 from benchmark.training.evaluation import evaluated
 from benchmark.training.lists import list_table
 from benchmark.training.ranks import rank_table
@@ -18,7 +18,7 @@ from datasets.sequences import Sequences, Split, Targets
 
 @dataclass(frozen=True)
 class Scored:
-    """What one part's file gives."""
+    """The result of one part, from its file."""
 
     metrics: Mapping[str, float]
     """Such as {"ndcg@10": 0.17}."""
@@ -47,12 +47,29 @@ def score(
     }
 
 
+def ranks_of(queries: Queries) -> Ranked:
+    """The ranks of the targets from the file, whose name and columns show which kind it is.
+
+    Raises ScoreError if it is of no kind, or if it contradicts itself or the data.
+    """
+    if queries.path.suffix == ".npz":
+        return matrix.ranks_of(queries)
+    names = tables.columns(queries.path)
+    if "items" in names or "item" in names:
+        return lists.ranks_of(queries, names)
+    if "rank" in names:
+        return stated.ranks_of(queries, names)
+    raise ScoreError(
+        f"{queries.path}: columns are missing; there are: {', '.join(names)}; needed are "
+        f"{tables.LAYOUTS}"
+    )
+
+
 def _score(
     path: Path, sequences: Sequences, split: Split, part: str, targets: Targets, history: str
 ) -> Scored:
     queries = Queries(path, sequences, targets, masked=history != "ranked")
-    of_file = matrix.ranks_of if path.suffix == ".npz" else lists.ranks_of
-    found: Ranked = of_file(queries)
+    found = ranks_of(queries)
     kept = np.ones(len(found.ranks), dtype=bool)
     if history == "novel":  # queries of the file are numbered with all targets
         kept = ~targets.repeated(sequences.items)

@@ -70,7 +70,9 @@ def _is_parquet(path: Path) -> bool:
 
 def _schema(path: Path) -> pa.Schema:
     try:
-        if path.exists() and not path.is_file():
+        if not path.exists():
+            raise ScoreError(f"{path}: no such file")
+        if not path.is_file():
             raise ScoreError(f"{path}: is not a file")
         return pq.read_schema(path) if _is_parquet(path) else _open_csv(path).schema
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

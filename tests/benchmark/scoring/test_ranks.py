@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.scoring import lists, matrix
+from benchmark.scoring import matrix
 from benchmark.scoring.queries import Queries, ScoreError
+from benchmark.scoring.score import ranks_of
 from datasets.sequences import Sequences, Targets, from_interactions
 from datasets.splits import leave_one_out
 from models.batches import pairs, within
@@ -28,7 +29,7 @@ def asked(request) -> tuple[Sequences, Targets]:
     ]
     rows += [("all", f"i{item}", item) for item in range(N_ITEMS)]
     sequences = from_interactions(pd.DataFrame(rows, columns=["user", "item", "timestamp"]))
-    return sequences, leave_one_out(sequences, baskets=request.param == "baskets").test
+    return sequences, leave_one_out(sequences, whole_baskets=request.param == "baskets").test
 
 
 def queries(asked, path, masked) -> Queries:
@@ -50,7 +51,7 @@ def expected(asked, scores: np.ndarray, masked: bool) -> np.ndarray:
         items = torch.from_numpy(sequences.items.astype(np.int64))
         seen = pairs(items, targets.starts[all_of.first], targets.ends[all_of.first])
     row, _ = within(np.diff(all_of.first, append=len(targets.users)))
-    wanted = torch.from_numpy(all_of.wanted)
+    wanted = torch.from_numpy(all_of.target_items)
     model = matrix.Given(N_ITEMS)
     return rank(model, torch.from_numpy(scores), wanted, seen, torch.from_numpy(row)).numpy()
 
@@ -109,7 +110,7 @@ def test_items_without_a_score_and_users_that_are_missing(here, asked):
     some = np.ascontiguousarray(scores[2:, known])
     save(asked, scores=some, items=asked[0].item_ids[known], users=users(asked)[2:])
     found = matrix.ranks_of(queries(asked, "scores.npz", False))
-    wanted = queries(asked, "", False).wanted
+    wanted = queries(asked, "", False).target_items
     scores[:, 7] = -np.inf
     truth = expected(asked, scores, False)
     assert (truth[wanted == 7] == N_ITEMS).all()
@@ -147,14 +148,14 @@ def test_lists_give_the_ranks_up_to_their_end_in_every_layout(here, asked, k, le
     text = both.map(lambda found: " ".join(map(str, found)))
     text.reset_index().to_csv("e.csv", index=False)
     for name in ("a.parquet", "b.csv", "c.csv.gz", "d.parquet", "e.csv"):
-        found = lists.ranks_of(queries(asked, name, masked))
+        found = ranks_of(queries(asked, name, masked))
         tied = [remark for remark in found.remarks if "more items may tie" in remark]
         assert bool(tied) == (levels == 3 and k < N_ITEMS)
         assert found.until == (None if k == N_ITEMS else k - len(tied))
         known = truth <= (found.until or N_ITEMS)
         assert found.ranks.tolist() == np.where(known, truth, MISS).tolist()
     ordered[["user", "item", "rank"]].to_parquet("f.parquet")
-    found = lists.ranks_of(queries(asked, "f.parquet", masked))
+    found = ranks_of(queries(asked, "f.parquet", masked))
     if levels > 3:
         assert found.ranks.tolist() == np.where(truth <= k, truth, MISS).tolist()
 
@@ -162,9 +163,9 @@ def test_lists_give_the_ranks_up_to_their_end_in_every_layout(here, asked, k, le
 def test_ties_at_the_end_of_a_list_of_ten_are_not_guessed(here, asked):
     listed(asked, scores_of(asked, 3), 10).drop(columns="rank").to_csv("a.csv", index=False)
     with pytest.raises(ScoreError, match="targets have the score of the last items of their list"):
-        lists.ranks_of(queries(asked, "a.csv", False))
+        ranks_of(queries(asked, "a.csv", False))
     listed(asked, scores_of(asked, 10**6), 10).drop(columns="rank").to_csv("a.csv", index=False)
-    assert lists.ranks_of(queries(asked, "a.csv", False)).until == 10
+    assert ranks_of(queries(asked, "a.csv", False)).until == 10
 
 
 def test_history_items_are_dropped_and_shorten_what_is_known(here, asked):
@@ -172,33 +173,33 @@ def test_history_items_are_dropped_and_shorten_what_is_known(here, asked):
     scores = scores_of(asked, 10**6)
     truth = expected(asked, scores, True)
     listed(asked, scores, 30).to_parquet("a.parquet")
-    found = lists.ranks_of(queries(asked, "a.parquet", True))
+    found = ranks_of(queries(asked, "a.parquet", True))
     assert 12 < found.until < 30
     known = truth <= found.until
     assert found.ranks.tolist() == np.where(known, truth, MISS).tolist()
     assert any("items are in their query's history: left out" in r for r in found.remarks)
     listed(asked, scores, 12).to_parquet("a.parquet")
     with pytest.raises(ScoreError, match="its lists have 12 items, of which up to"):
-        lists.ranks_of(queries(asked, "a.parquet", True))
+        ranks_of(queries(asked, "a.parquet", True))
 
 
 def test_stated_ranks_are_taken_as_they_are(here, asked):
     truth = expected(asked, scores_of(asked, 10**6), True)
     of_target = users(asked)[asked[1].queries]
-    items = asked[0].item_ids[queries(asked, "", True).wanted]
+    items = asked[0].item_ids[queries(asked, "", True).target_items]
     rows = pd.DataFrame({"user": of_target, "target": items, "rank": np.minimum(truth, N_ITEMS)})
     rows.sample(frac=1, random_state=1).to_csv("ranks.csv", index=False)
-    found = lists.ranks_of(queries(asked, "ranks.csv", True))
+    found = ranks_of(queries(asked, "ranks.csv", True))
     assert found.ranks.tolist() == truth.tolist()
     rows.drop(columns="target").to_csv("ranks.csv", index=False)
     if asked[1].n_users < len(items):
         with pytest.raises(ScoreError, match="a column target should name the one"):
-            lists.ranks_of(queries(asked, "ranks.csv", True))
+            ranks_of(queries(asked, "ranks.csv", True))
     else:
-        found = lists.ranks_of(queries(asked, "ranks.csv", True))
+        found = ranks_of(queries(asked, "ranks.csv", True))
         assert found.ranks.tolist() == truth.tolist()
     rows[1:].to_csv("ranks.csv", index=False)
-    assert lists.ranks_of(queries(asked, "ranks.csv", True)).ranks[0] == MISS
+    assert ranks_of(queries(asked, "ranks.csv", True)).ranks[0] == MISS
 
 
 def test_short_lists_and_users_without_a_target_are_counted(here, asked):
@@ -209,7 +210,7 @@ def test_short_lists_and_users_without_a_target_are_counted(here, asked):
     idle = sorted(set(asked[0].user_ids) - set(users(asked)))[0]
     more = pd.DataFrame({"user": [idle], "item": ["i1"], "score": [1.0], "rank": [1]})
     pd.concat([rows, more]).to_parquet("a.parquet")
-    found = lists.ranks_of(queries(asked, "a.parquet", False))
+    found = ranks_of(queries(asked, "a.parquet", False))
     assert found.until == 20
     assert found.remarks == [
         "1 rows are of users without a target here: ignored",
@@ -252,7 +253,7 @@ def test_a_table_that_cannot_be_scored_is_one_line(here, asked, content, reason)
     others = [item for item in sequences.item_ids if item not in items]
     Path("a.csv").write_text(content.format(items[0], others[0]))
     with pytest.raises(ScoreError) as error:
-        lists.ranks_of(queries(asked, "a.csv", False))
+        ranks_of(queries(asked, "a.csv", False))
     assert reason in str(error.value)
     assert str(error.value).startswith("a.csv: ")
     assert "\n" not in str(error.value)
@@ -274,10 +275,10 @@ def test_parquet_of_other_types_and_other_files_are_one_line(here, asked):
         "e.parquet": "cannot be read: ",
         "f.txt": "its name should end in .parquet, .csv, .csv.gz or .npz",
         "g.csv": "is not a file",
-        "h.csv": "cannot be read: ",
+        "h.csv": "no such file",
     }.items():
         with pytest.raises(ScoreError, match=f"^{name}: {reason}") as error:
-            lists.ranks_of(queries(asked, name, False))
+            ranks_of(queries(asked, name, False))
         assert "\n" not in str(error.value)
 
 
@@ -328,8 +329,8 @@ def test_users_with_several_queries_are_named_by_number(here, asked):
     with pytest.raises(
         ScoreError, match="users have several queries in this split: a column query"
     ):
-        lists.ranks_of(all_of)
+        ranks_of(all_of)
     best = pd.DataFrame({"query": np.arange(n), "items": [sequences.item_ids.tolist()] * n})
     best.to_parquet("b.parquet")
-    found = lists.ranks_of(Queries(Path("b.parquet"), sequences, one_each, masked=False))
-    assert found.ranks.tolist() == (all_of.wanted + 1).tolist()
+    found = ranks_of(Queries(Path("b.parquet"), sequences, one_each, masked=False))
+    assert found.ranks.tolist() == (all_of.target_items + 1).tolist()

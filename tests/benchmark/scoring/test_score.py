@@ -208,7 +208,7 @@ def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
     given = ["--dataset", mine, "--name", "X"]
     for words, code, reason in (
         (["bad.csv", *given], 1, "bad.csv: a rank is 0"),
-        (["none.csv", *given], 1, "none.csv: cannot be read: "),
+        (["none.csv", *given], 1, "none.csv: no such file"),
         (["good.csv", *given, "--valid", "bad.csv"], 1, "bad.csv: "),
         (
             ["good.csv", *given, "--exported", "exported/mine/csv"],
