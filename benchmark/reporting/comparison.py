@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark import metrics
 from benchmark.reporting import statistics
 from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.slices import Slice, slices
 
 MOST = 10  # rows
 LEVEL = 0.05  # of significance
@@ -219,43 +220,9 @@ class Comparison:
         ]
 
     @cached_property
-    def slices(self) -> list[tuple[str, str, np.ndarray]]:
-        """Groups of targets: (by what, which part, [targets] bool).
-
-        Quarters of the queries by history length, and of the targets by popularity; if any target
-        has no training interaction, those targets and the others; repeated and new targets. A query
-        with several targets belongs to each group in which one of them is, with these alone. Empty
-        if the trials did not log these columns.
-        """
-        found: list[tuple[str, str, np.ndarray]] = []
-        if "history" in self.targets:
-            queries = self.targets["query"]
-            quarters = _quarters(self.targets["history"].groupby(queries).first())
-            found += [("history length", part, inside[queries]) for part, inside in quarters]
-        if "popularity" in self.targets:
-            quarters = _quarters(self.targets["popularity"])
-            found += [("target popularity", part, inside) for part, inside in quarters]
-            cold = (self.targets["popularity"] == 0).to_numpy()
-            if cold.any():
-                found += [
-                    ("target in training", "never", cold),
-                    ("target in training", "yes", ~cold),
-                ]
-        if "repeated" in self.targets:
-            repeated = self.targets["repeated"].to_numpy()
-            found += [("target", "repeated", repeated), ("target", "new", ~repeated)]
-        return [(name, part, inside) for name, part, inside in found if inside.any()]
-
-
-def _quarters(values: pd.Series) -> list[tuple[str, np.ndarray]]:
-    """Quarters of ``values`` [n] int64, each with [n] bool; fewer if many values are equal."""
-    quarters = pd.qcut(values, 4, duplicates="drop", labels=False)
-    found = []
-    for quarter in sorted(quarters.unique()):
-        inside = (quarters == quarter).to_numpy()
-        part = values[inside]
-        found.append((f"{part.min():,} to {part.max():,}", inside))
-    return found
+    def slices(self) -> list[Slice]:
+        """Groups of the targets."""
+        return slices(self.targets)
 
 
 def leading(ranking: Ranking) -> list[int]:

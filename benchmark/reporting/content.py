@@ -4,14 +4,17 @@ from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
 
+from benchmark.reporting.beside import Beside, beside_accuracy
 from benchmark.reporting.charts import Chart, charts
 from benchmark.reporting.comparison import Comparison, compare, leading
-from benchmark.reporting.problems import of_ranks
+from benchmark.reporting.problems import of_lists, of_ranks
 from benchmark.reporting.ranking import Ranking
-from benchmark.reporting.sections import Section, sections
+from benchmark.reporting.section import Section
+from benchmark.reporting.sections import sections
 from benchmark.reporting.verdict import verdict
 from benchmark.tracking import schema
 from benchmark.tracking.reading import trials
+from benchmark.tracking.reading.lists import lists
 from benchmark.tracking.reading.ranks import ranks
 from datasets import DataError, spec
 
@@ -28,6 +31,8 @@ class Content:
     dataset: Dataset
     ranking: Ranking
     comparison: Comparison | None
+    beside: Beside | None
+    """None without a comparison."""
     verdict: list[str]
     """Sentences of plain text, which stand above everything else."""
     sections: list[Section]
@@ -53,6 +58,12 @@ def assemble(
     found_ranks = ranks(client, leaders, "test")
     comparison = compare(ranking, found_ranks.tables, ranking.metric, test)
     problems = [*ranking.problems, *of_ranks(ranking, comparison, found_ranks.unreadable)]
+    beside = None
+    if comparison:
+        compared = [record for at in comparison.places for record in ranking.rows[at - 1].records]
+        found_lists = lists(client, compared)
+        problems += of_lists(ranking, found_lists.unreadable)
+        beside = beside_accuracy(ranking, comparison, found_lists.tables)
     ranking = replace(ranking, problems=problems)
     found: list[Chart] = []
     if drawn:
@@ -63,8 +74,9 @@ def assemble(
         dataset,
         ranking,
         comparison,
+        beside,
         verdict(ranking, comparison),
-        sections(ranking, comparison, k),
+        sections(ranking, comparison, beside, k),
         found,
     )
 

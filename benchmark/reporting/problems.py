@@ -12,25 +12,37 @@ def of_ranks(
     ranking: Ranking, comparison: Comparison | None, unreadable: dict[str, str]
 ) -> list[str]:
     """Sentences of plain text; ``unreadable`` says why ranks cannot be read, by run id."""
-    found = []
-    lost = {
-        place: unreadable[record.run_id]
-        for place, row in enumerate(ranking.rows, start=1)
-        for record in row.records
-        if record.run_id in unreadable
-    }
-    if lost:
-        why = next(iter(lost.values()))
-        found.append(
-            f"{rows(list(lost))}: the ranks that were logged cannot be read, so that intervals, "
-            f"tests, cut-offs and slices are without: {why}."
-        )
+    found = _lost(
+        ranking,
+        unreadable,
+        "the ranks that were logged cannot be read, so that intervals, tests, cut-offs and slices "
+        "are without",
+    )
     if comparison and comparison.apart:
         found.append(
             f"{rows(comparison.apart)}: the logged ranks are of other users or targets than those "
             "of the rows compared."
         )
     return [*found, *(_disagreements(ranking, comparison) if comparison else [])]
+
+
+def of_lists(ranking: Ranking, unreadable: dict[str, str]) -> list[str]:
+    """Sentences of plain text; ``unreadable`` says why lists cannot be read, by run id."""
+    return _lost(
+        ranking,
+        unreadable,
+        "the lists that were logged cannot be read, so that measures beside accuracy are without",
+    )
+
+
+def _lost(ranking: Ranking, unreadable: dict[str, str], what: str) -> list[str]:
+    lost = {
+        place: unreadable[record.run_id]
+        for place, row in enumerate(ranking.rows, start=1)
+        for record in row.records
+        if record.run_id in unreadable
+    }
+    return [f"{rows(list(lost))}: {what}: {next(iter(lost.values()))}."] if lost else []
 
 
 def rows(places: list[int]) -> str:

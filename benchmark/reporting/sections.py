@@ -1,39 +1,27 @@
 """The sections of a report, as text and tables that any format can show."""
 
-from dataclasses import dataclass, field
-
-import numpy as np
-
-from benchmark.metrics import METRICS
+from benchmark.reporting.beside import Beside
 from benchmark.reporting.cautions import cautions
-from benchmark.reporting.comparison import Comparison, label
+from benchmark.reporting.compared import beside_sections, compared, shown_interval
+from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.section import Section, Table
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Record
 from datasets.card import percent
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")
-CUT_OFF_METRICS = ("recall", "mrr", "ndcg")  # of one target: hit is recall, precision a k-th of it
-
-Table = list[dict[str, object]]
-"""Rows of cells by heading: plain text, or numbers to be shown as they are."""
 
 
-@dataclass(frozen=True)
-class Section:
-    heading: str
-    text: str = ""
-    """A paragraph of plain text."""
-    points: list[str] = field(default_factory=list)
-    table: Table = field(default_factory=list)
-
-
-def sections(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> list[Section]:
+def sections(
+    ranking: Ranking, comparison: Comparison | None, beside: Beside | None, k: list[int]
+) -> list[Section]:
     """The sections that are not empty, in order; ``k`` are the cut-offs."""
     found = [
         Section("Trials", _note(ranking, comparison), table=trials(ranking, comparison)),
         Section("Warnings", points=cautions(ranking, comparison)),
-        *_compared(ranking, comparison, k),
+        *compared(ranking, comparison, k),
+        *beside_sections(ranking, beside),
         Section("Not ranked", table=_not_ranked(ranking)),
         Section("Protocol", points=_protocol(ranking)),
         Section("Data", table=_data(ranking)),
@@ -78,14 +66,10 @@ def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:
         return {"95% interval": "", "with seeds": "", "better than": ""}
     several = comparison.noise_known
     return {
-        "95% interval": _interval(*comparison.intervals[place]),
-        "with seeds": _interval(*comparison.intervals_with_seeds[place]) if several else "",
+        "95% interval": shown_interval(*comparison.intervals[place]),
+        "with seeds": shown_interval(*comparison.intervals_with_seeds[place]) if several else "",
         "better than": ", ".join(map(str, comparison.beaten_by(place))),
     }
-
-
-def _interval(low: float, high: float, form: str = ".4f") -> str:
-    return "" if low != low else f"{low:{form}} to {high:{form}}"
 
 
 def _metric(row: Row, part: str, name: str) -> str:
@@ -148,96 +132,6 @@ _WITH_SEEDS = (
     " With seeds: bootstrap over users and seeds together, which adds the variation between "
     "training runs."
 )
-
-
-def _compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> list[Section]:
-    if comparison is None:
-        return []
-    names = {place: label(ranking.rows[place - 1], place) for place in comparison.places}
-    what = f"test {comparison.metric}"
-    first = names[comparison.places[0]]
-    return [
-        Section(
-            f"Beside {first}",
-            f"Difference of mean {what} ({first} minus the row), its 95% interval over users, "
-            f"{'over users and seeds (with seeds), ' * comparison.noise_known}its effect size "
-            "(Cohen's d_z: the mean of the users' differences divided by their standard "
-            "deviation), p with Holm's correction, and the share of users for whom the first row "
-            "is better (win), equal (tie) or worse (loss).",
-            table=_beside(comparison, names),
-        ),
-        Section(
-            "Cut-offs",
-            "Test metrics at several cut-offs, from the ranks of all targets; mean over seeds."
-            + _LISTS * any(comparison.until),
-            table=_cut_offs(comparison, names, k),
-        ),
-        Section(
-            "Slices",
-            f"Mean {what} of groups of users: by the length of the history, by the number of "
-            "training interactions with the target, and by whether the target is in the history."
-            + _SEVERAL
-            * comparison.several,
-            table=_slices(comparison, names),
-        ),
-    ]
-
-
-def _beside(comparison: Comparison, names: dict[int, str]) -> Table:
-    rows: Table = []
-    for row in comparison.beside_the_first:
-        cells = {
-            "row": names[row.place],
-            "difference": f"{row.difference:+.4f}",
-            "95% interval": _interval(row.low, row.high, "+.4f"),
-        }
-        if comparison.noise_known:
-            cells["with seeds"] = _interval(row.low_with_seeds, row.high_with_seeds, "+.4f")
-        cells |= {
-            "d_z": f"{row.effect:+.2f}",
-            "p": row.shown_p,
-            "win": f"{row.win:.1%}",
-            "tie": f"{row.tie:.1%}",
-            "loss": f"{row.loss:.1%}",
-        }
-        rows.append(dict(cells))
-    return rows
-
-
-_SEVERAL = (
-    " A user with several targets is in each group that has one of them, and counts there with the "
-    "targets of this group alone."
-)
-
-
-_LISTS = (
-    " A row that was scored from lists has no metric beyond the end of its lists, where ranks are "
-    "not known."
-)
-
-
-def _cut_offs(comparison: Comparison, names: dict[int, str], k: list[int]) -> Table:
-    shown = METRICS if comparison.several else CUT_OFF_METRICS
-    return [
-        {"metric": metric, **_by_row(comparison.values(metric), names)}
-        for metric in (f"{name}@{cut}" for name in shown for cut in k)
-    ]
-
-
-def _slices(comparison: Comparison, names: dict[int, str]) -> Table:
-    found: Table = []
-    for by, part, inside in comparison.slices:
-        values = comparison.values(comparison.metric, inside)  # [rows, users]
-        targets = {"targets": f"{inside.sum():,}"} if comparison.several else {}
-        users = f"{values.shape[1]:,}"
-        found.append({"by": by, "part": part, "users": users, **targets, **_by_row(values, names)})
-    return found
-
-
-def _by_row(values: np.ndarray, names: dict[int, str]) -> dict[str, str]:
-    """The means of ``values`` [rows, users], by the rows' names; empty for NaN."""
-    means = zip(names.values(), values.mean(axis=1), strict=True)
-    return {name: "" if np.isnan(mean) else f"{mean:.4f}" for name, mean in means}
 
 
 def _not_ranked(ranking: Ranking) -> Table:

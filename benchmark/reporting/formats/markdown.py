@@ -13,7 +13,7 @@ from benchmark.reporting.formats import page
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.charts import Chart
     from benchmark.reporting.content import Content
-    from benchmark.reporting.sections import Section, Table
+    from benchmark.reporting.section import Section, Table
 
 
 def render(content: Content, name: str) -> dict[str, str | bytes]:

@@ -8,14 +8,14 @@ import json
 import math
 import re
 from dataclasses import asdict
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchmark.tracking import schema
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
-    from benchmark.reporting.comparison import Comparison
     from benchmark.reporting.content import Content
-    from benchmark.reporting.ranking import Ranking, Row
+    from benchmark.reporting.ranking import Row
 
 # Where a spreadsheet may see a cell begin, whichever character it splits at, then the first
 # character of a formula. Some read the wide ones of East Asian keyboards, too.
@@ -27,7 +27,7 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
     ranking = content.ranking
     lines = []
     for place, row in enumerate(ranking.rows, start=1):
-        found = _row(place, row, ranking, content.comparison)
+        found = _row(place, row, content)
         line = {"rank": place, "published": found["published"], "scored": found["scored"]}
         line |= {name: row.param(name) for name in ["model", *ranking.searched]}
         line |= {"seeds": len(row.records)}
@@ -38,6 +38,7 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
         line |= {"interval low": low, "interval high": high}
         low, high = found.get("interval_with_seeds") or (None, None)
         line |= {"interval with seeds low": low, "interval with seeds high": high}
+        line |= {name: fmean(seeds) for name, seeds in found.get("beside_accuracy", {}).items()}
         line |= {
             key: found[key] for key in ("points_tried", "seconds", "parameters", "peak_memory_mb")
         }
@@ -74,9 +75,7 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
         "protocol": ranking.own.records[0].tags.get(schema.PROTOCOL),
         "data_digest": ranking.own.records[0].tags.get(schema.DATA_DIGEST),
         "statistics": ranking.own.records[0].statistics,
-        "rows": [
-            _row(place, row, ranking, comparison) for place, row in enumerate(ranking.rows, start=1)
-        ],
+        "rows": [_row(place, row, content) for place, row in enumerate(ranking.rows, start=1)],
         "warnings": [p for s in content.sections if s.heading == "Warnings" for p in s.points],
         "not_ranked": [
             {"run": record.run_id, "name": record.name, "why": why}
@@ -100,7 +99,9 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
     return {f"{name}.json": json.dumps(_finite(record), indent=1, ensure_ascii=False) + "\n"}
 
 
-def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) -> dict[str, Any]:
+def _row(place: int, row: Row, content: Content) -> dict[str, Any]:
+    ranking = content.ranking
+    comparison = content.comparison
     deviations = {
         part: {name: row.deviation(part, name) for name in getattr(row, part)}
         for part in ("valid", "test")
@@ -126,6 +127,8 @@ def _row(place: int, row: Row, ranking: Ranking, comparison: Comparison | None) 
         found |= {"interval": comparison.intervals[place]}
         found |= {"interval_with_seeds": comparison.intervals_with_seeds[place]}
         found |= {"better_than": comparison.beaten_by(place)}
+    if content.beside and place in content.beside.rows:
+        found |= {"beside_accuracy": content.beside.rows[place]}
     return found
 
 

@@ -125,6 +125,53 @@ def test_any_cut_off_and_any_part_of_the_users(report, store, here, ranks):
     assert (yes["part"], yes["users"]) == ("yes", "398")
 
 
+def test_measures_beside_accuracy_are_of_the_lists_that_trials_kept(report, store, here, ranks):
+    """One row has lists of both seeds, one has a damaged file, one is of an earlier version."""
+    lists = pd.DataFrame(
+        {
+            "query": np.repeat(EVERYBODY, 2),
+            "item": np.stack([EVERYBODY % 4, 4 + EVERYBODY % 2], axis=1).ravel().astype(str),
+            "rank": np.tile([1, 2], USERS),
+            "popularity": np.tile([10, 20], USERS),
+            "novelty": np.tile([3.0, 2.0], USERS),
+            "repeated": np.repeat(EVERYBODY % 7 == 0, 2),  # the users with a history of 3
+        }
+    )
+    Path("lists").mkdir()
+    lists.to_parquet("lists/test.parquet")
+    for seed in (1, 2):
+        run = log(store, "Good", ranks["Good"], seed=seed)
+        store.log_artifact(run, "lists/test.parquet", "lists")
+    store.log_text(log(store, "Twin", ranks["Twin"]), "no table", "lists/test.parquet")
+    log(store, "Bad", ranks["Bad"])
+    content = as_json(report, here)
+    found = {row["params"]["model"]: row["beside_accuracy"] for row in content["rows"]}
+    weights = np.maximum(EVERYBODY // 2, 1) ** -0.5
+    recall = weights[ranks["Bad"] <= 10].sum() / weights.sum()
+    assert found["Bad"] == {"stratified recall@10": [pytest.approx(recall)]}
+    assert list(found["Twin"]) == ["stratified recall@10"]
+    # The size of the catalogue is not known: these runs did not log their data set.
+    assert list(found["Good"]) == [
+        "popularity@10",
+        "novelty@10",
+        "repetition@10",
+        "stratified recall@10",
+    ]
+    assert found["Good"]["popularity@10"] == [15, 15]
+    assert found["Good"]["repetition@10"] == [pytest.approx((EVERYBODY % 7 == 0).mean())] * 2
+    assert [w for w in content["warnings"] if "lists that were logged cannot be read" in w]
+
+    assert report("--experiment", "e", "--no-log").returncode == 0
+    text = (here / "reports/e.md").read_text()
+    tables = {found.partition("\n")[0]: found for found in text.split("## ")}
+    beside = tables["Beside accuracy"]
+    assert "15.0 ± 0.0" in beside
+    parts = rows(tables["Beside accuracy by history length"])
+    (first, *_) = [row for row in parts if "repetition@10" in row]
+    # 58 of the 115 users with histories of 3 and 4; rows without lists have no column.
+    assert first == ["3 to 4", "repetition@10", f"{58 / 115:.4f} ± 0.0000"]
+
+
 @pytest.mark.parametrize("test", ["t", "randomisation"])
 def test_the_table_says_what_is_better_than_what(report, store, here, ranks, test):
     for model in ("Good", "Bad"):

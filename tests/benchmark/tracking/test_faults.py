@@ -76,7 +76,7 @@ def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mo
     assert done.returncode == 0, done.stderr
     assert the_run(store).info.status == "FINISHED"
     kept = {file.path for file in store.list_artifacts(the_run(store).info.run_id)}
-    assert kept == {"checkpoints", "config.yaml", "dataset.md", "ranks"}
+    assert kept == {"checkpoints", "config.yaml", "dataset.md", "lists", "ranks"}
 
 
 @pytest.mark.process

@@ -45,7 +45,7 @@ def assert_all_there_once(uri: str) -> None:
     assert len(run.inputs.dataset_inputs) == 1
     files = [
         file.path.removeprefix(f"{folder}/")
-        for folder in ("checkpoints", "checkpoints/best", "ranks", None)
+        for folder in ("checkpoints", "checkpoints/best", "ranks", "lists", None)
         for file in client.list_artifacts(run.info.run_id, folder)
         if not file.is_dir
     ]
@@ -53,6 +53,7 @@ def assert_all_there_once(uri: str) -> None:
         "config.yaml",
         "dataset.md",
         "model.safetensors",
+        "test.parquet",
         "test.parquet",
         "valid.parquet",
     ]

@@ -59,7 +59,9 @@ def result(folder: Path) -> dict:
     return {
         "metrics": {k: v for k, v in told.items() if "second" not in k and "memory" not in k},
         "weights": checkpoint.load(files / "checkpoints/best/model.safetensors"),
-        "ranks": {p.name: pd.read_parquet(p) for p in files.glob("ranks/*.parquet")},
+        "tables": {
+            f"{p.parent.name}/{p.name}": pd.read_parquet(p) for p in files.glob("*/*.parquet")
+        },
     }
 
 
@@ -70,8 +72,13 @@ def assert_same(one: dict, other: dict) -> None:
     assert weights.keys() == weights_2.keys()
     for name, tensor in weights.items():
         assert torch.equal(tensor, weights_2[name]), name
-    for name, ranks in one["ranks"].items():
-        pd.testing.assert_frame_equal(ranks, other["ranks"][name])
+    assert one["tables"].keys() == {
+        "ranks/valid.parquet",
+        "ranks/test.parquet",
+        "lists/test.parquet",
+    }
+    for name, table in one["tables"].items():
+        pd.testing.assert_frame_equal(table, other["tables"][name])
 
 
 def resume(folder: Path) -> str:
