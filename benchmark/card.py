@@ -20,7 +20,7 @@ MODEL = "Markov"
 @click.option(
     "--sequential",
     is_flag=True,
-    help="Train a model, and rank with shuffled histories, too: the loss of test ndcg@10.",
+    help="Train a model, rank also with shuffled histories, and print how far test ndcg@10 falls.",
 )
 @click.option(
     "--model",

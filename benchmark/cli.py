@@ -15,15 +15,13 @@ from benchmark import durations
 from benchmark.errors import TakenOver, UserError
 from benchmark.installation import INSTALLED, PACKAGE
 from benchmark.interruption import Terminated
-from datasets import DataError
+from datasets import DataError, options
 from datasets.errors import masked, visible
 
 # --learning_rate is --learning-rate: `mlflow run -P learning_rate=...` passes names as they are.
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}
 
-data_dir_option = click.option(
-    "--data-dir", help="Folder of the raw files, searched before $SEQREC_DATA_DIR and ./data."
-)
+data_dir_option = options.data_dir
 
 # The user can correct these. Any other error is a defect of this code and keeps its traceback.
 USER_ERRORS = (DataError, UserError, TakenOver)

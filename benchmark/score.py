@@ -16,6 +16,7 @@ import click
 from benchmark import cli
 from benchmark.fields import SETTINGS
 from benchmark.settings import BASELINES
+from datasets import options
 from models import FILES
 
 PARAM = re.compile(r"([A-Za-z_][\w.-]*)=(.*)")
@@ -80,12 +81,8 @@ def _name(context: click.Context, param: click.Parameter, name: str) -> str:
     help="Folder that datasets.export wrote for the other library: files of another split are "
     "refused.  [default: the folder of FILE, if it has an exported.json]",
 )
-@click.option(
-    "--recbole-config",
-    default="",
-    help="RecBole configuration file; its filters and split replace the data set's own.",
-)
-@cli.data_dir_option
+@options.recbole_config
+@options.data_dir
 def score(
     file: Path,
     valid: Path | None,

@@ -1,4 +1,4 @@
-"""Write the YAML file of a data file that nobody has described yet."""
+"""The YAML file that ``datasets.prepare --from`` writes for a data file."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def describe(place: str, target: str = "", columns: str = "", unit: str = "") ->
     and ``unit`` are what the user knows, "" for nothing: see ``guess.given_columns``.
 
     Raises DataError if there is no such file, if its first rows leave something open, and if the
-    YAML file is there already and says something else.
+    YAML file exists with other content.
     """
     found = source.parts(Path(), place)
     if not found:
@@ -106,7 +106,7 @@ def _write(path: Path, text: str) -> None:
     try:
         if path.exists() and path.read_text(encoding="utf-8") != text:
             raise DataError(
-                f"{path}: is there already and says something else: remove it, or name another "
+                f"{path}: exists already, with other content: remove it, or name another "
                 "one before --from, such as python -m datasets.prepare other.yaml --from ..."
             )
         files.write(path, text)

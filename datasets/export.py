@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from datasets import card, files
+from datasets import card, files, options
 from datasets.errors import DataError
 from datasets.export_formats import FORMATS, Export
 from datasets.prepare import load
@@ -87,15 +87,8 @@ def check(folder: Path, sequences: Sequences, split: Split) -> None:
     show_default=True,
     help="Number of latest items in each list of RecBole's files.",
 )
-@click.option(
-    "--data-dir",
-    help="Folder of the raw files, searched before $SEQREC_DATA_DIR and ./data.",
-)
-@click.option(
-    "--recbole-config",
-    default="",
-    help="RecBole configuration file; its filters and split replace the data set's own.",
-)
+@options.data_dir
+@options.recbole_config
 def command(
     dataset: str, to: str, output: Path, max_length: int, data_dir: str | None, recbole_config: str
 ) -> None:

@@ -57,7 +57,7 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
     rows = pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
     if at_once is wanted:
         return rows
-    rows = different(rows, wanted.duplicates, counts)
+    rows = without_duplicates(rows, wanted.duplicates, counts)
     batch = pa.RecordBatch.from_pandas(rows, preserve_index=False)
     inside = filters.inside_intervals(batch, wanted.intervals, counts)
     return _without(inside, ("rating",)).to_pandas()
@@ -80,11 +80,11 @@ def _none_chosen(raw: RawFile, layout: Layout, wanted: Filters) -> DataError:
     return DataError(f"{raw.path}: filters.where: no row has all of {quoted(wanted.where)}")
 
 
-def different(rows: pd.DataFrame, keep: str, counts: Counter[str]) -> pd.DataFrame:
-    """See ``filters.without_duplicates``; the rows that are removed are counted."""
-    different = filters.without_duplicates(rows, keep)
-    counts[f"duplicates ({keep} kept)"] = len(rows) - len(different)
-    return different
+def without_duplicates(rows: pd.DataFrame, keep: str, counts: Counter[str]) -> pd.DataFrame:
+    """See ``filters.without_duplicates``; the number of removed rows is added to ``counts``."""
+    kept = filters.without_duplicates(rows, keep)
+    counts[f"duplicates ({keep} kept)"] = len(rows) - len(kept)
+    return kept
 
 
 def _without(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:

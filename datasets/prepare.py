@@ -19,6 +19,7 @@ from datasets import (
     filters,
     interactions,
     locks,
+    options,
     recbole,
     source,
     split_files,
@@ -86,7 +87,7 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     if spec.synthetic is not None:
         generated = spec.synthetic.generate()
         counts["rows generated"] = len(generated)
-        rows = interactions.different(generated, spec.filters.duplicates, counts)
+        rows = interactions.without_duplicates(generated, spec.filters.duplicates, counts)
     elif raw is not None:
         rows = interactions.read(raw, spec.filters, counts)
     else:
@@ -146,15 +147,8 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     default=None,
     help="With --from: unit of the times, where it cannot be guessed.",
 )
-@click.option(
-    "--data-dir",
-    help="Folder of the raw files, searched before $SEQREC_DATA_DIR and ./data.",
-)
-@click.option(
-    "--recbole-config",
-    default="",
-    help="RecBole configuration file; its filters and split replace the data set's own.",
-)
+@options.data_dir
+@options.recbole_config
 def command(
     dataset: tuple[str, ...],
     place: str,

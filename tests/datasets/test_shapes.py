@@ -167,7 +167,7 @@ def test_the_yaml_file_may_stand_elsewhere(here):
     content, _ = prepared(here, "sub/mine.yaml", "--from", "a.csv")
     assert content["sources"][0]["file"] == f"{here}/a.csv"
     said = refused("sub/mine.yaml", "--from", "a.csv", "--columns", "user=item,item=user")
-    assert said.startswith("Error: sub/mine.yaml: is there already and says something else: remove")
+    assert said.startswith("Error: sub/mine.yaml: exists already, with other content: remove")
     prepared(here, "sub/mine.yaml", "--from", "a.csv")  # the same again
 
 
