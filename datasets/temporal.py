@@ -50,13 +50,18 @@ class Temporal:
     @property
     def words(self) -> str:
         """What the name of the split says beside its points in time; "" by default."""
-        dropped = [words for key, words in COLD.items() if getattr(self, key) == DROP]
-        return TARGETS[self.target].format(self.seed) + "".join(dropped)
+        return TARGETS[self.target].format(self.seed) + "".join(COLD[key] for key in self.dropped)
+
+    @property
+    def dropped(self) -> list[str]:
+        """The keys of COLD that say DROP."""
+        values = asdict(self)
+        return [key for key in COLD if values[key] == DROP]
 
     def as_dict(self) -> dict[str, Any]:
         """Content of ``temporal:`` from which ``read`` gives this; points in time are dates."""
-        default = Temporal()
-        content = {k: v for k, v in asdict(self).items() if v != getattr(default, k)}
+        default = asdict(Temporal())
+        content = {k: v for k, v in asdict(self).items() if v != default[k]}
         for key in ("valid", "test"):
             if key in content and not _is_share(content[key]):
                 content[key] = _utc(content[key])
@@ -88,9 +93,8 @@ def read(content: object) -> Temporal:
         known = ", ".join(TARGETS)
         raise ValueError(f"target should be one of {known}, not {quoted(found.target)}")
     for key in COLD:
-        value = getattr(found, key)
-        if value not in (KEEP, DROP):
-            raise ValueError(f"{key} should be {KEEP} or {DROP}, not {quoted(value)}")
+        if key in parts and parts[key] not in (KEEP, DROP):
+            raise ValueError(f"{key} should be {KEEP} or {DROP}, not {quoted(parts[key])}")
     if (found.target == "random") != (found.seed is not None):
         raise ValueError(
             "target: random needs a seed, such as seed: 1, and no other target has one"
@@ -194,7 +198,7 @@ def temporal(
 
 def _nobody(by: Temporal, part: str, until: str, since: str) -> DataError:
     """The error for a part without targets, whose period begins at ``until``."""
-    dropped = " and ".join(f"{key}: {DROP}" for key in COLD if getattr(by, key) == DROP)
+    dropped = " and ".join(f"{key}: {DROP}" for key in by.dropped)
     others = f" that {dropped} keeps" if dropped else ""
     return DataError(
         f"split: temporal has nobody to evaluate in {part}: no user has interactions both before "
