@@ -27,8 +27,8 @@ data_dir_option = options.data_dir
 USER_ERRORS = (DataError, UserError, TakenOver)
 
 
-class FiniteRange(click.FloatRange):
-    """Finite numbers in a range. click lets nan through, which is neither inside nor outside."""
+class Finite(click.types.FloatParamType):
+    """Finite numbers. click lets nan and inf through."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -37,6 +37,10 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+class FiniteRange(Finite, click.FloatRange):
+    """Finite numbers in a range."""
 
 
 class Duration(click.ParamType):

@@ -124,6 +124,8 @@ def option_type(setting: Setting, more: tuple[str, ...] = ()) -> click.ParamType
     open_ends = {"min_open": setting.above is not None, "max_open": setting.below is not None}
     if setting.kind is int:
         return click.IntRange(_integer(low), _integer(high), **open_ends)
+    if low is None and high is None:  # a range without ends is shown as x<=None
+        return cli.Finite()
     return cli.FiniteRange(low, high, **open_ends)
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from benchmark.__main__ import COMMANDS
-from benchmark.declaration import SettingError
+from benchmark.declaration import Setting, SettingError
 from benchmark.fields import SETTINGS
+from benchmark.options import option_type
 from benchmark.settings import Settings, checked
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.sequences import from_interactions
@@ -116,3 +117,16 @@ def test_a_model_that_does_not_fit_into_memory_is_one_line(monkeypatch):
     sequences = from_interactions(pd.DataFrame({"user": ["a"] * 3, "item": ["x", "y", "z"]}))
     with pytest.raises(TrainingError, match="out of memory on cpu: the model does not fit"):
         Trainer(Settings.of(), sequences, leave_one_out(sequences))
+
+
+def test_a_float_setting_without_limits_is_any_finite_number(capsys):
+    kind = option_type(Setting(0.8, "Weight."))
+    option = click.Option(["--decay"], type=kind, default=0.8, show_default=True)
+    command = click.Command("train", params=[option], callback=lambda decay: click.echo(decay))
+    command.main(["--help"], standalone_mode=False)
+    assert "[default: 0.8]" in capsys.readouterr().out
+    for text in ("nan", "inf", "-inf", "x"):
+        with pytest.raises(click.BadParameter):
+            command.main(["--decay", text], standalone_mode=False)
+    command.main(["--decay", "-3e5"], standalone_mode=False)
+    assert capsys.readouterr().out == "-300000.0\n"
