@@ -175,8 +175,7 @@ def sweep(
     sweep; for a file, its name without suffix is the default. ``method`` is grid, random or tpe;
     None: grid if all dimensions are choices, else tpe. ``trials`` is the number of points of a
     method that does not try all; None: 20. ``settings`` are what all trials share. ``jobs`` is the
-    number of trials at once on this machine; with more than one, a script calls this below
-    ``if __name__ == "__main__":``, because new processes import the script.
+    number of trials at once on this machine.
 
     A sweep of the same name and content resumes: finished trials are kept. Raises UserError for a
     space that cannot be read or tried, and if no trial has finished.

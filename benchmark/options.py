@@ -26,24 +26,28 @@ class TrialCommand(click.Command):
     the settings that its constructor alone declares."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[OWN_OPTIONS] = self._own_options(args)
+        ctx.meta[OWN_OPTIONS] = self._own_options(ctx, args)
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*ctx.meta.get(OWN_OPTIONS, []), *super().get_params(ctx)]
 
-    def _own_options(self, words: list[str]) -> list[click.Parameter]:
+    def _own_options(self, ctx: click.Context, words: list[str]) -> list[click.Parameter]:
         """Raises UserError for a model that cannot be loaded, and for a setting whose name another
         option has."""
         found: dict[str, click.Parameter] = {}
-        taken = {param.name for param in self.params} - SETTINGS.keys()
+        others = [p for p in super().get_params(ctx) if p.name not in SETTINGS]
+        taken = {name for p in others for name in (p.name, *p.opts, *p.secondary_opts)}
         for model in self._models(words):
             try:
                 own = {n: s for n, s in declared(model).items() if n not in SETTINGS}
             except ValueError as error:
                 raise UserError(str(error)) from None
-            for name in own.keys() & taken:
-                raise UserError(f"{model}: {name} is another option: give the setting another name")
+            for name in own:
+                if not taken.isdisjoint(_names(name)):
+                    raise UserError(
+                        f"{model}: {name} is another option: give the setting another name"
+                    )
             found |= {n: click.Option(_names(n), **_attributes(s)) for n, s in own.items()}
         return list(found.values())
 

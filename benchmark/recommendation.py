@@ -117,7 +117,7 @@ def _write(
     kept = [n for n, field in enumerate(source.fields) if field.name not in names]
     schema = pa.schema([source.fields[n] for n in kept] + answers)
     if layout.csv:
-        _check_flat(schema)
+        schema = _csv_schema(schema)
     writer = pyarrow.csv.CSVWriter if layout.csv else pq.ParquetWriter
     with (
         writer(part, schema) as out,
@@ -126,9 +126,9 @@ def _write(
         for batch in source.batches:
             known.count(batch, catalogue)
             answer = _answer(model, batch, titles, k, exclude_seen)
-            others = [batch.others[n] for n in kept]
+            others = [batch.others[n].cast(schema.types[at]) for at, n in enumerate(kept)]
             columns = _long(others, answer) if layout.long else _lists(others, answer)
-            out.write_batch(pa.record_batch(columns, schema))
+            _write_batch(out, pa.record_batch(columns, schema))
             bar.update(len(batch.lengths))
     return known
 
@@ -143,14 +143,34 @@ def _answer_fields(layout: Layout, *, titled: bool) -> list[pa.Field]:
     return [pa.field(f"{name}s", pa.list_(kind)) for name, kind in kinds.items()]
 
 
-def _check_flat(schema: pa.Schema) -> None:
-    """Raises UserError for a column of lists, which CSV has not."""
+def _csv_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns with types that pyarrow writes as CSV: it has none for views of text, as polars
+    writes them. Raises UserError for a column of lists, which CSV has not."""
+    fields = []
     for field in schema:
+        fields.append(
+            field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field
+        )
         if pa.types.is_nested(field.type):
             raise UserError(
                 f"column {printable(field.name)} of the histories has lists, which CSV has not: "
                 "write .parquet, or leave the column out"
             )
+    return pa.schema(fields)
+
+
+def _write_batch(out: pq.ParquetWriter | pyarrow.csv.CSVWriter, rows: pa.RecordBatch) -> None:
+    """Raises UserError for bytes that are no text, which CSV has not."""
+    try:
+        out.write_batch(rows)
+    except pa.ArrowInvalid as error:
+        bytes_of = [f.name for f in rows.schema if pa.types.is_binary(f.type)]
+        if not bytes_of or isinstance(out, pq.ParquetWriter):
+            raise
+        raise UserError(
+            f"columns {', '.join(map(printable, bytes_of))} of the histories have bytes, which CSV "
+            f"has not ({error}): write .parquet, or leave the columns out"
+        ) from None
 
 
 def _answer(

@@ -149,6 +149,8 @@ def report(
         raise click.UsageError("give either --experiment, with --sweep, or --runs alone")
     client = server.connect(tracking_uri)
     ids = tuple(whole_run_id(client, run) for run in runs or ())
+    if len(set(ids)) < len(ids):
+        raise UserError(f"--runs names run {ids[0]} twice: it takes two runs to compare")
     experiments = experiments or tuple(experiments_of(client, ids))
     chosen = FORMATS[form]
     drawn = chosen.draws and output != STDOUT

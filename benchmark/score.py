@@ -50,6 +50,17 @@ def _name(context: click.Context, param: click.Parameter, name: str) -> str:
     return name.strip()
 
 
+def _once(
+    context: click.Context, param: click.Parameter, params: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    """The parameters by name. Raises BadParameter for a name that has two values."""
+    found = dict(params)
+    for name, value in params:
+        if found[name] != value:
+            raise click.BadParameter(f"{name} has two values, {value} and {found[name]}.")
+    return found
+
+
 @click.command(context_settings=cli.CONTEXT)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -73,6 +84,7 @@ def _name(context: click.Context, param: click.Parameter, name: str) -> str:
     "params",
     multiple=True,
     type=Param(),
+    callback=_once,
     help="Setting of the other library, for the report: epochs=20. Repeat it for more.",
 )
 @click.option(
@@ -89,7 +101,7 @@ def score(
     dataset: str,
     name: str,
     history: str,
-    params: tuple[tuple[str, str], ...],
+    params: dict[str, str],
     exported: Path | None,
     recbole_config: str,
     data_dir: str | None,
@@ -120,7 +132,7 @@ def score(
     known = {"model": name, "dataset": dataset, "history": history}
     known |= {"recbole_config": recbole_config} if recbole_config else {}
     run_id, experiment = log_scored(
-        client, known | dict(params), results, file, data.spec, data.sequences, protocol
+        client, known | params, results, file, data.spec, data.sequences, protocol
     )
     click.echo(f"scored {name}: run {run_id} in experiment {experiment}")
     for part, result in sorted(results.items(), reverse=True):

@@ -145,9 +145,17 @@ def _from_file(where: str) -> tuple[ModuleType, Source]:
     sys.modules[found.name] = module  # dataclasses look their module up
     try:
         found.loader.exec_module(module)
-    except Exception as error:
-        raise OutsideError(f"{where} cannot be imported: {why(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise _not_imported(where, error) from error
     return module, source
+
+
+def _not_imported(where: str, error: BaseException) -> OutsideError:
+    """What was raised when the module or file was imported. A script may have called sys.exit()."""
+    hint = ""
+    if where.endswith(".py") and "relative import" in str(error):
+        hint = "; a model of several files is given as PACKAGE.MODULE:CLASS"
+    return OutsideError(f"{where} cannot be imported: {why(error)}{hint}")
 
 
 def _from_module(where: str) -> tuple[ModuleType, Source]:
@@ -159,9 +167,9 @@ def _from_module(where: str) -> tuple[ModuleType, Source]:
                 f"there is no module {error.name}: it is looked for in {Path.cwd()}, in "
                 "$PYTHONPATH and among the installed packages; a file is given as FILE.py:CLASS"
             ) from None
-        raise OutsideError(f"{where} cannot be imported: {why(error)}") from error
-    except Exception as error:
-        raise OutsideError(f"{where} cannot be imported: {why(error)}") from error
+        raise _not_imported(where, error) from error
+    except (Exception, SystemExit) as error:
+        raise _not_imported(where, error) from error
     return module, _source_of(sys.modules[where.partition(".")[0]])
 
 
@@ -172,6 +180,7 @@ def _source_of(top: ModuleType) -> Source:
         (f"{top.__name__}/{PurePosixPath(path.relative_to(folder))}", path)
         for folder in folders
         for path in folder.rglob("*.py")
+        if path.is_file()  # an editor's lock is a link to nothing
     )
     if not folders:
         if not (top.__file__ or "").endswith(".py"):
@@ -180,7 +189,10 @@ def _source_of(top: ModuleType) -> Source:
     files: dict[str, bytes] = {}
     size = 0
     for name, path in paths:
-        files[name] = path.read_bytes()
+        try:
+            files[name] = path.read_bytes()
+        except OSError as error:
+            raise OutsideError(f"{path}: cannot be read: {error.strerror}") from None
         size += len(files[name])
         if size > LARGEST_SOURCE:
             raise OutsideError(

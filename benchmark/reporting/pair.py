@@ -79,6 +79,8 @@ def pair(
         raise ReportError("two models are compared: name at least one run of each")
     rows = [Row([_trial(client, run) for run in runs]) for runs in (first, second)]
     every = [trial for row in rows for trial in row.records]
+    if both := {trial.run_id for trial in rows[0].records} & {t.run_id for t in rows[1].records}:
+        raise ReportError(f"run {min(both)} cannot be compared with itself")
     for tag in (schema.DATA_DIGEST, schema.PROTOCOL):
         for trial in every[1:]:
             ours, theirs = every[0].tags.get(tag), trial.tags.get(tag)

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
 from benchmark.errors import UserError
@@ -70,9 +72,22 @@ def run(job: Job, jobs: int, next_task: NextTask) -> Iterator[tuple[Task, str | 
 def _start(job: Job, jobs: int, task: Task, losses: int) -> _Attempt:
     error, to_error = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=_work, args=(job, jobs, task, to_error))
-    process.start()
+    with _without_main():
+        process.start()
     to_error.close()
     return _Attempt(task, process, error, losses)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that start in this block do not import the main module, which may be a user's
+    script: it would start its sweep again in each of them."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _received(connection: Connection) -> UserError | None:

@@ -114,10 +114,14 @@ def test_its_settings_are_searched_beside_those_of_other_models(run_verb, store,
 
 
 def test_a_wrong_model_is_one_line_and_starts_no_run(run_verb, store, own_data, here, mean):
-    (here / "a.py").write_text(EXAMPLE.replace("decay: ", "data_dir: str = '', decay: "))
+    for file, name in (("a", "data_dir"), ("b", "resume"), ("c", "help"), ("d", "run_id")):
+        (here / f"{file}.py").write_text(EXAMPLE.replace("decay: ", f"{name}: str = '', decay: "))
     for model, code, message in (
         ("none.py:A", 1, "No such file or directory"),
         ("a.py:MeanOfLast", 1, "data_dir is another option: give the setting another name"),
+        ("b.py:MeanOfLast", 1, "resume is another option: give the setting another name"),
+        ("c.py:MeanOfLast", 1, "help is another option: give the setting another name"),
+        ("d.py:MeanOfLast", 1, "run_id is another option: give the setting another name"),
         (f"{mean}2", 1, "has no class MeanOfLast2; its models are: MeanOfLast"),
     ):
         done = run_verb("train", "--dataset", own_data, "--model", model)
@@ -214,6 +218,7 @@ def test_help_shows_the_settings_of_the_model_that_is_named(run_verb, mean):
     assert "--decay" not in run_verb("train", "--help").stdout
     done = run_verb("train", f"--model={mean}", "--help")
     assert "--decay FLOAT" in done.stdout
+    assert "<=None" not in done.stdout
     assert "Weight of an item, as a multiple of the next one's." in " ".join(done.stdout.split())
 
 

@@ -37,6 +37,8 @@ def nothing_loaded(monkeypatch, tmp_path):
         ("", "a.py:", "'a.py:' names no model: it should be MODULE:CLASS or FILE.py:CLASS"),
         ("import nope", "a.py:A", "a.py:1: ModuleNotFoundError: No module named 'nope'"),
         ("\n1 / 0", "a.py:A", "a.py:2: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit('no data')", "a.py:A", "a.py:2: SystemExit: no data"),
+        ("from .b import B", "a.py:A", "a model of several files is given as PACKAGE.MODULE:CLASS"),
         ("def x(:", "a.py:A", "a.py:1: SyntaxError: invalid syntax"),
         (COUNTED, "a.py:A", "a.py has no class A; its models are: Base"),
         ("class A: pass", "a.py:A", "derives from models.model.LearnedModel or models.counted."),
@@ -76,6 +78,7 @@ def test_a_package_is_one_source_and_a_stored_one_takes_its_place(tmp_path, monk
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "base.py").write_text(COUNTED)
+    (package / ".#base.py").symlink_to("me@here.1")  # the lock of an editor
     (package / "a.py").write_text("from mine_of_this_test.base import Base\nclass A(Base): old = 1")
     monkeypatch.syspath_prepend(tmp_path)
     first = outside.load("mine_of_this_test.a:A")

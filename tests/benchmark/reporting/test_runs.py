@@ -51,6 +51,7 @@ def test_wrong_runs_are_one_line(run_verb, runs, store):
         (["--runs", first, report.info.run_id], 1, "is no trial: "),
         (["--runs", first, second, "--experiment", "mine"], 2, "give either --experiment"),
         (["--runs", first], 2, "'--runs' requires 2 arguments"),
+        (["--runs", first, first[:8]], 1, f"--runs names run {first} twice"),
         ([], 2, "give either --experiment"),
     ):
         done = run_verb("report", *words)

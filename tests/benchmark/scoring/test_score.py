@@ -220,6 +220,7 @@ def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
         (["good.csv", "--dataset", mine, "--name", "sasrec"], 2, "is a model of this suite"),
         (["good.csv", *given, "--param", "epochs"], 2, "'epochs' is not NAME=VALUE"),
         (["good.csv", *given, "--param", "model=x"], 2, "model has an option of its own"),
+        (["good.csv", *given, "--param", "a=1", "--param", "a=2"], 2, "a has two values, 1 and 2"),
     ):
         done = run_verb("score", *words)
         assert done.returncode == code, words
