@@ -149,11 +149,9 @@ def run_verb(here, capsys):
     return run
 
 
-# The smallest network, without SLIM beside it: most tests are about what stands around a model.
-NETWORK = [
-    *("--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", "1"),
-    *("--embeddings", "random", "--blend", "none"),
-]
+SIZES = ["--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", "1"]
+# Without SLIM beside the network: most tests are about what stands around a model.
+NETWORK = [*SIZES, "--embeddings", "random", "--blend", "none"]
 TINY = [*NETWORK, "--batch-size", "128"]  # 24 steps on the demo data
 
 

@@ -16,7 +16,7 @@ from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions
 from datasets.splits import leave_one_out
-from tests.conftest import ROOT, TINY
+from tests.conftest import ROOT, SIZES, TINY
 from tests.forked import Process
 
 
@@ -31,8 +31,9 @@ def values(store, run, key):
 
 
 @pytest.mark.process
-def test_a_trial_leaves_all_that_the_schema_promises(train, store, here):
-    done = train("--epochs", "3", "--learning-rate", "0.01", "--seed", "7")
+def test_a_trial_leaves_all_that_the_schema_promises(run_command, store, here):
+    words = ["--dataset", "demo", *SIZES, "--epochs", "3", "--learning-rate", "0.01", "--seed", "7"]
+    done = run_command("python", "-m", "benchmark.train", *words)
     assert done.returncode == 0, done.stderr
     assert "SYNTHETIC data" in done.stdout
     assert "epoch 3: loss" in done.stdout
