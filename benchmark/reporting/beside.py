@@ -25,6 +25,8 @@ class Beside:
     rows: Measured
     slices: list[tuple[str, Measured]]
     """Quarters of the queries by history length, each with its measures of lists."""
+    apart: list[int]
+    """The places of rows whose lists are of other queries than their ranks, and not measured."""
 
 
 def beside_accuracy(
@@ -40,10 +42,13 @@ def beside_accuracy(
     queries = comparison.targets["query"].to_numpy()
     n_queries = int(queries[-1]) + 1
     of_rows: dict[int, list[pd.DataFrame]] = {}
+    apart: list[int] = []
     for place in comparison.places:
         records = ranking.rows[place - 1].records
         found = [lists[record.run_id] for record in records if record.run_id in lists]
-        if len(found) == len(records) and all(t["query"].max() < n_queries for t in found):
+        if any(table["query"].max() >= n_queries for table in found):
+            apart.append(place)
+        elif len(found) == len(records):
             of_rows[place] = found
     rows = _measured(of_rows, n_items)
     for place, of_row in _stratified(comparison).items():
@@ -58,7 +63,7 @@ def beside_accuracy(
                 for place, of_row in of_rows.items()
             }
             slices.append((part, _measured(here, n_items)))
-    return Beside(rows, slices)
+    return Beside(rows, slices, apart)
 
 
 def _measured(of_rows: Mapping[int, list[pd.DataFrame]], n_items: int | None) -> Measured:

@@ -62,8 +62,8 @@ def assemble(
     if comparison:
         compared = [record for at in comparison.places for record in ranking.rows[at - 1].records]
         found_lists = lists(client, compared)
-        problems += of_lists(ranking, found_lists.unreadable)
         beside = beside_accuracy(ranking, comparison, found_lists.tables)
+        problems += of_lists(ranking, beside, found_lists.unreadable)
     ranking = replace(ranking, problems=problems)
     found: list[Chart] = []
     if drawn:

@@ -2,6 +2,7 @@
 
 from benchmark import metrics
 from benchmark.metrics import NAMES
+from benchmark.reporting.beside import Beside
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking
 
@@ -26,13 +27,19 @@ def of_ranks(
     return [*found, *(_disagreements(ranking, comparison) if comparison else [])]
 
 
-def of_lists(ranking: Ranking, unreadable: dict[str, str]) -> list[str]:
+def of_lists(ranking: Ranking, beside: Beside, unreadable: dict[str, str]) -> list[str]:
     """Sentences of plain text; ``unreadable`` says why lists cannot be read, by run id."""
-    return _lost(
+    found = _lost(
         ranking,
         unreadable,
         "the lists that were logged cannot be read, so that measures beside accuracy are without",
     )
+    if beside.apart:
+        found.append(
+            f"{rows(beside.apart)}: the logged lists are of other queries than the ranks, so that "
+            "measures beside accuracy are without."
+        )
+    return found
 
 
 def _lost(ranking: Ranking, unreadable: dict[str, str], what: str) -> list[str]:

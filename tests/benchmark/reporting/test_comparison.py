@@ -126,7 +126,8 @@ def test_any_cut_off_and_any_part_of_the_users(report, store, here, ranks):
 
 
 def test_measures_beside_accuracy_are_of_the_lists_that_trials_kept(report, store, here, ranks):
-    """One row has lists of both seeds, one has a damaged file, one is of an earlier version."""
+    """One row has lists of both seeds, one a damaged file, one lists of other queries, and one is
+    of an earlier version."""
     lists = pd.DataFrame(
         {
             "query": np.repeat(EVERYBODY, 2),
@@ -143,6 +144,9 @@ def test_measures_beside_accuracy_are_of_the_lists_that_trials_kept(report, stor
         run = log(store, "Good", ranks["Good"], seed=seed)
         store.log_artifact(run, "lists/test.parquet", "lists")
     store.log_text(log(store, "Twin", ranks["Twin"]), "no table", "lists/test.parquet")
+    lists.assign(query=lists["query"] + 1).to_parquet("lists/test.parquet")
+    odd = log(store, "Odd", ranks["Bad"] + 1)
+    store.log_artifact(odd, "lists/test.parquet", "lists")
     log(store, "Bad", ranks["Bad"])
     content = as_json(report, here)
     found = {row["params"]["model"]: row["beside_accuracy"] for row in content["rows"]}
@@ -159,7 +163,9 @@ def test_measures_beside_accuracy_are_of_the_lists_that_trials_kept(report, stor
     ]
     assert found["Good"]["popularity@10"] == [15, 15]
     assert found["Good"]["repetition@10"] == [pytest.approx((EVERYBODY % 7 == 0).mean())] * 2
-    assert [w for w in content["warnings"] if "lists that were logged cannot be read" in w]
+    assert list(found["Odd"]) == ["stratified recall@10"]
+    for problem in ("lists that were logged cannot be read", "lists are of other queries"):
+        assert [warning for warning in content["warnings"] if problem in warning]
 
     assert report("--experiment", "e", "--no-log").returncode == 0
     text = (here / "reports/e.md").read_text()
