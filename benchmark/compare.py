@@ -23,8 +23,8 @@ from benchmark.errors import UserError
 from benchmark.fields import SETTINGS
 from benchmark.settings import checked
 from benchmark.sweep import check_executor, executor_options
-from benchmark.sweeps.executor import Job, Resources
 from benchmark.sweeps.executors import EXECUTORS
+from benchmark.sweeps.tasks import Job, Resources
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget

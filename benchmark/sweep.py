@@ -20,9 +20,9 @@ from benchmark.installation import INSTALLED, ROOT
 from benchmark.settings import Settings, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
-from benchmark.sweeps.executor import Resources
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
+from benchmark.sweeps.tasks import Resources
 
 DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
 RESOURCES = {"jobs": "jobs", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}

@@ -10,9 +10,9 @@ from tabulate import tabulate
 from benchmark.durations import spoken
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Contender
-from benchmark.sweeps.executor import Executor, Job
 from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort, Plan
+from benchmark.sweeps.tasks import Executor, Job
 from benchmark.tracking.writing.sweep import open_sweep
 
 

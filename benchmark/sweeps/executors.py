@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark import installation
 from benchmark.sweeps import processes
-from benchmark.sweeps.executor import (
+from benchmark.sweeps.tasks import (
     RETRIES,
     Executor,
     ExecutorError,

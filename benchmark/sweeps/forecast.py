@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from benchmark.durations import spoken
 from benchmark.errors import UserError
 from benchmark.sweeps.contenders import Contender
-from benchmark.sweeps.executor import Job
 from benchmark.sweeps.plan import Effort
+from benchmark.sweeps.tasks import Job
 from benchmark.training.measurement import Estimate, estimate
 from benchmark.training.trainer import Trainer
 

@@ -12,8 +12,8 @@ from benchmark.defaults import decided
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
-from benchmark.sweeps.executor import Executor, Job, Task
 from benchmark.sweeps.suggest import Point, Pruner
+from benchmark.sweeps.tasks import Executor, Job, Task
 from benchmark.tracking import schema
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.sweep import Sweep, SweptTrial

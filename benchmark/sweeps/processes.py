@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmark.errors import UserError
-from benchmark.sweeps.executor import RETRIES, Job, NextTask, Task
+from benchmark.sweeps.tasks import RETRIES, Job, NextTask, Task
 
 # A new process is forked from one that has loaded torch and MLflow, which takes seconds. It is not
 # forked from this one, whose threads would be lost.

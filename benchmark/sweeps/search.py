@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import models
 from benchmark.errors import UserError
 from benchmark.sweeps import space
-from benchmark.sweeps.executor import Job, Resources
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.plan import Best, Effort, Plan
+from benchmark.sweeps.tasks import Job, Resources
 from benchmark.tracking.writing.sweep import open_sweep
 from benchmark.training import evaluation
 from benchmark.training.batches import check_learnable

@@ -1,4 +1,4 @@
-"""The contract of what runs the trials of a sweep.
+"""The trials of a sweep as tasks, and the contract of what runs them: an executor.
 
 All executors take the same tasks, and return each task when nobody works on it any more. The
 result of a task is in the tracking store.
