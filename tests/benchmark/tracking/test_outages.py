@@ -11,14 +11,16 @@ from mlflow import MlflowClient
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
 from models.blend import VARIANTS
-from tests.conftest import TINY, free_port, serve, until
+from tests.conftest import SLIM, TINY, free_port, serve, until
 from tests.forked import Process
 from tests.proxy import Proxy, proxied
 
 pytestmark = pytest.mark.process
 
 EPOCHS = 16
-OPTIONS = ["--dataset", "demo", *TINY, "--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
+# Batches of which an epoch takes long enough for a server to go and come.
+SLOW = ["--batch-size", "32", "--patience", str(EPOCHS)]
+OPTIONS = ["--dataset", "demo", *TINY, *SLIM, "--epochs", str(EPOCHS), *SLOW]
 
 
 def start(uri: str, *words: str) -> Process:
