@@ -49,6 +49,15 @@ from seqrec.benchmark.api import *
 from seqrec.benchmark.api import __all__
 '''
 
+MAIN = '''"""`python -m seqrec` is the command `seqrec`."""
+
+import sys
+
+from seqrec.benchmark.__main__ import console
+
+sys.exit(console())
+'''
+
 
 class Build(build_py):
     """Copies the packages, and gives them their new names."""
@@ -65,6 +74,7 @@ class Build(build_py):
         for path in (file for pattern in BESIDE for file in ROOT.glob(pattern)):
             shutil.copy(path, package)
         (package / "__init__.py").write_text(PACKAGE, encoding="utf-8")
+        (package / "__main__.py").write_text(MAIN, encoding="utf-8")
         (package / "py.typed").touch()
 
 

@@ -103,6 +103,7 @@ def test_the_command_has_the_commands_of_a_clone(site, here):
     command = str(site / "bin/seqrec")
     help_page = run(site, command, "train", "--help").stdout
     assert help_page.startswith("Usage: seqrec train [OPTIONS]")
+    assert run(site, sys.executable, "-m", "seqrec").stdout.startswith("Usage: seqrec COMMAND")
     done = run(site, command, "prepare", "demo.yaml")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: demo.yaml: no such file")

@@ -191,7 +191,7 @@ class Plan:
         if self.too_late:
             return (
                 f"{self.too_late} of {self.too_late + self.n_points} points were not tried: the "
-                "time is up; the same command with a longer --timeout goes on"
+                "time is up; the same command with a longer --timeout tries them"
             )
         if not self.not_tried:
             return ""
