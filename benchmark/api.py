@@ -183,10 +183,11 @@ def sweep(
     from benchmark.recbole import config as recbole
     from benchmark.sweeps import space as spaces
     from benchmark.sweeps.definition import Definition
-    from benchmark.sweeps.executors import EXECUTORS, Resources
+    from benchmark.sweeps.executors import EXECUTORS
     from benchmark.sweeps.plan import Effort
     from benchmark.sweeps.search import search
     from benchmark.sweeps.suggest import METHODS
+    from benchmark.sweeps.tasks import Resources
     from benchmark.tracking import server
 
     model = str(settings.get("model", Settings.model))

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from benchmark.reporting.beside import Beside, beside_accuracy
 from benchmark.reporting.charts import Chart, charts
 from benchmark.reporting.comparison import Comparison, compare, leading
+from benchmark.reporting.examples import examples, titles
 from benchmark.reporting.problems import of_lists, of_ranks
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.section import Section
@@ -59,11 +60,13 @@ def assemble(
     comparison = compare(ranking, found_ranks.tables, ranking.metric, test)
     problems = [*ranking.problems, *of_ranks(ranking, comparison, found_ranks.unreadable)]
     beside = None
+    shown = Section("Examples")
     if comparison:
         compared = [record for at in comparison.places for record in ranking.rows[at - 1].records]
         found_lists = lists(client, compared)
         beside = beside_accuracy(ranking, comparison, found_lists.tables)
         problems += of_lists(ranking, beside, found_lists.unreadable)
+        shown = examples(ranking, comparison, found_lists.tables, titles(ranking))
     ranking = replace(ranking, problems=problems)
     found: list[Chart] = []
     if drawn:
@@ -76,7 +79,7 @@ def assemble(
         comparison,
         beside,
         verdict(ranking, comparison),
-        sections(ranking, comparison, beside, k),
+        sections(ranking, comparison, beside, shown, k),
         found,
     )
 

@@ -14,7 +14,11 @@ SHOWN = ("recall@10", "mrr@10", "ndcg@10")
 
 
 def sections(
-    ranking: Ranking, comparison: Comparison | None, beside: Beside | None, k: list[int]
+    ranking: Ranking,
+    comparison: Comparison | None,
+    beside: Beside | None,
+    examples: Section,
+    k: list[int],
 ) -> list[Section]:
     """The sections that are not empty, in order; ``k`` are the cut-offs."""
     found = [
@@ -22,6 +26,7 @@ def sections(
         Section("Warnings", points=cautions(ranking, comparison)),
         *compared(ranking, comparison, k),
         *beside_sections(ranking, beside),
+        examples,
         Section("Not ranked", table=_not_ranked(ranking)),
         Section("Protocol", points=_protocol(ranking)),
         Section("Data", table=_data(ranking)),

@@ -11,9 +11,10 @@ HISTORY = "history length"
 def slices(targets: pd.DataFrame) -> list[Slice]:
     """Groups of targets; ``targets`` are those of a ``Comparison``.
 
-    Quarters of the queries by history length, and of the targets by popularity; repeated and new
-    targets. A query with several targets belongs to each group in which one of them is, with these
-    alone. Empty if the trials did not log these columns.
+    Quarters of the queries by history length, and of the targets by popularity; if any target has
+    no training interaction, those targets and the others; repeated and new targets. A query with
+    several targets belongs to each group in which one of them is, with these alone. Empty if the
+    trials did not log these columns.
     """
     found: list[Slice] = []
     if "history" in targets:
@@ -23,6 +24,9 @@ def slices(targets: pd.DataFrame) -> list[Slice]:
     if "popularity" in targets:
         quarters = _quarters(targets["popularity"])
         found += [("target popularity", part, inside) for part, inside in quarters]
+        cold = (targets["popularity"] == 0).to_numpy()
+        if cold.any():
+            found += [("target in training", "never", cold), ("target in training", "yes", ~cold)]
     if "repeated" in targets:
         repeated = targets["repeated"].to_numpy()
         found += [("target", "repeated", repeated), ("target", "new", ~repeated)]
