@@ -8,11 +8,11 @@ import pytest
 
 from benchmark.training.measurement import load_arrays
 from datasets import DataError
-from tests.conftest import TINY
+from tests.conftest import NETWORK
 
 pytestmark = pytest.mark.process
 
-FLAGS = [f"--{word[2:].replace('-', '_')}" if word.startswith("--") else word for word in TINY]
+FLAGS = [f"--{word[2:].replace('-', '_')}" if word.startswith("--") else word for word in NETWORK]
 
 
 @pytest.fixture

@@ -70,6 +70,9 @@ ties: file
 targets: last
 ```
 
+**Cold targets:** 100.0% of test targets are items without training interactions; 0 users with \
+test targets have none of their own
+
 **Warning:** with 5 items, every item is among the first 10: metrics at 10 do not tell models apart
 """
 FILTERS = {"rating": {"min": 2}, "timestamp": {"max": 1.49e9}, "k_core": 3}
@@ -86,8 +89,9 @@ def test_it_says_what_it_made_and_does_nothing_twice(here, run_command):
     assert read == "data/mine.csv: 21 rows read, 1 with rating outside [2.0, inf]"
     assert said[0].startswith("Mine: 4 users, 5 items, 20 interactions, sparsity 0.00%; digest ")
     assert said[1].startswith("leave-one-out: 12 interactions for training, 4 users for validation")
-    assert said[2].startswith("warning: with 5 items, every item is among the first 10: ")
-    places = [Path(line.split(": ")[1]) for line in said[3:]]
+    assert said[2].startswith("cold targets: 100.0% of test targets are items without training")
+    assert said[3].startswith("warning: with 5 items, every item is among the first 10: ")
+    places = [Path(line.split(": ")[1]) for line in said[4:]]
     assert [path.suffix for path in places] == [".npz", ".md"]
     digest = load(name)[1].digest
     assert places[1].read_text() == CARD.replace("DIGEST", digest)

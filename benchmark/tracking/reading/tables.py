@@ -97,7 +97,10 @@ def ids(name: str, column: pa.ChunkedArray) -> pd.Series:
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if column.null_count or not (text or pa.types.is_integer(kind)):
         raise ValueError(f"column {name} holds {kind}, or has gaps")
-    return column.to_pandas()
+    try:
+        return column.to_pandas()
+    except pa.ArrowException:
+        raise ValueError(f"column {name} holds text that is not UTF-8") from None
 
 
 def whole_numbers(name: str, column: pa.ChunkedArray) -> pd.Series:

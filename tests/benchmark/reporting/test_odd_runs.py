@@ -4,6 +4,8 @@ import io
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +165,13 @@ def test_targets_of_one_query_are_told_by_neighbours(tmp_path):
     assert table_in(str(path))["query"].tolist() == [0, 0]
     path.write_bytes(parquet(**GOOD))  # of an older version
     assert table_in(str(path))["query"].tolist() == [0, 1]
+
+
+def test_ids_that_are_not_utf_8_are_an_error(tmp_path):
+    ids = pa.array([b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({"user": ids, "item": ["i"], "rank": [1]}), tmp_path / "r.parquet")
+    with pytest.raises(ValueError, match="column user holds text that is not UTF-8"):
+        table_in(str(tmp_path / "r.parquet"))
 
 
 @settings(max_examples=200)

@@ -100,7 +100,7 @@ def test_without_time_each_model_is_tried_with_its_defaults(run_verb, own_data, 
     done = run_verb("compare", *words)
     assert done.returncode == 0, done.stderr
     assert "for each model are too short for the defaults with 2 seeds: SASRec" in done.stdout
-    assert "SASRec: best of 1 point: learning_rate=0.002 " in done.stdout
+    assert "SASRec: best of 1 point: learning_rate=0.002" in done.stdout
     assert len(runs(store, "mine")[1]) == 3
     assert "untuned" in Path("reports/mine.md").read_text()
 
