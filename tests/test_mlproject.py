@@ -246,8 +246,7 @@ def test_every_setting_can_be_reached(project, store):
 
 
 def run_sweep(*options):
-    sizes = as_parameters({"dataset": "demo", "epochs": 1, "hidden_size": 8, "heads": 1})
-    return run_project("-e", "sweep", *options, *sizes)
+    return run_project("-e", "sweep", *options, *tiny())
 
 
 def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store, run_verb):

@@ -143,7 +143,7 @@ def test_the_data_are_those_of_the_same_filters_in_a_file_of_ours(card):
 @pytest.mark.process
 def test_a_trial_is_resumed_on_the_same_data(run_verb, store, card):
     content = yaml.safe_load(CARD) | {"val_interval": {"rating": "[2,inf)"}}
-    small = config(**content | {"epochs": 200, "stopping_step": 200})
+    small = config(**content | {"epochs": 60, "stopping_step": 60})
     process = start_training("--dataset", "amazon-books", "--recbole-config", small)
     for line in process.stdout:
         if line.startswith("epoch 2"):
@@ -157,7 +157,7 @@ def test_a_trial_is_resumed_on_the_same_data(run_verb, store, card):
     assert "recbole_config is mine.yaml in the trial to resume and cannot change" in done.stderr
     done = run_verb(*resume)
     assert done.returncode == 0, done.stderr
-    assert "epoch 200: loss" in done.stdout
+    assert "epoch 60: loss" in done.stdout
     assert "epoch 1: loss" not in done.stdout
     assert store.get_run(run.info.run_id).info.status == "FINISHED"
 
