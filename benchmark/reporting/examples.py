@@ -15,7 +15,7 @@ from datasets import titles as titles_of_items
 PERCENTILES = (10, 30, 50, 70, 90)
 """Of the rank of the target: users are not picked by hand."""
 SHOWN = 5  # items of a list
-LONGEST_TITLE = 40  # characters
+LONGEST_TITLE = 24  # characters: a list has room in a line
 
 Titles = Mapping[str, str]
 """Titles of items by raw id."""

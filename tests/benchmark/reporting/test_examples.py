@@ -28,7 +28,7 @@ def test_the_report_shows_what_some_users_get(run_verb, own_data, store):
     lists = pd.read_parquet(f"{folder}/lists/test.parquet")
 
     def title(item: str) -> str:
-        return {"i2": f"{long[:39]}…", "i6": "i6"}.get(item, titled[item])
+        return {"i2": f"{long[:23]}…", "i6": "i6"}.get(item, titled[item])
 
     found = examples(run_verb)
     assert 1 < len(found) <= 5
