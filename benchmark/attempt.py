@@ -127,7 +127,7 @@ def train(
 def state_to_resume(trial: Trial, sequences: Sequences, protocol: str) -> State | None:
     """The state that the trial resumes from; None if it was interrupted in its first epoch.
 
-    Raises TrackingError unless data and protocol are those that the trial started with.
+    Raises TrackingError if the trial was started on other data or under another protocol.
     """
     trial.check_data(sequences, protocol)
     return last_state(trial)

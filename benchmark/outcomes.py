@@ -20,7 +20,7 @@ class Trained:
     run_id: str
     experiment: str
     settings: Settings
-    """All settings, with those that the data decided."""
+    """All settings, including those that the data decided."""
     result: Result
     """The best epoch, its metrics, ranks and costs."""
 

@@ -14,6 +14,7 @@ from benchmark.errors import UserError, printable
 from benchmark.histories import Batch, Histories
 from benchmark.tracking.registry.loading import Loaded
 from datasets.files import replacing
+from models.batches import within
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,6 @@ def _lists(others: list[pa.Array], answer: Answer) -> list[pa.Array]:
 
 def _long(others: list[pa.Array], answer: Answer) -> list[pa.Array]:
     """A row for each recommended item, with its rank among those of its user, from 1."""
-    users = np.repeat(np.arange(len(answer.counts)), answer.counts)
-    starts = np.cumsum(answer.counts) - answer.counts
-    ranks = pa.array(np.arange(len(users)) - starts[users] + 1, pa.int32())
+    users, place = within(answer.counts)
+    ranks = pa.array(place + 1, pa.int32())
     return [column.take(pa.array(users)) for column in others] + [ranks, *answer.columns]

@@ -123,7 +123,7 @@ class Settings(Fields):
         return value
 
     def values(self) -> dict[str, Value]:
-        """All settings by name, those that the model does not have included."""
+        """All settings by name, including settings that the model does not have."""
         return {name: self.value(name) for name in declared(self.model)}
 
     def as_dict(self) -> dict[str, Value]:
@@ -187,7 +187,7 @@ def has(model: str, name: str) -> bool:
 
 
 def shared(given: Mapping[str, Value], among: Iterable[str]) -> dict[str, dict[str, Value]]:
-    """The given settings of each model, by its name: each model gets those that it has.
+    """For each model, by name: those of the given settings that the model has.
 
     Raises ValueError for a setting that none of the models has.
     """

@@ -90,7 +90,7 @@ class Export:
 
     def histories(self, targets: Targets) -> Iterator[pd.DataFrame]:
         """The interactions of each query's history, in chunks: ``training``'s columns and query."""
-        queries = targets.chosen(np.flatnonzero(np.diff(targets.queries, prepend=-1)))
+        queries = targets.chosen(targets.first_of_queries)
         lengths = queries.ends - queries.starts
         for some in _chunks(lengths):
             at = spans(queries.starts[some], queries.ends[some])

@@ -224,6 +224,11 @@ class Targets:
         keys = np.stack([self.users, self.starts, self.ends])
         return np.cumsum((np.diff(keys, prepend=keys[:, :1]) != 0).any(axis=0))
 
+    @property
+    def first_of_queries(self) -> np.ndarray:
+        """The first target of each query: [n_queries] int64."""
+        return np.flatnonzero(np.diff(self.queries, prepend=-1))
+
     def repeated(self, items: np.ndarray) -> np.ndarray:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
         lengths = self.ends - self.starts

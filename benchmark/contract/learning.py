@@ -103,7 +103,9 @@ def _exchanged(found: Examples, generator: torch.Generator) -> Iterable[Tensor]:
     tensors = list(found)
     places = [n for n, t in enumerate(tensors) if t is found.targets]
     if not places:
-        raise Broken("forward does not take `targets`, so that it cannot be checked what is seen")
+        raise Broken(
+            "forward does not take `targets`, so this check cannot tell whether the model sees them"
+        )
     targets = found.targets.clone()
     wanted = targets >= 0
     values = targets[wanted]

@@ -24,7 +24,7 @@ ROUNDING = 1e-3  # of the largest score: floats are added up in another order
 
 
 class Broken(Exception):
-    """A model does not keep a part of the contract. The message says what is wrong."""
+    """A model violates the contract. The message says how."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Checks of whole trials: construction, training, and what is saved of it."""
+"""Checks of whole trials: construction, training, saved weights and saved state."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ def attributes(subject: Subject) -> None:
     if isinstance(model, LearnedModel):
         wanted["window"] = 1
     for name, least in wanted.items():
-        value = getattr(model, name, None)  # it may not be set: that is what is checked
+        value = getattr(model, name, None)  # a constructor may have left it out
         if not isinstance(value, int) or value < least:
             raise Broken(
                 f"{name} is {value!r} after construction: it should be an integer >= {least}"

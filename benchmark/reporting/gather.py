@@ -22,9 +22,9 @@ def gather(
 ) -> Ranking:
     """Rank the trials of the experiments by ``metric`` on validation.
 
-    ``sweeps`` restricts them to the sweeps of these names, ``runs`` to the runs of these ids, each
-    of which is a row of its own. Published trials are ranked with
-    ``with_published``, or if there are no others. Raises ReportError if no trial has finished, if
+    ``sweeps`` restricts them to the sweeps of these names. ``runs`` restricts them to the runs of
+    these ids, and makes each run a row. Published trials are ranked with ``with_published``, or if
+    there are no others. Raises ReportError if no trial has finished, if
     an experiment has no trial that can be compared with the others', or if there is no such sweep;
     TrackingError if there is no such experiment.
     """
@@ -53,7 +53,7 @@ def _of_runs(
     client: MlflowClient, experiments: tuple[str, ...], runs: tuple[str, ...], metric: str
 ) -> Ranking:
     """Raises ReportError unless all of these runs can be compared."""
-    found = {r.run_id: r for name in experiments for r in records(client, name)}
+    found = {r.run_id: r for name in experiments for r in records(client, name, runs)}
     if missing := [run for run in runs if run not in found]:
         raise ReportError(f"run {missing[0]} is no trial: it is of a sweep, a report or a launcher")
     ranking = order([found[run] for run in runs], metric, pooled=False)

@@ -4,18 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
 from benchmark.reporting.comparison import Difference, compare
 from benchmark.reporting.ranking import Ranking, ReportError, Row
 from benchmark.tracking import schema
-from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.ranks import ranks
-from benchmark.tracking.reading.run_ids import whole_run_id
+from benchmark.tracking.reading.run_ids import read_run
 from benchmark.tracking.reading.trials import Record, record
-from benchmark.tracking.server import TrackingError
 
 
 @dataclass(frozen=True)
@@ -116,10 +113,7 @@ def pair(
 
 
 def _trial(client: MlflowClient, run: str) -> Record:
-    try:
-        trial = record(client.get_run(whole_run_id(client, run)))
-    except MlflowException as error:
-        raise TrackingError(f"run {run} cannot be read: {reason(error)}") from None
+    trial = record(read_run(client, run))
     if not trial.complete or trial.published:
         raise ReportError(f"run {trial.run_id} is no trial with a result of this suite's")
     return trial

@@ -8,6 +8,7 @@ import pyarrow as pa
 from benchmark.metrics import K
 from benchmark.scoring import tables
 from benchmark.scoring.queries import Queries, Ranked, ScoreError, not_evaluated
+from models.batches import within
 from models.ranking import MISS
 
 
@@ -52,7 +53,8 @@ def ranks_of(queries: Queries, names: list[str]) -> Ranked:
         lists = lists.chosen(~seen)
         ends_open = ends_open[~seen]
     kept = lists.lengths(queries.n)
-    # A list goes on beyond its end if it was cut there: if it is as long as any, and not whole.
+    # A list that is as long as the longest one was probably cut at its end, unless it has all
+    # candidates. What follows in it is not known.
     cut = (given == longest) & (kept < queries.candidates)
     until = longest - int((given - kept)[cut].max(initial=0)) if cut.any() else None
     if until is not None and until < K:
@@ -84,7 +86,7 @@ def ranks_of(queries: Queries, names: list[str]) -> Ranked:
 
 def _best(queries: Queries, lists: Lists) -> np.ndarray:
     """The first ``K`` items of each list: see ``Ranked.best``."""
-    place = np.arange(len(lists.items)) - np.searchsorted(lists.queries, lists.queries)
+    _, place = within(lists.lengths(queries.n))
     first = place < K
     found = np.full((queries.n, K), -1)
     found[lists.queries[first], place[first]] = lists.items[first]
@@ -95,7 +97,7 @@ def _too_short(queries: Queries, longest: int, until: int) -> ScoreError:
     seen = ""
     if until < longest:
         seen = (
-            f", of which up to {longest - until} are in the query's history and no candidates: "
+            f", of which up to {longest - until} are in the query's history and are no candidates: "
             "leave the history out of the lists, or make them longer by as many"
         )
     return ScoreError(

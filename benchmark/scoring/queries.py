@@ -29,7 +29,8 @@ class Ranked:
     until: int | None
     """The last rank that is known of every query; None: all ranks are."""
     remarks: list[str]
-    """What the file lacks and what was left out of it: sentences without a full stop."""
+    """Sentences without a full stop, such as which queries the file lacks, or which of its rows
+    were left out."""
     best: np.ndarray | None = None
     """The K best candidates of each query, [n_queries, K] int64; -1 behind the last one that the
     file has. None: it states the ranks of the targets alone."""
@@ -48,7 +49,7 @@ class Queries:
     @cached_property
     def first(self) -> np.ndarray:
         """The first target of each query, [n_queries] int64."""
-        return np.flatnonzero(np.diff(self.targets.queries, prepend=-1))
+        return self.targets.first_of_queries
 
     @property
     def n(self) -> int:

@@ -92,7 +92,7 @@ def rank_and_list(
     model.eval()
     items = interactions.items
     ranks = torch.zeros(len(targets.positions), dtype=torch.int64, device=items.device)
-    first = np.flatnonzero(np.diff(targets.queries, prepend=-1))  # target of each query
+    first = targets.first_of_queries
     counts = np.diff(first, append=len(targets.positions))
     queries = targets.chosen(first)
     k = min(k, model.n_items)

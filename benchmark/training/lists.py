@@ -26,8 +26,7 @@ def list_table(
     """
     query, place = np.nonzero(lists >= 0)
     items = lists[query, place]
-    first = np.flatnonzero(np.diff(targets.queries, prepend=-1))  # target of each query
-    queries = targets.chosen(first)
+    queries = targets.chosen(targets.first_of_queries)
     interactions, owners = _popularity(sequences, split)
     learners = int(np.count_nonzero(split.train_ends > split.train_starts))
     novelty = self_information(owners, learners)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking.outage import reason
@@ -35,14 +36,17 @@ def whole_run_id(client: MlflowClient, text: str) -> str:
     return ids[0] if ids else text
 
 
+def read_run(client: MlflowClient, text: str) -> Run:
+    """The run whose id begins with the text. Raises TrackingError unless there is one."""
+    run_id = whole_run_id(client, text)
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise TrackingError(f"run {run_id} cannot be read: {reason(error)}") from None
+
+
 def experiments_of(client: MlflowClient, run_ids: Iterable[str]) -> list[str]:
     """The names of the experiments of these runs, each once. Raises TrackingError for an unknown
     run."""
-    names = {}
-    for run_id in run_ids:
-        try:
-            run = client.get_run(run_id)
-        except MlflowException as error:
-            raise TrackingError(f"run {run_id} cannot be read: {reason(error)}") from None
-        names[client.get_experiment(run.info.experiment_id).name] = True
-    return list(names)
+    ids = dict.fromkeys(read_run(client, run_id).info.experiment_id for run_id in run_ids)
+    return [client.get_experiment(experiment_id).name for experiment_id in ids]

@@ -109,11 +109,12 @@ class Record:
         return self.status == "FINISHED" and validated and self.test is not None
 
 
-def records(client: MlflowClient, experiment: str) -> list[Record]:
+def records(client: MlflowClient, experiment: str, only: Iterable[str] = ()) -> list[Record]:
     """All trials of the experiment, in the order in which they started.
 
-    Runs of sweeps, reports and launchers are no trials; a run with a result is always one. Raises
-    TrackingError if there is no such experiment, or no run in it.
+    ``only`` are run ids: other runs are not read; if it is empty, all runs are. Runs of sweeps,
+    reports and launchers are no trials; a run with a result is always one. Raises TrackingError if
+    there is no such experiment, or no run in it.
     """
     found = client.get_experiment_by_name(experiment)
     if found is None or found.lifecycle_stage == "deleted":
@@ -121,8 +122,9 @@ def records(client: MlflowClient, experiment: str) -> list[Record]:
         raise TrackingError(
             f"there is no experiment {experiment!r} at {client.tracking_uri}; there are: {known}"
         )
-    runs = search(client, found.experiment_id)
-    if not runs:
+    ids = ", ".join(f"'{run_id}'" for run_id in only)
+    runs = search(client, found.experiment_id, f"attributes.run_id IN ({ids})" if ids else "")
+    if not runs and not ids:
         raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
     no_trial = {schema.HEARTBEAT, schema.STARTED, schema.REPORT}
     return [r for r in map(record, runs) if r.complete or not no_trial & r.tags.keys()]

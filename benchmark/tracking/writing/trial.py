@@ -82,7 +82,7 @@ class Trial:
         self.outbox.say(Labels(tags=tags))
 
     def check_data(self, sequences: Sequences, protocol: str) -> None:
-        """Raises TrackingError unless data and protocol are those the trial started with."""
+        """Raises TrackingError if the trial was started on other data or under another protocol."""
         before = self.run.data.tags.get(schema.DATA_DIGEST)
         if before != sequences.digest:
             raise TrackingError(
