@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from benchmark.reporting.comparison import label
+from benchmark.reporting.labels import labels
 from benchmark.reporting.ranking import Ranking, Row
 
 MOST_TICKS = 12
@@ -47,7 +47,7 @@ def charts(ranking: Ranking, places: list[int], curves: dict[str, dict[int, floa
 
     ``places`` are the rows to draw; ``curves`` hold the validation metric by epoch, by run id.
     """
-    rows = [(place, ranking.rows[place - 1]) for place in places]
+    rows = [(name, ranking.rows[place - 1]) for place, name in labels(ranking, places).items()]
     name = f"valid {ranking.metric}"
     found = [
         Chart("Learning curves", "epoch", name, [_learning(*row, curves) for row in rows]),
@@ -67,12 +67,12 @@ def charts(ranking: Ranking, places: list[int], curves: dict[str, dict[int, floa
     ]
 
 
-def _learning(place: int, row: Row, curves: dict[str, dict[int, float]]) -> Line:
+def _learning(name: str, row: Row, curves: dict[str, dict[int, float]]) -> Line:
     """Over the epochs that all seeds have."""
     of_seeds = [curves.get(record.run_id, {}) for record in row.records]
     epochs = sorted(set.intersection(*(set(curve) for curve in of_seeds)))
     values = np.array([[curve[epoch] for epoch in epochs] for curve in of_seeds])
-    return Line(label(row, place), epochs, values.mean(axis=0).tolist(), _deviation(values))
+    return Line(name, epochs, values.mean(axis=0).tolist(), _deviation(values))
 
 
 def _by_learning_rate(ranking: Ranking) -> list[Line]:

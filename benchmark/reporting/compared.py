@@ -7,7 +7,8 @@ import numpy as np
 from benchmark.beyond import BETA
 from benchmark.metrics import METRICS
 from benchmark.reporting.beside import STRATIFIED, Beside
-from benchmark.reporting.comparison import Comparison, label
+from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.labels import labels
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.section import Section, Table
 
@@ -21,7 +22,7 @@ def shown_interval(low: float, high: float, form: str = ".4f") -> str:
 def compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> list[Section]:
     if comparison is None:
         return []
-    names = {place: label(ranking.rows[place - 1], place) for place in comparison.places}
+    names = labels(ranking, comparison.places)
     what = f"test {comparison.metric}"
     first = names[comparison.places[0]]
     return [
@@ -111,7 +112,7 @@ def _by_row(values: np.ndarray, names: dict[int, str]) -> dict[str, str]:
 def beside_sections(ranking: Ranking, beside: Beside | None) -> list[Section]:
     if beside is None or not beside.rows:
         return []
-    names = {place: label(ranking.rows[place - 1], place) for place in sorted(beside.rows)}
+    names = labels(ranking, sorted(beside.rows))
     shown = list(dict.fromkeys(name for of_row in beside.rows.values() for name in of_row))
     return [
         Section(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark import metrics
 from benchmark.reporting import statistics
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.slices import Slice, slices
 
 MOST = 10  # rows
@@ -233,7 +233,7 @@ def leading(ranking: Ranking) -> list[int]:
     first: dict[str, int] = {}
     for place, row in enumerate(ranking.rows, start=1):
         if not row.published:
-            first.setdefault(row.model, place)
+            first.setdefault(row.entry, place)
     rest = [
         place
         for place, row in enumerate(ranking.rows, start=1)
@@ -284,8 +284,3 @@ def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:
         np.array_equal(table[name].to_numpy(), other[name].to_numpy())
         for name in ("user", "item", "query")
     )
-
-
-def label(row: Row, place: int) -> str:
-    """A short name for a row, where its parameters have no room."""
-    return f"{place} {row.name or 'unknown'}"

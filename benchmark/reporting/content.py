@@ -8,6 +8,7 @@ from benchmark.reporting.beside import Beside, beside_accuracy
 from benchmark.reporting.charts import Chart, charts
 from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.examples import examples, titles
+from benchmark.reporting.leaderboard import Leaderboard, leaderboard
 from benchmark.reporting.problems import of_lists, of_ranks
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.section import Section
@@ -32,6 +33,7 @@ class Content:
     dataset: Dataset
     ranking: Ranking
     comparison: Comparison | None
+    leaderboard: Leaderboard
     beside: Beside | None
     """None without a comparison."""
     verdict: list[str]
@@ -77,6 +79,7 @@ def assemble(
         dataset,
         ranking,
         comparison,
+        leaderboard(ranking, comparison),
         beside,
         verdict(ranking, comparison),
         sections(ranking, comparison, beside, shown, k),

@@ -45,6 +45,11 @@ class Row:
         return f"{self.model} + SLIM" if blended and any(weights) else self.model
 
     @property
+    def entry(self) -> str:
+        """The name, with where the result comes from if its trial did not run here."""
+        return self.name + " (published)" * self.published + " (scored)" * self.scored
+
+    @property
     def learned(self) -> bool:
         """Whether its model learns by gradients; a counted model has no learning rate."""
         return "learning_rate" in self.params and not self.scored

@@ -43,7 +43,7 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
         cells.append(
             {
                 "rank": place,
-                "model": model(row),
+                "model": row.entry,
                 **{n: row.param(n) for n in ranking.searched if n != "model"},
                 **({"seeds": len(row.records)} if several else {}),
                 f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
@@ -59,11 +59,6 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
             }
         )
     return _without_empty_columns(cells)
-
-
-def model(row: Row) -> str:
-    """The name, with where the result comes from if its trial did not run here."""
-    return row.name + " (published)" * row.published + " (scored)" * row.scored
 
 
 def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:
