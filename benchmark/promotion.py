@@ -82,7 +82,7 @@ def promote_best(
             "their titles if its YAML file names any: "
             f"{error}; {_instead(client, candidates[1:], data)}"
         ) from None
-    content = assemble(client, ranking, dataset_of(ranking, experiment), k=CUT_OFFS)
+    content = assemble(client, (experiment,), ranking, dataset_of(ranking, experiment), k=CUT_OFFS)
     text = str(FORMATS["markdown"].render(content, "report")["report.md"])
     return trial, register(client, name, trial, item_ids, text, titles)
 

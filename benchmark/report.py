@@ -182,7 +182,7 @@ def report(
             )
         files: Files = {f"{name}.md": page.render(ranking.own, dataset.title, dataset.card)}
     else:
-        content = assemble(client, ranking, dataset, k=k, test=test, drawn=drawn)
+        content = assemble(client, experiments, ranking, dataset, k=k, test=test, drawn=drawn)
         ranking = content.ranking
         verdict = content.verdict
         files = chosen.render(content, name)

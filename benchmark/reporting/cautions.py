@@ -1,6 +1,6 @@
 """Warnings: what a reader of a ranking should know before believing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -64,7 +64,7 @@ def _cut_off(rows: dict[int, Row]) -> list[str]:
     alone: dict[int, Row] = {}  # of models whose rows all improved until the end
     for model in dict.fromkeys(row.model for row in learned.values()):
         of_model = {place: row for place, row in learned.items() if row.model == model}
-        cut = {place: row for place, row in of_model.items() if _unfinished(row)}
+        cut = {place: row for place, row in of_model.items() if best_is_last(row)}
         if len(cut) == len(of_model):
             alone |= cut
         elif cut:
@@ -88,7 +88,7 @@ def _needs_more_epochs(model: str, cut: dict[int, Row], of_model: dict[int, Row]
     )
 
 
-def _unfinished(row: Row) -> bool:
+def best_is_last(row: Row) -> bool:
     """Whether the best epoch of a seed is its last."""
     return any(r.best_epoch and r.best_epoch == r.last_epoch for r in row.records)
 
@@ -133,9 +133,13 @@ def _edge(ranking: Ranking) -> str | None:
 
 
 def _several(rows: dict[int, Row], tag: str, plural: str, so: str) -> str | None:
-    records = [record for row in rows.values() for record in row.records]
-    values = {record.tags[tag] for record in records if tag in record.tags}
+    values = _values(rows.values(), tag)
     return f"Trials ran on {len(values)} {plural}: {so}." if len(values) > 1 else None
+
+
+def _values(rows: Iterable[Row], tag: str) -> set[str]:
+    records = [record for row in rows for record in row.records]
+    return {record.tags[tag] for record in records if tag in record.tags}
 
 
 def _published(ranking: Ranking) -> str | None:
@@ -166,8 +170,18 @@ def _scored(ranking: Ranking) -> list[str]:
     return [text for text in (other, unchosen) if text]
 
 
+def is_synthetic(ranking: Ranking) -> bool:
+    return ranking.own.records[0].tags.get(schema.SYNTHETIC) == "true"
+
+
+def one_device(rows: Iterable[Row]) -> bool:
+    """Whether the trials ran on the same kind of device, as far as they logged it: their seconds
+    compare."""
+    return len(_values(rows, schema.DEVICE)) < 2
+
+
 def _synthetic(ranking: Ranking) -> str | None:
-    if ranking.own.records[0].tags.get(schema.SYNTHETIC) == "true":
+    if is_synthetic(ranking):
         return "The data are synthetic: these numbers say nothing about real users."
     return None
 

@@ -88,25 +88,24 @@ _LISTS = (
 def _cut_offs(comparison: Comparison, names: dict[int, str], k: list[int]) -> Table:
     shown = METRICS if comparison.several else CUT_OFF_METRICS
     return [
-        {"metric": metric, **_by_row(comparison.values(metric), names)}
+        {"metric": metric, **_by_row(comparison.values(metric).mean(axis=1), names)}
         for metric in (f"{name}@{cut}" for name in shown for cut in k)
     ]
 
 
 def _slices(comparison: Comparison, names: dict[int, str]) -> Table:
     found: Table = []
-    for by, part, inside in comparison.slices:
-        values = comparison.values(comparison.metric, inside)  # [rows, users]
-        targets = {"targets": f"{inside.sum():,}"} if comparison.several else {}
-        users = f"{values.shape[1]:,}"
-        found.append({"by": by, "part": part, "users": users, **targets, **_by_row(values, names)})
+    for part in comparison.sliced:
+        targets = {"targets": f"{part.targets:,}"} if comparison.several else {}
+        row = {"by": part.by, "part": part.name, "users": f"{part.users:,}", **targets}
+        found.append({**row, **_by_row(part.means, names)})
     return found
 
 
-def _by_row(values: np.ndarray, names: dict[int, str]) -> dict[str, str]:
-    """The means of ``values`` [rows, users], by the rows' names; empty for NaN."""
-    means = zip(names.values(), values.mean(axis=1), strict=True)
-    return {name: "" if np.isnan(mean) else f"{mean:.4f}" for name, mean in means}
+def _by_row(means: np.ndarray, names: dict[int, str]) -> dict[str, str]:
+    """The ``means`` [rows] by the rows' names; empty for NaN."""
+    by_name = zip(names.values(), means, strict=True)
+    return {name: "" if np.isnan(mean) else f"{mean:.4f}" for name, mean in by_name}
 
 
 def beside_sections(ranking: Ranking, beside: Beside | None) -> list[Section]:

@@ -80,6 +80,19 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows of a comparison in a group of targets."""
+
+    by: str
+    """What the targets are grouped by."""
+    name: str
+    users: int
+    targets: int
+    means: np.ndarray
+    """Over users, [rows] float64."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Rows of a ranking by the test ranks that were logged; a user's value is the mean over
     seeds."""
@@ -223,6 +236,16 @@ class Comparison:
     def slices(self) -> list[Slice]:
         """Groups of the targets."""
         return slices(self.targets)
+
+    @cached_property
+    def sliced(self) -> list[Part]:
+        """The metric of each row in each of the groups."""
+        found = []
+        for by, name, inside in self.slices:
+            values = self.values(self.metric, inside)  # [rows, users]
+            means = values.mean(axis=1)
+            found.append(Part(by, name, values.shape[1], int(inside.sum()), means))
+        return found
 
 
 def leading(ranking: Ranking) -> list[int]:

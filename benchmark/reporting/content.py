@@ -1,11 +1,14 @@
 """Everything that a report consists of, whatever its format."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from mlflow import MlflowClient
 
 from benchmark.reporting.beside import Beside, beside_accuracy
-from benchmark.reporting.charts import Chart, charts
+from benchmark.reporting.cautions import is_synthetic
+from benchmark.reporting.charts import charts
+from benchmark.reporting.charts.chart import Chart
 from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.examples import examples, titles
 from benchmark.reporting.leaderboard import Leaderboard, leaderboard
@@ -30,6 +33,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Content:
+    experiments: tuple[str, ...]
     dataset: Dataset
     ranking: Ranking
     comparison: Comparison | None
@@ -41,9 +45,34 @@ class Content:
     sections: list[Section]
     charts: list[Chart]
 
+    @property
+    def synthetic(self) -> bool:
+        return is_synthetic(self.ranking)
+
+    @property
+    def facts(self) -> list[str]:
+        """What the report is about, in a few words each."""
+        ranking = self.ranking
+        numbers = ranking.own.records[0].statistics
+        models = len(self.leaderboard.standings)
+        last = max(record.started for record in ranking.records) / 1000
+        found = [
+            f"experiment{'s' * (len(self.experiments) > 1)} {', '.join(self.experiments)}",
+            f"{ranking.metric}",
+            f"{_count(len(ranking.records), 'trial')} of {_count(models, 'model')}",
+            *(_count(int(numbers[f"{name}s"]), name) for name in ("user", "item") if numbers),
+            f"last trial {datetime.fromtimestamp(last, UTC):%Y-%m-%d}",
+        ]
+        return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
 
 def assemble(
     client: MlflowClient,
+    experiments: tuple[str, ...],
     ranking: Ranking,
     dataset: Dataset,
     *,
@@ -70,18 +99,20 @@ def assemble(
         problems += of_lists(ranking, beside, found_lists.unreadable)
         shown = examples(ranking, comparison, found_lists.tables, titles(ranking))
     ranking = replace(ranking, problems=problems)
+    board = leaderboard(ranking, comparison)
     found: list[Chart] = []
     if drawn:
         key = schema.metric_key("valid", ranking.metric)
         curves = trials.curves(client, [record.run_id for record in leaders], key)
-        found = charts(ranking, places, curves)
+        found = charts(ranking, comparison, board, places, curves)
     return Content(
+        experiments,
         dataset,
         ranking,
         comparison,
-        leaderboard(ranking, comparison),
+        board,
         beside,
-        verdict(ranking, comparison),
+        verdict(ranking, comparison, board),
         sections(ranking, comparison, beside, shown, k),
         found,
     )

@@ -19,5 +19,11 @@ def labels(ranking: Ranking, places: list[int]) -> dict[int, str]:
     return found
 
 
+def settings_of(row: Row, ranking: Ranking) -> str:
+    """The searched settings that the row has, such as "dropout=0.1 lr=0.003"."""
+    names = [name for name in ranking.searched if name in row.params and name != "model"]
+    return " ".join(f"{SHORT.get(name, name)}={row.params[name]}" for name in names)
+
+
 def _differs(name: str, rows: list[Row]) -> bool:
     return all(name in row.params for row in rows) and len({row.params[name] for row in rows}) > 1

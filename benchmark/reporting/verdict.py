@@ -1,96 +1,213 @@
-"""The verdict: whether the best learned model is worth more than the best counted one."""
+"""The verdict: which model leads, by how much, at what cost, and what speaks against it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmark.fields import SETTINGS
 from benchmark.installation import training_command
+from benchmark.reporting import cautions
 from benchmark.reporting.comparison import Comparison, Difference
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.leaderboard import Leaderboard, Standing
+from benchmark.reporting.ranking import Ranking
 from benchmark.settings import BASELINES
-from benchmark.tracking import schema
 
-SYNTHETIC = "The data are synthetic: this says nothing about real users."
+AS_FAST = 1.2  # times: below it, two models count as equally fast
 
 
-def verdict(ranking: Ranking, comparison: Comparison | None) -> list[str]:
-    """One or two sentences of plain text; none if no row was trained here.
+def verdict(ranking: Ranking, comparison: Comparison | None, board: Leaderboard) -> list[str]:
+    """A few sentences of plain text; none if every row is published.
 
-    The best row of either kind is the first by validation. The report's own test compares the two:
-    the same users, the same correction.
+    The first model of the leaderboard against the next one, and against the best of the other kind
+    (learned or counted). The report's own test compares them: the same users, the same correction.
     """
-    own = {
-        place: row
-        for place, row in enumerate(ranking.rows, start=1)
-        if not row.published and not row.scored
-    }
-    learned = next((place for place, row in own.items() if row.learned), None)
-    counted = next((place for place, row in own.items() if not row.learned), None)
-    if learned is not None and counted is not None:
-        found = [_compared(ranking, comparison, learned, counted)]
-    elif learned is not None:
-        found = [_learned_alone(ranking, ranking.rows[learned - 1])]
-    elif counted is not None:
-        found = [_counted_alone(ranking, ranking.rows[counted - 1])]
-    else:
+    standings = [standing for standing in board.standings if not standing.row.published]
+    if not standings:
         return []
-    synthetic = ranking.own.records[0].tags.get(schema.SYNTHETIC) == "true"
-    return [*found, SYNTHETIC] if synthetic else found
+    leader, *others = standings
+    following = others[0] if others else None
+    rivals = [following] if following else []
+    found = []
+    if following is None:
+        found.append(f"{leader.row.entry} is the only model: {_figures(leader, ranking)}.")
+    else:
+        difference = _difference(comparison, leader, following)
+        found.append(_against_the_next(leader, following, difference, ranking))
+        found.append(_cost(leader, following, ranking, difference))
+    found.append(_level(leader, others[1:], board))
+    missing = ""
+    if not leader.row.scored:
+        own = [standing for standing in others if not standing.row.scored]
+        other_kind = next((s for s in own if s.row.learned != leader.row.learned), None)
+        if other_kind is None:
+            missing = _kind_that_is_missing(leader)
+        elif other_kind is not following:
+            difference = _difference(comparison, leader, other_kind)
+            found.append(_against_the_other_kind(leader, other_kind, difference, ranking))
+            rivals.append(other_kind)
+    found += [_doubts(ranking, [leader, *rivals]), missing]
+    return [sentence for sentence in found if sentence]
 
 
-def _compared(ranking: Ranking, comparison: Comparison | None, learned: int, counted: int) -> str:
-    rows = [ranking.rows[place - 1] for place in (learned, counted)]
-    names = [_name(row) for row in rows]
-    values = [_value(row, ranking) for row in rows]
-    found = _difference(comparison, learned, counted)
+def _against_the_next(
+    leader: Standing, following: Standing, found: Difference | None, ranking: Ranking
+) -> str:
+    first, second = leader.row.entry, following.row.entry
+    values = f"{ranking.metric} {_value(leader, ranking)} against {_value(following, ranking)}"
+    if not leader.row.valid:
+        return f"No row was chosen by validation. {first} has test {values} of {second}."
     if found is None:
         return (
-            f"{names[0]} has test {ranking.metric} {values[0]}, {names[1]} {values[1]}: no test "
-            "compares them, because their trials did not log the ranks of the same targets."
+            f"{first} leads on validation; test {values} of {second}, the next model. No test "
+            "compares them: their trials did not log the ranks of the same targets."
         )
-    beats = "beats" if found.difference > 0 and found.significant else "does not beat"
-    interval = f"95% interval {found.low:+.4f} to {found.high:+.4f}, "
+    if not found.significant:
+        return (
+            f"No significant difference on test between {first}, which leads on validation, and "
+            f"{second}, the next model: {values}, {_shown(found)}."
+        )
+    if found.difference > 0:
+        return (
+            f"{first} leads on validation and is better on test than {second}, the next model: "
+            f"{values}, {_shown(found)}."
+        )
     return (
-        f"{names[0]} {beats} {names[1]}: test {ranking.metric} {values[0]} against {values[1]}, "
-        f"difference {found.difference:+.4f} ({interval if found.low == found.low else ''}"
-        f"p {found.shown_p if found.shown_p.startswith('<') else f'= {found.shown_p}'})."
+        f"{first} leads on validation, but {second}, the next model, is better on test: "
+        f"{values}, {_shown(found)}."
     )
 
 
-def _learned_alone(ranking: Ranking, row: Row) -> str:
+def _against_the_other_kind(
+    leader: Standing, other: Standing, found: Difference | None, ranking: Ranking
+) -> str:
+    kind = "learned" if other.row.learned else "counted"
+    who = f"{other.row.entry}, the best {kind} model"
+    value = f"{ranking.metric} {_value(other, ranking)}"
+    if found is None:
+        return f"{who}, has {value}; no test compares it."
+    if not found.significant:
+        return f"No significant difference to {who}: {value}, {_shown(found)}."
+    beats = "It beats" if found.difference > 0 else "It does not beat"
+    return f"{beats} {who}: {value}, {_shown(found)}."
+
+
+def _level(leader: Standing, others: list[Standing], board: Leaderboard) -> str:
+    """Models after the next one that the leader is not significantly better than."""
+    metric = board.metrics[0]
+    best = next((s for s in board.standings if s.test.get(metric) and s.test[metric].best), None)
+    if best is not leader:
+        return ""
+    level = [s.row.entry for s in others if metric in s.test and s.test[metric].level]
+    return f"Nor is it significantly better than {_listed(level)}." if level else ""
+
+
+def _cost(
+    leader: Standing, following: Standing, ranking: Ranking, difference: Difference | None
+) -> str:
+    first, second = leader.row, following.row
+    if first.seconds is None or second.seconds is None:
+        return ""
+    sizes = [_size(row.metric("parameters")) for row in (first, second)]
+    if not cautions.one_device([first, second]):
+        return (
+            f"{first.entry} took {_seconds(first.seconds)} a trial, {second.entry} "
+            f"{_seconds(second.seconds)} on another device."
+        )
+    with_sizes = f", with {sizes[0]} against {sizes[1]} parameters" if all(sizes) else ""
+    fast, slow = sorted((first, second), key=lambda row: row.seconds or 0.0)
+    times = (slow.seconds or 0.0) / max(fast.seconds or 0.0, 1e-3)
+    which = (
+        f"{fast.entry} is {times:,.{0 if times >= 10 else 1}f} times as fast"
+        if times >= AS_FAST
+        else "Both take about as long"
+    )
+    return (
+        f"{which} ({first.entry} {_seconds(first.seconds)} a trial, {second.entry} "
+        f"{_seconds(second.seconds)}){with_sizes}."
+    )
+
+
+def _kind_that_is_missing(leader: Standing) -> str:
+    row = leader.row
+    if not row.learned:
+        return "No learned model was run on these data."
     settings = {"model": BASELINES}
     if dataset := row.param("dataset"):
         settings["dataset"] = str(dataset)
     if (history := row.param("history")) not in ("", SETTINGS["history"].default):
         settings["history"] = str(history)
     return (
-        f"No counted model was run on these data, so it is not known whether {_name(row)}, test "
-        f"{ranking.metric} {_value(row, ranking)}, beats one. To run all of them: "
-        f"{training_command(settings)}"
+        f"No counted model was run on these data, so it is not known whether {row.entry} beats "
+        f"one. To run all of them: {training_command(settings)}"
     )
 
 
-def _counted_alone(ranking: Ranking, row: Row) -> str:
-    return (
-        f"No learned model was run on these data. The best counted model is {_name(row)}, test "
-        f"{ranking.metric} {_value(row, ranking)}."
-    )
+def _doubts(ranking: Ranking, compared: list[Standing]) -> str:
+    """What forbids to believe the verdict, of the models that it names."""
+    learned = [standing for standing in compared if standing.row.learned]
+    scored = _listed([s.row.entry for s in compared if s.row.scored])
+    of_models: list[tuple[Callable[[Standing], bool], str]] = [
+        (lambda s: len(s.row.records) == 1, "one seed of {}"),
+        (lambda s: cautions.best_is_last(s.row), "{} may need more epochs (the last is the best)"),
+    ]
+    found = ["synthetic data"] if cautions.is_synthetic(ranking) else []
+    for holds, text in of_models:
+        if names := [s.row.entry for s in learned if holds(s)]:
+            found.append(text.format(_listed(names)))
+    if len({ranking.points_tried[s.row.model] for s in learned}) > 1:
+        found.append("the models were not tuned equally")
+    if scored:
+        found.append(f"{scored} was trained by another library")
+    return f"Caution: {'; '.join(found)}." if found else ""
 
 
-def _difference(comparison: Comparison | None, learned: int, counted: int) -> Difference | None:
-    """Learned minus counted. The better of the two is the first row of the comparison."""
-    if comparison is None or not {learned, counted} <= {*comparison.places}:
+def _difference(
+    comparison: Comparison | None, leader: Standing, other: Standing
+) -> Difference | None:
+    """Leader minus other; None if no test compares them."""
+    if comparison is None or comparison.places[0] != leader.place:
         return None
-    second = max(learned, counted)
-    found = next(other for other in comparison.beside_the_first if other.place == second)
-    return found if learned < counted else found.turned
+    return next((d for d in comparison.beside_the_first if d.place == other.place), None)
 
 
-def _name(row: Row) -> str:
-    kind = "learned" if row.learned else "counted"
-    if row.seconds is None:
-        return f"{row.name} ({kind})"
-    return f"{row.name} ({kind}, {row.seconds:,.{0 if row.seconds >= 10 else 1}f} s)"
+def _shown(found: Difference) -> str:
+    known = found.low_with_seeds == found.low_with_seeds  # not NaN: the noise of training is known
+    low, high = (found.low_with_seeds, found.high_with_seeds) if known else (found.low, found.high)
+    interval = f"95% interval {low:+.4f} to {high:+.4f}, " if low == low else ""
+    p = found.shown_p if found.shown_p.startswith("<") else f"= {found.shown_p}"
+    return f"difference {found.difference:+.4f} ({interval}p {p})"
 
 
-def _value(row: Row, ranking: Ranking) -> str:
-    return f"{row.test[ranking.metric]:.4f}"
+def _figures(standing: Standing, ranking: Ranking) -> str:
+    parts = [f"test {ranking.metric} {_value(standing, ranking)}"]
+    if standing.interval:
+        low, high = standing.interval
+        parts[0] += f" (95% interval {low:.4f} to {high:.4f})"
+    if standing.row.seconds is not None:
+        parts.append(f"{_seconds(standing.row.seconds)} a trial")
+    if size := _size(standing.row.metric("parameters")):
+        parts.append(f"{size} parameters")
+    return ", ".join(parts)
+
+
+def _value(standing: Standing, ranking: Ranking) -> str:
+    return f"{standing.test[ranking.metric].mean:.4f}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.{0 if seconds >= 10 else 1}f} s"
+
+
+def _size(number: float | None) -> str:
+    """1.2 M, 950 k, 12."""
+    if number is None:
+        return ""
+    for unit, word in ((1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.{1 if number < 10 * unit else 0}f} {word}"
+    return f"{number:.0f}"
+
+
+def _listed(names: list[str]) -> str:
+    """A, B and C."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

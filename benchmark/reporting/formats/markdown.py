@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
 from benchmark.reporting.formats import page
+from benchmark.reporting.formats.drawing import draw
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
-    from benchmark.reporting.charts import Chart
     from benchmark.reporting.content import Content
     from benchmark.reporting.section import Section, Table
 
@@ -66,39 +65,3 @@ def _code(cell: object) -> str:
     marks = "`" * (longest + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{marks}{space}{text}{space}{marks}"
-
-
-def draw(chart: Chart) -> bytes:
-    """A PNG on white, for light and dark pages."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, NullLocator
-
-    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for line in chart.lines:
-        name = line.name.replace("$", r"\$")  # matplotlib reads $ as mathematics
-        if chart.logarithmic:
-            axes.errorbar(line.x, line.mean, line.deviation, marker="o", capsize=3, label=name)
-        else:
-            (drawn,) = axes.plot(line.x, line.mean, label=name)
-            low, high = (
-                [m + sign * d for m, d in zip(line.mean, line.deviation, strict=True)]
-                for sign in (-1, 1)
-            )
-            axes.fill_between(line.x, low, high, alpha=0.15, color=drawn.get_color(), linewidth=0)
-    if chart.logarithmic:
-        axes.set_xscale("log")
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if chart.ticks:
-        axes.set_xticks(chart.ticks, [f"{x:g}" for x in chart.ticks])
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize="small", frameon=False)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", metadata={"Software": None})
-    return image.getvalue()

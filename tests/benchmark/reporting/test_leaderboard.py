@@ -67,5 +67,5 @@ def test_a_published_figure_is_neither_best_nor_level(store, ranks, read):
     assert published.row.entry == "Best (published)"
     assert published.interval is None
     for figure in published.test.values():
-        assert not (figure.best or figure.level or figure.second)
+        assert (figure.best, figure.level, figure.second) == (False, False, False)
     assert own.test["ndcg@10"].best

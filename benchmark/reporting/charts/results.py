@@ -1,0 +1,208 @@
+"""Charts of results: the leaderboard, the critical difference, and quality against cost."""
+
+import numpy as np
+
+from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, logarithmic
+from benchmark.reporting.comparison import LEVEL, Comparison
+from benchmark.reporting.leaderboard import Leaderboard, Standing
+from benchmark.reporting.ranking import Ranking, Row
+
+Models = dict[str, int]
+"""The number of each model, by its entry."""
+
+
+def leaderboard_chart(board: Leaderboard, models: Models) -> Chart | None:
+    metric = board.metrics[0]
+    shown = [standing for standing in board.standings if metric in standing.test]
+    if not shown:
+        return None
+    series = []
+    for at, standing in enumerate(shown):
+        mean = standing.test[metric].mean
+        low, high = standing.interval or (mean, mean)
+        interval = f" (95% interval {low:.4f} to {high:.4f})" if standing.interval else ""
+        series.append(
+            Series(
+                standing.row.entry,
+                [mean],
+                [-at],
+                [f"{standing.row.entry}: {mean:.4f}{interval}"],
+                model=models[standing.row.entry],
+                low=[low] if standing.interval else (),
+                high=[high] if standing.interval else (),
+                error="x",
+                hollow=standing.row.published,
+            )
+        )
+    y = Axis("", [-at for at in range(len(shown))], [s.row.entry for s in shown])
+    return Chart(
+        f"Test {metric} of each model",
+        "leaderboard",
+        "The best row of each model on validation, in their order there, with the 95% interval of "
+        f"test {metric}." + " Hollow: published figures." * any(s.row.published for s in shown),
+        [Panel("", Axis(f"test {metric}"), y, series)],
+    )
+
+
+def critical_difference(
+    board: Leaderboard, comparison: Comparison | None, models: Models
+) -> Chart | None:
+    """Mean ranks over users with Nemenyi's critical difference (Demšar, "Statistical Comparisons
+    of Classifiers over Multiple Data Sets", JMLR 2006, with users in the place of data sets)."""
+    if comparison is None:
+        return None
+    values = comparison.values(comparison.metric)  # [rows, users]
+    known = ~np.isnan(values).any(axis=1)
+    by_place = {standing.place: standing for standing in board.standings}
+    inside = [i for i, at in enumerate(comparison.places) if at in by_place and known[i]]
+    users = values.shape[1]
+    if len(inside) < 3 or users < 2:
+        return None
+    ranks = mean_ranks(values[inside])
+    order = np.argsort(ranks, kind="stable")
+    standings = [by_place[comparison.places[inside[i]]] for i in order]
+    ranks = ranks[order]
+    difference = nemenyi(len(ranks), users)
+    series = [
+        Series(
+            standing.row.entry,
+            [rank],
+            [-at],
+            [f"{standing.row.entry}: mean rank {rank:.4f}"],
+            model=models[standing.row.entry],
+        )
+        for at, (standing, rank) in enumerate(zip(standings, ranks.tolist(), strict=True))
+    ]
+    step = max(difference, float(np.ptp(ranks)) * 0.05)
+    for number, (first, last) in enumerate(cliques(ranks, difference), start=1):
+        beside = float(ranks[-1]) + number * step
+        names = [standing.row.entry for standing in standings[first : last + 1]]
+        text = f"no significant difference: {', '.join(names)}"
+        ends = ([beside, beside], [-first + 0.2, -last - 0.2], [text, text])
+        series.append(Series("", *ends, mark="line"))
+    bar = [float(ranks[0]), float(ranks[0]) + difference]
+    text = f"critical difference {difference:.4f}"
+    series.append(Series("", bar, [0.8, 0.8], [text, text], mark="line"))
+    ticks = [0.8, *(-at for at in range(len(standings)))]
+    names = ["critical difference", *(standing.row.entry for standing in standings)]
+    return Chart(
+        "Critical difference",
+        "critical-difference",
+        f"Mean rank of the models over {users:,} users by test {comparison.metric}; 1 is best, and "
+        "ties share a rank. Models whose mean ranks differ by less than the critical difference "
+        f"(Nemenyi, p = {LEVEL}) are joined by a bar on the right (Demšar 2006). Ranks count wins: "
+        "the intervals above say how large the differences are.",
+        [Panel("", Axis("mean rank"), Axis("", ticks, names), series)],
+    )
+
+
+def mean_ranks(values: np.ndarray) -> np.ndarray:
+    """The mean rank of each row over users, the highest value first: [rows, users] -> [rows]."""
+    from scipy import stats  # loads slowly: a report loads it while it waits for its server
+
+    # Sums of seeds differ in their last digits.
+    return np.asarray(stats.rankdata(-values.round(12), axis=0).mean(axis=1))
+
+
+def nemenyi(rows: int, users: int) -> float:
+    """The difference of mean ranks from which two rows differ significantly (Demšar 2006, 3.2.2).
+
+    The studentized range with infinite degrees of freedom, divided by the root of 2.
+    """
+    from scipy import stats  # see ``mean_ranks``
+
+    q = stats.studentized_range.ppf(1 - LEVEL, rows, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(rows * (rows + 1) / (6 * users)))
+
+
+def cliques(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
+    """The largest groups of neighbours in ascending ``ranks`` that lie within the difference:
+    the first and the last of each. A row alone is no group."""
+    found: list[tuple[int, int]] = []
+    for first in range(len(ranks)):
+        last = int(np.flatnonzero(ranks - ranks[first] < difference)[-1])
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found
+
+
+def cost(ranking: Ranking, board: Leaderboard, models: Models) -> Chart | None:
+    """Test metric against seconds, parameters and, where it is known, energy."""
+    metric = board.metrics[0]
+    panels = []
+    for title, unit, of in (
+        ("Seconds of a trial", "seconds", _seconds),
+        ("Parameters", "parameters", lambda row: row.metric("parameters")),
+        ("Energy of a trial", "kWh", lambda row: row.metric("energy_kwh")),
+    ):
+        costs = {
+            at: found
+            for at, row in enumerate(ranking.rows, start=1)
+            if metric in row.test and (found := of(row)) is not None and found > 0
+        }
+        leading = [s for s in board.standings if s.place in costs]
+        if len(leading) > 1:
+            series = _cost_series(ranking, leading, costs, metric, unit, models)
+            x = Axis(unit, logarithmic=logarithmic(list(costs.values())))
+            panels.append(Panel(title, x, Axis(f"test {metric}"), series))
+    if not panels:
+        return None
+    shown = dict.fromkeys(series.name for panel in panels for series in panel.series)
+    return Chart(
+        f"Test {metric} against cost",
+        "cost",
+        "Large: the best row of each model on validation; small: all other rows. The grey line "
+        "joins the models that no other beats at a lower cost.",
+        panels,
+        {name: models[name] for name in shown if name in models},
+    )
+
+
+def _seconds(row: Row) -> float | None:
+    """Counted models may take no measurable time."""
+    return None if row.seconds is None else max(row.seconds, 0.001)
+
+
+def _cost_series(
+    ranking: Ranking,
+    leading: list[Standing],
+    costs: dict[int, float],
+    metric: str,
+    unit: str,
+    models: Models,
+) -> list[Series]:
+    places = {standing.place for standing in leading}
+    found = []
+    for entry in dict.fromkeys(ranking.rows[place - 1].entry for place in costs):
+        for large in (False, True):
+            here = [
+                at
+                for at in costs
+                if ranking.rows[at - 1].entry == entry and (at in places) is large
+            ]
+            y = [ranking.rows[at - 1].test[metric] for at in here]
+            text = [
+                f"{at} {entry}: {value:.4f}, {costs[at]:,.4g} {unit}"
+                for at, value in zip(here, y, strict=True)
+            ]
+            if here:
+                x = [costs[at] for at in here]
+                hollow = ranking.rows[here[0] - 1].published
+                found.append(
+                    Series(entry, x, y, text, model=models[entry], hollow=hollow, faint=not large)
+                )
+    own = [standing for standing in leading if not standing.row.published]
+    points = pareto([(costs[s.place], s.test[metric].mean) for s in own])
+    if len(points) > 1:
+        x, y = ([point[i] for point in points] for i in (0, 1))
+        found.insert(0, Series("", x, y, [""] * len(x), mark="line"))
+    return found
+
+
+def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points (cost, quality) that no other point matches at the same or a lower cost."""
+    front: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front

@@ -1,0 +1,173 @@
+"""What the charts of a report show: which rows are joined, who is level, who is worth its cost."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Param
+
+from benchmark.reporting.charts import curves, groups, palette, results, search
+from benchmark.reporting.charts.chart import axis_of
+from benchmark.reporting.comparison import compare
+from benchmark.reporting.formats import figures
+from benchmark.reporting.formats.drawing import draw
+from benchmark.reporting.leaderboard import leaderboard
+from benchmark.reporting.ranking import order
+from benchmark.tracking.reading.ranks import ranks as read_ranks
+from benchmark.tracking.reading.trials import records
+from tests.benchmark.reporting.test_comparison import log, ranks
+
+__all__ = ["ranks"]  # fixtures
+PNG = b"\x89PNG\r\n"
+
+
+def content(store):
+    """The ranking, the comparison, the leaderboard, and the models' numbers."""
+    ranking = order(records(store, "e"), "ndcg@10")
+    tables = read_ranks(store, ranking.records, "test").tables
+    comparison = compare(ranking, tables, "ndcg@10", "t")
+    entries = dict.fromkeys(row.entry for row in ranking.rows)
+    models = {entry: number for number, entry in enumerate(entries)}
+    return ranking, comparison, leaderboard(ranking, comparison), models
+
+
+def swept(store, ranks):
+    """Two models, three rates and two dropouts each, and a page's rates."""
+    for worse, model in enumerate(("A", "B")):
+        for rate, dropout in itertools.product((0.001, 0.01, 0.1), (0.1, 0.2)):
+            found = ranks["Good"] + worse + int(10 * dropout)
+            run = log(store, model, found, rate=rate)
+            store.log_batch(run, params=[Param("dropout", str(dropout))])
+    for rate in (0.001, 0.1):
+        log(store, "A", ranks["Good"], rate=rate, **{"seqrec.published": "page.md"})
+
+
+def test_only_rows_that_differ_in_the_setting_alone_are_joined(store, ranks):
+    swept(store, ranks)
+    ranking, _, _, models = content(store)
+    chart = search.settings(ranking, models)
+    by_dropout, by_rate = chart.panels
+    assert [panel.title for panel in chart.panels] == ["By dropout", "By learning_rate"]
+    # A line for each rate of each own model; published rows have no dropout.
+    assert [len(series.x) for series in by_dropout.series] == [2] * 6
+    of_rate = {(series.name, series.hollow, len(series.x)) for series in by_rate.series}
+    assert of_rate == {("A", False, 3), ("B", False, 3), ("A (published)", True, 2)}
+    assert len(by_rate.series) == 5
+    assert by_rate.x.logarithmic
+    assert not by_dropout.x.logarithmic
+    for panel in chart.panels:
+        for series in panel.series:
+            assert series.model == models[series.name]
+    assert draw(chart).startswith(PNG)
+
+
+def test_importance_and_parallel_coordinates_of_a_search(store, ranks):
+    swept(store, ranks)
+    ranking, _, _, models = content(store)
+    first, second = search.importance(ranking, models).panels
+    assert (first.title, second.title) == ("A, 6 rows", "B, 6 rows")
+    (bars,) = first.series
+    assert dict(zip(first.y.labels, bars.x, strict=True))["dropout"] > 0.9  # it alone decides
+    chart, _ = search.parallel(ranking)
+    rows = [series for series in chart.panels[0].series if series.shade is not None]
+    assert len(rows) == 6
+    assert [series.shade for series in rows] == sorted(series.shade for series in rows)
+    assert all(0 <= value <= 1 for series in rows for value in series.y)
+    history = search.history(ranking, models)
+    best = history.panels[0].series[0]
+    assert list(best.y) == sorted(best.y)
+    for drawn in (chart, history):
+        assert draw(drawn).startswith(PNG)
+
+
+def test_mean_ranks_and_critical_differences_are_those_of_the_literature():
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 3, (4, 50)) / 3
+    expected = pd.DataFrame(-values).rank(axis=0, method="average").mean(axis=1)
+    assert results.mean_ranks(values) == pytest.approx(expected.to_numpy())
+    # Demšar 2006, table 5 (a): q at p = .05 for 2 to 10 classifiers.
+    table = [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164]
+    for k, q in enumerate(table, start=2):
+        assert results.nemenyi(k, 14) == pytest.approx(q * (k * (k + 1) / (6 * 14)) ** 0.5, 1e-3)
+
+
+def test_models_within_the_critical_difference_are_joined():
+    ranks = np.array([1.0, 1.4, 2.2, 2.5, 4.0])
+    assert results.cliques(ranks, 1.0) == [(0, 1), (1, 2), (2, 3)]
+    assert results.cliques(ranks, 1.2) == [(0, 1), (1, 3)]
+    assert results.cliques(ranks, 0.1) == []
+    assert results.cliques(ranks, 9.0) == [(0, 4)]
+
+
+def test_three_models_or_more_have_a_critical_difference(store, ranks):
+    for model in ("Good", "Twin"):
+        log(store, model, ranks[model])
+    _, comparison, board, models = content(store)
+    assert results.critical_difference(board, comparison, models) is None
+    log(store, "Bad", ranks["Bad"])
+    _, comparison, board, models = content(store)
+    chart = results.critical_difference(board, comparison, models)
+    joined = [series.hover[0] for series in chart.panels[0].series if series.mark == "line"]
+    assert len(joined) == 2  # Good and Twin, and the critical difference itself
+    assert set(joined[0].removeprefix("no significant difference: ").split(", ")) == {
+        "Good",
+        "Twin",
+    }
+    assert draw(chart).startswith(PNG)
+
+
+def test_the_front_is_what_no_other_beats_at_a_lower_cost(store, ranks):
+    points = [(1.0, 0.1), (2.0, 0.3), (2.0, 0.2), (3.0, 0.3), (4.0, 0.4)]
+    assert results.pareto(points) == [(1.0, 0.1), (2.0, 0.3), (4.0, 0.4)]
+    for model in ("Good", "Bad"):
+        run = log(store, model, ranks[model])
+        store.log_metric(run, "energy_kwh", 0.1, step=1)
+    ranking, _, board, models = content(store)
+    chart = results.cost(ranking, board, models)
+    assert [panel.x.title for panel in chart.panels] == ["seconds", "parameters", "kWh"]
+
+
+def test_curves_have_the_searched_values_in_the_legend_and_one_colour_for_a_model(store, ranks):
+    for model, rate in (("A", 0.1), ("A", 0.2), ("B", 0.1)):
+        log(store, model, ranks["Good"] + len(model) + int(rate * 20), rate=rate)
+    ranking, _, _, models = content(store)
+    by_epoch = {record.run_id: {1: 0.1, 2: 0.2} for record in ranking.records}
+    chart = curves.learning_curves(ranking, [1, 2, 3], by_epoch, models)
+    series = chart.panels[0].series
+    assert {s.name.split(" ", 1)[1] for s in series} == {"A lr=0.1", "A lr=0.2", "B"}
+    of_a = [s for s in series if s.name.split()[1] == "A"]
+    assert len({s.model for s in of_a}) == 1
+    assert {s.style for s in of_a} == {0, 1}
+    assert chart.panels[0].x.integer
+    assert "epoch 2: 0.2000" in series[0].hover[1]
+
+
+def test_groups_of_users_are_small_multiples(store, ranks):
+    for model in ("Good", "Bad"):
+        log(store, model, ranks[model])
+    _, comparison, board, models = content(store)
+    chart = groups.slices(comparison, board, models)
+    titles = [panel.title for panel in chart.panels]
+    assert titles[:2] == ["By history length", "By target popularity"]
+    figure = figures.figure(chart.panels[0])
+    assert figure["models"] == [0, 1]
+    assert draw(chart).startswith(PNG)
+
+
+def test_every_colour_is_seen_on_its_page():
+    """At least 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+    assert palette.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert palette.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    for theme, page in (("light", palette.PAPER), ("dark", palette.NIGHT)):
+        colours = [*palette.PALETTE[theme], palette.NEUTRAL[theme], palette.SHADES[theme][1]]
+        assert all(palette.contrast(colour, page) >= 4.5 for colour in colours)
+    assert len(set(palette.LIGHT)) == len(set(palette.DARK)) == len(palette.LIGHT)
+
+
+def test_words_stand_side_by_side_on_an_axis_and_numbers_at_themselves():
+    axis, at = axis_of("schedule", ["plateau", "cosine", 3])
+    assert axis.labels == ["3", "cosine", "plateau"]
+    assert at == {3: 0.0, "cosine": 1.0, "plateau": 2.0}
+    axis, at = axis_of("rate", [0.1, 0.001])
+    assert (axis.labels, axis.logarithmic, at[0.1]) == (["0.001", "0.1"], True, 0.1)
