@@ -8,14 +8,39 @@ undelivered/RUN_ID/000007/state-0.safetensors      the file that the message sen
 import json
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmark.tracking.outbox.messages import Artifact, Discard, Message, as_json, from_json
+from benchmark.tracking.outbox.messages import (
+    Artifact,
+    Data,
+    Discard,
+    Labels,
+    Message,
+    Metrics,
+    Status,
+    Untag,
+)
+from benchmark.tracking.outbox.shown import ExperimentTags
 from benchmark.tracking.server import TrackingError
 from datasets import files
 
 OWNER = "owner"  # the name of the file; there is none before 0.3
+
+KINDS: dict[str, type[Message]] = {
+    message.kind: message
+    for message in (Metrics, Labels, Data, Artifact, Status, Untag, Discard, ExperimentTags)
+}
+
+
+def as_json(message: Message) -> dict[str, Any]:
+    return {"kind": message.kind, "content": asdict(message)}
+
+
+def from_json(stored: dict[str, Any]) -> Message:
+    """Raises KeyError or TypeError if this is no message."""
+    return KINDS[stored["kind"]](**stored["content"])
 
 
 @dataclass(frozen=True)

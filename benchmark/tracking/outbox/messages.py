@@ -1,4 +1,5 @@
-"""What a run tells the tracking server: one class for each kind of request.
+"""What a run tells the tracking server: one class for each kind of request; ``shown`` has those
+whose content MLflow's pages show alone.
 
 A message does no harm when it is delivered twice, so that it can be sent again after an answer
 that never arrived: MLflow's SQL stores keep one of two metrics with the same key, step, value and
@@ -6,7 +7,7 @@ time.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -154,17 +155,3 @@ class Discard(Message):
             store.delete_artifacts(self.folder)
         except Exception as error:  # of any store; nothing depends on it
             print(f"{self.folder} of run {run_id} is not deleted: {reason(error)}", flush=True)
-
-
-KINDS: dict[str, type[Message]] = {
-    message.kind: message for message in (Metrics, Labels, Data, Artifact, Status, Untag, Discard)
-}
-
-
-def as_json(message: Message) -> dict[str, Any]:
-    return {"kind": message.kind, "content": asdict(message)}
-
-
-def from_json(stored: dict[str, Any]) -> Message:
-    """Raises KeyError or TypeError if this is no message."""
-    return KINDS[stored["kind"]](**stored["content"])

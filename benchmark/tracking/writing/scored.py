@@ -14,8 +14,10 @@ from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
+from benchmark.tracking.outbox.shown import ExperimentTags
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
+from benchmark.tracking.writing.descriptions import experiment_tags
 from datasets import card
 from datasets.sequences import Sequences
 from datasets.spec import Spec
@@ -71,6 +73,7 @@ def log_scored(
         if (lists := results["test"].lists) is not None:
             outbox.keep(schema.LISTS.format(part="test"), lists.to_parquet)
         outbox.say(Metrics(metrics, 0, get_current_time_millis()))
+        outbox.say(ExperimentTags(experiment_tags(experiment, spec, sequences, protocol)))
     return run.info.run_id, experiment
 
 

@@ -19,11 +19,13 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Discard, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import own, reopen
+from benchmark.tracking.outbox.shown import ExperimentTags
 from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
+from benchmark.tracking.writing.descriptions import experiment_tags
 from datasets import DataError, card
 from datasets.sequences import Sequences
 from datasets.spec import Spec
@@ -75,6 +77,8 @@ class Trial:
         self.outbox.say(Data(provenance.data(spec, sequences)))
         self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))
         self._keep_text(schema.CARD, card.render(spec, sequences))
+        about = experiment_tags(self.experiment, spec, sequences, protocol)
+        self.outbox.say(ExperimentTags(about))
 
     def log_machine(self, machine: Machine) -> None:
         """Log where it trains; after a resumption, where it trained last."""

@@ -8,7 +8,8 @@ from mlflow.exceptions import MlflowException, RestException
 from benchmark.tracking import heartbeat, ownership
 from benchmark.tracking.outage import is_outage
 from benchmark.tracking.outbox import outbox as outboxes
-from benchmark.tracking.outbox.messages import Artifact, Labels, Metrics, Status, as_json, from_json
+from benchmark.tracking.outbox.entries import as_json, from_json
+from benchmark.tracking.outbox.messages import Artifact, Labels, Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
 from benchmark.tracking.server import TrackingError
 
