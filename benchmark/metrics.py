@@ -11,7 +11,8 @@ r_1 .. r_n, the metrics at cut-off k are (Järvelin and Kekäläinen 2002 for nd
     ndcg       sum of 1 / log2(r_i + 1) over r_i <= k, divided by its value for the ranks
                1 .. min(n, k)
 
-With one target, hit and recall are the same. A metric is one function and its line in ``METRICS``.
+With one target, hit is recall and precision is recall / k: ``following``. A metric is one function
+and its line in ``METRICS``.
 """
 
 from collections.abc import Callable
@@ -83,6 +84,15 @@ METRICS: dict[str, Callable[[QueryRanks, int], np.ndarray]] = {
 """By name: (ranks, cut-off) -> float64 [..., n_queries]."""
 
 NAMES = tuple(f"{name}@{K}" for name in METRICS)
+
+
+FOLLOWING = (f"hit@{K}", f"precision@{K}")
+"""What follows from recall where each query has one target."""
+
+
+def following(recall: float) -> dict[str, float]:
+    """The metrics ``FOLLOWING``, from recall@10."""
+    return dict(zip(FOLLOWING, (recall, recall / K), strict=True))
 
 
 def by_query(ranks: np.ndarray, queries: np.ndarray) -> QueryRanks:

@@ -20,6 +20,8 @@ class Epoch:
     """Metrics at 10 on the validation targets."""
     part: str
     """What these are logged as: "valid", or "tried" for a variant of a model that was trained."""
+    one_target: bool
+    """Whether each query has one target, so that hit and precision follow from recall."""
     improved: bool
     """Whether ndcg@10 is better than in every epoch before."""
     train_seconds: float
@@ -35,6 +37,8 @@ class Result:
     metrics: Mapping[str, Mapping[str, float]]
     """By part, "best_valid" and "test": metrics by name, such as {"ndcg@10": 0.17}. A trial that a
     pruner stopped has no test metrics."""
+    one_target: bool
+    """Whether each query has one target, as in ``Epoch``."""
     best_epoch: int
     """From 1: the best epoch of training; of a counted model, the best variant."""
     last_epoch: int

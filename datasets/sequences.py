@@ -229,6 +229,11 @@ class Targets:
         """The first target of each query: [n_queries] int64."""
         return np.flatnonzero(np.diff(self.queries, prepend=-1))
 
+    @property
+    def one_for_each_query(self) -> bool:
+        """Whether no query has several targets."""
+        return len(self.first_of_queries) == len(self.positions)
+
     def repeated(self, items: np.ndarray) -> np.ndarray:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
         lengths = self.ends - self.starts

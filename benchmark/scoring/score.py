@@ -22,6 +22,8 @@ class Scored:
 
     metrics: Mapping[str, float]
     """Such as {"ndcg@10": 0.17}."""
+    one_target: bool
+    """Whether each query has one target, so that hit and precision follow from recall."""
     ranks: pd.DataFrame
     """The table of ``training.ranks``."""
     lists: pd.DataFrame | None
@@ -81,6 +83,7 @@ def _score(
     ranks = found.ranks[kept]
     return Scored(
         metrics=means(ranks, targets.queries),
+        one_target=targets.one_for_each_query,
         ranks=rank_table(sequences, split, targets, ranks),
         lists=table,
         until=found.until,

@@ -6,7 +6,7 @@ params      every setting, under its name on the command line; model_version, mo
 metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             of a counted model that tries several values: tried/decay, ...
             of values that are tried after training: tried/weight, ..., tried/ndcg_at_10, ...
-            at the end: best_valid/ndcg_at_10, test/ndcg_at_10, ..., best_tried/decay, ...,
+            at the end (step 0): best_valid/ndcg_at_10, test/ndcg_at_10, ..., best_tried/decay, ...,
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds
 tags        the constants below
@@ -18,8 +18,10 @@ that no tag of a user is taken for one of them. Tags that describe a trial have 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from benchmark.metrics import FOLLOWING
 
 if TYPE_CHECKING:  # MLflow loads slowly
     from mlflow.entities import Run
@@ -35,6 +37,8 @@ SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that 
 RANKS = "ranks/{part}.parquet"  # the rank of each target; part is valid or test
 LISTS = "lists/{part}.parquet"  # the best items of each query; part is test
 
+WHOLE_TRIAL = 0  # the step of what is logged at the end: MLflow's pages then draw bars, and a line
+# over the steps of any other metric
 BEST_TRIED = "best_tried/"  # what the best model uses, of the values that were tried
 EPOCH_LOGGED = "train_seconds"  # the metric that every epoch has, whatever the model
 
@@ -52,6 +56,7 @@ SYNTHETIC = "synthetic"  # "true" if the data are not real
 FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # when a pruner stopped the trial
 STARTED = "started_run"  # in the run of `mlflow run`: the run of the trial or sweep it started
+NOTE = "seqrec.note"  # SHA-256 of the description by this suite; a user's has another one
 REPORT = "seqrec.report"  # in the run that holds an experiment's report
 
 OWNER = "seqrec.owner"  # the process that writes to the run: HOST:FOLDER and a random word
@@ -76,9 +81,11 @@ SCORED = "seqrec.scored"  # the name of the file with the test ranking
 SCORED_DIGEST = "scored_digest"  # its SHA-256
 UNTIL = "seqrec.ranks_until"  # the last rank that its lists know; absent if they know all
 
-# A trial has a result if all of these were logged for best_valid and for test. The list does not
-# grow with the metrics that this suite computes: stored results stay results. A scored result may
-# lack those of best_valid: a report shows it, and chooses nothing by it.
+# A trial has a result if all of these are known for best_valid and for test. Where each query has
+# one target, hit@10 and precision@10 need not be logged: they follow from recall@10, and a reader
+# computes them if both are missing. The list does not grow with the metrics that this suite
+# computes: stored results stay results. A scored result may lack those of best_valid: a report
+# shows it, and chooses nothing by it.
 RESULT_METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 
 SWEEP_SECONDS = "sweep_seconds"  # the one metric of a sweep's run
@@ -115,6 +122,13 @@ _BEFORE_0_3: dict[str, Callable[[Run], bool]] = {
 def metric_key(part: str, name: str) -> str:
     """('test', 'ndcg@10') -> 'test/ndcg_at_10': MLflow forbids @ in the names of metrics."""
     return f"{part}/{name.replace('@', '_at_')}"
+
+
+def logged(part: str, metrics: Mapping[str, float], *, one_target: bool) -> dict[str, float]:
+    """Metrics by name as they are logged, by key: of queries with one target, without those that
+    repeat recall."""
+    left_out = FOLLOWING if one_target else ()
+    return {metric_key(part, name): v for name, v in metrics.items() if name not in left_out}
 
 
 def metric_name(part: str, key: str) -> str | None:

@@ -67,6 +67,9 @@ class Trainer:
         self.settings = settings
         self.sequences = sequences
         self.split = evaluated(settings.history, sequences, split)
+        self.one_target = all(
+            targets.one_for_each_query for targets in (self.split.valid, self.split.test)
+        )
         self.bar: Bar = bar or no_bar
         workers.join()
         self.device = resolve_device(settings.device)
@@ -192,6 +195,7 @@ class Trainer:
                 variant=variant,
                 valid=valid,
                 part="tried" if self.learns and loss is None else "valid",
+                one_target=self.one_target,
                 improved=improved,
                 train_seconds=train_seconds,
                 valid_seconds=valid_seconds,
@@ -379,6 +383,7 @@ class Trainer:
     ) -> Result:
         return Result(
             metrics=metrics,
+            one_target=self.one_target,
             best_epoch=self.best_epoch,
             last_epoch=self.trained or self.epoch,
             variant=self.best_variant,

@@ -22,7 +22,7 @@ from benchmark.tracking.outbox.messages import (
     Status,
     Untag,
 )
-from benchmark.tracking.outbox.shown import ExperimentTags
+from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
 from benchmark.tracking.server import TrackingError
 from datasets import files
 
@@ -30,7 +30,10 @@ OWNER = "owner"  # the name of the file; there is none before 0.3
 
 KINDS: dict[str, type[Message]] = {
     message.kind: message
-    for message in (Metrics, Labels, Data, Artifact, Status, Untag, Discard, ExperimentTags)
+    for message in (
+        *(Metrics, Labels, Data, Artifact, Status, Untag, Discard),
+        *(ExperimentTags, Note, NameSuffix),
+    )
 }
 
 

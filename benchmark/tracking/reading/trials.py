@@ -12,7 +12,7 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from benchmark.fields import SETTINGS
-from benchmark.metrics import NAMES, SELECTION_METRIC
+from benchmark.metrics import FOLLOWING, NAMES, SELECTION_METRIC, following
 from benchmark.recbole.links import harmless
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import fetch
@@ -313,9 +313,12 @@ def _wrong(stored: dict[str, float]) -> str | None:
 def _result(stored: dict[str, float], part: str) -> dict[str, float] | None:
     """The metrics of a part that this suite knows, by name.
 
-    None unless all of ``schema.RESULT_METRICS`` were logged.
+    None unless all of ``schema.RESULT_METRICS`` were logged, or follow from what was logged.
     """
-    found = {schema.metric_name(part, key): value for key, value in stored.items()}
+    names = {schema.metric_name(part, key): value for key, value in stored.items()}
+    found = {name: value for name, value in names.items() if name}
+    if "recall@10" in found and not set(FOLLOWING) & found.keys():
+        found |= following(found["recall@10"])
     if not set(schema.RESULT_METRICS) <= found.keys():
         return None
     others = sorted(name for name in found if name in NAMES and name not in schema.RESULT_METRICS)

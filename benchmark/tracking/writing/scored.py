@@ -55,11 +55,9 @@ def log_scored(
         experiment: str = client.get_experiment(run.info.experiment_id).name
     except MlflowException as error:
         raise TrackingError(f"no run could be made: {reason(error)}") from None
-    metrics = {
-        schema.metric_key(PARTS[part], name): value
-        for part, result in results.items()
-        for name, value in result.metrics.items()
-    }
+    metrics: dict[str, float] = {}
+    for part, result in results.items():
+        metrics |= schema.logged(PARTS[part], result.metrics, one_target=result.one_target)
     with status.ends(outbox):
         new = {key: value for key, value in params.items() if key not in run.data.params}
         outbox.say(Labels(params=new, tags=tags))

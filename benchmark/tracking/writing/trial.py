@@ -19,13 +19,13 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Data, Discard, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import own, reopen
-from benchmark.tracking.outbox.shown import ExperimentTags
+from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
 from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
-from benchmark.tracking.writing.descriptions import experiment_tags
+from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
 from datasets import DataError, card
 from datasets.sequences import Sequences
 from datasets.spec import Spec
@@ -47,6 +47,7 @@ class Trial:
         self.run_id: str = run.info.run_id
         self.experiment: str = client.get_experiment(run.info.experiment_id).name
         self.outbox = outbox
+        self.tags = dict(run.data.tags)
         self.logged_epochs = outbox.epoch
         self.next_slot = 0
 
@@ -73,6 +74,7 @@ class Trial:
         # `mlflow run` has logged what was given with -P, and params never change.
         new = {key: value for key, value in logged.items() if key not in self.run.data.params}
         tags = provenance.tags(settings, spec, sequences, protocol, data_dir)
+        self.tags |= tags
         self.outbox.say(Labels(params=new, tags=tags))
         self.outbox.say(Data(provenance.data(spec, sequences)))
         self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))
@@ -108,7 +110,7 @@ class Trial:
         self.outbox.check()
         if epoch.number <= self.logged_epochs:
             return
-        values = {schema.metric_key(epoch.part, name): v for name, v in epoch.valid.items()}
+        values = schema.logged(epoch.part, epoch.valid, one_target=epoch.one_target)
         if epoch.train_loss is not None:
             values["train/loss"] = epoch.train_loss
         values |= {f"tried/{name}": value for name, value in epoch.variant.items()}
@@ -149,11 +151,9 @@ class Trial:
             self.outbox.keep(schema.RANKS.format(part=part), table.to_parquet)
         for part, table in result.lists.items():
             self.outbox.keep(schema.LISTS.format(part=part), table.to_parquet)
-        values = {
-            schema.metric_key(part, name): value
-            for part, metrics in result.metrics.items()
-            for name, value in metrics.items()
-        }
+        values: dict[str, float] = {}
+        for part, metrics in result.metrics.items():
+            values |= schema.logged(part, metrics, one_target=result.one_target)
         values |= {
             "best_epoch": result.best_epoch,
             "last_epoch": result.last_epoch,
@@ -162,13 +162,15 @@ class Trial:
             "peak_memory_mb": result.peak_memory_mb,
         }
         values |= {f"{schema.BEST_TRIED}{name}": v for name, v in result.variant.items()}
-        self._log_metrics(values, result.last_epoch)
+        self._log_metrics(values, schema.WHOLE_TRIAL)
+        self.outbox.say(Note(of_trial(result, self.experiment, self.tags)))
 
     def log_pruned(self, result: Result) -> None:
         """Log the result of a trial that the pruner stopped, and when it was stopped."""
         self.log_result(result)
         tags = {schema.PRUNED: f"after epoch {result.last_epoch}"}
         self.outbox.say(Labels(tags=tags))
+        self.outbox.say(NameSuffix(" (pruned)"))
 
     def _keep_source(self, model: str) -> dict[str, Value]:
         """Keep the source of a model outside this repository; the parameter with its digest."""

@@ -270,6 +270,9 @@ def test_pruned_trials_are_marked(sweep_here, store, run_verb):
     assert last.info.status == "FINISHED"
     assert "test/ndcg_at_10" not in last.data.metrics
     assert "pruned after epoch 1" in done.stdout
+    assert last.info.run_name.endswith("seed=1 (pruned)")
+    note = last.data.tags["mlflow.note.content"]
+    assert "Stopped by the pruner after epoch 1, before test." in note
     assert "| pruned after epoch 1" in report(run_verb)
 
 
