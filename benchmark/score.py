@@ -132,7 +132,7 @@ def score(
     known = {"model": name, "dataset": dataset, "history": history}
     known |= {"recbole_config": recbole_config} if recbole_config else {}
     run_id, experiment = log_scored(
-        client, known | params, results, file, data.spec, data.sequences, protocol
+        client, known | params, results, file, data.spec, data.sequences, protocol, data_dir
     )
     click.echo(f"scored {name}: run {run_id} in experiment {experiment}")
     for part, result in sorted(results.items(), reverse=True):

@@ -1,6 +1,5 @@
-"""Where a result comes from: data, protocol, code and command, as tags and an MLflow data set."""
+"""Where a result comes from: data, protocol, code and command, as tags."""
 
-import json
 import os
 import shlex
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 from benchmark import installation
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from datasets import card
 from datasets.errors import masked
 from datasets.sequences import Sequences
 from datasets.source import FOLDER_VARIABLE
@@ -50,15 +48,3 @@ def command_line() -> list[str]:
     if installation.INSTALLED and words and Path(words[0]).name == installation.PACKAGE:
         return [installation.PACKAGE, *words[1:]]  # Python runs the console command by its path
     return [Path(sys.executable).name, *words]
-
-
-def data(spec: Spec, sequences: Sequences) -> dict[str, str]:
-    """The fields of an mlflow.entities.Dataset; its profile holds the statistics as JSON."""
-    sources = [masked(source.url or ", ".join(source.places)) for source in spec.sources]
-    return {
-        "name": spec.name,
-        "digest": sequences.digest,
-        "source_type": "code" if spec.synthetic else "http",
-        "source": json.dumps({"url": sources}),
-        "profile": json.dumps(card.numbers_of(spec, sequences)),
-    }

@@ -57,8 +57,10 @@ def test_a_trial_leaves_all_that_the_schema_promises(run_command, store, here):
     assert tags["command_line"].endswith("--learning-rate 0.01 --seed 7")
     for name in ("protocol", "git_commit", "host", "device"):
         assert tags[name]
-    (entry,) = run.inputs.dataset_inputs
-    assert (entry.dataset.name, entry.dataset.digest) == ("demo", tags["data_digest"])
+    entries = [(entry.tags[0].value, entry.dataset) for entry in run.inputs.dataset_inputs]
+    assert sorted(part for part, _ in entries) == ["test", "training", "validation"]
+    assert {dataset.name for _, dataset in entries} == {"demo"}
+    assert dict(entries)["training"].digest == tags["data_digest"]
 
     folder = store.download_artifacts(run.info.run_id, "")
     config = yaml.safe_load(Path(folder, "config.yaml").read_text())

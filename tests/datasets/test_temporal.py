@@ -202,9 +202,9 @@ def test_a_trial_is_trained_and_tracked_on_a_split_by_time(train_here, store):
     (experiment,) = store.search_experiments(filter_string="name = 'timed'")
     (run,) = store.search_runs([experiment.experiment_id])
     assert run.data.tags["protocol"].startswith(f"{split.name}; every item a candidate; ")
-    (entry,) = run.inputs.dataset_inputs
-    profile = json.loads(entry.dataset.profile)
-    extra = {"users_not_evaluated": 90 - test, "tied_test_targets": 0.0}
+    entries = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    profile = json.loads(entries["training"].profile)
+    extra = {"num_rows": trained, "users_not_evaluated": 90 - test, "tied_test_targets": 0.0}
     extra |= {"repeated_test_targets": split.test.repeated(sequences.items).mean()}
     extra |= split.cold(sequences)
     assert profile == sequences.statistics | extra

@@ -78,7 +78,7 @@ class Labels(Message):
 
 @dataclass(frozen=True)
 class Data(Message):
-    """The data set that a run trains on.
+    """A part of the data set that a run uses.
 
     When several runs log the same new data set at once, MLflow refuses all but one: the outbox
     delivers a refused message again.
@@ -88,9 +88,11 @@ class Data(Message):
 
     dataset: dict[str, str]
     """The fields of mlflow.entities.Dataset."""
+    context: str = "training"
+    """What the run uses it for: one of ``inputs.CONTEXTS``."""
 
     def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
-        context = [InputTag(MLFLOW_DATASET_CONTEXT, "training")]
+        context = [InputTag(MLFLOW_DATASET_CONTEXT, self.context)]
         client.log_inputs(run_id, [DatasetInput(Dataset(**self.dataset), context)])
 
 

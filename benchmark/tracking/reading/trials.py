@@ -168,7 +168,7 @@ def record(run: Run) -> Record:
     metrics = {key: value for key, value in run.data.metrics.items() if abs(value) < LARGEST}
     wrong = _wrong(run.data.metrics)
     datasets = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
-    profile = next((dataset.profile for dataset in datasets if dataset.profile), "{}")
+    statistics = (_statistics(dataset.profile or "{}") for dataset in datasets)
     return Record(
         run_id=run.info.run_id,
         name=visible(run.info.run_name or run.info.run_id),
@@ -183,7 +183,7 @@ def record(run: Run) -> Record:
         metrics=metrics,
         seconds=not_negative(metrics.get("trial_seconds", _duration(run))),
         tags=tags,
-        statistics=_statistics(profile),
+        statistics=next(filter(None, statistics), {}),
         wrong=wrong,
     )
 

@@ -11,8 +11,9 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark.scoring.score import Scored
 from benchmark.tracking import launcher, provenance, schema
+from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.messages import Data, Labels, Metrics
+from benchmark.tracking.outbox.messages import Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.shown import ExperimentTags
 from benchmark.tracking.server import TrackingError
@@ -34,12 +35,14 @@ def log_scored(
     spec: Spec,
     sequences: Sequences,
     protocol: str,
+    data_dir: str | None = None,
 ) -> tuple[str, str]:
     """Log a finished run; its id, and its experiment.
 
     ``params`` name the model, the data set and the history, and whatever else is known of the
     other library's settings. ``results`` are those of test and, if there are any, of valid;
-    ``file`` is that of test. Raises TrackingError if the server does not take them.
+    ``file`` is that of test; ``data_dir`` is the folder of the raw files, if it was given. Raises
+    TrackingError if the server does not take them.
     """
     check_room()
     tags = provenance.result_tags(spec, sequences, protocol) | {
@@ -61,7 +64,8 @@ def log_scored(
     with status.ends(outbox):
         new = {key: value for key, value in params.items() if key not in run.data.params}
         outbox.say(Labels(params=new, tags=tags))
-        outbox.say(Data(provenance.data(spec, sequences)))
+        for data in inputs(spec, sequences, data_dir):
+            outbox.say(data)
         config = yaml.safe_dump(dict(params), sort_keys=False)
         outbox.keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
         page = card.render(spec, sequences)

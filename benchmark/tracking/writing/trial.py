@@ -15,8 +15,9 @@ from benchmark.declaration import Value
 from benchmark.results import Epoch, Machine, Result
 from benchmark.settings import Settings
 from benchmark.tracking import launcher, provenance, schema
+from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.messages import Data, Discard, Labels, Metrics
+from benchmark.tracking.outbox.messages import Discard, Labels, Metrics
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
@@ -76,7 +77,8 @@ class Trial:
         tags = provenance.tags(settings, spec, sequences, protocol, data_dir)
         self.tags |= tags
         self.outbox.say(Labels(params=new, tags=tags))
-        self.outbox.say(Data(provenance.data(spec, sequences)))
+        for data in inputs(spec, sequences, data_dir):
+            self.outbox.say(data)
         self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))
         self._keep_text(schema.CARD, card.render(spec, sequences))
         about = experiment_tags(self.experiment, spec, sequences, protocol)

@@ -44,7 +44,7 @@ def assert_all_there_once(uri: str) -> None:
     for key in ("test/ndcg_at_10", "trial_seconds"):
         assert len(client.get_metric_history(run.info.run_id, key)) == 1
     assert run.data.params["epochs"] == str(EPOCHS)
-    assert len(run.inputs.dataset_inputs) == 1
+    assert len(run.inputs.dataset_inputs) == 3
     files = [
         file.path.removeprefix(f"{folder}/")
         for folder in ("checkpoints", "checkpoints/best", "ranks", "lists", None)
