@@ -42,7 +42,7 @@ MODULES = "train sweep report promote published recommend sync"
 LIMIT = 300  # seconds that a command may take
 CONTENT = (".npz", ".parquet", "best/model.safetensors")  # files whose bytes are compared
 OF_ONE_MOMENT = re.compile(  # parameters, tags and metrics that are not compared
-    r"seconds|memory|sequences_per|^mlflow\.|heartbeat|command|source|seqrec\.(turn|owner)"
+    r"seconds|memory|sequences_per|^mlflow\.|heartbeat|command|source|seqrec\.(turn|owner|note)"
 )
 
 

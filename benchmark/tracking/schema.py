@@ -10,6 +10,9 @@ metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds
 tags        the constants below
+model       of a finished trial, in MLflow's list of models: step (best_epoch), params, and the
+            metrics at the end, with the data set (validation or test) that they were measured on
+data sets   training, validation and test, with their contexts
 artifacts   config.yaml, dataset.md, checkpoints/, ranks/, lists/; model_source/
 
 Tags that decide what a run is (a report, a sweep, a figure of a page) have the prefix `seqrec.`, so
@@ -57,6 +60,7 @@ FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # when a pruner stopped the trial
 STARTED = "started_run"  # in the run of `mlflow run`: the run of the trial or sweep it started
 NOTE = "seqrec.note"  # SHA-256 of the description by this suite; a user's has another one
+WEIGHTS = "seqrec.weights"  # in the model of a trial, in MLflow's list of models: its best weights
 REPORT = "seqrec.report"  # in the run that holds an experiment's report
 
 OWNER = "seqrec.owner"  # the process that writes to the run: HOST:FOLDER and a random word

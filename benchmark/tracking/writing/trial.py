@@ -18,6 +18,7 @@ from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Discard, Labels, Metrics
+from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox, check_room
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
@@ -120,7 +121,7 @@ class Trial:
         values["valid_seconds"] = epoch.valid_seconds
         if epoch.part == "valid":
             values["sequences_per_second"] = epoch.sequences_per_second
-        self._log_metrics(values, epoch.number)
+        self.outbox.say(Metrics(values, epoch.number, get_current_time_millis()))
 
     def curve(self) -> list[float]:
         """The validation metric after each epoch."""
@@ -164,7 +165,10 @@ class Trial:
             "peak_memory_mb": result.peak_memory_mb,
         }
         values |= {f"{schema.BEST_TRIED}{name}": v for name, v in result.variant.items()}
-        self._log_metrics(values, schema.WHOLE_TRIAL)
+        now = get_current_time_millis()
+        self.outbox.say(Metrics(values, schema.WHOLE_TRIAL, now))
+        if "test" in result.metrics:
+            self.outbox.say(Model(result.best_epoch, values, now))
         self.outbox.say(Note(of_trial(result, self.experiment, self.tags)))
 
     def log_pruned(self, result: Result) -> None:
@@ -185,9 +189,6 @@ class Trial:
 
     def _keep_text(self, name: str, text: str) -> None:
         self.outbox.keep(name, lambda path: path.write_text(text, encoding="utf-8"))
-
-    def _log_metrics(self, values: dict[str, float], step: int) -> None:
-        self.outbox.say(Metrics(values, step, get_current_time_millis()))
 
 
 def _write(content: bytes, path: Path) -> None:

@@ -45,6 +45,10 @@ def assert_all_there_once(uri: str) -> None:
         assert len(client.get_metric_history(run.info.run_id, key)) == 1
     assert run.data.params["epochs"] == str(EPOCHS)
     assert len(run.inputs.dataset_inputs) == 3
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    assert model.status == "READY"
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    assert [m.key for m in model.metrics].count("test/ndcg_at_10") == 1
     files = [
         file.path.removeprefix(f"{folder}/")
         for folder in ("checkpoints", "checkpoints/best", "ranks", "lists", None)

@@ -9,8 +9,10 @@ from benchmark.tracking import heartbeat, ownership
 from benchmark.tracking.outage import is_outage
 from benchmark.tracking.outbox import outbox as outboxes
 from benchmark.tracking.outbox.entries import as_json, from_json
-from benchmark.tracking.outbox.messages import Artifact, Labels, Metrics, Status
+from benchmark.tracking.outbox.messages import Artifact, Data, Labels, Metrics, Status
+from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
+from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
 from benchmark.tracking.server import TrackingError
 
 
@@ -134,6 +136,11 @@ def test_messages_are_the_same_after_a_while_on_disk():
         Labels({"p": 1}, {"t": "x"}),
         Artifact("ranks/test.parquet"),
         Status("FINISHED", 7),
+        Data({"name": "d"}, "test"),
+        ExperimentTags({"t": "x"}),
+        Note("text"),
+        NameSuffix(" (pruned)"),
+        Model(3, {"test/ndcg_at_10": 0.5}, 7),
     ):
         assert from_json(as_json(message)) == message
     with pytest.raises(TypeError):

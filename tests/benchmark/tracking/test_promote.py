@@ -241,7 +241,7 @@ def test_what_a_killed_promotion_left_is_removed_by_the_next(run_verb, promote, 
     alive = {unfinished.PROMOTING: f"{socket.gethostname()} {os.getpid()}"}
     for tags in (dead, dead, alive):
         store.create_logged_model(where, "recommender", run.info.run_id, tags)
-    uploaded, _, at_work = store.search_logged_models([where], order_by=BY_TIME)
+    uploaded, _, at_work = store.search_logged_models([where], PROMOTED, order_by=BY_TIME)
     store.finalize_logged_model(uploaded.model_id, "READY")
     store.create_registered_model("demo")
     source = f"models:/{uploaded.model_id}"
@@ -249,7 +249,7 @@ def test_what_a_killed_promotion_left_is_removed_by_the_next(run_verb, promote, 
 
     assert promote("demo").returncode == 0
     version = store.get_model_version_by_alias("demo", "champion")
-    left = store.search_logged_models([where], order_by=BY_TIME)
+    left = store.search_logged_models([where], PROMOTED, order_by=BY_TIME)
     new = left[-1].model_id
     assert [model.model_id for model in left] == [at_work.model_id, new]
     assert version.source == f"models:/{new}"
@@ -265,6 +265,7 @@ def test_what_a_killed_promotion_left_is_removed_by_the_next(run_verb, promote, 
     assert len(store.search_model_versions("name = 'demo'")) == 2
 
 
+PROMOTED = "name = 'recommender'"  # the trial has a model, too
 BY_TIME = [{"field_name": "creation_timestamp"}]
 
 
