@@ -177,6 +177,7 @@ def compare(
         sweeps=comparison.sweep_names,
         tracking_uri=client.tracking_uri,
     )
+    comparison.log()
     if comparison.without_result:
         raise UserError("; ".join(comparison.without_result))
 

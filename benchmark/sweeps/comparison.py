@@ -12,7 +12,12 @@ from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Contender
 from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort, Plan
+from benchmark.sweeps.summary import sum_up, summary
 from benchmark.sweeps.tasks import Executor, Job
+from benchmark.tracking.server import experiment_id
+from benchmark.tracking.writing.comparison import log_comparison
+from benchmark.tracking.writing.report import report_run
+from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.sweep import open_sweep
 
 
@@ -34,6 +39,11 @@ class Comparison:
     """Its name, once a sweep has been opened."""
     without_result: list[str] = field(default_factory=list)
     """One line for each contender without a finished trial."""
+
+    summaries: dict[str, Summary] = field(default_factory=dict)
+    """By the name of the contender ..."""
+    runs: dict[str, str] = field(default_factory=dict)
+    """... and the id of its sweep's run."""
 
     @property
     def sweep_names(self) -> tuple[str, ...]:
@@ -63,6 +73,12 @@ class Comparison:
                 left = f", about {self.forecast.left(to_come, effort)} left"
             print(f"{spoken(used)} used{left}", flush=True)
 
+    def log(self) -> None:
+        """Log what was found in a run of its own, after the report."""
+        where = experiment_id(self.client, self.experiment)
+        found = sum_up(self.summaries, self.runs, where, report_run(self.client, where))
+        log_comparison(self.client, where, self.name, found, self.job.inputs)
+
     def _sweep(self, contender: Contender, effort: Effort, workers: Executor) -> float:
         """Run the sweep; the seconds that it took, in all processes that worked on it."""
         definition = contender.definition
@@ -81,6 +97,8 @@ class Comparison:
             plan = Plan(run, definition, self.job, effort)
             plan.work(workers)
             seconds = run.seconds
+        self.summaries[contender.name] = summary(plan, None)
+        self.runs[contender.name] = run.run_id
         result = _result(plan)
         print(f"{contender.name}: {result}", flush=True)
         if plan.best() is None:

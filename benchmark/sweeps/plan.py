@@ -13,10 +13,13 @@ from benchmark.metrics import SELECTION_METRIC
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
 from benchmark.sweeps.suggest import Point, Pruner
+from benchmark.sweeps.summary import summary
 from benchmark.sweeps.tasks import Executor, Job, Task
 from benchmark.tracking import schema
+from benchmark.tracking.reading.swept import SweptTrial
 from benchmark.tracking.server import TrackingError
-from benchmark.tracking.writing.sweep import Sweep, SweptTrial
+from benchmark.tracking.writing.report import report_run
+from benchmark.tracking.writing.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,18 @@ class Plan:
         """Run all trials that are not finished. Each is stored when it ends."""
         if self.n_to_come and (line := self._by_the_data()):
             print(f"by the data: {line}", flush=True)
+        shared = self.definition.as_dict(self.job.sequences)["settings"]
+        self.sweep.log_shared(shared, self.job.inputs)
+        report = report_run(self.sweep.client, self.sweep.experiment_id)
+        if self.n_ended:
+            self._log_progress(report)
         with tqdm(initial=self.n_ended, unit="trial", disable=None) as bar:
             bar.total = self._total()
             for task, lost in executor.run(self.next_task):
                 self.sweep.heart.check()
                 trial = self._ended(task, lost)
                 self.sweep.log_seconds()
+                self._log_progress(report)
                 bar.total = self._total()
                 if best := self.best():
                     bar.set_postfix_str(f"best {SELECTION_METRIC} {best.score:.4f}", False)
@@ -93,6 +102,9 @@ class Plan:
                 with bar.external_write_mode():
                     of = f" of {bar.total}" if bar.total else ""
                     print(f"trial {self.n_ended}{of}: {self._line(trial)}", flush=True)
+
+    def _log_progress(self, report: str | None) -> None:
+        self.sweep.log_progress(summary(self, report))
 
     def _by_the_data(self) -> str:
         """The settings of all trials that the data decide; empty if models are searched."""

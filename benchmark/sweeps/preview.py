@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmark.declaration import Value
     from benchmark.sweeps.definition import Definition
     from benchmark.sweeps.plan import Effort
-    from benchmark.tracking.writing.sweep import SweptTrial
+    from benchmark.tracking.reading.swept import SweptTrial
 
 
 def preview(

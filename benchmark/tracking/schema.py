@@ -9,6 +9,8 @@ metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             at the end (step 0): best_valid/ndcg_at_10, test/ndcg_at_10, ..., best_tried/decay, ...,
                 best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
             of a sweep: sweep_seconds
+            of a sweep or comparison (step 0), of its best point so far, as means over its seeds:
+                best_valid/ndcg_at_10, ..., test/ndcg_at_10, ...
 tags        the constants below
 model       of a finished trial, in MLflow's list of models: step (best_epoch), params, and the
             metrics at the end, with the data set (validation or test) that they were measured on
@@ -42,6 +44,7 @@ LISTS = "lists/{part}.parquet"  # the best items of each query; part is test
 
 WHOLE_TRIAL = 0  # the step of what is logged at the end: MLflow's pages then draw bars, and a line
 # over the steps of any other metric
+LONGEST = 5000  # characters that every store takes as a tag
 BEST_TRIED = "best_tried/"  # what the best model uses, of the values that were tried
 EPOCH_LOGGED = "train_seconds"  # the metric that every epoch has, whatever the model
 
@@ -59,9 +62,11 @@ SYNTHETIC = "synthetic"  # "true" if the data are not real
 FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # when a pruner stopped the trial
 STARTED = "started_run"  # in the run of `mlflow run`: the run of the trial or sweep it started
-NOTE = "seqrec.note"  # SHA-256 of the description by this suite; a user's has another one
+NOTE = "seqrec.note"  # 16 digits of the SHA-256 of the description by this suite
 WEIGHTS = "seqrec.weights"  # in the model of a trial, in MLflow's list of models: its best weights
 REPORT = "seqrec.report"  # in the run that holds an experiment's report
+
+COMPARISON = "seqrec.comparison"  # in the run that sums up a comparison of models: its name
 
 OWNER = "seqrec.owner"  # the process that writes to the run: HOST:FOLDER and a random word
 
@@ -71,6 +76,8 @@ ENDED = ("FINISHED", "FAILED")  # the statuses that are final; a KILLED run can 
 SWEEP = "sweep"  # the sweep's name, in all of these runs
 HEARTBEAT = "seqrec.heartbeat"
 # in the sweep's run: changes every two seconds while a process works on the sweep
+BEST_POINT = "best/"  # prefix, in the sweep's run: the best point so far, a tag for each searched
+# setting, with its seeds and the run id of its first trial
 NUMBER = "sweep_number"  # in a trial's run: the number of its point, from 0
 POINT = "sweep_point"  # in a trial's run: the searched settings, as JSON
 
@@ -92,7 +99,13 @@ UNTIL = "seqrec.ranks_until"  # the last rank that its lists know; absent if the
 # shows it, and chooses nothing by it.
 RESULT_METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 
-SWEEP_SECONDS = "sweep_seconds"  # the one metric of a sweep's run
+SWEEP_SECONDS = "sweep_seconds"  # in a sweep's run; before 0.7 its only metric
+
+
+def sums_up(run: Run) -> bool:
+    """Whether it is the run of a sweep or of a comparison: its result is that of other runs."""
+    tags = run.data.tags
+    return COMPARISON in tags or (HEARTBEAT in tags and SWEEP in tags and NUMBER not in tags)
 
 
 def tags_of(run: Run) -> dict[str, str]:

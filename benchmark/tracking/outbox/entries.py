@@ -23,7 +23,7 @@ from benchmark.tracking.outbox.messages import (
     Untag,
 )
 from benchmark.tracking.outbox.model import Model
-from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
+from benchmark.tracking.outbox.shown import Best, ExperimentTags, NameSuffix, Note
 from benchmark.tracking.server import TrackingError
 from datasets import files
 
@@ -33,7 +33,7 @@ KINDS: dict[str, type[Message]] = {
     message.kind: message
     for message in (
         *(Metrics, Labels, Data, Artifact, Status, Untag, Discard),
-        *(ExperimentTags, Note, NameSuffix, Model),
+        *(ExperimentTags, Note, NameSuffix, Model, Best),
     )
 }
 

@@ -41,12 +41,29 @@ class Note(Message):
         present = tags.get(MLFLOW_RUN_NOTE)
         if present and _digest(present) != tags.get(schema.NOTE):
             return
-        ours = {MLFLOW_RUN_NOTE: self.text, schema.NOTE: _digest(self.text)}
+        text = self.text[: schema.LONGEST]
+        ours = {MLFLOW_RUN_NOTE: text, schema.NOTE: _digest(text)}
         client.log_batch(run_id, tags=[RunTag(name, text) for name, text in ours.items()])
 
 
+@dataclass(frozen=True)
+class Best(Message):
+    """The best point of a sweep, as tags with the prefix ``schema.BEST_POINT``, and no others."""
+
+    kind = "best"
+
+    values: dict[str, str]
+
+    def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
+        tags = {f"{schema.BEST_POINT}{name}": text for name, text in self.values.items()}
+        for name in client.get_run(run_id).data.tags:
+            if name.startswith(schema.BEST_POINT) and name not in tags:
+                client.delete_tag(run_id, name)
+        client.log_batch(run_id, tags=[RunTag(name, text) for name, text in tags.items()])
+
+
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -112,22 +112,23 @@ class Record:
 def records(client: MlflowClient, experiment: str, only: Iterable[str] = ()) -> list[Record]:
     """All trials of the experiment, in the order in which they started.
 
-    ``only`` are run ids: other runs are not read; if it is empty, all runs are. Runs of sweeps,
-    reports and launchers are no trials; a run with a result is always one. Raises TrackingError if
-    there is no such experiment, or no run in it.
+    ``only`` are run ids: other runs are not read; if it is empty, all runs are. Runs of sweeps and
+    comparisons are no trials, nor are those of reports and launchers without a result. Raises
+    TrackingError if there is no such experiment, or no run in it.
     """
-    found = client.get_experiment_by_name(experiment)
-    if found is None or found.lifecycle_stage == "deleted":
+    where = client.get_experiment_by_name(experiment)
+    if where is None or where.lifecycle_stage == "deleted":
         known = ", ".join(visible(e.name) for e in client.search_experiments(max_results=20))
         raise TrackingError(
             f"there is no experiment {experiment!r} at {client.tracking_uri}; there are: {known}"
         )
     ids = ", ".join(f"'{run_id}'" for run_id in only)
-    runs = search(client, found.experiment_id, f"attributes.run_id IN ({ids})" if ids else "")
+    runs = search(client, where.experiment_id, f"attributes.run_id IN ({ids})" if ids else "")
     if not runs and not ids:
         raise TrackingError(f"experiment {experiment!r} at {client.tracking_uri} has no runs yet")
     no_trial = {schema.HEARTBEAT, schema.STARTED, schema.REPORT}
-    return [r for r in map(record, runs) if r.complete or not no_trial & r.tags.keys()]
+    found = [record(run) for run in runs if not schema.sums_up(run)]
+    return [r for r in found if r.complete or not no_trial & r.tags.keys()]
 
 
 def search(client: MlflowClient, experiment_id: str, filter_string: str = "") -> list[Run]:

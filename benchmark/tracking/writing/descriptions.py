@@ -1,5 +1,6 @@
 """The texts that MLflow's pages show: what an experiment is, what a trial reached."""
 
+import re
 import shlex
 from collections.abc import Mapping
 
@@ -35,7 +36,7 @@ def experiment_tags(
         EXPERIMENT_KIND: MODELS_ARE_TRAINED,
         MLFLOW_EXPERIMENT_PRIMARY_METRIC_NAME: PRIMARY_METRIC,
         MLFLOW_EXPERIMENT_PRIMARY_METRIC_GREATER_IS_BETTER: "True",
-        MLFLOW_RUN_NOTE: _of_experiment(experiment, spec, sequences, protocol),
+        MLFLOW_RUN_NOTE: _of_experiment(experiment, spec, sequences, protocol)[: schema.LONGEST],
     }
 
 
@@ -59,9 +60,7 @@ def _of_experiment(experiment: str, spec: Spec, sequences: Sequences, protocol: 
             "- Runs: a trial each; a sweep is a run with its trials nested in it; the run `report` "
             "holds the report",
             "",
-            "To report:",
-            "",
-            f"    {_report(experiment)}",
+            f"To report: {code(_report(experiment))}",
         ]
     )
 
@@ -69,13 +68,6 @@ def _of_experiment(experiment: str, spec: Spec, sequences: Sequences, protocol: 
 def of_trial(result: Result, experiment: str, tags: Mapping[str, str]) -> str:
     """What a trial reached, how to repeat it, and where to read on. ``tags`` are those of its
     run."""
-    shown = {"test": "test", "best_valid": "validation"}
-    rows = [
-        f"| {shown[part]} | {result.metrics[part]['ndcg@10']:.4f} "
-        f"| {result.metrics[part]['recall@10']:.4f} |"
-        for part in shown
-        if part in result.metrics
-    ]
     how = f"Best epoch {result.best_epoch} of {result.last_epoch}, {result.seconds:.1f} s."
     if "test" not in result.metrics:
         how += f" Stopped by the pruner after epoch {result.last_epoch}, before test."
@@ -83,24 +75,40 @@ def of_trial(result: Result, experiment: str, tags: Mapping[str, str]) -> str:
         how += " The data are **SYNTHETIC**."
     return "\n".join(
         [
-            "| | ndcg@10 | recall@10 |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
+            *results(result.metrics),
             how,
             "",
-            "To repeat it:",
+            f"To repeat it: {code(tags.get(schema.COMMAND, ''))}",
             "",
-            f"    {tags.get(schema.COMMAND, '')}",
-            "",
-            "To compare it with others:",
-            "",
-            f"    {_report(experiment)}",
+            f"To compare it with others: {code(_report(experiment))}",
             "",
             f"Among the artifacts are `{schema.CONFIG}` (every setting), `{schema.CARD}` (the data "
             "set), `ranks/` (the rank of each target) and `checkpoints/best/`.",
         ]
     )
+
+
+def results(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Lines of a table with the metrics of each part, by name, and an empty line."""
+    shown = {"test": "test", "best_valid": "validation"}
+    names = ("ndcg@10", "recall@10")
+    lines = [f"| | {' | '.join(names)} |", "| --- | --- | --- |"]
+    for part, title in shown.items():
+        if found := metrics.get(part):
+            lines.append(f"| {title} | {' | '.join(f'{found[name]:.4f}' for name in names)} |")
+    return [*lines, ""]
+
+
+def code(text: str) -> str:
+    """The text as it is, within a line: MLflow's pages get as wide as the lines of a block."""
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence}{text}{fence}" if longest == 0 else f"{fence} {text} {fence}"
+
+
+def link(text: str, experiment_id: str, run_id: str) -> str:
+    """A link to a run within MLflow's pages."""
+    return f"[{text}](#/experiments/{experiment_id}/runs/{run_id})"
 
 
 def _report(experiment: str) -> str:

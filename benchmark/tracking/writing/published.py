@@ -17,8 +17,6 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.sweeps import children, dump, sweep_runs
 from benchmark.tracking.server import TrackingError, experiment_id
 
-LONGEST = 5000  # characters that every store takes as a tag
-
 
 @dataclass(frozen=True)
 class Kept:
@@ -82,7 +80,7 @@ def _create(
     """The page's own run."""
     own = {schema.HEARTBEAT: "not yet", schema.PAGE_DIGEST: page.digest}
     if contradictions:
-        own[schema.CONTRADICTIONS] = "\n".join(contradictions)[:LONGEST]
+        own[schema.CONTRADICTIONS] = "\n".join(contradictions)[: schema.LONGEST]
     run = client.create_run(where, tags=_tags(name, page) | own, run_name=name)
     # Not the time at which the run was asked for: others may have been created in the meantime.
     client.set_tag(run.info.run_id, schema.TURN, str(time.time_ns()))

@@ -12,6 +12,12 @@ from benchmark.tracking.reading.trials import with_tag
 from benchmark.tracking.server import TrackingError, experiment_id
 
 
+def report_run(client: MlflowClient, experiment_id: str) -> str | None:
+    """The id of the experiment's run for reports, if there is one."""
+    runs = with_tag(client, experiment_id, schema.REPORT)
+    return next((str(run.info.run_id) for run in runs if not run.data.metrics), None)
+
+
 def log_report(client: MlflowClient, experiment: str, files: dict[str, str | bytes]) -> str:
     """Keep the files in the experiment's one run for reports; the id of the run.
 
@@ -19,12 +25,10 @@ def log_report(client: MlflowClient, experiment: str, files: dict[str, str | byt
     """
     try:
         where = experiment_id(client, experiment)
-        found = [run for run in with_tag(client, where, schema.REPORT) if not run.data.metrics]
-        if found:
-            run_id: str = found[0].info.run_id
-        else:
+        run_id = report_run(client, where)
+        if run_id is None:
             run = client.create_run(where, run_name="report", tags={schema.REPORT: experiment})
-            run_id = run.info.run_id
+            run_id = str(run.info.run_id)
         client.set_terminated(run_id)
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():

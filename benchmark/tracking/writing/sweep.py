@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import yaml
 from mlflow import MlflowClient
@@ -13,59 +12,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
-from benchmark.declaration import Value
-from benchmark.metrics import SELECTION_METRIC
 from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.messages import Metrics
+from benchmark.tracking.outbox.messages import Data, Labels, Metrics
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
+from benchmark.tracking.reading.swept import SweptTrial, Values, swept
 from benchmark.tracking.server import LONG_WAIT, TrackingError
 from benchmark.tracking.writing import status
+from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.trial import Trial
 from datasets.sequences import Sequences
 from datasets.spec import Spec
-
-Values = dict[str, Value]
-"""Settings by name."""
-
-
-@dataclass(frozen=True)
-class SweptTrial:
-    """The run of one point of the search space with one seed, as it was logged."""
-
-    number: int
-    """The number of the point, from 0."""
-    values: Values
-    """The point: the searched settings."""
-    seed: int
-    record: trials.Record
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the trial is to be started, or resumed."""
-        return self.record.status not in schema.ENDED
-
-    @property
-    def ended(self) -> bool:
-        return not self.interrupted
-
-    @property
-    def pruned(self) -> bool:
-        return schema.PRUNED in self.record.tags
-
-    @property
-    def why_it_failed(self) -> str:
-        return self.record.tags.get(schema.FAILURE, "no reason was logged")
-
-    @property
-    def score(self) -> float | None:
-        """The validation metric of the best epoch; None if the trial failed."""
-        valid = self.record.valid
-        return valid[SELECTION_METRIC] if valid and self.record.status == "FINISHED" else None
 
 
 class Sweep:
@@ -98,10 +59,10 @@ class Sweep:
 
     def trials(self) -> list[SweptTrial]:
         """All trials that have been started, finished or not."""
-        return [_swept(run) for run in children(self.client, self.run)]
+        return [swept(run) for run in children(self.client, self.run)]
 
     def trial(self, run_id: str) -> SweptTrial:
-        return _swept(self.client.get_run(run_id))
+        return swept(self.client.get_run(run_id))
 
     def add_trial(self, settings: Settings, number: int, values: Values) -> str:
         """Create the run of a trial; its id. ``prepare_trial`` comes next."""
@@ -161,9 +122,20 @@ class Sweep:
         one until now."""
         return self.seconds_before + time.monotonic() - self.started
 
+    def log_shared(self, settings: Values, data: list[Data]) -> None:
+        """Log what all trials share: their settings, as params, and their data set."""
+        new = {name: v for name, v in settings.items() if name not in self.run.data.params}
+        for message in (Labels(params=new), *data):
+            self.outbox.say(message)
+
     def log_seconds(self) -> None:
         now = get_current_time_millis()
         self.outbox.say(Metrics({schema.SWEEP_SECONDS: self.seconds}, 0, now))
+
+    def log_progress(self, found: Summary) -> None:
+        """Log the best point so far, its result, and a description of the sweep."""
+        for message in found.messages():
+            self.outbox.say(message)
 
 
 def open_sweep(
@@ -212,7 +184,7 @@ def stored_trials(
     if run and found:
         _check_same(client, name, run, definition)
         _check_protocol(client, name, run, protocol)
-    return [_swept(trial) for trial in found]
+    return [swept(trial) for trial in found]
 
 
 def _create(client: MlflowClient, name: str, where: str, experiment: str, take: bool) -> Run:
@@ -293,10 +265,3 @@ def _check_protocol(client: MlflowClient, name: str, run: Run, protocol: str) ->
                 f"cannot be compared with new ones: {theirs} there, {protocol} here; give this one "
                 "another --name"
             )
-
-
-def _swept(run: Run) -> SweptTrial:
-    values = json.loads(run.data.tags[schema.POINT])
-    seed = values.pop("seed")
-    number = int(run.data.tags[schema.NUMBER])
-    return SweptTrial(number, values, seed, trials.record(run))

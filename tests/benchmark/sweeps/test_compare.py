@@ -16,6 +16,8 @@ from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort
 from benchmark.sweeps.space_files import SpaceError
 from benchmark.sweeps.suggest import Point
+from benchmark.tracking import schema
+from benchmark.tracking.reading.trials import records
 from benchmark.training.measurement import Estimate
 from benchmark.training.trainer import Trainer, TrainingError
 from tests.benchmark.sweeps.test_sweep import runs
@@ -101,8 +103,22 @@ def test_without_time_each_model_is_tried_with_its_defaults(run_verb, own_data, 
     assert done.returncode == 0, done.stderr
     assert "for each model are too short for the defaults with 2 seeds: SASRec" in done.stdout
     assert "SASRec: best of 1 point: learning_rate=0.002" in done.stdout
-    assert len(runs(store, "mine")[1]) == 3
+    parents, trials = runs(store, "mine")
+    assert len(trials) == 3
     assert "untuned" in Path("reports/mine.md").read_text()
+    (comparison,) = (run for run in parents if schema.COMPARISON in run.data.tags)
+    (kept,) = (run for run in parents if schema.REPORT in run.data.tags)
+    assert (comparison.info.run_name, comparison.info.status) == ("compare", "FINISHED")
+    assert len(comparison.inputs.dataset_inputs) == 3
+    sweep = comparison.data.tags["best/sweep"]
+    (best,) = (run for run in parents if run.data.tags.get("sweep") == f"compare-{sweep}")
+    for key in ("best_valid/ndcg_at_10", "test/ndcg_at_10"):
+        assert comparison.data.metrics[key] == best.data.metrics[key]
+    note = comparison.data.tags["mlflow.note.content"]
+    assert note.startswith(f"Best on validation of 2 sweeps: {sweep}.")
+    for run in (kept, *(run for run in parents if "sweep" in run.data.tags)):
+        assert f"/runs/{run.info.run_id})" in note
+    assert {trial.run_id for trial in records(store, "mine")} == {r.info.run_id for r in trials}
 
     more = run_verb("compare", *words[:-2], "--dropout", "0.2")
     assert more.returncode == 1

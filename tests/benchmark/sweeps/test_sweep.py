@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.tracking import schema
+from benchmark.tracking.reading.trials import records
 from tests.conftest import TINY
 from tests.forked import Process
 
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
 
 
 @pytest.fixture
@@ -70,6 +72,10 @@ def runs(store, experiment="demo"):
     return parents, [run for run in every if PARENT in run.data.tags]
 
 
+def mean_of(trials, key):
+    return sum(trial.data.metrics[key] for trial in trials) / len(trials)
+
+
 def report(run_verb, *options, experiment="demo"):
     done = run_verb("report", "--experiment", experiment, "--output", "-", *options)
     assert done.returncode == 0, done.stderr
@@ -107,6 +113,21 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
         assert trial.info.status == "FINISHED"
         assert trial.data.tags[PARENT] == parent.info.run_id
         assert trial.data.metrics["test/ndcg_at_10"] > 0
+
+    best = max((trials[:2], trials[2:]), key=lambda pair: mean_of(pair, "best_valid/ndcg_at_10"))
+    for key in ("best_valid/ndcg_at_10", "test/recall_at_10"):
+        assert parent.data.metrics[key] == pytest.approx(mean_of(best, key))
+    assert parent.data.params["epochs"] == "2"
+    assert "learning_rate" not in parent.data.params
+    assert parent.data.tags["best/learning_rate"] == best[0].data.params["learning_rate"]
+    assert parent.data.tags["best/seeds"] == "5, 6"
+    assert parent.data.tags["best/run"] == best[0].info.run_id
+    assert len(parent.inputs.dataset_inputs) == 3
+    note = parent.data.tags[NOTE]
+    assert "\n- `learning_rate choice [0.02, 0.003]`\n" in note
+    first, second = (line for line in note.splitlines() if line.startswith("| `"))
+    assert first.startswith(f"| `learning_rate={best[0].data.params['learning_rate']}` | 0.")
+    assert all(trial.info.run_id in first + second for trial in trials)
 
     text = report(run_verb)
     assert "  learning_rate choice [0.02, 0.003]\n" in text
@@ -254,6 +275,31 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
     assert "of another version there, leave-one-out; every item a candidate; " in done.stderr
     done = sweep_here("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sweep_that_continues_shows_its_new_best_point(run_verb, store, here):
+    """Of counted models, which take no time."""
+    (here / "models.test").write_text("model choice [Popularity, RepeatLast]\n")
+    words = ["models.test", "--dataset", "demo", "--method", "random", "--trials"]
+    done = run_verb("sweep", *words, "1")
+    assert done.returncode == 0, done.stderr
+    (before,), (only,) = runs(store)
+    assert run_verb("report", "--experiment", "demo").returncode == 0
+    done = run_verb("sweep", *words, "2")
+    assert done.returncode == 0, done.stderr
+    sweeps, trials = runs(store)
+    (after,) = (run for run in sweeps if schema.HEARTBEAT in run.data.tags)
+    (kept,) = (run for run in sweeps if schema.REPORT in run.data.tags)
+    best = max(trials, key=lambda run: run.data.metrics["best_valid/ndcg_at_10"])
+    assert before.data.metrics["test/mrr_at_10"] == only.data.metrics["test/mrr_at_10"]
+    assert after.data.metrics["test/mrr_at_10"] == best.data.metrics["test/mrr_at_10"]
+    assert after.data.tags["best/run"] == best.info.run_id
+    assert after.data.tags["best/model"] == best.data.params["model"]
+    note = after.data.tags[NOTE]
+    assert note.startswith("Best of 2 points: ")
+    assert note.count("| `model=") == 2
+    assert f"[The report](#/experiments/1/runs/{kept.info.run_id})" in note
+    assert len(records(store, "demo")) == 2  # the sweep, whose run has a result, is no trial
 
 
 @pytest.mark.process

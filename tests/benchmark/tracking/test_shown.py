@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException, RestException
 from benchmark.tracking.outbox.messages import Labels, Metrics, Status
 from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
-from benchmark.tracking.outbox.shown import ExperimentTags, NameSuffix, Note
+from benchmark.tracking.outbox.shown import Best, ExperimentTags, NameSuffix, Note
 from benchmark.tracking.reading.trials import record
 
 NOTE = "mlflow.note.content"
@@ -36,16 +36,16 @@ def test_a_trial_and_its_experiment_say_what_they_are(train_here, store):
     assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "True"
     for text in ("SYNTHETIC", "3,000 users", "leave-one-out; every item a candidate"):
         assert text in tags[NOTE]
-    assert tags[NOTE].endswith("    python -m benchmark.report --experiment demo")
+    assert tags[NOTE].endswith("To report: `python -m benchmark.report --experiment demo`")
 
     (run,) = store.search_runs([experiment.experiment_id])
     note = run.data.tags[NOTE]
     test, valid = (record(run).test, record(run).valid)
     assert f"| test | {test['ndcg@10']:.4f} | {test['recall@10']:.4f} |" in note
     assert f"| validation | {valid['ndcg@10']:.4f} | {valid['recall@10']:.4f} |" in note
-    assert f"    {run.data.tags['command']}\n" in note
+    assert f"To repeat it: `{run.data.tags['command']}`\n" in note
     assert "Best epoch 2 of 2, " in note
-    assert "    python -m benchmark.report --experiment demo\n" in note
+    assert "To compare it with others: `python -m benchmark.report --experiment demo`\n" in note
 
     per_epoch = ("train/", "valid/", "train_seconds", "valid_seconds", "sequences_per_second")
     for key in run.data.metrics:
@@ -69,6 +69,16 @@ def test_a_description_is_replaced_unless_a_user_wrote_it(store, run_id):
     store.set_tag(run_id, NOTE, "mine")
     deliver(store, run_id, Note("third"))
     assert store.get_run(run_id).data.tags[NOTE] == "mine"
+
+
+def test_the_tags_of_the_best_point_are_those_of_no_other(store, run_id):
+    store.set_tag(run_id, "best", "mine")
+    deliver(store, run_id, Best({"model": "SASRec", "heads": "2"}), Best({"model": "Markov"}))
+    tags = store.get_run(run_id).data.tags
+    assert {name: text for name, text in tags.items() if name.startswith("best")} == {
+        "best": "mine",
+        "best/model": "Markov",
+    }
 
 
 def test_a_name_gets_its_end_once(store, run_id):

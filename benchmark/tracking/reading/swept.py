@@ -1,0 +1,56 @@
+"""A trial of a sweep, as the tracking server has it."""
+
+import json
+from dataclasses import dataclass
+
+from mlflow.entities import Run
+
+from benchmark.declaration import Value
+from benchmark.metrics import SELECTION_METRIC
+from benchmark.tracking import schema
+from benchmark.tracking.reading.trials import Record, record
+
+Values = dict[str, Value]
+"""Settings by name."""
+
+
+@dataclass(frozen=True)
+class SweptTrial:
+    """The run of one point of the search space with one seed, as it was logged."""
+
+    number: int
+    """The number of the point, from 0."""
+    values: Values
+    """The point: the searched settings."""
+    seed: int
+    record: Record
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the trial is to be started, or resumed."""
+        return self.record.status not in schema.ENDED
+
+    @property
+    def ended(self) -> bool:
+        return not self.interrupted
+
+    @property
+    def pruned(self) -> bool:
+        return schema.PRUNED in self.record.tags
+
+    @property
+    def why_it_failed(self) -> str:
+        return self.record.tags.get(schema.FAILURE, "no reason was logged")
+
+    @property
+    def score(self) -> float | None:
+        """The validation metric of the best epoch; None if the trial failed."""
+        valid = self.record.valid
+        return valid[SELECTION_METRIC] if valid and self.record.status == "FINISHED" else None
+
+
+def swept(run: Run) -> SweptTrial:
+    values = json.loads(run.data.tags[schema.POINT])
+    seed = values.pop("seed")
+    number = int(run.data.tags[schema.NUMBER])
+    return SweptTrial(number, values, seed, record(run))
