@@ -107,7 +107,7 @@ def _cost(
     first, second = leader.row, following.row
     if first.seconds is None or second.seconds is None:
         return ""
-    sizes = [_size(row.metric("parameters")) for row in (first, second)]
+    sizes = [_size(row.metric("parameters")) for row in (first, second)]  # "" of counted models
     if not cautions.one_device([first, second]):
         return (
             f"{first.entry} took {_seconds(first.seconds)} a trial, {second.entry} "
@@ -199,8 +199,8 @@ def _seconds(seconds: float) -> str:
 
 
 def _size(number: float | None) -> str:
-    """1.2 M, 950 k, 12."""
-    if number is None:
+    """1.2 M, 950 k, 12; empty for none."""
+    if not number:
         return ""
     for unit, word in ((1e6, "M"), (1e3, "k")):
         if number >= unit:

@@ -21,7 +21,7 @@ def learning_curves(
     for place, name in labels(ranking, places).items():
         row = ranking.rows[place - 1]
         epochs, values = _curve(row, by_epoch)
-        if len(epochs) > 1:
+        if row.learned and len(epochs) > 1:  # the epochs of a counted model are values it tries
             found.append(_series(name, row, epochs, values, models[row.entry], before[row.entry]))
             before[row.entry] += 1
     if not found:

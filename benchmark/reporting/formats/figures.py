@@ -55,6 +55,7 @@ def _trace(series: Series) -> dict[str, Any]:
         "hovertext": hover,
         "hoverinfo": "text" if any(hover) else "skip",
         "showlegend": series.in_legend,
+        "cliponaxis": False,
     }
     if series.mark == "bars":
         return trace | {"type": "bar", "orientation": "h", "marker": {}}
@@ -84,7 +85,7 @@ def _trace(series: Series) -> dict[str, Any]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": {"text": _text(axis.title)}}
+    found: dict[str, Any] = {"title": {"text": _text(axis.title), "standoff": 10}}
     if axis.logarithmic:
         found["type"] = "log"
     if axis.hidden:
