@@ -11,6 +11,8 @@ from __future__ import annotations
 import atexit
 import gc
 import re
+import shutil
+import sys
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -22,16 +24,15 @@ from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
-from benchmark.reporting.formats import FORMATS, Files, markdown, page
+from benchmark.reporting.formats import FORMATS, Files, page, terminal
 from datasets.files import write
 
 if TYPE_CHECKING:
-    from benchmark.reporting.ranking import Ranking
+    from benchmark.reporting.comparison import Comparison
 
 STDOUT = Path("-")
 CUT_OFFS = "1,5,10,20,50"
 LARGEST_CUT_OFF = 10**9  # the rank of a miss is beyond
-COST = ("parameters", "MB", "sequences/s")  # columns that a terminal has no room for
 
 
 class CutOffs(click.ParamType):
@@ -137,6 +138,7 @@ def report(
     # MLflow and pandas load for seconds, which --help need not wait for.
     from benchmark.reporting.content import Dataset, assemble, dataset_of
     from benchmark.reporting.gather import gather
+    from benchmark.reporting.leaderboard import leaderboard
     from benchmark.tracking import server
     from benchmark.tracking.reading.run_ids import experiments_of, whole_run_id
     from benchmark.tracking.reading.trials import card
@@ -174,6 +176,8 @@ def report(
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):
         dataset = Dataset(dataset.title, f"{name}-dataset.md")
         beside = {f"{name}-dataset.md": text}
+    comparison: Comparison | None = None
+    board = leaderboard(ranking, comparison)
     verdict: list[str] = []
     if layout == "page":
         if not ranking.own.best.valid:
@@ -184,6 +188,8 @@ def report(
     else:
         content = assemble(client, experiments, ranking, dataset, k=k, test=test, drawn=drawn)
         ranking = content.ranking
+        comparison = content.comparison
+        board = content.leaderboard
         verdict = content.verdict
         files = chosen.render(content, name)
     files |= beside
@@ -192,9 +198,9 @@ def report(
     if output == STDOUT:
         click.echo(next(iter(files.values())), nl=False)
         return
-    _print(ranking)
-    for sentence in verdict:
-        click.echo(sentence)
+    bold = sys.stdout.isatty()
+    click.echo(terminal.render(ranking, comparison, board, verdict, width=_width(), bold=bold))
+    click.echo()
     output = output or Path("reports", name + chosen.suffix)
     _write(output, files)
     click.echo(f"report written to {output}")
@@ -218,15 +224,11 @@ def _load_meanwhile(images: bool) -> None:
         import_module("matplotlib.backends.backend_agg")
 
 
-def _print(ranking: Ranking) -> None:
-    from benchmark.reporting.sections import trials  # loads MLflow, as in ``report``
-
-    rows = [{n: cell for n, cell in row.items() if n not in COST} for row in trials(ranking)]
-    click.echo(markdown.table(rows))
-    for record, reason in ranking.not_ranked:
-        click.echo(f"not ranked: {record.name}: {reason}")
-    if ranking.left_out:
-        click.echo(f"published trials, ranked by --with-published: {ranking.left_out}")
+def _width() -> int | None:
+    """The width of the terminal, or $COLUMNS. None for a file or a pipe, which have no end: a
+    program or a later reader gets every column."""
+    columns = shutil.get_terminal_size(fallback=(0, 0)).columns
+    return columns or None
 
 
 def _write(output: Path, files: Files) -> None:

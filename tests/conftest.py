@@ -77,10 +77,10 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
-    """An empty working directory. MLFLOW_ and SEQREC_ variables are unset."""
+    """An empty working directory. MLFLOW_ and SEQREC_ variables and COLUMNS are unset."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith(("MLFLOW_", "SEQREC_")):
+        if name.startswith(("MLFLOW_", "SEQREC_")) or name == "COLUMNS":
             monkeypatch.delenv(name)
     return tmp_path
 

@@ -1,8 +1,11 @@
 """Short names of rows, where a table or a legend has no room for all their settings."""
 
 from benchmark.reporting.ranking import Ranking, Row
+from benchmark.tracking.reading.trials import Param
 
 MOST = 3  # settings in a label
+LONGEST_MODEL = 32  # characters
+LONGEST_VALUE = 16
 SHORT = {"learning_rate": "lr"}
 
 
@@ -14,15 +17,32 @@ def labels(ranking: Ranking, places: list[int]) -> dict[int, str]:
     for place, row in rows.items():
         of_model = [other for other in rows.values() if other.entry == row.entry]
         differ = [name for name in ranking.searched if _differs(name, of_model)]
-        settings = [f"{SHORT.get(name, name)}={row.params[name]}" for name in differ[:MOST]]
-        found[place] = " ".join([str(place), row.entry or "unknown", *settings])
+        model = _shortened(row.entry, LONGEST_MODEL) or "unknown"
+        found[place] = f"{place} {model} {_settings(row, differ[:MOST])}".rstrip()
     return found
 
 
 def settings_of(row: Row, ranking: Ranking) -> str:
     """The searched settings that the row has, such as "dropout=0.1 lr=0.003"."""
-    names = [name for name in ranking.searched if name in row.params and name != "model"]
-    return " ".join(f"{SHORT.get(name, name)}={row.params[name]}" for name in names)
+    return _settings(row, [name for name in ranking.searched if name != "model"])
+
+
+def _settings(row: Row, names: list[str]) -> str:
+    return " ".join(
+        f"{SHORT.get(name, name)}={_value(row.params[name])}"
+        for name in names
+        if name in row.params
+    )
+
+
+def _value(value: Param) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"  # a sampled learning rate has sixteen digits
+    return _shortened(str(value), LONGEST_VALUE)
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _differs(name: str, rows: list[Row]) -> bool:

@@ -4,10 +4,11 @@ from benchmark.reporting.beside import Beside
 from benchmark.reporting.cautions import cautions
 from benchmark.reporting.compared import beside_sections, compared, shown_interval
 from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.reporting.section import Section, Table
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.reading.trials import Param, Record
 from datasets.card import percent
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")
@@ -35,18 +36,27 @@ def sections(
     return [section for section in found if section.points or section.table]
 
 
-def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
-    """The ranked rows, best first; mean and standard deviation over several seeds."""
+def trials(
+    ranking: Ranking, comparison: Comparison | None = None, *, folded: bool = False
+) -> Table:
+    """The ranked rows, best first; mean and standard deviation over several seeds.
+
+    A column for each searched setting; if ``folded``, one for all of them.
+    """
     several = any(len(row.records) > 1 for row in ranking.rows)
     cells: Table = []
     for place, row in enumerate(ranking.rows, start=1):
+        settings = {"settings": settings_of(row, ranking)} if folded else _each(row, ranking)
         cells.append(
             {
                 "rank": place,
                 "model": row.entry,
-                **{n: row.param(n) for n in ranking.searched if n != "model"},
+                **settings,
                 f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
-                **{f"test {name}": _metric(row, "test", name) for name in SHOWN},
+                **{
+                    f"test {name}": _metric(row, "test", name)
+                    for name in dict.fromkeys((*SHOWN, ranking.metric))
+                },
                 **_significance(place, comparison),
                 "seeds": len(row.records) if several else "",
                 "points tried": _points_tried(row, ranking),
@@ -59,6 +69,10 @@ def trials(ranking: Ranking, comparison: Comparison | None = None) -> Table:
             }
         )
     return _without_empty_columns(cells)
+
+
+def _each(row: Row, ranking: Ranking) -> dict[str, Param]:
+    return {name: row.param(name) for name in ranking.searched if name != "model"}
 
 
 def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:

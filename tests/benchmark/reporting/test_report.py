@@ -64,6 +64,20 @@ def rows(text):
     return [[cell.strip() for cell in line] for line in lines]
 
 
+def printed(text):
+    """The rows of the last table that a command printed: by heading the cells of each.
+
+    A line of dashes says where the columns begin and end.
+    """
+    *_, table = re.finditer(r"(?m)^(?P<head>.*)\n(?P<rule>-+(?: +-+)+)\n(?P<rows>(?:.+\n)*)", text)
+    spans = [found.span() for found in re.finditer("-+", table["rule"])]
+    head, *found = (
+        [line[begin:end].strip() for begin, end in spans]
+        for line in (table["head"], *table["rows"].splitlines())
+    )
+    return [dict(zip(head, row, strict=True)) for row in found]
+
+
 @pytest.mark.process
 def test_runs_with_the_published_figures_give_the_published_page(run_command, store, here):
     published.log(store)
@@ -141,6 +155,16 @@ def test_the_metric_decides_the_ranking(report, store, here):
     assert "best loss: -0.7]" in text
 
 
+def test_a_terminal_gets_the_columns_that_fit_and_a_pipe_gets_all(run_verb, store):
+    log(store, "e", 0.1, 0.3)
+    (all_of_them,) = printed(run_verb("report", "--experiment", "e").stdout)
+    assert "run" in all_of_them
+    done = run_verb("report", "--experiment", "e", COLUMNS="60")
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 60  # the last line is the report's run
+    cells = [line.split()[:4] for line in done.stdout.splitlines()]
+    assert ["1", "BERT4Rec", "lr=0.1", "0.3000"] in cells
+
+
 def test_trials_that_did_not_finish_are_listed_and_never_ranked(report, store, here):
     log(store, "e", 0.1, 0.3)
     log(store, "e", 0.2, 0.9, status="RUNNING")
@@ -148,7 +172,7 @@ def test_trials_that_did_not_finish_are_listed_and_never_ranked(report, store, h
     log(store, "e", 0.4, None, status="FAILED", failure="TrainingError: the loss is nan")
     log(store, "e", 0.5, None)
     done = report("--experiment", "e")
-    assert "not ranked: lr 0.2: running\n" in done.stdout
+    assert "\nnot ranked: 1 running\n" in done.stdout
     text = (here / "reports/e.md").read_text()
     assert "learning_rate choice [0.1]" in text
     why = {row[0]: row[2] for row in rows(text.split("## Not ranked")[1])}
@@ -186,13 +210,11 @@ def test_seeds_are_one_row_with_mean_and_deviation(report, store, here):
     log(store, "e", 0.2, 0.35, seed=1)
     done = report("--experiment", "e")
     assert done.returncode == 0, done.stderr
-    found = [
-        row[1:3] + row[7:8] + row[3:5] + row[6:7] for row in rows(done.stdout) if row[0] in "1 2 3"
-    ]
-    assert found == [
-        ["BERT4Rec", "0.1", "1", "0.9000", "0.1000", "0.9000"],
-        ["BERT4Rec", "0.2", "1", "0.3500", "0.6500", "0.3500"],
-        ["BERT4Rec", "0.1", "2", "0.3000 ± 0.1414", "0.7000 ± 0.1414", "0.3000 ± 0.1414"],
+    columns = ("rank", "model", "settings", "seeds", "valid ndcg@10", "test recall@10")
+    assert [[row[name] for name in columns] for row in printed(done.stdout)] == [
+        ["1", "BERT4Rec", "lr=0.1", "1", "0.9000", "0.1000"],
+        ["2", "BERT4Rec", "lr=0.2", "1", "0.3500", "0.6500"],
+        ["3", "BERT4Rec", "lr=0.1", "2", "0.3000 ± 0.1414", "0.7000 ± 0.1414"],
     ]
     page = (here / "reports/e.md").read_text()
     assert "learning_rate choice [0.1, 0.2]\n" in page
@@ -249,9 +271,9 @@ def test_a_tag_of_a_user_hides_no_trial_and_takes_no_report(report, store, here)
     log(store, "e", 1, None, status="FAILED", report="mine")
     done = report("--experiment", "e")
     assert done.returncode == 0, done.stderr
-    assert len(rows(done.stdout)) == 2 + len(words)
+    assert len(printed(done.stdout)) == len(words)
     assert "(published)" not in done.stdout
-    assert "not ranked: lr 1: failed" in done.stdout
+    assert "not ranked: 1 failed" in done.stdout
     assert not any(store.list_artifacts(run_id) for run_id in trials)
     assert report("--experiment", "e").stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
 
@@ -271,8 +293,8 @@ def test_stores_of_earlier_versions_are_read(report, store, run_verb, here):
                 count += 1
     assert count == 8  # the report, the page twice, and its five trials
     done = report("--experiment", "amazon-books", "--with-published")
-    assert len(rows(done.stdout)) == 2 + 10
-    assert done.stdout.count("(published)") == 5
+    models = [row["model"] for row in printed(done.stdout)]
+    assert [models.count(name) for name in ("BERT4Rec", "BERT4Rec (published)")] == [5, 5]
     assert len(store.search_runs([experiment_id])) == 12
     again = run_verb("published", str(ROOT / "tests/published_page.md"))
     assert "logged before" in again.stdout

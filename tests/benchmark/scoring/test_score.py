@@ -14,6 +14,7 @@ from benchmark.training.trainer import Trainer
 from datasets.export import export
 from datasets.prepare import load
 from models.ranking import MISS, recommend
+from tests.benchmark.reporting.test_report import printed
 
 K = 20
 
@@ -145,8 +146,8 @@ def test_the_report_ranks_scored_runs_and_chooses_none_by_test(run_verb, mine, s
     assert "(ranks are known up to 12)" in done.stdout
     done = run_verb("report", "--experiment", "mine", "--output", "r.md")
     assert done.returncode == 0, done.stderr
-    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("|")][2:]
-    assert [row[2].strip() for row in rows] == ["Popularity", "Other (scored)", "Perfect (scored)"]
+    models = [row["model"] for row in printed(done.stdout)]
+    assert models == ["Popularity", "Other (scored)", "Perfect (scored)"]
     assert "No learned model was run" in done.stdout  # another library's is not known to be one
     text = Path("r.md").read_text()
     assert "- **Model**: [Popularity]" in text

@@ -1,0 +1,156 @@
+"""The terminal: the verdict, the best row of each model, all rows, and what is not ranked."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
+
+import click
+from tabulate import tabulate
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.comparison import Comparison
+    from benchmark.reporting.leaderboard import Leaderboard, Standing
+    from benchmark.reporting.ranking import Ranking
+    from benchmark.reporting.section import Table
+
+# Columns that a narrow terminal goes without, the first to go first. The test metrics that rows are
+# not ranked by go between the two groups.
+LEAST = ("sequences/s", "MB", "with seeds", "best epoch", "points tried", "run", "parameters")
+LATER = ("better than", "seeds", "95% interval")
+LEFT = ("model", "settings", "better than", "run")  # aligned as text; numbers are aligned right
+FLEXIBLE = ("settings", "model")  # their cells may have several lines
+COMFORTABLE = 24  # characters in such a line, as long as there is another column to drop
+NARROWEST = 10  # as wide as tabulate makes the heading "settings"
+GAP = 2  # between two columns
+PADDING = 2  # tabulate makes a column at least so much wider than its heading
+MOST_REASONS = 6
+NUMBER = re.compile(r"\b\d+(\.\d+)?(e[-+]?\d+)?\b")
+COMMAND = re.compile(r"\b(mlflow run|python -m|seqrec) .*")
+
+
+def render(
+    ranking: Ranking,
+    comparison: Comparison | None,
+    board: Leaderboard,
+    verdict: list[str],
+    *,
+    width: int | None,
+    bold: bool,
+) -> str:
+    """What is printed. ``width`` is that of the terminal in characters; None has no end.
+
+    If ``bold``, the best test metrics and those that are not significantly worse are in bold.
+    """
+    from benchmark.reporting.sections import trials  # loads MLflow
+
+    rows = trials(ranking, comparison, folded=True)
+    best = [_standing(rows[standing.place - 1], standing, bold) for standing in board.standings]
+    lines = [_filled(sentence, width) for sentence in verdict]
+    if len(best) > 1:
+        heading = "The best row of each model on validation:" if len(best) < len(rows) else ""
+        lines += ["", *_filled(heading, width).splitlines(), _table(best, ranking.metric, width)]
+        if bold:
+            worse = " and those that are not significantly worse" if comparison else ""
+            lines += ["", _filled(f"Bold: the best test metrics{worse}.", width)]
+    if not 1 < len(best) == len(rows):
+        heading = f"All {len(rows)} rows:" if len(best) > 1 else ""
+        lines += ["", *heading.splitlines(), _table(rows, ranking.metric, width)]
+    lines.append("")
+    lines += [_filled(f"not ranked: {reason}", width) for reason in _reasons(ranking)]
+    if ranking.left_out:
+        others = f"published trials, ranked by --with-published: {ranking.left_out}"
+        lines.append(_filled(others, width))
+    return "\n".join(lines).strip("\n")
+
+
+def _standing(row: dict[str, object], standing: Standing, bold: bool) -> dict[str, object]:
+    """The row as it stands among the best rows of the models."""
+    row = dict(row)
+    if "better than" in row:
+        row["better than"] = ", ".join(map(str, standing.better_than))
+    for name, figure in standing.test.items():
+        if bold and figure.level:
+            row[f"test {name}"] = click.style(row[f"test {name}"], bold=True)
+    return row
+
+
+def _table(rows: Table, metric: str, width: int | None) -> str:
+    names = list(rows[0])
+    limits = {}
+    if width is not None:
+        widths = {name: _width(name, rows) for name in names}
+        others = [name for name in names if name.startswith("test ") and name != f"test {metric}"]
+        _drop(widths, [*LEAST, *reversed(others), *LATER], width, COMFORTABLE)
+        _drop(widths, ["seconds", f"valid {metric}"], width, NARROWEST)
+        limits = _limits(widths, width)
+        names = list(widths)
+    # Figures with and without a deviation are aligned at their decimal point.
+    left = {n for n in names if n in LEFT or any("±" in str(row[n]) for row in rows)}
+    return tabulate(
+        [[row[name] for name in names] for row in rows],
+        headers=[name if width is None else name.replace(" ", "\n") for name in names],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["left" if name in left else "right" for name in names],
+        maxcolwidths=[limits.get(name) for name in names],
+    )
+
+
+def _width(name: str, rows: Table) -> int:
+    heading = max(map(len, name.split())) + PADDING
+    return max(heading, *(_length(str(row[name])) for row in rows))
+
+
+def _length(text: str) -> int:
+    """Its width in a terminal, in characters."""
+    text = click.unstyle(text)
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def _drop(widths: dict[str, int], names: list[str], width: int, flexible: int) -> None:
+    """Drop the columns of these names until the others fit."""
+    for name in names:
+        least = {n: min(w, flexible) if n in FLEXIBLE else w for n, w in widths.items()}
+        if _total(least) <= width:
+            return
+        widths.pop(name, None)
+
+
+def _limits(widths: dict[str, int], width: int) -> dict[str, int]:
+    """The longest lines of the flexible columns."""
+    found = {n: min(w, COMFORTABLE) if n in FLEXIBLE else w for n, w in widths.items()}
+    for name in FLEXIBLE:
+        if name in widths:
+            spare = width - _total(found)
+            found[name] = max(NARROWEST, min(widths[name], found[name] + spare))
+    return {name: found[name] for name in FLEXIBLE if name in found}
+
+
+def _total(widths: dict[str, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
+
+
+def _reasons(ranking: Ranking) -> list[str]:
+    """Why how many trials are not ranked. Reasons that differ in numbers alone are one."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for _, reason in ranking.not_ranked:
+        kinds[NUMBER.sub("…", reason)].append(reason)
+    counts = [(len(k), k[0] if len(set(k)) == 1 else name) for name, k in kinds.items()]
+    counts.sort(key=lambda count: -count[0])
+    if len(counts) > MOST_REASONS:
+        others = sum(count for count, _ in counts[MOST_REASONS - 1 :])
+        counts = [*counts[: MOST_REASONS - 1], (others, "for other reasons")]
+    return [f"{count} {reason}" for count, reason in counts]
+
+
+def _filled(text: str, width: int | None) -> str:
+    """The text in lines of the width. A command stays whole, to be copied."""
+    if width is None:
+        return text
+    text = COMMAND.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
