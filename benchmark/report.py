@@ -184,7 +184,9 @@ def report(
             raise UserError(
                 "no trial has a validation metric, by which a page names the best: --layout full"
             )
-        files: Files = {f"{name}.md": page.render(ranking.own, dataset.title, dataset.card)}
+        files: Files = {
+            f"{name}.md": page.render(ranking.own, dataset.title, dataset.card, pooled=True)
+        }
     else:
         content = assemble(client, experiments, ranking, dataset, k=k, test=test, drawn=drawn)
         ranking = content.ranking

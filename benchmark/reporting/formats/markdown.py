@@ -1,4 +1,4 @@
-"""Markdown: the verdict, the published layout, then tables, and plots as image files."""
+"""Markdown: the verdict, the leaderboard, the published layout, tables, and plots as files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from benchmark.reporting.formats import page
+from benchmark.reporting.formats.board import alignments, best_rows
 from benchmark.reporting.formats.drawing import draw
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
@@ -15,10 +16,15 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.section import Section, Table
 
 
+# The columns of the leaderboard: how their names begin.
+SHOWN = ("rank", "model", "valid ", "test ", "95% interval", "with seeds", "seconds", "parameters")
+
+
 def render(content: Content, name: str) -> dict[str, str | bytes]:
     """NAME.md and its images."""
     images = {f"{name}-{chart.slug}.png": chart for chart in content.charts}
     text = f"{escape(' '.join(content.verdict))}\n\n" if content.verdict else ""
+    text += _leaderboard(content)
     text += page.render(content.ranking.own, content.dataset.title, content.dataset.card)
     for number, section in enumerate(content.sections):
         text += f"\n{_section(section)}"
@@ -26,6 +32,25 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
             text += "\n## Plots\n\n"
             text += "\n".join(f"![{escape(c.title)}]({file})\n" for file, c in images.items())
     return {f"{name}.md": text, **{file: draw(chart) for file, chart in images.items()}}
+
+
+def _leaderboard(content: Content) -> str:
+    from benchmark.reporting.sections import trials  # loads MLflow
+
+    comparison = content.comparison
+    rows = [
+        {name: escape(cell) for name, cell in row.items() if name.startswith(SHOWN)}
+        for row in trials(content.ranking, comparison)
+    ]
+    best = best_rows(rows, content.leaderboard, lambda cell: f"**{cell}**")
+    names = list(best[0])
+    aligned = alignments(best, names)
+    table = tabulate(best, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=aligned)
+    note = "One row for each model: its best on validation."
+    if len(best) > 1:
+        worse = ", and those that are not significantly worse" if comparison else ""
+        note += f" Bold: the best test metrics{worse}."
+    return f"{table}\n\n{note}\n\n"
 
 
 def _section(section: Section) -> str:

@@ -17,15 +17,17 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
 
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 """The metrics of the published pages, in their order."""
+SEARCH = "Hyper-parameter searching** (hyper.test)"
 
 
-def render(ranking: Ranking, title: str, card: str | None) -> str:
+def render(ranking: Ranking, title: str, card: str | None, *, pooled: bool = False) -> str:
     """The page in markdown; ``title`` and ``card`` (a link) are those of the data set.
 
     The trials of a published page give that page back as it was read. Others are in the order in
     which they were run; trials that differ in the seed alone are one. Numbers are printed by
     `round(x, 4)`. Every space of the original is kept, also at line ends. Trials without validation
-    are left out: a page shows the best of a search. It is empty if there are no others.
+    are left out: a page shows the best of a search. It is empty if there are no others. The search
+    space of several models or sweeps, which nobody ran as one, is left out unless ``pooled``.
     """
     ranking = replace(ranking, rows=[row for row in ranking.rows if row.valid])
     if not ranking.rows:
@@ -39,7 +41,7 @@ def render(ranking: Ranking, title: str, card: str | None) -> str:
             f"- **Dataset**: {_link(title, card)}",
             f"- **Model**: {_models(ranking)}",
             *([] if seconds is None else [f"- **Time cost**: {seconds:.2f}s/trial"]),
-            _section("Hyper-parameter searching** (hyper.test)", _search_space(ranking)),
+            *([_section(SEARCH, _search_space(ranking))] if pooled or _one_search(ranking) else []),
             _section("Best parameters**", _best_parameters(ranking)),
             _section("Hyper-parameter logging** (hyper.result)", _trials(ranking)),
             _section("Logging Result**", _logging(ranking)),
@@ -87,6 +89,12 @@ def _time_cost(ranking: Ranking) -> float | None:
     """Mean seconds per trial over the trials that were timed; None if none was."""
     seconds = [record.seconds for record in ranking.records if record.seconds is not None]
     return sum(seconds) / len(seconds) if seconds else None
+
+
+def _one_search(ranking: Ranking) -> bool:
+    """Whether the trials are of one sweep, or of one model by hand."""
+    searches = {(row.model, r.tags.get(schema.SWEEP)) for row in ranking.rows for r in row.records}
+    return ranking.sweep is not None or len(searches) == 1
 
 
 def _search_space(ranking: Ranking) -> str:

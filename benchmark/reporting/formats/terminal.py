@@ -11,9 +11,11 @@ from unicodedata import combining, east_asian_width
 import click
 from tabulate import tabulate
 
+from benchmark.reporting.formats.board import alignments, best_rows
+
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.comparison import Comparison
-    from benchmark.reporting.leaderboard import Leaderboard, Standing
+    from benchmark.reporting.leaderboard import Leaderboard
     from benchmark.reporting.ranking import Ranking
     from benchmark.reporting.section import Table
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
 # not ranked by go between the two groups.
 LEAST = ("sequences/s", "MB", "with seeds", "best epoch", "points tried", "run", "parameters")
 LATER = ("better than", "seeds", "95% interval")
-LEFT = ("model", "settings", "better than", "run")  # aligned as text; numbers are aligned right
 FLEXIBLE = ("settings", "model")  # their cells may have several lines
 COMFORTABLE = 24  # characters in such a line, as long as there is another column to drop
 NARROWEST = 10  # as wide as tabulate makes the heading "settings"
@@ -48,7 +49,7 @@ def render(
     from benchmark.reporting.sections import trials  # loads MLflow
 
     rows = trials(ranking, comparison, folded=True)
-    best = [_standing(rows[standing.place - 1], standing, bold) for standing in board.standings]
+    best = best_rows(rows, board, _bold if bold else str)
     lines = [_filled(sentence, width) for sentence in verdict]
     if len(best) > 1:
         heading = "The best row of each model on validation:" if len(best) < len(rows) else ""
@@ -67,15 +68,8 @@ def render(
     return "\n".join(lines).strip("\n")
 
 
-def _standing(row: dict[str, object], standing: Standing, bold: bool) -> dict[str, object]:
-    """The row as it stands among the best rows of the models."""
-    row = dict(row)
-    if "better than" in row:
-        row["better than"] = ", ".join(map(str, standing.better_than))
-    for name, figure in standing.test.items():
-        if bold and figure.level:
-            row[f"test {name}"] = click.style(row[f"test {name}"], bold=True)
-    return row
+def _bold(cell: str) -> str:
+    return click.style(cell, bold=True)
 
 
 def _table(rows: Table, metric: str, width: int | None) -> str:
@@ -88,14 +82,12 @@ def _table(rows: Table, metric: str, width: int | None) -> str:
         _drop(widths, ["seconds", f"valid {metric}"], width, NARROWEST)
         limits = _limits(widths, width)
         names = list(widths)
-    # Figures with and without a deviation are aligned at their decimal point.
-    left = {n for n in names if n in LEFT or any("±" in str(row[n]) for row in rows)}
     return tabulate(
         [[row[name] for name in names] for row in rows],
         headers=[name if width is None else name.replace(" ", "\n") for name in names],
         tablefmt="simple",
         disable_numparse=True,
-        colalign=["left" if name in left else "right" for name in names],
+        colalign=alignments(rows, names),
         maxcolwidths=[limits.get(name) for name in names],
     )
 

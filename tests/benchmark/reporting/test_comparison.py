@@ -274,7 +274,7 @@ def test_what_came_from_a_run_is_text_in_every_format(report, store, here, ranks
     text = (here / "out").read_text()
     if form == "markdown":
         blocks = re.split(r"(?m)^ *```.*$", text)
-        assert len(blocks) == 9  # four fenced blocks: text of a run opens or closes none
+        assert len(blocks) == 7  # three fenced blocks: text of a run opens or closes none
         code = r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)"
         assert "<script>" not in re.sub(code, "", "".join(blocks[::2]))
         tables = text.split("## Trials")[1]
