@@ -24,7 +24,7 @@ from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
-from benchmark.reporting.formats import FORMATS, Files, page, terminal
+from benchmark.reporting.formats import FORMATS, Files, latex, page, terminal
 from datasets.files import write
 
 if TYPE_CHECKING:
@@ -109,6 +109,9 @@ class CutOffs(click.ParamType):
     help="Layout: full, or page (the published layout alone, in markdown).",
 )
 @click.option(
+    "--full", is_flag=True, help="LaTeX: add a table of the settings and the cost of each row."
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="File to write; - is the terminal.  [default: reports/EXPERIMENT.md, .html, ...]",
@@ -130,6 +133,7 @@ def report(
     test: str,
     given_format: str | None,
     layout: str,
+    full: bool,
     output: Path | None,
     log: bool,
     tracking_uri: str | None,
@@ -147,6 +151,8 @@ def report(
     form = given_format or _format_of(output)
     if layout == "page" and form != "markdown":
         raise click.UsageError("--layout page needs --format markdown")
+    if full and form != "latex":
+        raise click.UsageError("--full needs --format latex, or an --output that ends in .tex")
     if bool(experiments) == bool(runs) or (runs and (sweeps or with_published)):
         raise click.UsageError("give either --experiment, with --sweep, or --runs alone")
     client = server.connect(tracking_uri)
@@ -193,7 +199,7 @@ def report(
         comparison = content.comparison
         board = content.leaderboard
         verdict = content.verdict
-        files = chosen.render(content, name)
+        files = latex.render(content, name, full=True) if full else chosen.render(content, name)
     files |= beside
     for problem in ranking.problems:
         click.echo(f"warning: {problem}", err=True)

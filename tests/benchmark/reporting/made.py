@@ -21,7 +21,7 @@ def trial(model: str, quality: float = 1.0, seed: int = 1, **params) -> Record:
     """A finished trial. Its ranks follow from the quality (1 is better than 2) and the seed."""
     found = one_each(ranks(quality, seed))
     return Record(
-        run_id=f"{model} {quality} {seed} {params}",
+        run_id=f"{quality} {seed} {model} {params}",
         name=f"{model} {seed}",
         artifact_uri="",
         status="FINISHED",
@@ -69,7 +69,7 @@ def content(*trials: Record, verdict: tuple[str, ...] = (), compared: bool = Tru
 
 def _table(record: Record) -> pd.DataFrame:
     """Its ranks, as they are read from a run."""
-    _, quality, seed, _ = record.run_id.split(" ", 3)
+    quality, seed, _ = record.run_id.split(" ", 2)
     users = np.arange(USERS)
     found = ranks(float(quality), int(seed))
     return pd.DataFrame({"user": users, "item": users, "rank": found, "query": users})

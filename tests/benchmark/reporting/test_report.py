@@ -145,6 +145,17 @@ def test_a_run_that_did_not_log_its_seconds_took_from_its_start_to_its_end(repor
     assert "- **Time cost**: 3.50s/trial\n" in (here / "reports/e.md").read_text()
 
 
+def test_latex_has_the_settings_of_each_row_on_request(report, store, here):
+    log(store, "e", 0.1, 0.3)
+    options = ["--experiment", "e", "--no-log", "--output"]
+    for full in ([], ["--full"]):
+        assert report(*options, "e.tex", *full).returncode == 0
+        assert ("learning\\_rate~0.1" in (here / "e.tex").read_text()) is bool(full)
+    done = report(*options, "e.md", "--full")
+    assert done.returncode == 2
+    assert "--full needs --format latex" in done.stderr
+
+
 def test_the_metric_decides_the_ranking(report, store, here):
     log(store, "e", 0.1, 0.3)
     log(store, "e", 0.2, 0.4)
