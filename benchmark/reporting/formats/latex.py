@@ -17,8 +17,11 @@ NEEDED = r"\usepackage[T1]{fontenc} \usepackage{array} \usepackage{booktabs} \us
 LONGEST = 16  # characters of a word that is not broken
 LONGEST_NAME = 20  # characters of a model's name that its column has in one line
 PIECE = 8  # characters between two places where a longer one may be broken
-# Letters of the encoding T1, and punctuation.
-LETTERS = "[\u00c0-\u017e\u2013\u2014\u2018-\u201e\u00d7\u00b0\u00b5]"
+# Letters of the encoding T1 (Latin-1 and most of Latin Extended-A), and punctuation.
+LETTERS = (
+    "[\u00c0-\u0125\u0128-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u0165\u0168-\u017e"
+    "\u2013\u2014\u2018-\u201a\u201c-\u201e\u00b0\u00b5]"
+)
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

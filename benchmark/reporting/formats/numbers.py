@@ -75,6 +75,7 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
         "protocol": ranking.own.records[0].tags.get(schema.PROTOCOL),
         "data_digest": ranking.own.records[0].tags.get(schema.DATA_DIGEST),
         "statistics": ranking.own.records[0].statistics,
+        "leaderboard": _leaderboard(content),
         "rows": [_row(place, row, content) for place, row in enumerate(ranking.rows, start=1)],
         "warnings": [p for s in content.sections if s.heading == "Warnings" for p in s.points],
         "not_ranked": [
@@ -97,6 +98,27 @@ def render_json(content: Content, name: str) -> dict[str, str | bytes]:
             },
         }
     return {f"{name}.json": json.dumps(_finite(record), indent=1, ensure_ascii=False) + "\n"}
+
+
+def _leaderboard(content: Content) -> list[dict[str, Any]]:
+    """The best row of each model on validation."""
+    from benchmark.reporting.labels import labels  # loads MLflow
+
+    board = content.leaderboard
+    names = labels(content.ranking, board.places)
+    return [
+        {
+            "place": standing.place,
+            "entry": standing.row.entry,
+            "label": names[standing.place],
+            "figures": {name: asdict(figure) for name, figure in standing.test.items()},
+            "interval": standing.interval,
+            "better_than": standing.better_than,
+            "seconds": standing.row.seconds,
+            "parameters": standing.row.metric("parameters"),
+        }
+        for standing in board.standings
+    ]
 
 
 def _row(place: int, row: Row, content: Content) -> dict[str, Any]:
