@@ -140,7 +140,7 @@ def _caption(content: Content) -> str:
     parts = [part.strip() for part in tags.get(schema.PROTOCOL, "").split(";")]
     protocol = ", ".join(part for part in parts if part and not part.startswith("best valid "))
     sentences = [
-        *(["Synthetic data"] if tags.get(schema.SYNTHETIC) == "true" else []),
+        *(["Synthetic data"] if content.synthetic else []),
         f"Test results on {escape(content.dataset.title)}",
         *([f"Protocol: {escape(protocol)}"] if protocol else []),
         f"Each model is shown with its best settings by validation {metric}, the best model first",

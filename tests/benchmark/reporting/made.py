@@ -56,6 +56,7 @@ def content(*trials: Record, verdict: tuple[str, ...] = (), compared: bool = Tru
     tables = {record.run_id: _table(record) for record in ranking.records} if compared else {}
     comparison = compare(ranking, tables, "ndcg@10", "t")
     return Content(
+        experiments=("e",),
         dataset=Dataset("Demo", None),
         ranking=ranking,
         comparison=comparison,
