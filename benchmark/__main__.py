@@ -12,15 +12,15 @@ import datasets
 COMMANDS = {
     "train": "Train a model on a data set, as a tracked trial.",
     "sweep": "Search settings: many trials, each a nested run.",
-    "compare": "Compare all models on a data set, with equal tuning, and write the report.",
+    "compare": "Compare all models on a data set, equally tuned; write the report.",
     "report": "Rank the trials of an experiment, and write a report.",
     "promote": "Register the best model of an experiment as champion.",
     "score": "Score what another library recommends, to compare with.",
     "published": "Log RecBole's published result pages, to compare with.",
     "recommend": "Recommend items to many users with a registered model.",
-    "sync": "Deliver what trials could not log during an outage of the tracking server.",
+    "sync": "Deliver what trials could not log during an outage of the server.",
     "check": "Check that a model of your own fulfils the contract of all models.",
-    "card": "Print the card of a data set; with --sequential how much order tells.",
+    "card": "Print the card of a data set, and how sequential the data are.",
     "speed": "Measure how fast a trial trains and evaluates on this machine.",
 }
 """The commands, each a file of this folder with the same name, and what they do."""

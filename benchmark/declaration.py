@@ -46,6 +46,8 @@ class Setting:
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
+    group: str = "training"
+    """The part of a command's help text that lists it: data, model, training, ..."""
 
     @property
     def kind(self) -> type[Value]:
@@ -118,11 +120,14 @@ def setting(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    group: str = "training",
 ) -> V:
     """An integer without an upper limit has ``LARGEST_COUNT``."""
     if isinstance(default, int) and at_most is None:
         at_most = LARGEST_COUNT
-    declaration = Setting(default, help, by_data, choices, or_else, at_least, above, at_most, below)
+    declaration = Setting(
+        default, help, by_data, choices, or_else, at_least, above, at_most, below, group
+    )
     return field(default=default, metadata={"setting": declaration})
 
 
@@ -147,6 +152,6 @@ def of_constructor(model: Callable[..., Any], known: Collection[str]) -> dict[st
             raise ValueError(f"{name_of_model}: argument {name}: runs log something else as {name}")
         most = LARGEST_COUNT if isinstance(default, int) else None
         help = help or f"Setting of {name_of_model}."
-        found[name] = Setting(default, help, choices=choices, at_most=most)
+        found[name] = Setting(default, help, choices=choices, at_most=most, group="model")
         found[name].checked(name, default)
     return found

@@ -33,23 +33,28 @@ class Fields:
     and length are those of RecBole's published BERT4Rec.
     """
 
-    dataset: str = setting("amazon-books", "Data set: a name in datasets/, or a YAML file.")
+    dataset: str = setting(
+        "amazon-books", "Data set: a name in datasets/, or a YAML file.", group="data"
+    )
     recbole_config: str = setting(
         "",
         "RecBole configuration file: filters, split, and defaults of settings; options override "
         "it.",
+        group="data",
     )
     model: str = setting(
         "BERT4Rec",
-        "Model to train: a name in models/, or FILE.py:CLASS or MODULE:CLASS, whose settings are "
-        "options, too (docs/models.md).",
+        "Model to train, or FILE.py:CLASS or MODULE:CLASS, whose settings are options, too "
+        "(docs/models.md).",
         choices=tuple(MODELS),
         or_else="FILE.py:CLASS or MODULE:CLASS",
+        group="model",
     )
     recipe: str = setting(
         "fast",
         "Named set of defaults; options override it. paper is for BERT4Rec alone.",
         choices=RECIPES,
+        group="model",
     )
     learning_rate: float = setting(0.002, "Learning rate of Adam.", above=0, at_most=1000)
     muon_ratio: float = setting(
@@ -74,7 +79,11 @@ class Fields:
     )
     batch_size: int = setting(32, "Training sequences per step.", by_data=True, at_least=1)
     max_length: int = setting(
-        50, "Longest sequence that the model reads, in items.", at_least=2, at_most=100_000
+        50,
+        "Longest sequence that the model reads, in items.",
+        at_least=2,
+        at_most=100_000,
+        group="model",
     )
     windows: str = setting(
         "sampled",
@@ -84,37 +93,47 @@ class Fields:
         choices=("tiled", "sampled"),
     )
     hidden_size: int = setting(
-        64, "Width of the item embeddings and of the transformer layers.", at_least=1
+        64, "Width of the item embeddings and of the transformer layers.", at_least=1, group="model"
     )
     layers: int = setting(
-        2, "Number of transformer layers, or of GRU layers.", at_least=1, at_most=1000
+        2,
+        "Number of transformer layers, or of GRU layers.",
+        at_least=1,
+        at_most=1000,
+        group="model",
     )
-    heads: int = setting(2, "Number of attention heads per layer.", at_least=1, at_most=1000)
+    heads: int = setting(
+        2, "Number of attention heads per layer.", at_least=1, at_most=1000, group="model"
+    )
     inner_size: int = setting(
-        256, "Width of the feed-forward layers, or of the GRU layers.", at_least=1
+        256, "Width of the feed-forward layers, or of the GRU layers.", at_least=1, group="model"
     )
     positions: str = setting(
         "rotary",
         "Position encoding: learned (embeddings added to the items) or rotary (queries and keys "
         "rotated in attention).",
         choices=("learned", "rotary"),
+        group="model",
     )
     neighbours: int = setting(
         3,
         "Number of preceding items added to each token, with learned weights; 0: none.",
         at_least=0,
         at_most=1000,
+        group="model",
     )
     norm: str = setting(
         "pre",
         "Place of layer norm: post (after each residual sum) or pre (before each branch).",
         choices=("post", "pre"),
+        group="model",
     )
     head: str = setting(
         "linear",
         "Output head between encoder and item scores: linear (one linear layer) or norm (linear "
         "layer, GELU, layer norm).",
         choices=("linear", "norm"),
+        group="model",
     )
     repeats: str = setting(
         "learned",
@@ -123,6 +142,7 @@ class Fields:
         "long ago an item occurred).",
         by_data=True,
         choices=("alike", "learned", "frequency"),
+        group="model",
     )
     embeddings: str = setting(
         "slim",
@@ -130,6 +150,7 @@ class Fields:
         "SLIM, plus small random numbers).",
         by_data=True,
         choices=("random", "slim"),
+        group="model",
     )
     blend: str = setting(
         "slim",
@@ -137,18 +158,25 @@ class Fields:
         "none, or slim (the logarithm of the scores of the model SLIM).",
         by_data=True,
         choices=("none", "slim"),
+        group="model",
     )
     initialisation: str = setting(
         "glorot",
         "Initial weights of linear layers: glorot (Glorot uniform) or normal (normal "
         "distribution, standard deviation 0.02).",
         choices=("glorot", "normal"),
+        group="model",
     )
     dropout: float = setting(
-        0.1, "Dropout probability of hidden values.", by_data=True, at_least=0, below=1
+        0.1,
+        "Dropout probability of hidden values.",
+        by_data=True,
+        at_least=0,
+        below=1,
+        group="model",
     )
     attention_dropout: float = setting(
-        0.0, "Dropout probability of attention weights.", at_least=0, below=1
+        0.0, "Dropout probability of attention weights.", at_least=0, below=1, group="model"
     )
     mask_ratio: float = setting(
         0.2, "Share of a sequence's items that are masked in training.", above=0, below=1
@@ -183,6 +211,7 @@ class Fields:
         "and the query, divided by it; 0: by their product.",
         at_least=0,
         at_most=1000,
+        group="model",
     )
     ema_decay: float = setting(
         0.999,
@@ -197,6 +226,7 @@ class Fields:
         "(no candidates: a target among them is a miss) or novel (no candidates: a target among "
         "them is left out).",
         choices=("ranked", "masked", "novel"),
+        group="evaluation",
     )
     patience: int = setting(
         3,
@@ -211,7 +241,9 @@ class Fields:
         choices=("fp32", "bf16"),
     )
     device: str = setting(
-        "auto", "Device: cpu, cuda, cuda:1, ...; auto: CUDA if there is any, else the CPU."
+        "auto",
+        "Device: cpu, cuda, cuda:1, ...; auto: CUDA if there is any, else the CPU.",
+        group="machine",
     )
     calibration: float = setting(
         0.75,

@@ -10,9 +10,9 @@ import click
 from benchmark import cli
 from benchmark.declaration import Setting, Value
 from benchmark.errors import UserError
-from benchmark.fields import SETTINGS
+from benchmark.fields import LEARNING, SETTINGS
 from benchmark.settings import Settings, declared
-from models import MODELS, is_outside
+from models import MODELS, by_setting, is_outside
 
 if TYPE_CHECKING:  # it loads pandas, which --help need not wait for
     from benchmark.recbole.config import Config
@@ -21,9 +21,35 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Made = TypeVar("Made")
 
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "search": ("budget", "named", "method", "trials", "seeds", "pruner", "timeout", "spaces"),
+    "data": ("data_dir",),
+    "model": (),
+    "training": (),
+    "evaluation": (),
+    "machine": ("executor", "jobs", "cpus_per_trial", "gpus_per_trial"),
+    "tracking": ("run_id", "name", "promoted"),
+    "other": (),
+}
+"""The sections of a help text, in order, and the parameters in each that are no settings."""
+
+
 class TrialCommand(click.Command):
     """A command with settings as options. A model that its words name, by --model or --models, adds
     the settings that its constructor alone declares."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in the sections of ``GROUPS``."""
+        sections: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        own = ctx.meta.get(OWN_OPTIONS, [])
+        for param in sorted(self.get_params(ctx), key=lambda param: param.name not in SETTINGS):
+            record = None if isinstance(param, click.Argument) else param.get_help_record(ctx)
+            if record:
+                sections["model" if param in own else _group(param.name or "")].append(record)
+        for group, records in sections.items():
+            if records:
+                with formatter.section(group.capitalize()):
+                    formatter.write_dl(records)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[OWN_OPTIONS] = self._own_options(ctx, args)
@@ -76,8 +102,19 @@ OWN_OPTIONS = "benchmark.own_options"
 MODEL_OPTIONS = ("--model", "--models")
 
 
+def _group(name: str) -> str:
+    """The section of a parameter that is no model's own setting."""
+    if name in SETTINGS:
+        return SETTINGS[name].group
+    return next((group for group, names in GROUPS.items() if name in names), "other")
+
+
 class ModelChoice(click.Choice[str]):
     """The name of a model of this suite, or of another one."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """One word: the names of all models are too long for a line."""
+        return "MODEL"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return value if is_outside(value) else super().convert(value, param, ctx)
@@ -97,7 +134,9 @@ def setting_options(
             if name in without:
                 continue
             more = (words[name],) if words and name in words else ()
-            command = click.option(*_names(name), **_attributes(setting, more))(command)
+            attributes = _attributes(setting, more)
+            attributes["help"] += _models_with(name, attributes["type"])
+            command = click.option(*_names(name), **attributes)(command)
         return command
 
     return add
@@ -111,9 +150,22 @@ def _attributes(setting: Setting, more: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "type": option_type(setting, more),
         "default": setting.default,
-        "show_default": "by the data" if setting.by_data else True,
+        "show_default": "by the data" if setting.by_data else setting.default != "",
         "help": setting.help,
     }
+
+
+def _models_with(name: str, kind: click.ParamType) -> str:
+    """Which models have the setting, as a sentence of its help text; empty if all have it."""
+    if isinstance(kind, ModelChoice):
+        return f" Names: {', '.join(kind.choices)}."
+    if name in LEARNING:
+        return " For learned models."
+    having = by_setting.having(name)
+    learned = by_setting.learned()
+    if set(having) >= set(learned):
+        having = ["learned models", *(model for model in having if model not in learned)]
+    return f" For {', '.join(having)}." if having else ""
 
 
 def option_type(setting: Setting, more: tuple[str, ...] = ()) -> click.ParamType:

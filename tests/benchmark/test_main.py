@@ -19,6 +19,7 @@ def test_it_lists_every_command_without_loading_torch(run_command):
         files = (ROOT / folder).glob("*.py")
         assert set(known) == {path.stem for path in files if mark in path.read_text()}
     assert listed == [*COMMANDS, *OF_DATASETS]
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert "torch" not in done.stderr
 
 
@@ -32,10 +33,12 @@ print("loaded:", *{name.partition(".")[0] for name in sys.modules})
 SLOW = {"torch", "mlflow", "pandas", "pyarrow", "scipy", "matplotlib", "plotly", "ray", "sklearn"}
 
 
-def test_help_waits_for_no_slow_package(run_command):
-    done = run_command("python", "-c", LOADED_BY_HELP, *COMMANDS)
+def test_help_fits_a_terminal_and_waits_for_no_slow_package(run_command):
+    done = run_command("python", "-c", LOADED_BY_HELP, *COMMANDS, COLUMNS="80")
     assert done.stdout.count("Usage: ") == len(COMMANDS), done.stderr
-    loaded = set(done.stdout.splitlines()[-1].split()[1:])
+    *lines, last = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    loaded = set(last.split()[1:])
     assert loaded & (SLOW | {"benchmark"}) == {"benchmark"}
 
 

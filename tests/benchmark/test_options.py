@@ -1,6 +1,7 @@
 """Options with values that no user means: one line of error, or a value that works."""
 
 import math
+import re
 from contextlib import suppress
 from importlib import import_module
 
@@ -51,6 +52,23 @@ def test_whatever_an_option_is_given_a_command_ends_with_one_line(run_verb, stor
             assert done.returncode in (1, 2), shown
             assert done.stderr.splitlines()[-1].startswith("Error: "), shown
             assert "Traceback" not in done.stderr, shown
+
+
+@pytest.mark.parametrize("verb", ["train", "sweep", "compare"])
+def test_a_help_text_lists_each_option_in_its_section(verb):
+    command = getattr(import_module(f"benchmark.{verb}"), verb)
+    text = command.get_help(click.Context(command, terminal_width=80))
+    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n?)+)", text, re.M))
+    listed = {name: re.findall(r"^  --([\w-]+)", part, re.M) for name, part in sections.items()}
+    groups = ["Data", "Model", "Training", "Evaluation", "Machine", "Tracking", "Other"]
+    assert list(listed) == ["Search"] * (verb != "train") + groups
+    assert set(listed["Other"]) <= {"dry-run", "help"}
+    assert listed["Data"] == ["dataset", "recbole-config", "data-dir"]
+    found = [option for options in listed.values() for option in options]
+    known = [option.opts[0][2:] for option in command.params if isinstance(option, click.Option)]
+    assert sorted(found) == sorted([*known, "help"])
+    about_heads = " ".join(sections["Model"].split())
+    assert "attention heads per layer. For BERT4Rec, SASRec, gSASRec, eSASRec, HSTU." in about_heads
 
 
 def extremes(name):

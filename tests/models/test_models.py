@@ -7,7 +7,7 @@ import torch
 import models
 from benchmark.settings import Settings
 from benchmark.training.evaluation import rank
-from models import MODELS
+from models import MODELS, by_setting
 from models.model import Histories
 
 N_ITEMS = 40
@@ -39,6 +39,13 @@ def counted(name, sequences):
 def all_scores(model, histories):
     with torch.inference_mode():
         return model.scores(model.queries(untimed(torch.tensor(histories))), 0, N_ITEMS)
+
+
+def test_the_text_of_a_file_says_which_settings_its_model_has():
+    assert by_setting.learned() == models.learned_models()
+    own = {name: models.own_settings(name) for name in MODELS}
+    for setting in frozenset().union(*own.values()) | {"seed"}:
+        assert by_setting.having(setting) == [name for name in MODELS if setting in own[name]]
 
 
 def test_links_lead_somewhere():
