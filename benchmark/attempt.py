@@ -189,5 +189,5 @@ def _line(epoch: Epoch) -> str:
     return (
         f"{'tried' if epoch.part == 'tried' else f'epoch {epoch.number}'}: {what}  "
         f"valid {SELECTION_METRIC} {epoch.valid[SELECTION_METRIC]:.4f}  "
-        f"{epoch.train_seconds:.1f} s + {epoch.valid_seconds:.1f} s{mark}"
+        f"train {epoch.train_seconds:.1f} s, valid {epoch.valid_seconds:.1f} s{mark}"
     )

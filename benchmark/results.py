@@ -57,8 +57,8 @@ class Result:
     def __str__(self) -> str:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics["test"].items())
         return (
-            f"best epoch {self.best_epoch} of {self.last_epoch}, {self.seconds:.1f} s; "
-            f"test  {metrics}"
+            f"best epoch {self.best_epoch} of {self.last_epoch}; {self.seconds:.1f} s of training "
+            f"and evaluation; test  {metrics}"
         )
 
 

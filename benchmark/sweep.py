@@ -171,7 +171,7 @@ def sweep(
     resources = Resources(jobs, cpus_per_trial, gpus_per_trial)
     with cli.resumed_by(*provenance.command_line()):
         found = search(client, data, definition, name, effort, executor, resources)
-    click.echo(f"best: {found.best}")
+    click.echo(f"best point: {found.best}")
     where = shlex.join(["--experiment", found.experiment, "--sweep", found.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
@@ -181,6 +181,7 @@ def sweep(
             client, found.experiment, sweep=found.name, data_dir=data_dir
         )
         click.echo(promotion.describe(found.experiment, *best_trial))
+    click.echo(f"to open sweep {found.run_id}: {found.in_ui}")
 
 
 def _check_trials(context: click.Context, method: str) -> None:

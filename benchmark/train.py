@@ -11,6 +11,7 @@ torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m     # one trial, 
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,7 @@ def train(
     else:
         trial = start(client, settings, data.spec)
     _attempt(trial, trainer, data, new=not run_id)
+    _print_next(client, trial, trial.run_id)
 
 
 def _train_baselines(client: MlflowClient, given: dict[str, Value], data_dir: str | None) -> None:
@@ -118,6 +120,7 @@ def _train_baselines(client: MlflowClient, given: dict[str, Value], data_dir: st
     config = recbole.read(given)
     own = options.resolved(lambda: shared(given, models.counted_models()))
     each = options.resolved(lambda: [config.settings(**values) for values in own.values()])
+    trial: Trial | None = None
     data = Data.of(each[0], data_dir)
     if first:
         options.print_notes(config, each[0], given)
@@ -134,6 +137,8 @@ def _train_baselines(client: MlflowClient, given: dict[str, Value], data_dir: st
         except TrainingError as error:
             if first:
                 click.echo(f"{settings.model} is left out: {error}", err=True)
+    if trial:
+        _print_next(client, trial)
 
 
 def _attempt(trial: Trial, trainer: Trainer, data: Data, *, new: bool = True) -> None:
@@ -143,6 +148,17 @@ def _attempt(trial: Trial, trainer: Trainer, data: Data, *, new: bool = True) ->
     with cli.resumed_by(*_resuming(trial.run_id, data.folder)):
         result = attempt.complete(trial, trainer, data, new=new)
     click.echo(str(result))
+
+
+def _print_next(client: MlflowClient, trial: Trial, run_id: str = "") -> None:
+    """Print what reports the trial's experiment, and what opens it, or its run ``run_id``."""
+    from benchmark.tracking import server  # late, as in ``train``
+
+    experiment = trial.experiment
+    click.echo(f"to report: python -m benchmark.report --experiment {shlex.quote(experiment)}")
+    opened = f"trial {run_id}" if run_id else f"experiment {experiment}"
+    where = server.in_ui(client, trial.run.info.experiment_id, run_id)
+    click.echo(f"to open {opened}: {where}")
 
 
 def _resuming(run_id: str, data_dir: str | None) -> list[str]:

@@ -112,6 +112,9 @@ def test_the_three_steps_as_written(conda, amazon_books, store):
     finally:
         ui.terminate()
         ui.wait(30)
+    last = done.stdout.splitlines()[-1]
+    opens = f"mlflow ui --backend-store-uri {store.tracking_uri}"
+    assert last == f"to open trial {run.info.run_id}: {opens}"
     assert run.data.params["learning_rate"] == "0.0003"
     assert run.data.metrics["test/ndcg_at_10"] > 0
 
@@ -260,6 +263,8 @@ def test_a_sweep_is_started_and_gone_on_with_by_mlflow_run(project, store, run_v
     assert sweep.info.run_name == "a name"
     note = f"This run only started sweep {sweep.info.run_id} in experiment demo."
     assert launcher.data.tags["mlflow.note.content"] == note
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"to open sweep {sweep.info.run_id}: mlflow ui --backend-store-uri ")
     page = run_verb("report", "--experiment", "demo")
     assert page.returncode == 0, page.stderr
     published = "learning_rate choice [0.0003, 0.0005, 0.001, 0.003, 0.005]"

@@ -14,7 +14,7 @@ from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort, Plan
 from benchmark.sweeps.summary import sum_up, summary
 from benchmark.sweeps.tasks import Executor, Job
-from benchmark.tracking.server import experiment_id
+from benchmark.tracking import server
 from benchmark.tracking.writing.comparison import log_comparison
 from benchmark.tracking.writing.report import report_run
 from benchmark.tracking.writing.summary import Summary
@@ -74,10 +74,12 @@ class Comparison:
             print(f"{spoken(used)} used{left}", flush=True)
 
     def log(self) -> None:
-        """Log what was found in a run of its own, after the report."""
-        where = experiment_id(self.client, self.experiment)
+        """Log what was found in a run of its own, after the report, and print what opens it."""
+        where = server.experiment_id(self.client, self.experiment)
         found = sum_up(self.summaries, self.runs, where, report_run(self.client, where))
-        log_comparison(self.client, where, self.name, found, self.job.inputs)
+        run_id = log_comparison(self.client, where, self.name, found, self.job.inputs)
+        opens = server.in_ui(self.client, where, run_id)
+        print(f"to open comparison {run_id}: {opens}", flush=True)
 
     def _sweep(self, contender: Contender, effort: Effort, workers: Executor) -> float:
         """Run the sweep; the seconds that it took, in all processes that worked on it."""

@@ -78,6 +78,7 @@ class Plan:
         self.values = {trial.number: trial.values for trial in self.trials.values()}
         self.curves: dict[int, list[float]] = {}
         self.at_work: dict[str, tuple[int, int]] = {}  # by run
+        self.shown: dict[str, int] = {}  # by run: the number of the trial on the terminal
 
     def work(self, executor: Executor) -> None:
         """Run all trials that are not finished. Each is stored when it ends."""
@@ -97,11 +98,16 @@ class Plan:
                 self._log_progress(report)
                 bar.total = self._total()
                 if best := self.best():
-                    bar.set_postfix_str(f"best {SELECTION_METRIC} {best.score:.4f}", False)
+                    bar.set_postfix_str(f"best complete point {best.score:.4f}", False)
                 bar.update()
-                with bar.external_write_mode():
-                    of = f" of {bar.total}" if bar.total else ""
-                    print(f"trial {self.n_ended}{of}: {self._line(trial)}", flush=True)
+                self._say(task.run_id, f": {self._line(trial)}")
+
+    def _say(self, run_id: str, what: str) -> None:
+        """Print a line about a trial; the progress bar makes room for it."""
+        total = self._total()
+        with tqdm.external_write_mode():
+            of = f" of {total}" if total else ""
+            print(f"trial {self.shown[run_id]}{of}{what}", flush=True)
 
     def _log_progress(self, report: str | None) -> None:
         self.sweep.log_progress(summary(self, report))
@@ -242,6 +248,9 @@ class Plan:
             run_id, settings, job.spec, job.sequences, job.protocol, job.data_dir
         )
         self.at_work[run_id] = (number, seed)
+        self.shown[run_id] = self.n_ended + len(self.at_work)
+        begins = "resumes" if trial else "starts"
+        self._say(run_id, f" {begins}: {described(values | {'seed': seed})}")
         first = seed == self.seeds[0]  # the first seed decides for the others
         past = [self._point(earlier) for earlier in range(number)] if first else []
         return Task(run_id, Pruner(self.definition.pruner if first else "none", past))
@@ -292,8 +301,8 @@ class Plan:
         what = described(trial.values | {"seed": trial.seed})
         if trial.score is None:
             return f"{what}: failed: {trial.why_it_failed}"
-        how = f"valid {SELECTION_METRIC} {trial.score:.4f}, {trial.record.seconds:.1f} s"
+        how = f"valid {SELECTION_METRIC} {trial.score:.4f} in {trial.record.seconds:.1f} s"
         if trial.pruned:
             how += f", pruned {trial.record.tags[schema.PRUNED]}"
         best = self.best()
-        return f"{what}: {how}" + (f"; best {best.score:.4f}" if best else "")
+        return f"{what}: {how}" + (f"; best complete point {best.score:.4f}" if best else "")

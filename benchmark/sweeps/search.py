@@ -12,6 +12,7 @@ from benchmark.sweeps import space
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.plan import Best, Effort, Plan
 from benchmark.sweeps.tasks import Job, Resources
+from benchmark.tracking import server
 from benchmark.tracking.writing.sweep import open_sweep
 from benchmark.training import evaluation
 from benchmark.training.batches import check_learnable
@@ -31,6 +32,8 @@ class Searched:
     experiment: str
     name: str
     best: Best
+    in_ui: str
+    """What opens its run in MLflow's UI."""
 
 
 def search(
@@ -67,4 +70,5 @@ def search(
             best = plan.best()
             if best is None:
                 raise UserError(f"no trial has finished: {'; '.join(plan.failures())}")
-    return Searched(run.run_id, run.experiment, run.name, best)
+    in_ui = server.in_ui(client, run.experiment_id, run.run_id)
+    return Searched(run.run_id, run.experiment, run.name, best, in_ui)

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -84,6 +85,16 @@ def without_credentials(tracking_uri: str) -> str:
     """The URI as it may be written to disk. ``connect`` adds the credentials again, if
     $MLFLOW_TRACKING_URI has them."""
     return masked(tracking_uri).replace("://***@", "://")
+
+
+def in_ui(client: MlflowClient, experiment_id: str, run_id: str = "") -> str:
+    """The address of a run, or of its experiment, in MLflow's UI; without a server, the command
+    that starts one."""
+    uri = without_credentials(client.tracking_uri)
+    if not uri.startswith(("http://", "https://")):
+        return shlex.join(["mlflow", "ui", "--backend-store-uri", uri])
+    page = f"{uri.rstrip('/')}/#/experiments/{experiment_id}"
+    return f"{page}/runs/{run_id}" if run_id else page
 
 
 def _with_credentials(tracking_uri: str | None) -> str | None:

@@ -96,7 +96,7 @@ def test_its_settings_are_searched_beside_those_of_other_models(run_verb, store,
     words = ["sweep", "space.yaml", "--dataset", own_data, "--epochs", "1"]
     done = run_verb(*words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("trial ") == 3  # decay is of one model alone
+    assert done.stdout.count(" starts: ") == 3  # decay is of one model alone
     source = Path(mean.rpartition(":")[0])
     source.write_text(EXAMPLE + "\n")
     outside._loaded.clear()

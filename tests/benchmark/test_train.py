@@ -1,5 +1,6 @@
 """`python -m benchmark.train` as a user runs it, and the run that it logs."""
 
+import re
 import time
 from pathlib import Path
 
@@ -177,7 +178,12 @@ def test_a_setting_that_a_model_does_not_have_is_refused(run_command, here):
 def test_a_number_of_a_process_means_nothing_without_torchrun(run_verb, store):
     done = run_verb("train", "--dataset", "demo", "--model", "Popularity", RANK="3", LOCAL_RANK="3")
     assert done.returncode == 0, done.stderr
-    assert "test  recall@10" in done.stdout
+    result, report, opens = done.stdout.splitlines()[-3:]
+    assert re.match(r"best epoch 1 of 1; \d+\.\d s of training and evaluation; test  rec", result)
+    assert report == "to report: python -m benchmark.report --experiment demo"
+    (run,) = trials(store)
+    where = f"mlflow ui --backend-store-uri {store.tracking_uri}"
+    assert opens == f"to open trial {run.info.run_id}: {where}"
 
 
 @pytest.mark.process

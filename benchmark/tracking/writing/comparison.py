@@ -15,8 +15,8 @@ from benchmark.tracking.writing.summary import Summary
 
 def log_comparison(
     client: MlflowClient, experiment_id: str, name: str, found: Summary, data: list[Data]
-) -> None:
-    """Log what the comparison of that name has found, in the one run that it has.
+) -> str:
+    """Log what the comparison of that name has found, in the one run that it has; its id.
 
     Raises TrackingError if the server does not take it.
     """
@@ -26,9 +26,10 @@ def log_comparison(
         if not earlier:
             tags = launcher.context_tags() | {schema.COMPARISON: name}
             earlier = [client.create_run(experiment_id, run_name=name, tags=tags)]
-        run_id = earlier[0].info.run_id
+        run_id: str = earlier[0].info.run_id
         for message in (*data, *found.messages()):
             message.deliver(client, run_id, Path())
         client.set_terminated(run_id)
+        return run_id
     except MlflowException as error:
         raise TrackingError(f"comparison {name!r} cannot be logged: {reason(error)}") from None

@@ -143,12 +143,16 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
 
     again = sweep_here(space, "--epochs", "2", "--seeds", "2", "--seed", "5")
     assert again.returncode == 0, again.stderr
-    assert "again\nbest: learning_rate=" in again.stdout
+    assert "again\nbest point: learning_rate=" in again.stdout
     assert len(runs(store)[1]) == 4
     assert report(run_verb) == text  # the recorded sweep, with the same seconds
 
     more = sweep_here(space, "--epochs", "2", "--seeds", "3", "--seed", "5")
-    assert "trial 5 of 6: learning_rate=0.02 seed=7" in more.stdout
+    _, _, rest = more.stdout.partition("trial 5 of 6 starts: learning_rate=0.02 seed=7\n")
+    assert "trial 5 of 6: learning_rate=0.02 seed=7: valid ndcg@10" in rest
+    run_id = runs(store)[0][0].info.run_id
+    opens = f"to open sweep {run_id}: mlflow ui --backend-store-uri {store.tracking_uri}\n"
+    assert rest.endswith(opens)
 
 
 @pytest.mark.process
@@ -375,7 +379,7 @@ def test_models_can_be_searched_and_each_has_its_own_settings(run_verb, store, h
     Path("models.yaml").write_text("model: [Markov, Popularity]\n")
     done = run_verb("sweep", "models.yaml", "--dataset", "demo")
     assert done.returncode == 0, done.stderr
-    assert "best: model=Markov: valid ndcg@10" in done.stdout
+    assert "best point: model=Markov: valid ndcg@10" in done.stdout
     _, trials = runs(store)
     assert [run.data.params["model"] for run in trials] == ["Markov", "Popularity"]
     words = ["--dataset", "demo", "--method", "random", "--trials", "9", "--name", "random"]

@@ -102,7 +102,7 @@ def test_the_best_of_a_sweep_can_be_promoted_by_it(run_command, store, here):
     assert done.returncode == 0, done.stderr
     assert "to serve: mlflow models serve -m models:/demo@champion" in done.stdout
     version = store.get_model_version_by_alias("demo", "champion")
-    best = done.stdout.split("best: learning_rate=")[1].split(":")[0]
+    best = done.stdout.split("best point: learning_rate=")[1].split(":")[0]
     assert store.get_run(version.run_id).data.params["learning_rate"] == best
     assert store.get_run(version.run_id).data.tags["sweep"] == "lr"
 

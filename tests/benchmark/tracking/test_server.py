@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from mlflow import MlflowClient
 
 from benchmark.tracking import server
 from benchmark.tracking.server import TrackingError
@@ -23,6 +24,16 @@ def test_an_address_kept_without_its_password_gets_it_from_the_environment(here,
         with pytest.raises(TrackingError, match=r"http://\*\*\*@127.0.0.1:\d+ fails: status 503$"):
             server.connect(kept)
         assert stub.users == {f"Basic {base64.b64encode(b'me:s3cret').decode()}"}
+
+
+def test_a_run_opens_at_its_address_or_by_the_command_that_starts_a_server(here):
+    for uri, opens in (
+        ("http://me:s3cret@host:5000/", "http://host:5000/#/experiments/7/runs/r"),
+        ("https://host/mlflow", "https://host/mlflow/#/experiments/7/runs/r"),
+        ("sqlite:////a b/mlflow.db", "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db'"),
+    ):
+        assert server.in_ui(MlflowClient(uri), "7", "r") == opens
+    assert server.in_ui(MlflowClient("http://host"), "7") == "http://host/#/experiments/7"
 
 
 @pytest.mark.parametrize("way", ["fail", "503", "html", "empty", "close"])

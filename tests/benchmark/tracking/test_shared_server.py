@@ -97,5 +97,5 @@ def test_a_sweep_killed_on_the_server_goes_on_there(team_server, here, run_comma
     process.communicate()
     done = run_command("python", *words, MLFLOW_TRACKING_URI=team_server)
     assert done.returncode == 0, done.stderr
-    assert "epoch 1" not in done.stdout.split("trial 1 of 2")[0]
+    assert "epoch 1" not in done.stdout.split("trial 2 of 2")[0]
     assert "trial 2 of 2" in done.stdout
