@@ -100,6 +100,17 @@ def train(
     trial.log_machine(device.describe(trainer.device))
     if line := measurement.announcement(trainer):
         print(line, flush=True)
+    with trial.system_metrics(), trainer.energy.measuring():
+        if not _train_epochs(trial, trainer, prune, on_epoch or _print):
+            trial.log_pruned(trainer.pruned_result())
+            return None
+        result = trainer.result()
+    trial.log_result(result)
+    return result
+
+
+def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch: OnEpoch) -> bool:
+    """Train to the end and log each epoch; False if the trial was pruned before."""
     total = trainer.last_epoch
     with (
         tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar,
@@ -114,14 +125,11 @@ def train(
             bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
             bar.update()
             with bar.external_write_mode():  # the bar makes room for a line
-                (on_epoch or _print)(epoch)
+                on_epoch(epoch)
             trains = epoch.train_loss is not None
             if prune and trains and prune(epoch.number, epoch.valid[SELECTION_METRIC]):
-                trial.log_pruned(trainer.pruned_result())
-                return None
-    result = trainer.result()
-    trial.log_result(result)
-    return result
+                return False
+    return True
 
 
 def state_to_resume(trial: Trial, sequences: Sequences, protocol: str) -> State | None:

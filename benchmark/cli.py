@@ -1,6 +1,7 @@
 """What all commands share: how option names are read, and how errors become exit codes."""
 
 import math
+import os
 import shlex
 import sys
 import traceback
@@ -22,6 +23,27 @@ from datasets.errors import masked, visible
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}
 
 data_dir_option = options.data_dir
+
+SYSTEM_METRICS = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"
+
+
+def _ask_for_system_metrics(context: click.Context, param: click.Parameter, value: bool) -> None:
+    """Set MLflow's variable, which the processes of a sweep's trials inherit."""
+    os.environ[SYSTEM_METRICS] = str(value).lower()
+
+
+system_metrics_option = click.option(
+    "--system-metrics",
+    type=bool,
+    is_flag=False,
+    flag_value="true",  # without a value; `mlflow run` gives every parameter a value
+    default=False,
+    envvar=SYSTEM_METRICS,
+    expose_value=False,
+    callback=_ask_for_system_metrics,
+    help="Logging of the use of CPU, memory, disk, network and GPU, every 10 seconds; "
+    f"${SYSTEM_METRICS}=true asks for it, too.",
+)
 
 # The user can correct these. Any other error is a defect of this code and keeps its traceback.
 USER_ERRORS = (DataError, UserError, TakenOver)

@@ -108,6 +108,7 @@ class ModelNames(click.ParamType):
     help="Name of the comparison: its sweeps are called NAME-MODEL.",
 )
 @executor_options
+@cli.system_metrics_option
 @cli.data_dir_option
 @options.setting_options(without=["model"])
 @click.pass_context

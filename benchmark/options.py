@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "training": (),
     "evaluation": (),
     "machine": ("executor", "jobs", "cpus_per_trial", "gpus_per_trial"),
-    "tracking": ("run_id", "name", "promoted"),
+    "tracking": ("run_id", "name", "promoted", "system_metrics"),
     "other": (),
 }
 """The sections of a help text, in order, and the parameters in each that are no settings."""

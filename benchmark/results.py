@@ -53,6 +53,10 @@ class Result:
     """By part, "valid" and "test": the tables of ``training.ranks``; none for a pruned trial."""
     lists: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """By part, "test" alone: the table of ``training.lists``; none for a pruned trial."""
+    energy_kwh: float | None = None
+    """Measured over all sessions of a resumed trial; None if that was not possible."""
+    energy_source: str = ""
+    """The counters: rapl, nvml or rapl+nvml."""
 
     def __str__(self) -> str:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics["test"].items())

@@ -114,6 +114,7 @@ def executor_options(command: options.Command) -> options.Command:
     default=False,
     help="Promotion of the best trial to champion when the sweep ends, as by the command promote.",
 )
+@cli.system_metrics_option
 @cli.data_dir_option
 @options.setting_options()
 @click.pass_context

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
 @options.setting_options(words={"model": BASELINES})
+@cli.system_metrics_option
 @cli.data_dir_option
 @click.option(
     "--resume",

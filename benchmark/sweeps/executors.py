@@ -66,7 +66,7 @@ class Ray(Executor):
         packages = [str(folder) for folder in installation.folders()]
         try:
             ray.init(
-                runtime_env={"py_modules": packages},
+                runtime_env={"py_modules": packages, "env_vars": _inherited()},
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=False,
@@ -150,6 +150,11 @@ class Ray(Executor):
 
 EXECUTORS: dict[str, type[Executor]] = {"here": Here, "ray": Ray}
 """The executors by name."""
+
+
+def _inherited() -> dict[str, str]:
+    """The variables that trials on other machines need: those of system metrics."""
+    return {name: text for name, text in os.environ.items() if "SYSTEM_METRICS" in name}
 
 
 def _check_address(address: str) -> None:

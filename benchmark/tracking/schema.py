@@ -7,7 +7,9 @@ metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             of a counted model that tries several values: tried/decay, ...
             of values that are tried after training: tried/weight, ..., tried/ndcg_at_10, ...
             at the end (step 0): best_valid/ndcg_at_10, test/ndcg_at_10, ..., best_tried/decay, ...,
-                best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb
+                best_epoch, last_epoch, trial_seconds, parameters, peak_memory_mb; energy_kwh
+                where the machine counts it
+            of each sample (step = its number), if they are asked for: MLflow's system/...
             of a sweep: sweep_seconds
             of a sweep or comparison (step 0), of its best point so far, as means over its seeds:
                 best_valid/ndcg_at_10, ..., test/ndcg_at_10, ...
@@ -46,6 +48,7 @@ WHOLE_TRIAL = 0  # the step of what is logged at the end: MLflow's pages then dr
 # over the steps of any other metric
 LONGEST = 5000  # characters that every store takes as a tag
 BEST_TRIED = "best_tried/"  # what the best model uses, of the values that were tried
+ENERGY = "energy_kwh"  # of all processors, their memory and the GPU of the machine, as counted
 EPOCH_LOGGED = "train_seconds"  # the metric that every epoch has, whatever the model
 
 DATA_DIGEST = "data_digest"  # trials are compared within one digest ...
@@ -55,6 +58,7 @@ COMMAND_LINE = "command_line"  # the command that was typed
 GIT_COMMIT = "git_commit"  # ends in + if files had changed since the commit
 HOST = "host"
 DEVICE = "device"
+ENERGY_SOURCE = "energy_source"  # what counted energy_kwh: rapl, nvml or rapl+nvml
 DATASET_TITLE = "dataset_title"
 MODEL_LINK = "model_link"  # the page that describes the model
 DATASET_CARD = "dataset_card"  # the page that describes the data set

@@ -27,7 +27,8 @@ def capture(trainer: Trainer) -> State:
     tensors["random.cpu"] = torch.get_rng_state()
     if trainer.device.type == "cuda":
         tensors["random.device"] = torch.cuda.get_rng_state(trainer.device)
-    return tensors, {name: getattr(trainer, name) for name in COUNTERS + LATER_COUNTERS}
+    values = {name: getattr(trainer, name) for name in COUNTERS + LATER_COUNTERS}
+    return tensors, values | {"energy": trainer.energy.stored()}
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
@@ -57,5 +58,6 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
         setattr(trainer, name, values[name])
     for name in LATER_COUNTERS:
         setattr(trainer, name, values.get(name, getattr(trainer, name)))
+    trainer.energy.resume(values.get("energy"))
     if "trained" not in values and trainer.epoch:
         trainer.pace()

@@ -29,6 +29,7 @@ from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.device import resolve_device
+from benchmark.training.energy import Meter
 from benchmark.training.evaluation import evaluated, rank_and_list, rank_targets
 from benchmark.training.graphs import Graphs
 from benchmark.training.lists import list_table
@@ -118,6 +119,7 @@ class Trainer:
         self.best_valid: dict[str, float] = {SELECTION_METRIC: -1.0}
         self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
+        self.energy = Meter(self.device)
 
     def _built(self) -> Model:
         """The model, with random weights."""
@@ -392,6 +394,8 @@ class Trainer:
             peak_memory_mb=peak_memory(self.device),
             ranks=ranks,
             lists=lists,
+            energy_kwh=self.energy.kwh,
+            energy_source=self.energy.source,
         )
 
     def best_state(self) -> State:

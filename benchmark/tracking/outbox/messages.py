@@ -46,13 +46,13 @@ class Metrics(Message):
 
     values: dict[str, float]
     step: int
-    """The epoch."""
+    """The epoch, or the number of a sample of system metrics."""
     time: int
     """Milliseconds since 1970."""
 
     @property
     def epoch(self) -> int:
-        return self.step
+        return self.step if schema.EPOCH_LOGGED in self.values else 0
 
     def deliver(self, client: MlflowClient, run_id: str, attachments: Path) -> None:
         metrics = [Metric(key, value, self.time, self.step) for key, value in self.values.items()]

@@ -106,7 +106,8 @@ class Outbox:
 
     def say(self, message: Message) -> None:
         """Deliver a message some time. If the disk is full it is kept in memory alone."""
-        self.epoch = max(self.epoch, message.epoch)
+        with self.changed:  # a thread beside the training says system metrics
+            self.epoch = max(self.epoch, message.epoch)
         self._put(Entry(self._next_path(), message, self.epoch))
 
     def keep(self, name: str, write: Callable[[Path], object]) -> None:
@@ -217,8 +218,9 @@ class Outbox:
         return len(dropped)
 
     def _next_path(self) -> Path:
-        self.next_number += 1
-        return self.folder / f"{self.next_number - 1:06d}.json"
+        with self.changed:
+            self.next_number += 1
+            return self.folder / f"{self.next_number - 1:06d}.json"
 
     def _put(self, entry: Entry) -> None:
         entry.write()

@@ -9,7 +9,6 @@ from mlflow.exceptions import MlflowException
 from benchmark.tracking import ownership, schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.deleted import why_gone
-from benchmark.tracking.outbox.messages import Message, Metrics
 from benchmark.tracking.outbox.outbox import FOLDER, SHORT_WAIT, Outbox
 from benchmark.tracking.reading.trials import last_step
 from benchmark.tracking.server import TrackingError
@@ -75,7 +74,7 @@ def _deliver_rest(client: MlflowClient, outbox: Outbox, run: Run) -> None:
     count = len(outbox.waiting)
     elsewhere = _has_continued_elsewhere(outbox, run, logged)
     # The server may have an epoch without having confirmed it.
-    dropped = outbox.drop(lambda entry: elsewhere or 0 < _epoch_reported(entry.message) <= logged)
+    dropped = outbox.drop(lambda entry: elsewhere or 0 < entry.message.epoch <= logged)
     outbox.begin()
     if not outbox.flush(SHORT_WAIT):
         raise TrackingError(outbox.left()) from outbox.problem
@@ -84,10 +83,3 @@ def _deliver_rest(client: MlflowClient, outbox: Outbox, run: Run) -> None:
         print(f"run {outbox.run_id} has continued elsewhere: {count} messages dropped", flush=True)
     else:
         print(f"run {outbox.run_id}: {count - dropped} messages delivered", flush=True)
-
-
-def _epoch_reported(message: Message) -> int:
-    """The epoch whose metrics the message holds; 0 for any other message."""
-    if isinstance(message, Metrics) and schema.EPOCH_LOGGED in message.values:
-        return message.step
-    return 0

@@ -26,7 +26,7 @@ from benchmark.tracking.reading.artifacts import fetch
 from benchmark.tracking.reading.settings import stored_settings
 from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError
-from benchmark.tracking.writing import status
+from benchmark.tracking.writing import status, system_metrics
 from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
 from datasets import DataError, card
 from datasets.sequences import Sequences
@@ -84,6 +84,10 @@ class Trial:
         self._keep_text(schema.CARD, card.render(spec, sequences))
         about = experiment_tags(self.experiment, spec, sequences, protocol)
         self.outbox.say(ExperimentTags(about))
+
+    def system_metrics(self) -> AbstractContextManager[None]:
+        """See ``system_metrics.logged``."""
+        return system_metrics.logged(self.client, self.outbox, self.run)
 
     def log_machine(self, machine: Machine) -> None:
         """Log where it trains; after a resumption, where it trained last."""
@@ -165,6 +169,9 @@ class Trial:
             "peak_memory_mb": result.peak_memory_mb,
         }
         values |= {f"{schema.BEST_TRIED}{name}": v for name, v in result.variant.items()}
+        if result.energy_kwh is not None:
+            values[schema.ENERGY] = result.energy_kwh
+            self.outbox.say(Labels(tags={schema.ENERGY_SOURCE: result.energy_source}))
         now = get_current_time_millis()
         self.outbox.say(Metrics(values, schema.WHOLE_TRIAL, now))
         if "test" in result.metrics:

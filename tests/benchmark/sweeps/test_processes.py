@@ -66,7 +66,7 @@ def wait_for_two(store, process):
 
 def test_two_trials_at_once_have_the_results_of_one_after_the_other(words, store, run_verb):
     options = ["--epochs", "3"]
-    process = start(words, *options, "--jobs", "2")
+    process = start(words, *options, "--jobs", "2", "--system-metrics")
     while len(started := children(process.pid)) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
@@ -80,6 +80,8 @@ def test_two_trials_at_once_have_the_results_of_one_after_the_other(words, store
     _, trials = runs(store, "mine")
     assert [trial.info.status for trial in trials] == ["FINISHED"] * 6
     assert curves(store, trials[:3]) == curves(store, trials[3:])
+    asked = ["system/cpu_utilization_percentage" in trial.data.metrics for trial in trials]
+    assert asked == [True] * 3 + [False] * 3
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
