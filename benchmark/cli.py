@@ -41,8 +41,8 @@ system_metrics_option = click.option(
     envvar=SYSTEM_METRICS,
     expose_value=False,
     callback=_ask_for_system_metrics,
-    help="Logging of the use of CPU, memory, disk, network and GPU, every 10 seconds; "
-    f"${SYSTEM_METRICS}=true asks for it, too.",
+    show_envvar=True,
+    help="Logging of the use of CPU, memory, disk, network and GPU, every 10 seconds.",
 )
 
 # The user can correct these. Any other error is a defect of this code and keeps its traceback.
