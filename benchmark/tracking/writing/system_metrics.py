@@ -1,4 +1,4 @@
-"""What a trial does to its machine: CPU, memory, disk, network and GPU, as MLflow measures them.
+"""How a trial uses its machine: CPU, memory, disk, network and GPU, as MLflow measures them.
 
 MLflow's own thread sends each sample to the server at once, and ends when that fails. Here samples
 wait in the outbox like everything else.
@@ -8,7 +8,7 @@ import math
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from mlflow import MlflowClient
 from mlflow import environment_variables as variables
@@ -30,8 +30,13 @@ from benchmark.tracking.server import TrackingError
 
 PREFIX = "system/"  # of the metrics in the tab "System metrics" of MLflow's UI
 INTERVAL = 10.0  # seconds between two samples, as MLflow has it
-MACHINE: tuple[type[BaseMetricsMonitor], ...] = (CPUMonitor, DiskMonitor, NetworkMonitor)
-GPUS: tuple[type[BaseMetricsMonitor], ...] = (GPUMonitor, ROCMMonitor)
+MONITORS: tuple[type[BaseMetricsMonitor], ...] = (
+    CPUMonitor,
+    DiskMonitor,
+    NetworkMonitor,
+    GPUMonitor,
+    ROCMMonitor,
+)
 
 
 @contextmanager
@@ -41,21 +46,11 @@ def logged(client: MlflowClient, outbox: Outbox, run: Run) -> Iterator[None]:
     Steps continue those that ``run`` has. Raises TrackingError if a variable has a value that it
     cannot have.
     """
-    try:
-        wanted = variables.MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get()
-        interval = variables.MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL
-        samples = variables.MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING.get() or 1
-    except ValueError as error:
-        raise TrackingError(str(error)) from None
-    if not wanted:
+    interval, samples = _asked()
+    if not samples:
         yield
         return
-    if not (0 < interval < math.inf and samples > 0):
-        raise TrackingError(
-            f"system metrics: {samples} samples every {interval:g} s: both need to be above 0"
-        )
-    node = variables.MLFLOW_SYSTEM_METRICS_NODE_ID.get()
-    sampler = Sampler(outbox, f"{PREFIX}{node}/" if node else PREFIX, _next_step(client, run))
+    sampler = Sampler(outbox, _next_step(client, run))
     stop = threading.Event()
 
     def sample() -> None:  # psutil measures the CPU since the last call of the same thread
@@ -75,12 +70,29 @@ def logged(client: MlflowClient, outbox: Outbox, run: Run) -> Iterator[None]:
         thread.join()
 
 
+def _asked() -> tuple[float, int]:
+    """The seconds between two samples, and how many of them are logged as one; 0: not asked for."""
+    try:
+        if not variables.MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get():
+            return INTERVAL, 0
+        interval = variables.MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL
+        samples = variables.MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING.get() or 1
+    except ValueError as error:
+        raise TrackingError(str(error)) from None
+    if not (0 < interval < math.inf and samples > 0):
+        raise TrackingError(
+            f"system metrics: {samples} samples every {interval:g} s: both need to be above 0"
+        )
+    return interval, samples
+
+
 class Sampler:
     """Takes samples, and logs their means."""
 
-    def __init__(self, outbox: Outbox, prefix: str, step: int):
+    def __init__(self, outbox: Outbox, step: int):
+        node = variables.MLFLOW_SYSTEM_METRICS_NODE_ID.get()
         self.outbox = outbox
-        self.prefix = prefix
+        self.prefix = f"{PREFIX}{node}/" if node else PREFIX
         self.step = step
         self.monitors: list[BaseMetricsMonitor] = []
 
@@ -125,16 +137,14 @@ class Sampler:
 
 
 def _monitors() -> Iterator[BaseMetricsMonitor]:
-    """One for each part of the machine; a GPU of the first maker whose driver answers."""
-    for make in MACHINE:
+    """One for each part of the machine that can be measured."""
+    for make in MONITORS:
         try:
             yield make()
+        except (ImportError, RuntimeError):  # there is no such GPU, or no driver for it
+            continue
         except Exception as error:  # a container may hide a part
             tqdm.write(f"no metrics of {make.__name__}: {reason(error)}", file=sys.stderr)
-    for make in GPUS:
-        with suppress(Exception):  # there is no such GPU, no driver, or no package for it
-            yield make()
-            return
 
 
 def _next_step(client: MlflowClient, run: Run) -> int:
