@@ -35,10 +35,10 @@ def summary(plan: Plan, report: str | None) -> Summary:
     keys = dict.fromkeys(key for trial in trials for key in trial.record.metrics)
     metrics = {key: _mean(trials, key) for key in keys if key.startswith(("best_valid/", "test/"))}
     seeds = ", ".join(str(trial.seed) for trial in trials)
-    n = len(plan.values)
     head = [
-        f"Best of {n} point{'s' * (n > 1)}: {code(described(best.values))}, seeds {seeds}. "
-        f"{plan.n_ended} trial{'s have' if plan.n_ended > 1 else ' has'} ended.",
+        f"Best of {_counted(len(plan.values), 'point')}: {code(described(best.values))}, "
+        f"{'seeds' if len(trials) > 1 else 'seed'} {seeds}. "
+        f"{_counted(plan.n_ended, 'trial')} ended.",
         "",
         *results(
             {
@@ -134,6 +134,10 @@ def _state(trial: SweptTrial) -> str:
     if trial.score is None:
         return f"seed {trial.seed} (failed)"
     return f"seed {trial.seed} (pruned)" if trial.pruned else f"seed {trial.seed}"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def _mean(trials: list[SweptTrial], key: str) -> float:

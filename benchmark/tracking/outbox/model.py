@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from benchmark.tracking import schema
 from benchmark.tracking.inputs import TEST, VALIDATION
@@ -17,14 +17,19 @@ from benchmark.tracking.outbox.messages import Message
 
 CONTEXTS = {"best_valid": VALIDATION, "test": TEST}
 """What the run uses the data set for on which the metrics of a part were measured."""
-NOT_IN_NAMES = re.compile(r"[/:.%\"']")
+NOT_IN_NAMES = str.maketrans("./:%\"'", "·-----")
+"""What MLflow does not allow in the name of a model, and what stands in its place: lr=0·01."""
 NO_SUCH_ENDPOINT = re.compile(r"ENDPOINT_NOT_FOUND|failed with error code (404|405|501)")
-TAGS = (schema.DATA_DIGEST, schema.PROTOCOL, schema.DATASET_TITLE, schema.SYNTHETIC)
+TAGS = (
+    *(schema.DATA_DIGEST, schema.PROTOCOL, schema.DATASET_TITLE, schema.SYNTHETIC),
+    MLFLOW_RUN_NOTE,
+)
+"""Those of the run that its model has, too."""
 
 
 @dataclass(frozen=True)
 class Model(Message):
-    """The trial's model: its step, the run's params, and metrics linked to their data sets.
+    """The trial's model: its step, the run's params and description, and metrics with data sets.
 
     It has no files: a tag refers to the best weights, which are an artifact of the run. Results are
     in the run before this message: a server without such models, such as MLflow before 3, keeps
@@ -77,7 +82,7 @@ def _model_of(client: MlflowClient, run: Run) -> str:
         if schema.WEIGHTS in model.tags:
             return str(model.model_id)
     tags = {name: run.data.tags[name] for name in TAGS if name in run.data.tags}
-    name = NOT_IN_NAMES.sub("-", run.data.params.get("model", "model"))
+    name = (run.info.run_name or "model").translate(NOT_IN_NAMES)
     made = client.create_logged_model(
         where,
         name,

@@ -89,13 +89,12 @@ def of_trial(result: Result, experiment: str, tags: Mapping[str, str]) -> str:
 
 
 def results(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Lines of a table with the metrics of each part, by name, and an empty line."""
-    shown = {"test": "test", "best_valid": "validation"}
-    names = ("ndcg@10", "recall@10")
-    lines = [f"| | {' | '.join(names)} |", "| --- | --- | --- |"]
-    for part, title in shown.items():
-        if found := metrics.get(part):
-            lines.append(f"| {title} | {' | '.join(f'{found[name]:.4f}' for name in names)} |")
+    """A line of a list for each part, with its metrics by name, and an empty line."""
+    lines = [
+        f"- {title}: ndcg@10 {found['ndcg@10']:.4f}, recall@10 {found['recall@10']:.4f}"
+        for part, title in (("test", "test"), ("best_valid", "validation"))
+        if (found := metrics.get(part))
+    ]
     return [*lines, ""]
 
 

@@ -174,9 +174,9 @@ class Trial:
             self.outbox.say(Labels(tags={schema.ENERGY_SOURCE: result.energy_source}))
         now = get_current_time_millis()
         self.outbox.say(Metrics(values, schema.WHOLE_TRIAL, now))
+        self.outbox.say(Note(of_trial(result, self.experiment, self.tags)))
         if "test" in result.metrics:
             self.outbox.say(Model(result.best_epoch, values, now))
-        self.outbox.say(Note(of_trial(result, self.experiment, self.tags)))
 
     def log_pruned(self, result: Result) -> None:
         """Log the result of a trial that the pruner stopped, and when it was stopped."""

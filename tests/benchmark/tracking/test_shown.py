@@ -4,7 +4,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 
-from benchmark.tracking.outbox.messages import Labels, Metrics, Status
+from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
 from benchmark.tracking.outbox.shown import Best, ExperimentTags, NameSuffix, Note
@@ -41,8 +41,8 @@ def test_a_trial_and_its_experiment_say_what_they_are(train_here, store):
     (run,) = store.search_runs([experiment.experiment_id])
     note = run.data.tags[NOTE]
     test, valid = (record(run).test, record(run).valid)
-    assert f"| test | {test['ndcg@10']:.4f} | {test['recall@10']:.4f} |" in note
-    assert f"| validation | {valid['ndcg@10']:.4f} | {valid['recall@10']:.4f} |" in note
+    assert f"- test: ndcg@10 {test['ndcg@10']:.4f}, recall@10 {test['recall@10']:.4f}\n" in note
+    assert f"- validation: ndcg@10 {valid['ndcg@10']:.4f}, recall@10 " in note
     assert f"To repeat it: `{run.data.tags['command']}`\n" in note
     assert "Best epoch 2 of 2, " in note
     assert "To compare it with others: `python -m benchmark.report --experiment demo`\n" in note
@@ -111,7 +111,8 @@ def test_mlflow_ranks_trials_by_their_models(train_here, store):
     assert scores == sorted(scores, reverse=True)
     for model in models:
         run = runs[model.source_run_id]
-        assert model.name == "BERT4Rec"
+        assert model.name == run.info.run_name.replace(".", "·")
+        assert model.tags[NOTE] == run.data.tags[NOTE]
         assert model.params == run.data.params
         (output,) = run.outputs.model_outputs
         assert (output.model_id, output.step) == (model.model_id, run.data.metrics["best_epoch"])
@@ -133,10 +134,11 @@ def test_a_trial_has_one_model_however_often_its_end_is_said(store, run_id):
     """A trial that is resumed between its result and its end says its result again."""
     first = {"test/ndcg_at_10": 0.25}
     again = {"test/ndcg_at_10": 0.5}
-    deliver(store, run_id, Labels({"model": "a/b:C.d"}), Metrics(first, 0, 1), Model(3, first, 1))
+    store.update_run(run_id, name="b.py:C lr=0.1")
+    deliver(store, run_id, Metrics(first, 0, 1), Model(3, first, 1))
     deliver(store, run_id, Model(3, first, 1), Metrics(again, 0, 2), Model(4, again, 2))
     (model,) = models_of(store, run_id)
-    assert model.name == "a-b-C-d"
+    assert model.name == "b·py-C lr=0·1"
     run = store.get_run(run_id)
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
     assert run.data.metrics == again
