@@ -23,15 +23,19 @@ def labels(ranking: Ranking, places: list[int]) -> dict[int, str]:
 
 
 def settings_of(row: Row, ranking: Ranking) -> str:
-    """The searched settings that the row has, such as "dropout=0.1 lr=0.003"."""
-    return _settings(row, [name for name in ranking.searched if name != "model"])
+    """The settings in which the rows of its model differ, such as "dropout=0.1 lr=0.003".
+
+    Of a ranking without such settings, those that a search would vary.
+    """
+    nothing = not any(ranking.varied.values())
+    return _settings(row, list(ranking.searched) if nothing else ranking.varied[row.entry])
 
 
 def _settings(row: Row, names: list[str]) -> str:
     return " ".join(
         f"{SHORT.get(name, name)}={_value(row.params[name])}"
         for name in names
-        if name in row.params
+        if name in row.params and name != "model"
     )
 
 

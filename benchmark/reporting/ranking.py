@@ -176,6 +176,24 @@ class Ranking:
             names = ["learning_rate"]
         return {name: sorted(set.union(*values[name]), key=_key) for name in names}
 
+    @cached_property
+    def varied(self) -> dict[str, list[str]]:
+        """The searched parameters in which the rows of one model differ, by the model's entry.
+
+        All of its rows have these.
+        """
+        rows: dict[str, list[Row]] = {}
+        for row in self.rows:
+            rows.setdefault(row.entry, []).append(row)
+        return {
+            entry: [
+                name
+                for name in self.searched
+                if all(name in row.params for row in of_model) and len(_values(of_model, name)) > 1
+            ]
+            for entry, of_model in rows.items()
+        }
+
 
 def _values(rows: list[Row], name: str) -> set[Param]:
     return {row.params[name] for row in rows if name in row.params}

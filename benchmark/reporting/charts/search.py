@@ -184,8 +184,7 @@ def _searches(ranking: Ranking) -> dict[str, tuple[list[Row], list[str]]]:
     found = {}
     for entry in dict.fromkeys(row.entry for row in ranking.own.rows):
         rows = [row for row in ranking.own.rows if row.entry == entry and row.valid]
-        every = [name for name in ranking.searched if all(name in row.params for row in rows)]
-        varied = [name for name in every if len({row.params[name] for row in rows}) > 1]
+        varied = ranking.varied[entry]
         if len(rows) >= FEWEST and len(varied) > 1:
             found[entry] = (rows, varied)
     return found

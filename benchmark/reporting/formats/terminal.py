@@ -21,7 +21,16 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
 
 # Columns that a narrow terminal goes without, the first to go first. The test metrics that rows are
 # not ranked by go between the two groups.
-LEAST = ("sequences/s", "MB", "with seeds", "best epoch", "points tried", "run", "parameters")
+LEAST = (
+    "sequences/s",
+    "MB",
+    "kWh",
+    "with seeds",
+    "best epoch",
+    "points tried",
+    "run",
+    "parameters",
+)
 LATER = ("better than", "seeds", "95% interval")
 FLEXIBLE = ("settings", "model")  # their cells may have several lines
 COMFORTABLE = 24  # characters in such a line, as long as there is another column to drop

@@ -52,7 +52,7 @@ def test_a_pipe_gets_every_column_and_no_line_is_broken(many):
     rows = printed(text)
     assert len(rows) == 21
     assert {"95% interval", "better than", "best epoch", "parameters", "MB", "run"} <= {*rows[0]}
-    assert rows[0]["settings"] == "dropout=0.1 lr=0.001"
+    assert rows[0]["settings"] == "dropout=0.1"
 
 
 def test_the_best_and_what_it_does_not_beat_are_bold():
