@@ -63,7 +63,7 @@ def trials(
                 "best epoch": _best_epochs(row),
                 "seconds": _number(row.seconds, ".1f"),
                 "parameters": _number(row.metric("parameters"), ",.0f"),
-                "kWh": _number(row.metric("energy_kwh"), ".3g"),
+                "kWh": _number(row.metric(schema.ENERGY), ".3g"),
                 "MB": _number(row.metric("peak_memory_mb"), ",.0f"),
                 "sequences/s": _number(row.metric("sequences_per_second"), ",.0f"),
                 "run": " ".join(record.run_id[:8] for record in row.records),

@@ -17,7 +17,10 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
 
 
 # The columns of the leaderboard: how their names begin.
-SHOWN = ("rank", "model", "valid ", "test ", "95% interval", "with seeds", "seconds", "parameters")
+SHOWN = (
+    *("rank", "model", "valid ", "test ", "95% interval", "with seeds"),
+    *("seconds", "parameters", "kWh"),
+)
 
 
 def render(content: Content, name: str) -> dict[str, str | bytes]:

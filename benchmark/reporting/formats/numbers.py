@@ -116,6 +116,7 @@ def _leaderboard(content: Content) -> list[dict[str, Any]]:
             "better_than": standing.better_than,
             "seconds": standing.row.seconds,
             "parameters": standing.row.metric("parameters"),
+            "energy_kwh": standing.row.metric(schema.ENERGY),
         }
         for standing in board.standings
     ]

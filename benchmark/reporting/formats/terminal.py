@@ -19,19 +19,12 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.ranking import Ranking
     from benchmark.reporting.section import Table
 
-# Columns that a narrow terminal goes without, the first to go first. The test metrics that rows are
-# not ranked by go between the two groups.
-LEAST = (
-    "sequences/s",
-    "MB",
-    "kWh",
-    "with seeds",
-    "best epoch",
-    "points tried",
-    "run",
-    "parameters",
+# Columns that a narrow terminal may go without, by how their names begin; the most important first,
+# and all others after them.
+OPTIONAL = (
+    *("95% interval", "seeds", "better than", "test ", "parameters", "kWh", "run"),
+    *("points tried", "best epoch", "with seeds", "MB"),
 )
-LATER = ("better than", "seeds", "95% interval")
 FLEXIBLE = ("settings", "model")  # their cells may have several lines
 COMFORTABLE = 24  # characters in such a line, as long as there is another column to drop
 NARROWEST = 10  # as wide as tabulate makes the heading "settings"
@@ -86,9 +79,11 @@ def _table(rows: Table, metric: str, width: int | None) -> str:
     limits = {}
     if width is not None:
         widths = {name: _width(name, rows) for name in names}
-        others = [name for name in names if name.startswith("test ") and name != f"test {metric}"]
-        _drop(widths, [*LEAST, *reversed(others), *LATER], width, COMFORTABLE)
-        _drop(widths, ["seconds", f"valid {metric}"], width, NARROWEST)
+        last = ["seconds", f"valid {metric}"]
+        kept = {"rank", *FLEXIBLE, f"test {metric}", *last}
+        others = [name for name in reversed(names) if name not in kept]
+        _drop(widths, sorted(others, key=_importance), width, COMFORTABLE)
+        _drop(widths, last, width, NARROWEST)
         limits = _limits(widths, width)
         names = list(widths)
     return tabulate(
@@ -104,6 +99,11 @@ def _table(rows: Table, metric: str, width: int | None) -> str:
 def _width(name: str, rows: Table) -> int:
     heading = max(map(len, name.split())) + PADDING
     return max(heading, *(_length(str(row[name])) for row in rows))
+
+
+def _importance(name: str) -> int:
+    found = (at for at, beginning in enumerate(OPTIONAL) if name.startswith(beginning))
+    return -next(found, len(OPTIONAL))
 
 
 def _length(text: str) -> int:

@@ -65,7 +65,7 @@ def test_the_suffix_of_the_output_is_its_format(run_verb, runs):
     for name, beginning in (
         ("o.html", "<!doctype html>"),
         ("o.csv", "rank,"),
-        ("o.txt", "no learned model "),
+        ("o.txt", "markov leads on validation "),
     ):
         words = ["report", "--experiment", "mine", "--no-log", "--output", name]
         assert run_verb(*words).returncode == 0

@@ -136,7 +136,7 @@ def test_unequal_tuning_other_devices_and_a_last_epoch_are_cautions(report, stor
     store.log_metric(last, "best_epoch", 3, step=2)
     verdict = as_json(report, here)["verdict"]
     assert "Net took 1.5 s a trial, Other 1.5 s on another device." in verdict
-    assert verdict[-1] == (
+    assert verdict[-2] == (
         "Caution: one seed of Net and Other; Other may need more epochs (the last is the best); "
         "the models were not tuned equally."
     )
