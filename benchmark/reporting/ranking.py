@@ -10,7 +10,7 @@ from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Param, Record
 
 # Parameters that decide no result.
-NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume")
+NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume", "system_metrics")
 
 
 class ReportError(UserError):
