@@ -27,8 +27,8 @@ def settings_of(row: Row, ranking: Ranking) -> str:
 
     Of a ranking without such settings, those that a search would vary.
     """
-    nothing = not any(ranking.varied.values())
-    return _settings(row, list(ranking.searched) if nothing else ranking.varied[row.entry])
+    nothing = not any(ranking.tuned.values())
+    return _settings(row, list(ranking.searched) if nothing else ranking.tuned[row.entry])
 
 
 def _settings(row: Row, names: list[str]) -> str:

@@ -9,6 +9,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Param, Record
 
+SLIM = " + SLIM"  # after the name of a model in whose scores it has a part
 # Parameters that decide no result.
 NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume", "system_metrics")
 
@@ -42,7 +43,7 @@ class Row:
         """The model; "+ SLIM" if SLIM has a part in its scores."""
         blended = self.params.get("blend") == "slim"
         weights = [r.metrics.get(f"{schema.BEST_TRIED}weight", 0.0) for r in self.records]
-        return f"{self.model} + SLIM" if blended and any(weights) else self.model
+        return f"{self.model}{SLIM}" if blended and any(weights) else self.model
 
     @property
     def entry(self) -> str:
@@ -182,17 +183,29 @@ class Ranking:
 
         All of its rows have these.
         """
+        return self._differing({row.entry: row.entry for row in self.rows})
+
+    @cached_property
+    def tuned(self) -> dict[str, list[str]]:
+        """The same, by the model's entry, of its rows with and without SLIM together: in one
+        search, SLIM may have a part in the scores of some rows."""
+        together = {row.entry: row.entry.replace(SLIM, "") for row in self.rows}
+        return self._differing(together)
+
+    def _differing(self, groups: dict[str, str]) -> dict[str, list[str]]:
+        """For each entry, the searched parameters in which the rows of its group differ."""
         rows: dict[str, list[Row]] = {}
         for row in self.rows:
-            rows.setdefault(row.entry, []).append(row)
-        return {
-            entry: [
+            rows.setdefault(groups[row.entry], []).append(row)
+        found = {
+            group: [
                 name
                 for name in self.searched
-                if all(name in row.params for row in of_model) and len(_values(of_model, name)) > 1
+                if all(name in row.params for row in inside) and len(_values(inside, name)) > 1
             ]
-            for entry, of_model in rows.items()
+            for group, inside in rows.items()
         }
+        return {entry: found[group] for entry, group in groups.items()}
 
 
 def _values(rows: list[Row], name: str) -> set[Param]:

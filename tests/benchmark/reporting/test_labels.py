@@ -1,7 +1,8 @@
 """Labels of rows say what differs, and stay short."""
 
-from benchmark.reporting.labels import labels
+from benchmark.reporting.labels import labels, settings_of
 from benchmark.reporting.sections import trials
+from benchmark.tracking import schema
 from tests.benchmark.reporting.made import content, trial
 
 LONG = "my/models/in/a/folder/mine.py:ANetworkWithALongName"
@@ -38,3 +39,14 @@ def test_long_models_and_values_are_shortened():
     assert second.startswith("2 my/models/in/a/folder/mine.py:A… lr=0.002469 text=xx ")
     (row, _) = trials(ranking)
     assert (row["model"], row["learning_rate"]) == (LONG, 0.0012345678)  # the table is in full
+
+
+def test_rows_of_one_search_with_and_without_slim_have_the_settings_that_differ():
+    rates = [trial("Net", rate, learning_rate=rate / 10, blend="slim") for rate in (1, 2)]
+    rates[0].metrics[f"{schema.BEST_TRIED}weight"] = 0.5
+    ranking = content(*rates, trial("Other", 3)).ranking
+    assert [(row.entry, settings_of(row, ranking)) for row in ranking.rows] == [
+        ("Net + SLIM", "lr=0.1"),
+        ("Net", "lr=0.2"),
+        ("Other", ""),
+    ]
