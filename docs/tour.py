@@ -77,9 +77,10 @@ def _addresses(client: MlflowClient, name: str) -> dict[str, str]:
     if experiment is None:
         raise click.ClickException(f"there is no experiment {name!r}")
     experiment_id = experiment.experiment_id
-    trials = client.search_runs(
+    found = client.search_runs(
         [experiment_id], f"params.{PARAMETER} LIKE '%'", order_by=["start_time"]
     )
+    trials = [run for run in found if "seqrec.heartbeat" not in run.data.tags]  # a sweep's own run
     reports = client.search_runs([experiment_id], "tags.`seqrec.report` LIKE '%'")
     files = [file.path for run in reports for file in client.list_artifacts(run.info.run_id)]
     pages = [file for file in files if file.endswith(".html")]
