@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.comparison import Comparison
     from benchmark.reporting.leaderboard import Leaderboard
     from benchmark.reporting.section import Table
 
@@ -29,6 +30,15 @@ def best_rows(
             row |= {name: mark(str(row[name])) for name in level}
         found.append(row)
     return found
+
+
+def marks(board: Leaderboard, comparison: Comparison | None) -> str:
+    """What is marked, in a sentence; empty if nothing is."""
+    figures = [figure for standing in board.standings for figure in standing.test.values()]
+    if len(board.standings) < 2 or not any(figure.level for figure in figures):
+        return ""
+    worse = ", and those that are not significantly worse" if comparison else ""
+    return f"Bold: the best test metrics{worse}."
 
 
 def alignments(rows: Table, names: list[str]) -> list[str]:

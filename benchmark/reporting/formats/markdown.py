@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from benchmark.reporting.formats import page
-from benchmark.reporting.formats.board import alignments, best_rows
+from benchmark.reporting.formats.board import alignments, best_rows, marks
 from benchmark.reporting.formats.drawing import draw
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
@@ -49,11 +49,10 @@ def _leaderboard(content: Content) -> str:
     names = list(best[0])
     aligned = alignments(best, names)
     table = tabulate(best, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=aligned)
-    note = "One row for each model: its best on validation."
-    if len(best) > 1:
-        worse = ", and those that are not significantly worse" if comparison else ""
-        note += f" Bold: the best test metrics{worse}."
-    return f"{table}\n\n{note}\n\n"
+    note = (
+        f"One row for each model: its best on validation. {marks(content.leaderboard, comparison)}"
+    )
+    return f"{table}\n\n{note.strip()}\n\n"
 
 
 def _section(section: Section) -> str:

@@ -11,7 +11,7 @@ from unicodedata import combining, east_asian_width
 import click
 from tabulate import tabulate
 
-from benchmark.reporting.formats.board import alignments, best_rows
+from benchmark.reporting.formats.board import alignments, best_rows, marks
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.comparison import Comparison
@@ -53,15 +53,20 @@ def render(
     rows = trials(ranking, comparison, folded=True)
     best = best_rows(rows, board, _bold if bold else str)
     lines = [_filled(sentence, width) for sentence in verdict]
-    if len(best) > 1:
-        heading = "The best row of each model on validation:" if len(best) < len(rows) else ""
-        lines += ["", *_filled(heading, width).splitlines(), _table(best, ranking.metric, width)]
-        if bold:
-            worse = " and those that are not significantly worse" if comparison else ""
-            lines += ["", _filled(f"Bold: the best test metrics{worse}.", width)]
-    if not 1 < len(best) == len(rows):
-        heading = f"All {len(rows)} rows:" if len(best) > 1 else ""
-        lines += ["", *heading.splitlines(), _table(rows, ranking.metric, width)]
+    several_models = len(best) > 1
+    several_rows_of_a_model = len(best) < len(rows)
+    if several_models:
+        lines.append("")
+        if several_rows_of_a_model:
+            lines.append(_filled("The best row of each model on validation:", width))
+        lines.append(_table(best, ranking.metric, width))
+        if bold and (sentence := marks(board, comparison)):
+            lines += ["", _filled(sentence, width)]
+    if several_rows_of_a_model or not several_models:
+        lines.append("")
+        if several_models:
+            lines.append(f"All {len(rows)} rows:")
+        lines.append(_table(rows, ranking.metric, width))
     lines.append("")
     lines += [_filled(f"not ranked: {reason}", width) for reason in _reasons(ranking)]
     if ranking.left_out:

@@ -60,7 +60,7 @@ def test_the_best_and_what_it_does_not_beat_are_bold():
     shown = [line for line in lines(found, 80, bold=True) if "\x1b" in line]
     assert [click.unstyle(line).split()[1] for line in shown] == ["Good", "Twin"]
     assert not [line for line in lines(found, 80) if "\x1b" in line]
-    assert "Bold: the best test metrics and those that are not significantly worse." in lines(
+    assert "Bold: the best test metrics, and those that are not significantly worse." in lines(
         found, 80, bold=True
     )
 
