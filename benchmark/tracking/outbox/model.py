@@ -49,10 +49,7 @@ class Model(Message):
         try:
             self._log(client, run, _model_of(client, run))
         except (MlflowException, NotImplementedError) as error:
-            # A server that is there takes the run's other messages, whatever it says to this one.
-            unknown = NO_SUCH_ENDPOINT.search(str(error)) and client.get_run(run_id)
-            refused = isinstance(error, NotImplementedError) or not is_outage(error)
-            if not (unknown or refused) or why_gone(client, run_id):
+            if not _is_refusal(client, run_id, error):
                 raise
             print(
                 f"run {run_id}: the tracking server takes no model ({reason(error)}); the result "
@@ -72,6 +69,18 @@ class Model(Message):
         if model_id not in [output.model_id for output in outputs]:  # MLflow would list it twice
             client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, self.best_epoch)])
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+
+
+def _is_refusal(client: MlflowClient, run_id: str, error: Exception) -> bool:
+    """Whether the server takes the run's other messages, and no model. During an outage, and while
+    the run is deleted, all messages wait.
+
+    Raises what the client raises if the server does not answer.
+    """
+    if why_gone(client, run_id):
+        return False
+    unknown = NO_SUCH_ENDPOINT.search(str(error)) is not None
+    return unknown or isinstance(error, NotImplementedError) or not is_outage(error)
 
 
 def _model_of(client: MlflowClient, run: Run) -> str:
