@@ -30,7 +30,7 @@ def charts(
         for number, entry in enumerate(dict.fromkeys(row.entry for row in ranking.rows))
     }
     found = [
-        results.leaderboard_chart(board, models),
+        results.leaderboard_chart(ranking, board, models),
         results.critical_difference(board, comparison, models),
         results.cost(ranking, board, models),
         curves.learning_curves(ranking, places, by_epoch, models),

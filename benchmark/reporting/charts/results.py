@@ -4,6 +4,7 @@ import numpy as np
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, logarithmic
 from benchmark.reporting.comparison import LEVEL, Comparison
+from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.ranking import Ranking, Row
 
@@ -11,7 +12,7 @@ Models = dict[str, int]
 """The number of each model, by its entry."""
 
 
-def leaderboard_chart(board: Leaderboard, models: Models) -> Chart | None:
+def leaderboard_chart(ranking: Ranking, board: Leaderboard, models: Models) -> Chart | None:
     metric = board.metrics[0]
     shown = [standing for standing in board.standings if metric in standing.test]
     if not shown:
@@ -26,7 +27,7 @@ def leaderboard_chart(board: Leaderboard, models: Models) -> Chart | None:
                 standing.row.entry,
                 [mean],
                 [-at],
-                [f"{standing.row.entry}: {mean:.4f}{interval}"],
+                [f"{_named(standing.place, standing.row, ranking)}: {mean:.4f}{interval}"],
                 model=models[standing.row.entry],
                 low=[low] if standing.interval else (),
                 high=[high] if standing.interval else (),
@@ -42,6 +43,11 @@ def leaderboard_chart(board: Leaderboard, models: Models) -> Chart | None:
         f"test {metric}." + " Hollow: published figures." * any(s.row.published for s in shown),
         [Panel("", Axis(f"test {metric}"), y, series)],
     )
+
+
+def _named(place: int, row: Row, ranking: Ranking) -> str:
+    """The place, the model and its settings."""
+    return f"{place} {row.entry} {settings_of(row, ranking)}".rstrip()
 
 
 def critical_difference(
@@ -182,7 +188,7 @@ def _cost_series(
             ]
             y = [ranking.rows[at - 1].test[metric] for at in here]
             text = [
-                f"{at} {entry}: {value:.4f}, {costs[at]:,.4g} {unit}"
+                f"{_named(at, ranking.rows[at - 1], ranking)}: {value:.4f}, {costs[at]:,.4g} {unit}"
                 for at, value in zip(here, y, strict=True)
             ]
             if here:

@@ -25,7 +25,7 @@ def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         if not groups:
             continue
         axis, at = axis_of(name, [row.param(name) for group in groups for row in group])
-        series = [_series(name, group, at, ranking.metric, models) for group in groups]
+        series = [_series(name, group, at, ranking, models) for group in groups]
         shown |= {one.name: models[one.name] for one in series}
         panels.append(Panel(f"By {name}", axis, Axis(f"valid {ranking.metric}"), series))
     if not panels:
@@ -57,19 +57,19 @@ def _series(
     name: str,
     group: list[Row],
     at: Mapping[float | str, float],
-    metric: str,
+    ranking: Ranking,
     models: dict[str, int],
 ) -> Series:
     entry = group[0].entry
-    y = [row.valid[metric] for row in group]
-    deviations = [row.deviation("valid", metric) or 0.0 for row in group]
+    y = [row.valid[ranking.metric] for row in group]
+    deviations = [row.deviation("valid", ranking.metric) or 0.0 for row in group]
     several = any(deviations)
     return Series(
         entry,
         [at[row.param(name)] for row in group],
         y,
         [
-            f"{entry}, {name} {row.param(name)}: {value:.4f}"
+            f"{entry} {settings_of(row, ranking)}: {value:.4f}"
             for row, value in zip(group, y, strict=True)
         ],
         mark="line and dots" if len(group) > 1 else "dots",
