@@ -3,7 +3,7 @@
 from benchmark.reporting.beside import Beside
 from benchmark.reporting.cautions import cautions
 from benchmark.reporting.compared import beside_sections, compared, shown_interval
-from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.reporting.section import Section, Table
@@ -136,9 +136,13 @@ def _note(ranking: Ranking, comparison: Comparison | None) -> str:
         note += (
             f" 95% interval: of test {comparison.metric}, bootstrap over users."
             + _WITH_SEEDS * comparison.noise_known
-            + f" Better than: the rows whose test {comparison.metric} is significantly lower "
-            f"(p < 0.05, paired {comparison.test} test over users, Holm's correction for "
-            f"{len(comparison.pairs)} pairs)."
+        )
+    if comparison and comparison.pairs:
+        pairs = len(comparison.pairs)
+        note += (
+            f" Better than: the rows whose test {comparison.metric} is significantly lower (p < "
+            f"{LEVEL}, paired {comparison.test} test over users, Holm's correction for {pairs} "
+            f"pair{'s' * (pairs > 1)})."
         )
     return note
 
