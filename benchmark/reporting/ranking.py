@@ -1,6 +1,7 @@
 """Which trials are ranked, in which order, and which are not, and why."""
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -24,6 +25,8 @@ class Row:
 
     records: list[Record]
     """By seed."""
+    mark: str = ""
+    """What tells its entry from another row's of the same model, where each run was chosen."""
 
     @property
     def started(self) -> int:
@@ -48,7 +51,8 @@ class Row:
     @property
     def entry(self) -> str:
         """The name, with where the result comes from if its trial did not run here."""
-        return self.name + " (published)" * self.published + " (scored)" * self.scored
+        where = " (published)" * self.published + " (scored)" * self.scored
+        return self.name + where + self.mark
 
     @property
     def learned(self) -> bool:
@@ -243,7 +247,7 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
             not_ranked.append((record, f"no {metric} was logged"))
         elif record not in ranked:
             not_ranked.append((record, _difference(_basis(record), basis)))
-    rows = _rows(ranked) if pooled else [Row([record]) for record in ranked]
+    rows = _rows(ranked) if pooled else _each(ranked)
     rows.sort(key=lambda row: (-row.valid.get(metric, -1.0), row.started))
     return Ranking(metric, rows, not_ranked)
 
@@ -277,6 +281,16 @@ def _rows(ranked: list[Record]) -> list[Row]:
             again += 1
         rows.setdefault((settings, again), []).append(record)
     return [Row(sorted(row, key=lambda r: _key(r.params.get("seed", "")))) for row in rows.values()]
+
+
+def _each(ranked: list[Record]) -> list[Row]:
+    """A row for each trial; those of one model are told apart by their run ids."""
+    rows = [Row([record]) for record in ranked]
+    count = Counter(row.entry for row in rows)
+    return [
+        replace(row, mark=f" {row.records[0].run_id[:8]}") if count[row.entry] > 1 else row
+        for row in rows
+    ]
 
 
 def _point(record: Record) -> tuple[object, ...]:

@@ -34,7 +34,9 @@ def test_two_runs_are_compared_and_each_is_a_row(run_verb, runs, store):
     assert again[:8] not in page
 
     done = run_verb("report", "--runs", first, again, "--no-log")  # they differ in their seed alone
-    assert [row["model"] for row in printed(done.stdout)] == ["Markov", "Markov"]
+    models = {row["model"] for row in printed(done.stdout)}
+    assert models == {f"Markov {first[:8]}", f"Markov {again[:8]}"}
+    assert "which leads on validation, and Markov" in done.stdout
 
     done = run_verb("report", "--runs", first, masked)
     assert done.returncode == 1
