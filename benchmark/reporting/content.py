@@ -7,8 +7,8 @@ from mlflow import MlflowClient
 
 from benchmark.reporting.beside import Beside, beside_accuracy
 from benchmark.reporting.cautions import is_synthetic
-from benchmark.reporting.charts import charts
 from benchmark.reporting.charts.chart import Chart
+from benchmark.reporting.charts.report import charts
 from benchmark.reporting.comparison import Comparison, compare, leading
 from benchmark.reporting.examples import examples, titles
 from benchmark.reporting.leaderboard import Leaderboard, leaderboard

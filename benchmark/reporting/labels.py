@@ -1,7 +1,12 @@
 """Short names of rows, where a table or a legend has no room for all their settings."""
 
-from benchmark.reporting.ranking import Ranking, Row
-from benchmark.tracking.reading.trials import Param
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
+    from benchmark.reporting.ranking import Ranking, Row
+    from benchmark.tracking.reading.trials import Param
 
 MOST = 3  # settings in a label
 LONGEST_MODEL = 32  # characters

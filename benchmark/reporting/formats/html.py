@@ -13,11 +13,10 @@ from jinja2 import Environment, FileSystemLoader
 from benchmark.reporting.charts.palette import PALETTE
 from benchmark.reporting.formats import figures, page
 from benchmark.reporting.labels import settings_of
-from benchmark.reporting.leaderboard import Figure
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.content import Content
-    from benchmark.reporting.leaderboard import Standing
+    from benchmark.reporting.leaderboard import Figure, Standing
     from benchmark.reporting.section import Table
 
 TEMPLATE = "report.html.j2"
@@ -122,15 +121,18 @@ def _interval(standing: Standing) -> str:
 def _figure(figure: Figure | None) -> Cell:
     if figure is None:
         return Cell("")
-    deviation = "" if figure.deviation is None else f" ± {figure.deviation:.4f}"
-    return Cell(f"{figure.mean:.4f}{deviation}", figure.level)
+    return Cell(_with_deviation(figure.mean, figure.deviation), figure.level)
+
+
+def _with_deviation(mean: float, deviation: float | None) -> str:
+    return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
 
 
 def _valid(standing: Standing, metric: str) -> str:
     row = standing.row
     if metric not in row.valid:
         return ""
-    return _figure(Figure(row.valid[metric], row.deviation("valid", metric))).text
+    return _with_deviation(row.valid[metric], row.deviation("valid", metric))
 
 
 def _text(number: float | None, form: str) -> str:

@@ -1,10 +1,4 @@
-"""The charts of a report: what each shows is decided here, and drawn by ``formats``.
-
-results  the leaderboard, the critical difference, quality against cost
-curves   validation by epoch
-search   each searched setting, its importance, parallel coordinates, the history
-groups   groups of users and targets
-"""
+"""All charts of a report, in order."""
 
 from benchmark.reporting.charts import curves, groups, results, search
 from benchmark.reporting.charts.chart import Chart
