@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import models
-from benchmark.metrics import NAMES, means
+from benchmark.metrics import FOLLOWING, NAMES, means
 from benchmark.settings import Settings
 from benchmark.tracking.reading.trials import record
 from benchmark.training import checkpoint
