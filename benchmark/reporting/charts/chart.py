@@ -77,6 +77,12 @@ class Chart:
     """The models that the chart shows and their numbers: its legend, where the series have none."""
 
 
+def legend(panels: list[Panel], models: dict[str, int]) -> dict[str, int]:
+    """The models that the panels show, and their numbers."""
+    names = dict.fromkeys(series.name for panel in panels for series in panel.series)
+    return {name: models[name] for name in names if name in models}
+
+
 def logarithmic(values: Sequence[float]) -> bool:
     """Whether positive values span so much that a linear axis would crowd the small ones."""
     return min(values) > 0 and max(values) >= 8 * min(values)

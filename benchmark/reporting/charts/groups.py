@@ -1,6 +1,6 @@
 """Small multiples: the test metric in groups of users and targets."""
 
-from benchmark.reporting.charts.chart import Axis, Chart, Mark, Panel, Series
+from benchmark.reporting.charts.chart import Axis, Chart, Mark, Panel, Series, legend
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.leaderboard import Leaderboard
 
@@ -33,12 +33,11 @@ def slices(
             panels.append(Panel(f"By {by}", x, Axis(f"test {comparison.metric}"), series))
     if not panels:
         return None
-    shown = dict.fromkeys(series.name for panel in panels for series in panel.series)
     return Chart(
         f"Test {comparison.metric} of groups",
         "groups",
         "The best row of each model in groups of users and targets; the table of slices has the "
         "numbers of all rows that are compared.",
         panels,
-        {name: models[name] for name in shown},
+        legend(panels, models),
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, logarithmic
+from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend, logarithmic
 from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Leaderboard, Standing
@@ -153,14 +153,13 @@ def cost(ranking: Ranking, board: Leaderboard, models: Models) -> Chart | None:
             panels.append(Panel(title, x, Axis(f"test {metric}"), series))
     if not panels:
         return None
-    shown = dict.fromkeys(series.name for panel in panels for series in panel.series)
     return Chart(
         f"Test {metric} against cost",
         "cost",
         "Large: the best row of each model on validation; small: all other rows. The grey line "
         "joins the models that no other beats at a lower cost.",
         panels,
-        {name: models[name] for name in shown if name in models},
+        legend(panels, models),
     )
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, axis_of
+from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, axis_of, legend
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.tracking.reading.trials import Param
@@ -14,7 +14,6 @@ FEWEST = 4  # rows of a search that has something to show
 def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
     """Validation by each searched setting. A line joins the rows that differ in it alone."""
     panels = []
-    shown: dict[str, int] = {}
     for name in ranking.searched:
         if name == "model":
             continue
@@ -26,7 +25,6 @@ def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
             continue
         axis, at = axis_of(name, [row.param(name) for group in groups for row in group])
         series = [_series(name, group, at, ranking, models) for group in groups]
-        shown |= {one.name: models[one.name] for one in series}
         panels.append(Panel(f"By {name}", axis, Axis(f"valid {ranking.metric}"), series))
     if not panels:
         return None
@@ -36,7 +34,7 @@ def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         "A line joins rows that differ in this setting alone; bars are the standard deviation "
         "among the seeds." + _HOLLOW * any(row.published for row in ranking.rows),
         panels,
-        shown,
+        legend(panels, models),
     )
 
 
@@ -209,12 +207,13 @@ def history(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         x, y = [numbers[at] for at in own], [values[at] for at in own]
         series.append(Series(entry, x, y, shown, model=models[entry]))
     y_axis = Axis(f"valid {ranking.metric}")
+    panels = [Panel("", Axis("trial", integer=True), y_axis, series)]
     return Chart(
         "History",
         "history",
         "Validation of each trial in the order of their starts; the line is the best so far.",
-        [Panel("", Axis("trial", integer=True), y_axis, series)],
-        {one.name: models[one.name] for one in series if one.name in models},
+        panels,
+        legend(panels, models),
     )
 
 
