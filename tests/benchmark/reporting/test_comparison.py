@@ -189,7 +189,7 @@ def test_the_table_says_what_is_better_than_what(report, store, here, ranks, tes
     head, _, good, bad = rows(table)
     assert good[head.index("better than")] == "2"
     assert bad[head.index("better than")] == ""
-    assert f"paired {test} test over users, Holm's correction for 1 pairs)" in table
+    assert f"paired {test} test over users, Holm's correction for 1 pair)" in table
     assert good[head.index("parameters")] == "1,234"
 
 
