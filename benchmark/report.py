@@ -183,9 +183,9 @@ def report(
         dataset = Dataset(dataset.title, f"{name}-dataset.md")
         beside = {f"{name}-dataset.md": text}
     comparison: Comparison | None = None
-    board = leaderboard(ranking, comparison)
     verdict: list[str] = []
     if layout == "page":
+        board = leaderboard(ranking, comparison)
         if not ranking.own.best.valid:
             raise UserError(
                 "no trial has a validation metric, by which a page names the best: --layout full"

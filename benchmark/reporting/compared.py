@@ -10,13 +10,9 @@ from benchmark.reporting.beside import STRATIFIED, Beside
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.labels import labels
 from benchmark.reporting.ranking import Ranking
-from benchmark.reporting.section import Section, Table
+from benchmark.reporting.section import Section, Table, shown_interval
 
 CUT_OFF_METRICS = ("recall", "mrr", "ndcg")  # of one target: hit is recall, precision a k-th of it
-
-
-def shown_interval(low: float, high: float, form: str = ".4f") -> str:
-    return "" if low != low else f"{low:{form}} to {high:{form}}"
 
 
 def compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> list[Section]:

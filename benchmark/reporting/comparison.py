@@ -114,6 +114,10 @@ class Comparison:
     exact: frozenset[int] = frozenset()
     """The places of rows without training noise: another seed gives the same result."""
 
+    def by(self, metric: str) -> "Comparison":
+        """The same comparison by another metric. What is computed for this one is kept."""
+        return self if metric == self.metric else replace(self, metric=metric)
+
     @cached_property
     def several(self) -> bool:
         """Whether a query has several targets."""

@@ -1,12 +1,7 @@
 """Short names of rows, where a table or a legend has no room for all their settings."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
-    from benchmark.reporting.ranking import Ranking, Row
-    from benchmark.tracking.reading.trials import Param
+from benchmark.reporting.ranking import Ranking, Row, differs
+from benchmark.tracking.reading.trials import Param
 
 MOST = 3  # settings in a label
 LONGEST_MODEL = 32  # characters
@@ -21,7 +16,7 @@ def labels(ranking: Ranking, places: list[int]) -> dict[int, str]:
     found = {}
     for place, row in rows.items():
         of_model = [other for other in rows.values() if other.entry == row.entry]
-        differ = [name for name in ranking.searched if _differs(name, of_model)]
+        differ = [name for name in ranking.searched if differs(name, of_model)]
         model = _shortened(row.entry, LONGEST_MODEL) or "unknown"
         found[place] = f"{place} {model} {_settings(row, differ[:MOST])}".rstrip()
     return found
@@ -30,7 +25,7 @@ def labels(ranking: Ranking, places: list[int]) -> dict[int, str]:
 def settings_of(row: Row, ranking: Ranking) -> str:
     """The settings in which the rows of its model differ, such as "dropout=0.1 lr=0.003".
 
-    Of a ranking without such settings, those that a search would vary.
+    If no model has rows that differ in a setting, the searched settings are shown.
     """
     nothing = not any(ranking.tuned.values())
     return _settings(row, list(ranking.searched) if nothing else ranking.tuned[row.entry])
@@ -52,7 +47,3 @@ def _value(value: Param) -> str:
 
 def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _differs(name: str, rows: list[Row]) -> bool:
-    return all(name in row.params for row in rows) and len({row.params[name] for row in rows}) > 1

@@ -111,7 +111,7 @@ def _figures(rows: dict[int, Row], comparison: Comparison | None, metric: str) -
     best = by_mean[0]
     beaten = []
     if comparison and best in comparison.places:
-        beaten = replace(comparison, metric=metric).beaten_by(best)
+        beaten = comparison.by(metric).beaten_by(best)
     for place in by_mean:
         compared = comparison is not None and {best, place} <= {*comparison.places}
         leads = found[place].mean == found[best].mean

@@ -202,14 +202,15 @@ class Ranking:
         for row in self.rows:
             rows.setdefault(groups[row.entry], []).append(row)
         found = {
-            group: [
-                name
-                for name in self.searched
-                if all(name in row.params for row in inside) and len(_values(inside, name)) > 1
-            ]
+            group: [name for name in self.searched if differs(name, inside)]
             for group, inside in rows.items()
         }
         return {entry: found[group] for entry, group in groups.items()}
+
+
+def differs(name: str, rows: list[Row]) -> bool:
+    """Whether all rows have the parameter, and not all the same value."""
+    return all(name in row.params for row in rows) and len(_values(rows, name)) > 1
 
 
 def _values(rows: list[Row], name: str) -> set[Param]:

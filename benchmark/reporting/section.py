@@ -6,6 +6,16 @@ Table = list[dict[str, object]]
 """Rows of cells by heading: plain text, or numbers to be shown as they are."""
 
 
+def with_deviation(mean: float, deviation: float | None) -> str:
+    """A metric over seeds; None for one seed."""
+    return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
+
+
+def shown_interval(low: float, high: float, form: str = ".4f") -> str:
+    """Empty for NaN."""
+    return "" if low != low else f"{low:{form}} to {high:{form}}"
+
+
 @dataclass(frozen=True)
 class Section:
     heading: str

@@ -2,11 +2,11 @@
 
 from benchmark.reporting.beside import Beside
 from benchmark.reporting.cautions import cautions
-from benchmark.reporting.compared import beside_sections, compared, shown_interval
+from benchmark.reporting.compared import beside_sections, compared
 from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
-from benchmark.reporting.section import Section, Table
+from benchmark.reporting.section import Section, Table, shown_interval, with_deviation
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Param, Record
 from datasets.card import percent
@@ -91,8 +91,7 @@ def _metric(row: Row, part: str, name: str) -> str:
     mean = getattr(row, part).get(name)
     if mean is None:
         return ""
-    deviation = row.deviation(part, name)
-    return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
+    return with_deviation(mean, row.deviation(part, name))
 
 
 def _best_epochs(row: Row) -> str:

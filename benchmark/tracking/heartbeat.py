@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from benchmark.background import meanwhile
 from benchmark.errors import TakenOver
 from benchmark.tracking import ownership, schema
 from benchmark.tracking.outage import is_outage
@@ -32,15 +33,9 @@ class Heart:
 
     @contextmanager
     def beats(self) -> Iterator[None]:
-        stop = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(stop,), daemon=True)
         self._tag(0)
-        thread.start()
-        try:
+        with meanwhile(self._beat):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     def check(self) -> None:
         """Ask the tracking server whether this process still owns the run.

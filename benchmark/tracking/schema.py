@@ -44,8 +44,8 @@ SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that 
 RANKS = "ranks/{part}.parquet"  # the rank of each target; part is valid or test
 LISTS = "lists/{part}.parquet"  # the best items of each query; part is test
 
-WHOLE_TRIAL = 0  # the step of what is logged at the end: MLflow's pages then draw bars, and a line
-# over the steps of any other metric
+WHOLE_TRIAL = 0  # the step of the metrics of a whole trial: MLflow draws a metric as a bar if its
+# only step is 0, and else as a line
 LONGEST = 5000  # characters that every store takes as a tag
 BEST_TRIED = "best_tried/"  # what the best model uses, of the values that were tried
 ENERGY = "energy_kwh"  # of all processors, their memory and the GPU of the machine, as counted

@@ -14,6 +14,7 @@ from typing import TypedDict
 
 import torch
 
+from benchmark.background import meanwhile
 from benchmark.training import workers
 
 POWERCAP = Path("/sys/class/powercap")
@@ -61,16 +62,12 @@ class Meter:
         if self.joules is None:
             yield
             return
-        stop = threading.Event()
-        thread = threading.Thread(target=self._read_again, args=(stop,), daemon=True)
         self._read()
         self.measures = True
-        thread.start()
         try:
-            yield
+            with meanwhile(self._read_again):
+                yield
         finally:
-            stop.set()
-            thread.join()
             self._read()
             self.measures = False
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, axis_of, legend
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
-from benchmark.tracking.reading.trials import Param
 
 FEWEST = 4  # rows of a search that has something to show
 
@@ -42,13 +41,13 @@ _HOLLOW = " Hollow: published figures."
 
 
 def _that_differ_in(name: str, rows: list[Row]) -> list[list[Row]]:
-    """Groups of rows that have all other settings in common, each ascending by the setting."""
+    """Groups of rows that have all other settings in common."""
     groups: dict[object, list[Row]] = defaultdict(list)
     for row in rows:
         others = sorted((key, str(row.params[key])) for key in row.params if key != name)
         without_seed = tuple(other for other in others if other[0] != "seed")
         groups[row.entry, without_seed].append(row)
-    return [sorted(group, key=lambda row: _key(row.param(name))) for group in groups.values()]
+    return list(groups.values())
 
 
 def _series(
@@ -58,6 +57,7 @@ def _series(
     ranking: Ranking,
     models: dict[str, int],
 ) -> Series:
+    group = sorted(group, key=lambda row: at[row.param(name)])
     entry = group[0].entry
     y = [row.valid[ranking.metric] for row in group]
     deviations = [row.deviation("valid", ranking.metric) or 0.0 for row in group]
@@ -215,7 +215,3 @@ def history(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         panels,
         legend(panels, models),
     )
-
-
-def _key(value: Param) -> tuple[bool, Param]:
-    return isinstance(value, str), value

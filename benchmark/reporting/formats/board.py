@@ -18,7 +18,7 @@ def best_rows(
 ) -> Table:
     """The best row of each model, of all ``rows``, whose cells are ready to be shown.
 
-    ``mark`` is applied to the best test metrics, and to those that are not significantly worse.
+    ``mark`` marks each test metric that is the best, or not significantly worse than the best.
     """
     found = []
     for standing in board.standings:

@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader
 
 from benchmark.reporting.charts.palette import PALETTE
 from benchmark.reporting.formats import figures, page
-from benchmark.reporting.labels import settings_of
+from benchmark.reporting.formats.numbers import FORMULA
+from benchmark.reporting.section import shown_interval, with_deviation
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.content import Content
@@ -85,12 +86,15 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
         page=page.render(content.ranking.own, content.dataset.title, card),
         figures=_script(drawn),
         palette=_script(PALETTE),
+        formula=_script(FORMULA.pattern),
         plotly=get_plotlyjs() if content.charts else "",
     )
     return {f"{name}.html": text}
 
 
 def _leaderboard(content: Content) -> Shown:
+    from benchmark.reporting.labels import settings_of  # loads MLflow
+
     board = content.leaderboard
     ranking = content.ranking
     standings = board.standings
@@ -114,25 +118,20 @@ def _leaderboard(content: Content) -> Shown:
 def _interval(standing: Standing) -> str:
     if standing.interval is None:
         return ""
-    low, high = standing.interval
-    return f"{low:.4f} to {high:.4f}"
+    return shown_interval(*standing.interval)
 
 
 def _figure(figure: Figure | None) -> Cell:
     if figure is None:
         return Cell("")
-    return Cell(_with_deviation(figure.mean, figure.deviation), figure.level)
-
-
-def _with_deviation(mean: float, deviation: float | None) -> str:
-    return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
+    return Cell(with_deviation(figure.mean, figure.deviation), figure.level)
 
 
 def _valid(standing: Standing, metric: str) -> str:
     row = standing.row
     if metric not in row.valid:
         return ""
-    return _with_deviation(row.valid[metric], row.deviation("valid", metric))
+    return with_deviation(row.valid[metric], row.deviation("valid", metric))
 
 
 def _text(number: float | None, form: str) -> str:

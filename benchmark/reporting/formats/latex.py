@@ -98,7 +98,7 @@ def _mean(figure: Figure) -> str:
 
 
 def _settings(content: Content, label: str) -> list[str]:
-    """The searched settings of the same rows: those that differ, or that the sweep names."""
+    """A table of the same rows with their searched settings, seeds and cost."""
     board = content.leaderboard
     ranking = content.ranking
     rows = []
@@ -185,7 +185,7 @@ def _ranges(indices: list[int]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that pdflatex sets as it is, but for letters that it does not have: U+4E2D.
+    """Escape text for pdflatex. A letter that its fonts lack becomes its number: U+4E2D.
 
     Long words may be broken.
     """

@@ -314,7 +314,7 @@ def _wrong(stored: dict[str, float]) -> str | None:
 def _result(stored: dict[str, float], part: str) -> dict[str, float] | None:
     """The metrics of a part that this suite knows, by name.
 
-    None unless all of ``schema.RESULT_METRICS`` were logged, or follow from what was logged.
+    None unless all of ``schema.RESULT_METRICS`` are known: logged, or computed from recall@10.
     """
     names = {schema.metric_name(part, key): value for key, value in stored.items()}
     found = {name: value for name, value in names.items() if name}

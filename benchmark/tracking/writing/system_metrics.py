@@ -22,6 +22,7 @@ from mlflow.system_metrics.metrics.rocm_monitor import ROCMMonitor
 from mlflow.utils.time import get_current_time_millis
 from tqdm import tqdm
 
+from benchmark.background import meanwhile
 from benchmark.errors import TakenOver
 from benchmark.tracking.outage import reason
 from benchmark.tracking.outbox.messages import Metrics
@@ -51,23 +52,17 @@ def logged(client: MlflowClient, outbox: Outbox, run: Run) -> Iterator[None]:
         yield
         return
     sampler = Sampler(outbox, _next_step(client, run))
-    stop = threading.Event()
 
-    def sample() -> None:  # psutil measures the CPU since the last call of the same thread
-        sampler.begin()
+    def sample(stop: threading.Event) -> None:
+        sampler.begin()  # here: psutil measures the CPU since the last call of the same thread
         count = 0
         while not stop.wait(interval):
             count += 1
             sampler.sample(log=count % samples == 0)
         sampler.sample(log=True)
 
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(sample):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _asked() -> tuple[float, int]:
