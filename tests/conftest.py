@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from benchmark import cli
 from benchmark.metrics import means
-from tests.forked import Process
+from tests.forked import Process, stand_in
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # no test measures time
 hypothesis.settings.load_profile("any machine")
@@ -103,13 +103,12 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     here = Path.cwd()
     source = here if (here / "benchmark").is_dir() else ROOT
-    # A registered model brings its own ``models``, so none may be loaded before it.
-    forked = words[:2] == ("python", "-m") and words[2] != "benchmark.recommend"
-    forked = forked and words[2].startswith("benchmark") and source == ROOT
-    found = {"PATH": path} if forked else {"PATH": path, "PYTHONPATH": str(source)}
-    environment = os.environ | found | environment
-    if forked or words[:2] == ("mlflow", "run"):  # which starts a new interpreter by itself
-        process = Process([*words[2:]] if forked else [*words], environment)
+    environment = os.environ | {"PYTHONPATH": str(source)} | stand_in(path) | environment
+    module = words[2:] if words[:2] == ("python", "-m") else words
+    if module != words or words[0] == "mlflow":
+        # A registered model brings its own ``models``, so none may be loaded before it.
+        own = source == ROOT and module[0] not in ("benchmark.recommend", "mlflow")
+        process = Process([*module], environment, own=own)
         said = process.communicate()
         return subprocess.CompletedProcess(words, process.wait(), *said)
     return subprocess.run(

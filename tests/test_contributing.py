@@ -1,5 +1,6 @@
 """The recipes of CONTRIBUTING.md work as written: a test follows each one and tries the result."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.forked import stand_in
 
 pytestmark = pytest.mark.process
 
@@ -40,7 +42,9 @@ def carry_out(order: str, content: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_part_is_added_as_written(project, store, monkeypatch, name):
     monkeypatch.setenv("PYTHONPATH", str(project))
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for variable, value in stand_in(path).items():
+        monkeypatch.setenv(variable, value)
     tried = 0
     for block in BLOCK.finditer(RECIPES[name]):
         if block["order"] != "try":

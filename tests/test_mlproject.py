@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from benchmark.fields import SETTINGS
 from benchmark.settings import Settings
 from tests.conftest import ROOT, TINY, command, free_port
+from tests.forked import Process
 
 pytestmark = pytest.mark.process
 
@@ -63,9 +64,9 @@ def amazon_books(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirror")
     rng = np.random.default_rng(0)
     lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user in range(150):
+    for user in range(30):
         for step in range(15):
-            row = (f"A{user:013}", f"{rng.integers(60):010}", 3 + step % 3, 1_490_000_000 + step)
+            row = (f"A{user:013}", f"{rng.integers(20):010}", 3 + step % 3, 1_490_000_000 + step)
             lines.append("\t".join(map(str, row)))
         lines += [f"A{user:013}\t0\t2\t1490000099", f"A{user:013}\t0\t5\t1489999999"]
     with zipfile.ZipFile(folder / "Amazon_Books.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -88,16 +89,16 @@ def amazon_books(tmp_path_factory):
 def test_the_three_steps_as_written(conda, amazon_books, store):
     done = command("mlflow", "run", ".", "-P", "learning_rate=0.0003", SEQREC_MIRROR=amazon_books)
     assert done.returncode == 0, done.stderr
-    assert "Amazon-Books: 150 users, 60 items, 2,250 interactions" in done.stdout
+    assert "Amazon-Books: 30 users, 20 items, 450 interactions" in done.stdout
     assert "already satisfied: torch==2.13.0" in (conda / "conda.log").read_text()
 
     uri = f"http://127.0.0.1:{free_port()}"
     # Four workers and a job queue would load for half a minute.
-    ui = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "ui", "--port", uri.rsplit(":", 1)[1], "--workers", "1"],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    ui = Process(
+        ["mlflow", "ui", "--port", uri.rsplit(":", 1)[1], "--workers", "1"],
+        os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        log=Path("ui.log"),
+        own=False,
     )
     try:
         for _ in range(600):

@@ -2,9 +2,7 @@
 
 import os
 import pickle
-import resource
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,32 +11,29 @@ from benchmark.settings import Settings
 from benchmark.training import checkpoint, evaluation
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from tests.conftest import ROOT, TINY
+from tests.conftest import TINY
+from tests.forked import Process
 
-TRAIN = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, "--epochs", "3"]
+TRAIN = ["benchmark.train", "--dataset", "demo", *TINY, "--epochs", "3"]
 
 
-def run(*words: str, limit=None, mounts: str = "") -> subprocess.CompletedProcess:
+def run(*words: str, mounts: str = "", memory: str = "") -> subprocess.CompletedProcess:
     """Run a command until it ends.
 
-    ``limit`` is called in the new process, to limit its resources. ``mounts`` are shell commands
-    that mount file systems; only this command sees them.
+    ``mounts`` are shell commands that mount file systems, ``memory`` is the limit of its address
+    space in bytes; both are for this command alone.
     """
-    if mounts:
-        words = ("unshare", "-rm", "sh", "-c", f'{mounts} && exec "$@"', "sh", *words)
-    return subprocess.run(
-        words,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        preexec_fn=limit,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    if mounts or memory:
+        words = ("tests.confined", mounts, memory, *words)
+    process = Process([*words], {**os.environ})
+    said = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(words, process.wait(), *said)
 
 
 @pytest.fixture(scope="session")
 def mounting() -> None:
-    if run("true", mounts="mount -t tmpfs tmpfs /mnt").returncode:
+    words = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    if subprocess.run(words, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
 
 
@@ -59,7 +54,7 @@ def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, 
     assert "Traceback" not in done.stderr
     assert the_run(store).info.status == "KILLED"
     assert "No space left on device" in the_run(store).data.tags["failure"]
-    again = run(*TRAIN[:3], "--resume", the_run(store).info.run_id)
+    again = run(TRAIN[0], "--resume", the_run(store).info.run_id)
     assert again.returncode == 0, again.stderr
     assert the_run(store).info.status == "FINISHED"
     assert "failure" not in the_run(store).data.tags
@@ -72,7 +67,7 @@ def test_artifacts_that_the_stores_disk_has_no_room_for_are_kept(here, store, mo
     assert "No space left on device" in done.stderr
     assert "python -m benchmark.sync" in done.stderr
     assert the_run(store).info.status == "RUNNING"  # its status waits behind the artifact
-    done = run(sys.executable, "-m", "benchmark.sync")
+    done = run("benchmark.sync")
     assert done.returncode == 0, done.stderr
     assert the_run(store).info.status == "FINISHED"
     kept = {file.path for file in store.list_artifacts(the_run(store).info.run_id)}
@@ -99,11 +94,10 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(here, store, mo
 
 @pytest.mark.process
 def test_two_trials_that_start_on_an_empty_store_at_once_both_work(here):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    both = [subprocess.Popen(TRAIN, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
+    both = [Process(TRAIN, {**os.environ}) for _ in range(2)]
     for process in both:
         _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said.decode()
+        assert process.returncode == 0, said
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{here}/mlflow.db")
@@ -125,11 +119,8 @@ def test_a_loss_that_is_no_number_fails_the_trial_with_epoch_and_learning_rate(h
 
 @pytest.mark.process
 def test_too_large_a_batch_says_what_to_set(here, store):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-
     options = ["--batch-size", "3000", "--hidden-size", "1024", "--inner-size", "8192"]
-    done = run(*TRAIN, *options, limit=limit)
+    done = run(*TRAIN, *options, memory=str(4 << 30))
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
     assert line == "Error: out of memory on cpu in epoch 1 with batch_size 3000: try a smaller one"

@@ -1,12 +1,11 @@
 """One trial on two real processes: as on one without dropout, repeatable with it."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT, TINY, free_port
+from tests.conftest import TINY, free_port, until
+from tests.forked import Process
 
 pytestmark = pytest.mark.process
 
@@ -54,13 +53,11 @@ def test_with_dropout_two_processes_repeat_their_own_numbers(run_command, store)
 
 
 def test_two_processes_go_on_with_what_one_has_begun(train_here, run_command, store):
-    words = [sys.executable, "-m", "benchmark.train", "--dataset", "demo", *TINY, *SAME]
-    with subprocess.Popen(
-        words, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
-    ) as process:
-        for line in process.stdout:
-            if line.startswith("epoch 1"):
-                process.kill()
+    words = ["benchmark.train", "--dataset", "demo", *TINY, *SAME]
+    process = Process(words, {**os.environ})
+    until(process, "epoch 1")
+    process.kill()
+    process.communicate(timeout=120)
     (cut,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
     words = [*TORCHRUN, str(free_port()), "-m", "benchmark.train", "--resume", cut.info.run_id]
     shared = run_command("python", *words)
