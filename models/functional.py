@@ -4,14 +4,17 @@ Both are exact. They replace the slowest parts of a training step; docs/performa
 gave. On CUDA dropout is torch's own.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROWS_PER_THREAD = 64  # targets at a time: their logits for some thousand items fit a core's cache
+ROWS_PER_THREAD = 96  # targets at a time: their logits for some thousand items fit into a cache
 LOGITS_PER_CHUNK = 1 << 28  # on CUDA
+ALIGNMENT = 16  # floats in a line of the cache
+NEVER = -1e30  # the logit of an item that does not exist
 
 
 class Seen(NamedTuple):
@@ -60,26 +63,27 @@ def cross_entropy(
         wanted = targets >= 0
         queries, targets, items, gains = (x[wanted] for x in (queries, targets, items, gains))
     known = columns = targets.clamp(min=0)
-    own = F.embedding(known, weight, sparse=by_rows)  # [n, hidden]
+    again = items == targets[:, None]  # [n, m]
+    if 0 < negatives < len(bias):
+        drawn, sizes, columns, items = _sample(len(bias), known, items, negatives)
+        log_sizes = sizes.log()
+        # Looked up together: each look-up has a gradient of the whole table's size.
+        looked_up = torch.cat([known, drawn])
+        parts = [len(known), negatives]
+        own, weight = F.embedding(looked_up, weight, sparse=by_rows).split(parts)
+        own_bias, bias = F.embedding(looked_up, bias, sparse=by_rows)[:, 0].split(parts)
+    else:
+        log_sizes = bias.new_zeros(()).expand(len(bias))
+        own = F.embedding(known, weight, sparse=by_rows)  # [n, hidden]
+        own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0]
+        weight, bias = weight[: len(bias)], bias[:, 0]
     if unit:
         own = F.normalize(own, dim=1)
-    again = items == targets[:, None]  # [n, m]
-    own_bias = F.embedding(known, bias, sparse=by_rows)[:, 0]
+        weight = F.normalize(weight, dim=1)
     if share is not None:
         own_logits = (queries * own).sum(1) + own_bias
         own_bias = own_bias + (share - 1) * own_logits * again.any(1)
     own_bias = own_bias + (gains * again).sum(1)
-    log_sizes = bias.new_zeros(())
-    if 0 < negatives < len(bias):
-        drawn, sizes, columns, items = _sample(len(bias), known, items, negatives)
-        weight = F.embedding(drawn, weight, sparse=by_rows)
-        log_sizes = sizes.log()
-        bias = F.embedding(drawn, bias, sparse=by_rows)[:, 0]
-    else:
-        weight, bias = weight[: len(bias)], bias[:, 0]
-    if unit:
-        weight = F.normalize(weight, dim=1)
-    log_sizes = log_sizes.expand(len(bias))
     kind = queries.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     loss: Tensor = _CrossEntropy.apply(
@@ -125,7 +129,9 @@ class _CrossEntropy(torch.autograd.Function):
     """The gradients are computed with the loss, while the softmax of a chunk is in the cache.
 
     So there are three products for each chunk: the logits, and the gradients of queries and weight.
-    Computing the logits again in the backward pass would take four.
+    Computing the logits again in the backward pass would take four. The bias is one more column of
+    the weight, by which queries have a one: adding it to the logits would be one more pass over
+    them.
     """
 
     @staticmethod
@@ -147,60 +153,65 @@ class _CrossEntropy(torch.autograd.Function):
         """Products and probabilities are in ``dtype``, sums over targets in that of ``weight``."""
         ctx.dtype = queries.dtype
         ctx.shared = share is not None
-        queries = queries.to(dtype)
-        items = weight.to(dtype)
-        bias = bias.to(dtype)
-        own_logits = ((queries * own).sum(1) + own_bias).to(dtype)[:, None]  # [n, 1]
-        held = (seen >= 0).to(dtype)  # [n, m]: 1 where a gain is added
+        n, hidden = queries.shape
+        k = len(weight)
         counts = wanted.to(dtype)[:, None]  # [n, 1]
+        queries = F.pad(queries.to(dtype), (0, 1), value=1.0)  # [n, hidden + 1]
+        counted = queries * counts
+        items = _padded(torch.cat([weight, bias[:, None]], dim=1).to(dtype))  # [> k, hidden + 1]
+        own_logits = ((queries[:, :hidden] * own).sum(1) + own_bias).to(dtype)[:, None]  # [n, 1]
+        held = (seen >= 0).to(dtype)  # [n, m]: 1 where a gain is added
         gain = gains.to(dtype) * held
         seen = seen.clamp(min=0)
-        d_queries = torch.empty_like(queries)
+        d_queries = queries.new_empty(n, hidden)
+        d_items = torch.zeros_like(items, dtype=weight.dtype)
         d_gain = torch.empty_like(gain)
         d_share = weight.new_zeros(())
-        d_weight = torch.zeros_like(weight)
-        d_bias = weight.new_zeros(len(weight))
-        d_own = weight.new_empty(own_logits.shape)  # d loss / d own_logits
-        loss = weight.new_zeros(())
+        top, largest, own_p = (torch.empty_like(own_logits) for _ in range(3))  # [n, 1] each
         if queries.is_cuda:
             size = LOGITS_PER_CHUNK // len(items) + 1
         else:
             size = ROWS_PER_THREAD * torch.get_num_threads()
-        buffer = queries.new_empty(min(size, len(queries)), len(items))
-        for first in range(0, len(queries), size):
-            rows = slice(first, first + size)
-            query, column, count = queries[rows], columns[rows], counts[rows]
-            z = torch.addmm(bias, query, items.t(), out=buffer[: len(query)])  # [rows, k]
-            more = gain[rows]
+        logits = queries.new_empty(min(size, n), len(items))  # of one chunk after the other
+        given = _chunks(size, queries, counted, own_logits, columns, seen, held, gain)
+        found = _chunks(size, top, largest, own_p, d_gain, d_queries)
+        for each, into in zip(given, found, strict=True):
+            query, counted_query, own_logit, column, looked, adds, more = each
+            highest, likeliest, own_likely, d_more, d_query = into
+            z = torch.mm(query, items.t(), out=logits[: len(query)])  # [rows, > k]
             if share is not None:
-                logits = (z.gather(1, seen[rows]) - log_sizes[seen[rows]]) * held[rows]
-                more = more + (share - 1) * logits
-            z.scatter_add_(1, seen[rows], more.to(z.dtype))
-            z.scatter_(1, column, own_logits[rows])
-            margin = (z.amax(1, keepdim=True) - own_logits[rows]).to(loss.dtype)
+                as_any = (z.gather(1, looked) - log_sizes[looked]) * adds
+                more = more + (share - 1) * as_any
+            z.scatter_add_(1, looked, more.to(z.dtype))
+            z.scatter_(1, column, own_logit)
+            torch.amax(z, 1, keepdim=True, out=highest)
             p = torch.softmax(z, 1, out=z)
-            # The largest probability is at least 1 / k, so that its logarithm is always safe.
-            loss += ((margin - p.amax(1, keepdim=True).to(loss.dtype).log()) * count).sum()
-            d_own[rows] = (p.gather(1, column) - 1) * count
+            torch.amax(p, 1, keepdim=True, out=likeliest)
+            torch.gather(p, 1, column, out=own_likely)
             p.scatter_(1, column, 0.0)  # the target's own part is in d_own
-            p_seen = p.gather(1, seen[rows]) * held[rows]
-            d_gain[rows] = p_seen * count
+            torch.gather(p, 1, looked, out=d_more).mul_(adds)
             if share is not None:
-                d_share += (d_gain[rows] * logits).sum()
-                p.scatter_add_(1, seen[rows], ((share - 1) * p_seen).to(p.dtype))
-            torch.mm(p, items, out=d_queries[rows])
-            if p.dtype == weight.dtype:
-                d_weight.addmm_(p.t(), query * count)
+                d_share += (d_more * counted_query[:, -1:] * as_any).sum()
+                p.scatter_add_(1, looked, ((share - 1) * d_more).to(p.dtype))
+            torch.mm(p, items[:, :hidden], out=d_query)
+            if p.dtype == d_items.dtype:
+                d_items.addmm_(p.t(), counted_query)
             else:
-                d_weight += p.t() @ (query * count)
-            d_bias += p.t() @ count[:, 0]
-        d_queries = d_queries * counts + d_own * own
-        d_gain = d_gain.to(gains.dtype)
+                d_items += p.t() @ counted_query
+        # The largest probability is at least 1 / k, so that its logarithm is always safe.
+        margin = (top - own_logits).to(weight.dtype) - largest.to(weight.dtype).log()
+        d_own = ((own_p - 1) * counts).to(weight.dtype)  # d loss / d own_logits
         ctx.save_for_backward(
-            d_queries, d_weight, d_bias, d_own * queries, d_own[:, 0], d_gain, d_share
+            d_queries * counts + d_own * own,
+            d_items[:k, :hidden],
+            d_items[:k, hidden],
+            d_own * queries[:, :hidden],
+            d_own[:, 0],
+            (d_gain * counts).to(gains.dtype),
+            d_share,
         )
-        ctx.n = counts.sum(dtype=loss.dtype).clamp(min=1)
-        mean: Tensor = loss / ctx.n
+        ctx.n = counts.sum(dtype=weight.dtype).clamp(min=1)
+        mean: Tensor = (margin * counts).sum() / ctx.n
         return mean
 
     @staticmethod
@@ -208,6 +219,24 @@ class _CrossEntropy(torch.autograd.Function):
         *slopes, d_share = [slope * (grad / ctx.n) for slope in ctx.saved_tensors]
         shared = d_share if ctx.shared else None
         return slopes[0].to(ctx.dtype), *slopes[1:], shared, None, None, None, None, None
+
+
+def _chunks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The same ``size`` rows of all tensors, then the next ones. All rows are cut at once, since
+    each operation of a loop over chunks costs as much as its arithmetic."""
+    return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+def _padded(items: Tensor) -> Tensor:
+    """``items`` [k, hidden + 1] with 1 to ``ALIGNMENT`` more rows that no query scores above zero.
+
+    Rows of logits then begin where the processor reads fastest, and never a power of two apart,
+    where they would displace each other in its caches.
+    """
+    rows = ALIGNMENT - len(items) % ALIGNMENT
+    padded = F.pad(items, (0, 0, 0, rows))
+    padded[-rows:, -1] = NEVER
+    return padded
 
 
 def dropout(x: Tensor, p: float, training: bool, onto: Tensor | None = None) -> Tensor:

@@ -271,7 +271,7 @@ def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
     clock = _Clock(trainer.device)
     timed: list[tuple[Any, str, str]] = [
         (trainer.model, "examples", "drawing masks"),
-        (trainer, "trained", "forward"),
+        (trainer.shared, "forward", "forward"),
         (torch.Tensor, "backward", "backward"),
         (trainer.optimizers, "step", "optimizer"),
         (trainer.averaging, "before_step", "mean of weights"),

@@ -164,31 +164,37 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # torch allows more
         (group,) = self.param_groups
-        by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+        by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
         for parameter in group["params"]:
-            by_shape.setdefault(parameter.shape, []).append(parameter)
+            by_shape.setdefault(tuple(sorted(parameter.shape)), []).append(parameter)
         for (rows, columns), parameters in by_shape.items():
-            moved = torch.stack([self._momentum(p) for p in parameters])  # [n, rows, columns]
-            direction = self._orthogonal(moved)
-            moves = direction * (-group["lr"] * max(1.0, rows / columns) ** 0.5)
-            torch._foreach_add_(list(parameters), list(moves.unbind()))
+            # Tall matrices lie on their side, among the wide ones of their size.
+            tall = [len(parameter) > rows for parameter in parameters]
+            moved = self._with_momentum(parameters)
+            wide = [x.mT if turned else x for x, turned in zip(moved, tall, strict=True)]
+            directions = self._orthogonal(torch.stack(wide)).unbind()  # each [rows, columns]
+            moves = [x.mT if turned else x for x, turned in zip(directions, tall, strict=True)]
+            larger = (columns / rows) ** 0.5
+            scales = [-group["lr"] * (larger if turned else 1.0) for turned in tall]
+            torch._foreach_add_(list(parameters), torch._foreach_mul(moves, scales))
 
-    def _momentum(self, parameter: nn.Parameter) -> Tensor:
-        """The gradient with Nesterov's momentum."""
-        assert parameter.grad is not None
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - self.MOMENTUM)
-        return parameter.grad.lerp(state["momentum"], self.MOMENTUM)
+    def _with_momentum(self, parameters: list[nn.Parameter]) -> list[Tensor]:
+        """The gradients with Nesterov's momentum."""
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        gradients = [cast(Tensor, parameter.grad) for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - self.MOMENTUM)
+        return list(torch._foreach_lerp(gradients, momenta, self.MOMENTUM))
 
     def _orthogonal(self, x: Tensor) -> Tensor:
-        """The nearest orthogonal matrices, roughly: [n, rows, columns] -> the same."""
+        """The nearest orthogonal matrices, roughly: [n, rows, columns], at least as many columns as
+        rows -> the same."""
         a, b, c = self.ITERATION
-        tall = x.shape[1] > x.shape[2]
-        x = x.mT if tall else x
         x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
         for _ in range(5):
-            square = x @ x.mT
-            x = a * x + (b * square + c * square @ square) @ x
-        return x.mT if tall else x
+            square = x @ x.mT  # [n, rows, rows]
+            polynomial = torch.baddbmm(square, square, square, beta=b, alpha=c)
+            x = torch.baddbmm(x, polynomial, x, beta=a)
+        return x

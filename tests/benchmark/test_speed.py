@@ -36,7 +36,8 @@ def test_it_measures_training_evaluation_and_memory(run_command, sequences):
     seconds = figures["milliseconds per step"] / 1e3
     assert figures["sequences per second"] == pytest.approx(20 / seconds)
     assert figures["GFLOP/s in training"] == pytest.approx(figures["GFLOP per step"] / seconds)
-    model = sum(s["ms per step"] for s in record["stages"] if s["stage"] in ("forward", "backward"))
+    stages = {stage["stage"]: stage["ms per step"] for stage in record["stages"]}
+    model = stages["forward"] + stages["backward"]
     rate = figures["GFLOP per step"] / model * 1e3
     peak = figures["GFLOP/s of a large matrix product"]
     assert figures["share in forward and backward"] == pytest.approx(rate / peak)
