@@ -113,7 +113,8 @@ def _cost(
             f"{first.entry} took {_seconds(first.seconds)} a trial, {second.entry} "
             f"{_seconds(second.seconds)} on another device."
         )
-    with_sizes = f", with {sizes[0]} against {sizes[1]} parameters" if all(sizes) else ""
+    sized = "each" if sizes[0] == sizes[1] else f"against {sizes[1]}"
+    with_sizes = f", with {sizes[0]} parameters {sized}" if all(sizes) else ""
     fast, slow = sorted((first, second), key=lambda row: row.seconds or 0.0)
     times = (slow.seconds or 0.0) / max(fast.seconds or 0.0, 1e-3)
     which = (
