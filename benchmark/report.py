@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 CUT_OFFS = "1,5,10,20,50"
+IMAGES = ["matplotlib.figure", "matplotlib.backends.backend_agg"]
 LARGEST_CUT_OFF = 10**9  # the rank of a miss is beyond
 
 
@@ -163,7 +164,9 @@ def report(
     chosen = FORMATS[form]
     drawn = chosen.draws and output != STDOUT
     if layout == "full":
-        Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
+        slow = ["scipy.stats"] if test == "wilcoxon" else ["scipy.special"]
+        slow += IMAGES if drawn and form == "markdown" else []
+        Thread(target=_load_meanwhile, args=[slow], daemon=True).start()
     ranking = gather(
         client,
         experiments,
@@ -224,12 +227,10 @@ def _format_of(output: Path | None) -> str:
     return next((name for name, form in FORMATS.items() if form.suffix == suffix), "markdown")
 
 
-def _load_meanwhile(images: bool) -> None:
+def _load_meanwhile(slow: list[str]) -> None:
     """Import slow packages that are needed later, while the server answers."""
-    import_module("scipy.stats")
-    if images:
-        import_module("matplotlib.figure")
-        import_module("matplotlib.backends.backend_agg")
+    for module in slow:
+        import_module(module)
 
 
 def _width() -> int | None:

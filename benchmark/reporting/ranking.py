@@ -41,7 +41,7 @@ class Row:
     def model(self) -> str:
         return str(self.params.get("model", ""))
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The model; "+ SLIM" if SLIM has a part in its scores."""
         blended = self.params.get("blend") == "slim"
@@ -59,12 +59,12 @@ class Row:
         """Whether its model learns by gradients; a counted model has no learning rate."""
         return "learning_rate" in self.params and not self.scored
 
-    @property
+    @cached_property
     def valid(self) -> dict[str, float]:
         """Means over the seeds."""
         return _means([record.valid for record in self.records])
 
-    @property
+    @cached_property
     def test(self) -> dict[str, float]:
         """Means over the seeds."""
         return _means([record.test for record in self.records])
@@ -240,13 +240,15 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
     if not ranked[0].published:
         ranked = ranked + published
     ranked, lacking = _with_metric(ranked, metric)
+    lacking_ids = {record.run_id for record in lacking}
+    ranked_ids = {record.run_id for record in ranked}
     not_ranked = []
     for record in records:
         if not record.complete:
             not_ranked.append((record, _unfinished(record)))
-        elif record in lacking:
+        elif record.run_id in lacking_ids:
             not_ranked.append((record, f"no {metric} was logged"))
-        elif record not in ranked:
+        elif record.run_id not in ranked_ids:
             not_ranked.append((record, _difference(_basis(record), basis)))
     rows = _rows(ranked) if pooled else _each(ranked)
     rows.sort(key=lambda row: (-row.valid.get(metric, -1.0), row.started))
@@ -272,15 +274,14 @@ def _rows(ranked: list[Record]) -> list[Row]:
     is a row.
     """
     rows: dict[tuple[object, int], list[Record]] = {}
+    run_before: Counter[tuple[object, Param | None]] = Counter()
     for record in ranked:
         settings: tuple[object, ...] = (*_point(record), record.valid is None)
         if record.published:
             settings = (record.run_id,)
         seed = record.params.get("seed")
-        again = 0
-        while any(r.params.get("seed") == seed for r in rows.get((settings, again), [])):
-            again += 1
-        rows.setdefault((settings, again), []).append(record)
+        rows.setdefault((settings, run_before[settings, seed]), []).append(record)
+        run_before[settings, seed] += 1
     return [Row(sorted(row, key=lambda r: _key(r.params.get("seed", "")))) for row in rows.values()]
 
 

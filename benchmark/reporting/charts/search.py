@@ -2,17 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import accumulate
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, axis_of, legend
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
 
 FEWEST = 4  # rows of a search that has something to show
+MOST_LINES = 100  # of a panel: more cannot be told apart
+MOST_ROWS = 64  # of a forest, whose evaluation takes the square of their number
+MANY = 200  # dots of a panel, which are drawn small
 
 
 def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
     """Validation by each searched setting. A line joins the rows that differ in it alone."""
     panels = []
+    too_many = False
     for name in ranking.searched:
         if name == "model":
             continue
@@ -22,6 +27,8 @@ def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         groups = [group for group in groups if group[0].entry in varied]
         if not groups:
             continue
+        too_many = too_many or len(groups) > MOST_LINES
+        groups = groups[:MOST_LINES]  # by their best rows
         axis, at = axis_of(name, [row.param(name) for group in groups for row in group])
         series = [_series(name, group, at, ranking, models) for group in groups]
         panels.append(Panel(f"By {name}", axis, Axis(f"valid {ranking.metric}"), series))
@@ -31,7 +38,9 @@ def settings(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         f"Valid {ranking.metric} by setting",
         "settings",
         "A line joins rows that differ in this setting alone; bars are the standard deviation "
-        "among the seeds." + _HOLLOW * any(row.published for row in ranking.rows),
+        "among the seeds."
+        + f" The {MOST_LINES} lines with the best rows are shown." * too_many
+        + _HOLLOW * any(row.published for row in ranking.rows),
         panels,
         legend(panels, models),
     )
@@ -82,21 +91,25 @@ def importance(ranking: Ranking, models: dict[str, int]) -> Chart | None:
     """How much of the variation of the validation metric each setting explains, by model."""
     panels = []
     for entry, (rows, varied) in _searches(ranking).items():
-        shares = _importances(rows, varied, ranking.metric)
+        chosen = _spread(rows, MOST_ROWS)
+        shares = _importances(chosen, varied, ranking.metric)
         names = sorted(shares, key=lambda name: shares[name])
         y = Axis("", list(range(len(names))), names)
         values = [shares[name] for name in names]
         text = [f"{name}: {shares[name]:.4f}" for name in names]
         at = list(range(len(names)))
         series = Series(entry, values, at, text, mark="bars", model=models[entry])
-        panels.append(Panel(f"{entry}, {len(rows)} rows", Axis("importance"), y, [series]))
+        title = f"{entry}, {_share(chosen, rows)}"
+        panels.append(Panel(title, Axis("importance"), y, [series]))
     if not panels:
         return None
     return Chart(
         "Importance of settings",
         "importance",
         "The share of the variation of validation that a setting explains, in a forest that is "
-        "fitted to the rows (fANOVA of Optuna; Hutter et al. 2014). Few rows make it rough.",
+        "fitted to the rows (fANOVA of Optuna; Hutter et al. 2014). Few rows make it rough."
+        + f" Of many rows it sees {MOST_ROWS}, evenly spaced in the ranking."
+        * any(len(rows) > MOST_ROWS for rows, _ in _searches(ranking).values()),
         panels,
     )
 
@@ -136,7 +149,8 @@ def _importances(rows: list[Row], varied: list[str], metric: str) -> dict[str, f
 def parallel(ranking: Ranking) -> list[Chart]:
     """Parallel coordinates of each model's rows."""
     found: list[Chart] = []
-    for entry, (rows, varied) in _searches(ranking).items():
+    for entry, (every, varied) in _searches(ranking).items():
+        rows = _spread(every, MOST_LINES)
         axes = []
         values: list[list[float]] = []  # [axes][rows]
         for name in varied:
@@ -150,11 +164,24 @@ def parallel(ranking: Ranking) -> list[Chart]:
             Chart(
                 f"Parallel coordinates of {entry}",
                 f"parallel-{len(found) + 1}",
-                f"Each line is a row; dark lines have a high validation {ranking.metric}.",
+                f"Each line is a row; dark lines have a high validation {ranking.metric}."
+                + f" {_share(rows, every)} are shown, evenly spaced in the ranking."
+                * (len(rows) < len(every)),
                 [_over_all_axes(axes, values, hover)],
             )
         )
     return found
+
+
+def _spread(rows: list[Row], most: int) -> list[Row]:
+    """Evenly spaced rows, the first and the last among them; all of them, if there are few."""
+    if len(rows) <= most:
+        return rows
+    return [rows[round(at * (len(rows) - 1) / (most - 1))] for at in range(most)]
+
+
+def _share(chosen: list[Row], rows: list[Row]) -> str:
+    return f"{f'{len(chosen)} of ' * (len(chosen) < len(rows))}{len(rows):,} rows"
 
 
 def _over_all_axes(axes: list[Axis], values: list[list[float]], hover: list[str]) -> Panel:
@@ -197,7 +224,7 @@ def history(ranking: Ranking, models: dict[str, int]) -> Chart | None:
     if len(trials) < FEWEST:
         return None
     values = [record.valid[ranking.metric] if record.valid else 0.0 for record, _ in trials]
-    best = [max(values[: at + 1]) for at in range(len(values))]
+    best = list(accumulate(values, max))
     numbers = list(range(1, len(values) + 1))
     text = [f"best so far: {value:.4f}" for value in best]
     series = [Series("", numbers, best, text, mark="line")]
@@ -205,7 +232,8 @@ def history(ranking: Ranking, models: dict[str, int]) -> Chart | None:
         own = [at for at, (_, row) in enumerate(trials) if row.entry == entry]
         shown = [f"{trials[at][0].name}: {values[at]:.4f}" for at in own]
         x, y = [numbers[at] for at in own], [values[at] for at in own]
-        series.append(Series(entry, x, y, shown, model=models[entry]))
+        faint = len(trials) > MANY
+        series.append(Series(entry, x, y, shown, model=models[entry], faint=faint))
     y_axis = Axis(f"valid {ranking.metric}")
     panels = [Panel("", Axis("trial", integer=True), y_axis, series)]
     return Chart(

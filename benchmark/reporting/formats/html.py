@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ class Column:
     first_down: bool = False
     """Whether the first click sorts from the highest value on: the best first."""
 
-    @property
+    @cached_property
     def number(self) -> bool:
         """Whether all cells are numbers, which stand on the right."""
         return all(NUMBER.fullmatch(cell.text) for cell in self.cells if cell.text)
