@@ -9,7 +9,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections import Counter
+from collections import defaultdict
 
 from benchmark.__main__ import COMMANDS, OF_DATASETS
 
@@ -36,25 +36,22 @@ def _of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def imports(words: list[str]) -> Counter[str]:
+def imports(words: list[str]) -> dict[str, float]:
     """The seconds that a command took to import each package, without what that imports."""
     command = [sys.executable, "-X", "importtime", "-m", *words]
     found = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for microseconds, module in LINE.findall(found.stderr):
         package = module.partition(".")[0]
-        seconds["Python itself" if _of_python(package) else package] += int(microseconds) / 1e6
+        name = "Python itself" if package in sys.stdlib_module_names else package
+        seconds[name] += int(microseconds) / 1e6
     return seconds
-
-
-def _of_python(package: str) -> bool:
-    return package in sys.stdlib_module_names
 
 
 def main(words: list[str]) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     if words:
-        for package, seconds in imports(words).most_common():
+        for seconds, package in sorted(((s, p) for p, s in imports(words).items()), reverse=True):
             if seconds >= LEAST:
                 print(f"{seconds:6.2f}  {package}")
         return

@@ -96,35 +96,46 @@ def _text(plan: Plan, head: list[str], report: str | None) -> str:
         lines += [f"{link('The report', sweep.experiment_id, report)}", ""]
     lines += ["| point | valid ndcg@10 | test ndcg@10 | seconds | trials |"]
     lines += ["| --- | --- | --- | --- | --- |"]
-    rows = _rows(plan)
-    for number, row in enumerate(rows):
-        if len("\n".join([*lines, row])) > schema.LONGEST - LAST_LINE:
-            return "\n".join([*lines, "", f"{len(rows) - number} more points are not shown."])
+    points = _points(plan)
+    length = len("\n".join(lines))
+    for number, trials in enumerate(points):  # a row is made only if it is shown
+        row = _row(trials, sweep.experiment_id)
+        length += len("\n") + len(row)
+        if length > schema.LONGEST - LAST_LINE:
+            return "\n".join([*lines, "", f"{len(points) - number} more points are not shown."])
         lines.append(row)
     return "\n".join(lines)
 
 
-def _rows(plan: Plan) -> list[str]:
-    """A row for each point, best first, then those without a result."""
+def _points(plan: Plan) -> list[list[SweptTrial]]:
+    """The trials of each point, the best point first, and last those without a result."""
     points: dict[int, list[SweptTrial]] = {}
     for (number, _), trial in sorted(plan.trials.items()):
         points.setdefault(number, []).append(trial)
-    found: list[tuple[float, str]] = []
-    for trials in points.values():
-        ended = [trial for trial in trials if trial.score is not None]
-        score = _mean(ended, VALID)
-        cells = [
-            code(described(trials[0].values)).replace("|", "\\|"),
-            _shown(score, 4),
-            _shown(_mean(ended, TEST), 4),
-            _shown(_mean(ended, "trial_seconds"), 1),
-            " ".join(
-                link(_state(trial), plan.sweep.experiment_id, trial.record.run_id)
-                for trial in trials
-            ),
-        ]
-        found.append((-1.0 if np.isnan(score) else score, f"| {' | '.join(cells)} |"))
-    return [row for _, row in sorted(found, key=lambda pair: -pair[0])]
+    return sorted(points.values(), key=_place)
+
+
+def _place(trials: list[SweptTrial]) -> float:
+    """To sort the points by."""
+    score = _mean(_ended(trials), VALID)
+    return 1.0 if math.isnan(score) else -score
+
+
+def _ended(trials: list[SweptTrial]) -> list[SweptTrial]:
+    return [trial for trial in trials if trial.score is not None]
+
+
+def _row(trials: list[SweptTrial], experiment_id: str) -> str:
+    """The row of a point in the table."""
+    ended = _ended(trials)
+    cells = [
+        code(described(trials[0].values)).replace("|", "\\|"),
+        _shown(_mean(ended, VALID), 4),
+        _shown(_mean(ended, TEST), 4),
+        _shown(_mean(ended, "trial_seconds"), 1),
+        " ".join(link(_state(trial), experiment_id, trial.record.run_id) for trial in trials),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _state(trial: SweptTrial) -> str:

@@ -1,10 +1,12 @@
 """What the charts of a report show: which rows are joined, who is level, who is worth its cost."""
 
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy
 from mlflow.entities import Param
 
 from benchmark.reporting.charts import curves, groups, palette, results, search
@@ -79,6 +81,48 @@ def test_importance_and_parallel_coordinates_of_a_search(store, ranks):
     assert list(best.y) == sorted(best.y)
     for drawn in (chart, history):
         assert draw(drawn).startswith(PNG)
+
+
+def test_a_chart_of_too_many_rows_shows_some_of_them_and_says_so(store, ranks, monkeypatch):
+    swept(store, ranks)
+    monkeypatch.setattr(search, "MOST_LINES", 4)
+    monkeypatch.setattr(search, "MOST_ROWS", 5)
+    ranking, _, _, models = content(store)
+    chart, _ = search.parallel(ranking)
+    rows = [series for series in chart.panels[0].series if series.shade is not None]
+    assert [rows[0].shade, rows[-1].shade] == [0, 1]  # the worst and the best among them
+    assert len(rows) == 4
+    assert "4 of 6 rows are shown" in chart.note
+    chart = search.importance(ranking, models)
+    assert [panel.title for panel in chart.panels] == ["A, 5 of 6 rows", "B, 5 of 6 rows"]
+    assert "it sees 5, evenly spaced" in chart.note
+    chart = search.settings(ranking, models)
+    assert [len(panel.series) for panel in chart.panels] == [4, 4]
+    assert "The 4 lines with the best rows are shown." in chart.note
+
+
+def test_reading_more_trials_takes_no_more_queries(store, ranks):
+    counts = []
+    for rate in (0.1, 0.2):
+        for seed in range(3):
+            log(store, "A", ranks["Good"], rate=rate, seed=seed)
+        statements = []
+        with listening(statements):
+            order(records(store, "e"), "ndcg@10")
+        counts.append(len(statements))
+    assert counts[0] == counts[1] > 0
+
+
+@contextmanager
+def listening(statements):
+    """Note the statements that a database gets."""
+
+    def note(*args):
+        statements.append(args[2])
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    yield
+    sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
 
 
 def test_mean_ranks_and_critical_differences_are_those_of_the_literature():
