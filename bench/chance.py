@@ -27,6 +27,7 @@ from benchmark.metrics import per_query
 from benchmark.settings import Settings
 from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.trainer import Trainer
+from datasets.ids import Ids
 from datasets.sequences import Sequences, Split, Targets
 from datasets.splits import SPLITS
 
@@ -54,8 +55,8 @@ def drawn(users: int, n_items: int, *, repeats: bool = False, trained: int = TRA
     return Sequences(
         items=np.hstack([past, late]).ravel().astype(np.int32),
         offsets=np.arange(users + 1) * (trained + trained // 4),
-        user_ids=np.arange(users).astype(str),
-        item_ids=np.arange(n_items).astype(str),
+        user_ids=Ids.of(np.arange(users).astype(str)),
+        item_ids=Ids.of(np.arange(n_items).astype(str)),
         timestamps=times.ravel().astype(float),
     )
 

@@ -3,8 +3,9 @@
     python -m bench.raw_engines suite Books.csv        # prints one JSON object
 
 The filters are those of datasets/amazon-books.yaml. Every engine applies the filters of ratings and
-times while it reads. The k-core and the sequences are computed by this suite for all engines
-(datasets.filters, datasets.sequences), so that all must give the same digest.
+times while it reads. The k-core and the sequences are computed by this suite for all engines, so
+that all must give the same digest: by datasets.coded for its own reader, and for the frames of the
+others by datasets.filters and datasets.sequences.
 
 A file called *.inter is read as an atomic file of RecBole, any other file as Books.csv. A .zip file
 contains one of these. prepare_engines.py measures the engines.
@@ -19,7 +20,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets import filters, interactions, layouts, sequences, source, spec
+from datasets import filters, interactions, layouts, sequences, source, spec, spool
+from datasets.coded import Coded
+from datasets.spool import Budget
 
 BOOKS = spec.read("amazon-books")
 RATING = BOOKS.filters.rating[0]  # lowest rating to keep
@@ -44,10 +47,11 @@ def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
     return columns, described.separator, bool(described.header)
 
 
-def read_suite(path: Path) -> pd.DataFrame:
+def read_suite(path: Path) -> Coded:
     """Read with the reader of this suite: pyarrow, and a check of every row."""
     raw = source.RawFile(spec.Source(path.name, reader(path)), path)
-    return interactions.read(raw, BOOKS.filters, Counter())
+    budget = Budget(spool.at_hand(), path.parent)
+    return Coded(interactions.read(raw, BOOKS.filters, Counter()), budget)
 
 
 def read_pandas(path: Path) -> pd.DataFrame:
@@ -119,10 +123,15 @@ def main() -> None:
     start = time.perf_counter()
     rows = ENGINES[args.engine](args.file)
     read = time.perf_counter()
-    prepared = sequences.from_interactions(filters.k_core(rows, *BOOKS.filters.minima))
+    survivors = len(rows)
+    if isinstance(rows, Coded):
+        rows.k_core(*BOOKS.filters.minima)
+        prepared = rows.sequences(BOOKS.ties)
+    else:
+        prepared = sequences.from_interactions(filters.k_core(rows, *BOOKS.filters.minima))
     result = {
         "digest": prepared.digest,
-        "survivors": len(rows),
+        "survivors": survivors,
         "read_seconds": read - start,
         "core_seconds": time.perf_counter() - read,
     }

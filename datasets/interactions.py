@@ -1,7 +1,7 @@
 """The interactions of a data set's files that its filters keep."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -17,13 +17,13 @@ from datasets.source import RawFile
 MOST_SHOWN = 5  # values in an error
 
 
-def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
-    """The interactions that pass all filters but the k-core: columns user, item and, if any,
-    timestamp.
+def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the interactions that pass the filters that need one row at a time.
 
-    Filters are applied batch by batch: only the rows that are kept stay in memory. What comes after
-    ``duplicates`` has to wait for all rows. The numbers of rows read and removed are added to
-    ``counts``.
+    The columns are user, item and, if any, timestamp; rows of a split by files have those of
+    ``split_files.of_part``, too. Filters of duplicates and of the k-core need all rows; with
+    ``duplicates``, so do those of intervals, which come after it: a rating by which one filters
+    then is a column, too. The numbers of rows read and removed are added to ``counts``.
 
     Raises DataError for a malformed or empty file, and if a column to filter by is missing.
     """
@@ -31,7 +31,7 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
     layout = raw.source.layout().also(wanted.where)
     if "rating" not in wanted.intervals:
         layout = layout.without("rating")
-    kept: list[pa.RecordBatch] = []
+    schema: pa.Schema | None = None
     n_chosen = 0
     parts = raw.of_parts or (None,) * len(raw.files)
     layouts = _units(raw, layout)
@@ -47,18 +47,24 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
             inside = _without(inside, () if at_once is not wanted else ("rating",))
             if part is not None:
                 inside = split_files.of_part(inside, part)
-            if kept and inside.schema != kept[0].schema:
+            schema = schema or inside.schema
+            if inside.schema != schema:
                 raise DataError(f"{path}: a part with other columns than {raw.files[0]}")
-            kept.append(inside)
+            yield inside
     if not counts["rows read"]:
         raise DataError(f"{raw.path}: the file contains no interactions")
     if not n_chosen:
         raise _none_chosen(raw, layouts[0], wanted)
-    rows = pa.Table.from_batches(kept).to_pandas(split_blocks=True, self_destruct=True)
-    if at_once is wanted:
+
+
+def frame(batches: Iterable[pa.RecordBatch], wanted: Filters, counts: Counter[str]) -> pd.DataFrame:
+    """The interactions in memory, with the filters that ``read`` leaves out but the k-core."""
+    rows = pa.Table.from_batches(batches).to_pandas(split_blocks=True, self_destruct=True)
+    if wanted.duplicates == KEEP:
         return rows
-    rows = without_duplicates(rows, wanted.duplicates, counts)
-    batch = pa.RecordBatch.from_pandas(rows, preserve_index=False)
+    kept = filters.without_duplicates(rows, wanted.duplicates)
+    counts[f"duplicates ({wanted.duplicates} kept)"] = len(rows) - len(kept)
+    batch = pa.RecordBatch.from_pandas(kept, preserve_index=False)
     inside = filters.inside_intervals(batch, wanted.intervals, counts)
     return _without(inside, ("rating",)).to_pandas()
 
@@ -78,13 +84,6 @@ def _none_chosen(raw: RawFile, layout: Layout, wanted: Filters) -> DataError:
                 f"{column}; the first rows have {shown}"
             )
     return DataError(f"{raw.path}: filters.where: no row has all of {quoted(wanted.where)}")
-
-
-def without_duplicates(rows: pd.DataFrame, keep: str, counts: Counter[str]) -> pd.DataFrame:
-    """See ``filters.without_duplicates``; the number of removed rows is added to ``counts``."""
-    kept = filters.without_duplicates(rows, keep)
-    counts[f"duplicates ({keep} kept)"] = len(rows) - len(kept)
-    return kept
 
 
 def _without(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:

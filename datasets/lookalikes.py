@@ -1,24 +1,21 @@
 """Ids that a reader would take for one, such as "7" and "7.0": they are counted and named."""
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datasets.errors import LONGEST_QUOTE
+from datasets.ids import Ids
 
 NO_BREAK_SPACE = "\u00a0"
 WHOLE = r"^(-?[0-9]+)\.0+$"
 DIFFERENCES = "outer or no-break spaces, the coding of accents, or .0 after a number"
 
 
-def lookalikes(user_ids: np.ndarray, item_ids: np.ndarray) -> list[str]:
-    """A sentence for users and one for items, if some of their ids differ in that alone.
-
-    ``user_ids`` and ``item_ids`` are different ids [n] str.
-    """
+def lookalikes(user_ids: Ids, item_ids: Ids) -> list[str]:
+    """A sentence for users and one for items, if some of their ids differ in that alone."""
     sentences = []
     for column, ids in (("user", user_ids), ("item", item_ids)):
-        found = _pairs(pa.array(ids, pa.large_string()))
+        found = _pairs(ids.texts)
         if found:
             first, second = found[0]
             example = f"{first!a:.{LONGEST_QUOTE}} and {second!a:.{LONGEST_QUOTE}}"

@@ -10,28 +10,32 @@ from collections import Counter
 from pathlib import Path
 
 import click
+import numpy as np
+import pyarrow as pa
 
 from datasets import (
     cache,
     card,
     describe,
     files,
-    filters,
     interactions,
     locks,
     options,
     recbole,
     source,
-    split_files,
+    spool,
     times,
 )
+from datasets.coded import Coded
 from datasets.errors import DataError
 from datasets.lookalikes import lookalikes
-from datasets.sequences import Sequences, from_interactions
+from datasets.sequences import Sequences
 from datasets.source import RawFile
 from datasets.spec import Spec
 from datasets.spec import read as read_spec
+from datasets.split_files import SplitRows
 from datasets.splits import GIVEN
+from datasets.spool import Budget
 
 
 def load(
@@ -71,6 +75,8 @@ def _load(
                 cache.store(sequences, cached)
             except OSError as error:
                 print(f"{cached}: not cached, the next run prepares the data again: {error}")
+            if isinstance(sequences.items, np.memmap):  # of a file that the disk holds once more
+                sequences = cache.restore(cached) or sequences
     return spec, sequences, cached
 
 
@@ -84,17 +90,7 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     filters, if all are with one item, and if the split has nobody to evaluate.
     """
     counts: Counter[str] = Counter()
-    if spec.synthetic is not None:
-        generated = spec.synthetic.generate()
-        counts["rows generated"] = len(generated)
-        rows = interactions.without_duplicates(generated, spec.filters.duplicates, counts)
-    elif raw is not None:
-        rows = interactions.read(raw, spec.filters, counts)
-    else:
-        raise ValueError(f"{spec.name} is not synthetic: give its raw file")
-    kept = filters.k_core(rows, *spec.filters.minima)
-    core = "-".join(dict.fromkeys(map(str, spec.filters.minima)))
-    counts[f"outside the {core}-core"] = len(rows) - len(kept)
+    rows = _filtered(spec, raw, counts)
     where = str(raw.path) if raw else spec.name
     if raw and raw.parts:
         counts["files"] = len(raw.parts)
@@ -104,18 +100,17 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
             "has all interactions; parts belong into one source, under files)"
         )
     print(f"{where}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items() if n))
-    removed = counts["rows read"] - len(kept)
+    removed = counts["rows read"] - len(rows)
     if spec.split == GIVEN and removed:
         raise DataError(
             f"{where}: the filters would remove {removed:,} rows and change the split that the "
             "files give: remove the filters, or split here, with split: leave-one-out or temporal"
         )
-    if not len(kept):
+    if not len(rows):
         wanted = json.dumps(spec.filters.as_dict())
         raise DataError(f"{where}: no interaction is left after the filters {wanted}")
     try:
-        arrange = split_files.from_files if spec.split == GIVEN else from_interactions
-        sequences = arrange(kept, spec.ties)
+        sequences = rows.sequences(spec.ties)
         if sequences.n_items < 2:
             raise DataError("all interactions are with one item: there is nothing to rank")
         spec.split_of(sequences)
@@ -124,6 +119,29 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     for sentence in lookalikes(sequences.user_ids, sequences.item_ids):
         print(f"{where}: {sentence}")
     return sequences
+
+
+def _filtered(spec: Spec, raw: RawFile | None, counts: Counter[str]) -> Coded | SplitRows:
+    """The interactions that all filters keep. The numbers of rows are added to ``counts``."""
+    if spec.synthetic is not None:
+        generated = spec.synthetic.generate()
+        counts["rows generated"] = len(generated)
+        batches = iter([pa.RecordBatch.from_pandas(generated, preserve_index=False)])
+    elif raw is not None:
+        batches = interactions.read(raw, spec.filters, counts)
+    else:
+        raise ValueError(f"{spec.name} is not synthetic: give its raw file")
+    rows: Coded | SplitRows
+    if spec.split == GIVEN:
+        rows = SplitRows(interactions.frame(batches, spec.filters, counts))
+    else:
+        rows = Coded(batches, Budget(spool.at_hand(), cache.PREPARED_FOLDER))
+        rows.filter_duplicates(spec.filters, counts)
+    before = len(rows)
+    rows.k_core(*spec.filters.minima)
+    core = "-".join(dict.fromkeys(map(str, spec.filters.minima)))
+    counts[f"outside the {core}-core"] = before - len(rows)
+    return rows
 
 
 @click.command()
@@ -160,7 +178,8 @@ def command(
     """Download and prepare a data set, and write its card.
 
     DATASET is the name of a data set in datasets/, or the path of a YAML file. Sequences and card
-    are kept in ./data/prepared. Finished steps are not repeated.
+    are kept in ./data/prepared. Finished steps are not repeated. Rows that do not fit into memory
+    are on disk meanwhile; $SEQREC_MEMORY_GB is the memory to use, in GB, if less than is free.
     """
     if len(dataset) > 1 and place:
         raise click.UsageError(

@@ -11,9 +11,12 @@ import pyarrow.compute as pc
 
 from datasets import json_lines, parquet, text, times
 from datasets.errors import DataError, quoted
+from datasets.ids import bytes_of
 from datasets.layouts import IDS, JSON_LINES, LONGEST_ID, NO_HEADER, NUMBERS, PARQUET, TEXT, Layout
 from datasets.times import ISO, LATEST
 
+FIRST_PRINTED = 32
+DELETE = 127
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
 
 
@@ -130,6 +133,13 @@ def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str
     if longest and longest > LONGEST_ID:  # counting characters is 70 times slower
         short = pc.less_equal(pc.utf8_length(column), LONGEST_ID)
         yield short, f"has more than {LONGEST_ID} characters"
-    if layout.format != TEXT:  # streams.py has checked text
+    if layout.format != TEXT and _has_control_bytes(column):  # streams.py has checked text
         found = pc.match_substring_regex(column, CONTROL_CHARACTERS)
         yield pc.invert(found), "contains a control character"
+
+
+def _has_control_bytes(column: pa.Array) -> bool:
+    """Whether a byte is a control character: 20 times faster than to search each id. Bytes of
+    longer characters are larger than all of them."""
+    _, text = bytes_of(column)
+    return bool((text < FIRST_PRINTED).any() or (text == DELETE).any())

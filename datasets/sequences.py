@@ -1,7 +1,7 @@
 """Interactions in time order as one flat integer array, and the positions to predict in it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -11,6 +11,9 @@ import pandas as pd
 
 from datasets import parts, ties
 from datasets.errors import DataError
+from datasets.ids import Ids
+
+SLAB = 1 << 23  # interactions, or ids, for which there are temporary arrays at a time
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Sequences:
     """[n_interactions] int32. Behind them stand the items of ``histories`` that are nobody's
     interactions."""
     offsets: np.ndarray  # [n_users + 1] int64
-    user_ids: np.ndarray  # [n_users] str
-    item_ids: np.ndarray  # [n_items] str
+    user_ids: Ids
+    item_ids: Ids
     timestamps: np.ndarray | None = None
     """[n_interactions] float64, seconds since 1970, in the order of ``items``; None if the file has
     no timestamps. They are not part of the digest: models learn from the order of interactions
@@ -69,10 +72,12 @@ class Sequences:
         """16 hexadecimal digits, computed from items, offsets and ids, and for a split by files
         from its parts and histories."""
         sha = hashlib.sha256()
-        for array in (self.items.astype("<i4"), self.offsets.astype("<i8")):
-            sha.update(array.tobytes())
+        for array in (self.items.astype("<i4", copy=False), self.offsets.astype("<i8", copy=False)):
+            sha.update(np.ascontiguousarray(array).data)
         for ids in (self.user_ids, self.item_ids):
-            sha.update("\n".join(ids.tolist()).encode())
+            for start in range(0, len(ids), SLAB):
+                joined = "\n".join(ids.texts[start : start + SLAB].to_pylist())
+                sha.update(("\n" * (start > 0) + joined).encode())
         if self.parts is not None:
             sha.update(self.parts.astype("i1").tobytes())
         if self.histories is not None:
@@ -90,19 +95,19 @@ class Sequences:
         ``tied_ascending`` is the share of them that are in the order of their items' ids, and the
         numbers of ``ties.successor_hits`` are there, too.
         """
-        lengths = np.diff(self.offsets)
-        items = self.items[: self.n_interactions]
-        pairs = np.sort(ties.users_of(self.offsets) * self.n_items + items)
-        n_pairs = 1 + int(np.count_nonzero(pairs[1:] != pairs[:-1]))
+        n_pairs = sum(
+            _distinct(ties.users_of(offsets) * self.n_items + items)
+            for items, offsets, _ in self.slabs()
+        )
         return {
             "users": self.n_users,
             "items": self.n_items,
-            "interactions": len(items),
-            "interactions_per_user": float(lengths.mean()),
-            "interactions_per_item": len(items) / self.n_items,
+            "interactions": self.n_interactions,
+            "interactions_per_user": float(np.diff(self.offsets).mean()),
+            "interactions_per_item": self.n_interactions / self.n_items,
             "pairs": n_pairs,
             "sparsity": 1 - n_pairs / (self.n_users * self.n_items),
-            **self._ties(items),
+            **self._ties(),
             **self._parts(),
         }
 
@@ -114,19 +119,37 @@ class Sequences:
             self.items, self.n_items, self.offsets, self.parts, self.timestamps, self.histories
         )
 
-    def _ties(self, items: np.ndarray) -> dict[str, int | float]:
-        """The statistics that need timestamps; ``items`` are those of the interactions."""
+    def _ties(self) -> dict[str, int | float]:
+        """The statistics that need timestamps."""
         if self.timestamps is None:
             return {}
-        tied = ties.tied_with_next(self.timestamps, self.offsets)
-        if not tied.any():
+        n_tied = 0
+        n_copies = 0
+        steps = np.zeros(2, np.int64)
+        for items, offsets, times in self.slabs():
+            assert times is not None
+            tied = ties.tied_with_next(times, offsets)
+            if tied.any():
+                n_tied += int(tied.sum())
+                n_copies += ties.copies(items, offsets, times)
+                steps += ties.steps(items, tied)
+        if not n_tied:
             return {"copies": 0, "tied_neighbours": 0.0}
         return {
-            "copies": ties.copies(items, self.offsets, self.timestamps),
-            "tied_neighbours": float(tied.sum() / (len(items) - self.n_users)),
-            "tied_ascending": ties.ascending(items, tied),
-            **ties.successor_hits(items, self.offsets, self.timestamps),
+            "copies": n_copies,
+            "tied_neighbours": float(n_tied / (self.n_interactions - self.n_users)),
+            "tied_ascending": float(steps[0] / steps[1]) if steps[1] else 0.5,
+            **ties.successor_hits(self.items, self.offsets, self.timestamps),
         }
+
+    def slabs(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Items, offsets and, if known, timestamps of some users at a time, as if there were no
+        others: temporary arrays of a slab fit into memory."""
+        for users in slabs(np.diff(self.offsets)):
+            offsets = self.offsets[users.start : users.stop + 1]
+            rows = slice(offsets[0], offsets[-1])
+            times = None if self.timestamps is None else self.timestamps[rows]
+            yield self.items[rows], offsets - offsets[0], times
 
 
 def from_interactions(interactions: pd.DataFrame, order_of_ties: str = "file") -> Sequences:
@@ -157,30 +180,57 @@ def ordered(
     item_codes, item_ids = pd.factorize(items, sort=True)
     item_codes = item_codes[: len(interactions)]
     of_files = interactions["part"].to_numpy(np.int8) if "part" in interactions else None
-    keys: tuple[np.ndarray, ...] = (user_codes,) if of_files is None else (of_files, user_codes)
     times = None
+    at_random = None
     if "timestamp" in interactions:
         times = interactions["timestamp"].to_numpy(np.float64)
-        keys = (times, *keys)
         if order_of_ties == "random":
-            key = ties.random_keys(user_codes, user_ids, item_codes, item_ids, times)
-            keys = (key, *keys)
+            at_random = ties.random_keys(user_codes, user_ids, item_codes, item_ids, times)
     elif order_of_ties == "random":
-        raise DataError(
-            "ties: random needs timestamps, and these data have none: their only order is that of "
-            "the file; remove ties: random"
-        )
-    order = np.lexsort(keys)
+        raise DataError(ties.NO_TIMES)
+    order = time_order(user_codes, times, at_random, of_files)
     lengths = np.bincount(user_codes, minlength=len(user_ids))
     sequences = Sequences(
         items=item_codes[order].astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        user_ids=np.asarray(user_ids, dtype=str),
-        item_ids=np.asarray(item_ids, dtype=str),
+        user_ids=Ids.of(np.asarray(user_ids, dtype=str)),
+        item_ids=Ids.of(np.asarray(item_ids, dtype=str)),
         timestamps=None if times is None else times[order],
         parts=None if of_files is None else of_files[order],
     )
     return sequences, order
+
+
+def time_order(
+    users: np.ndarray,
+    times: np.ndarray | None,
+    of_ties: np.ndarray | None = None,
+    parts: np.ndarray | None = None,
+) -> np.ndarray:
+    """The order of rows by user, part, time and the key ``of_ties``, [n] int64; rows that are equal
+    in all of them keep their order. The arguments are [n]; None: there is none."""
+    order: np.ndarray = np.lexsort(
+        [key for key in (of_ties, times, parts, users) if key is not None]
+    )
+    return order
+
+
+def slabs(lengths: np.ndarray) -> Iterator[slice]:
+    """Rows in groups with the sum SLAB of their ``lengths`` [n], or one row that is longer."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(lengths):
+        before = ends[start] - lengths[start]
+        stop = max(start + 1, int(np.searchsorted(ends, before + SLAB, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _distinct(numbers: np.ndarray) -> int:
+    """How many different numbers there are."""
+    ordered_numbers = np.sort(numbers)
+    changes = np.count_nonzero(ordered_numbers[1:] != ordered_numbers[:-1])
+    return int(changes) + int(len(numbers) > 0)
 
 
 def spans(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -236,11 +286,16 @@ class Targets:
 
     def repeated(self, items: np.ndarray) -> np.ndarray:
         """Whether each target is in its own history: [n] bool. ``items`` are the sequences'."""
-        lengths = self.ends - self.starts
-        begins = np.cumsum(lengths) - lengths  # of each history, if all stood in one row
-        same = items[spans(self.starts, self.ends)] == np.repeat(items[self.positions], lengths)
-        counts = np.concatenate([[0], np.cumsum(same)])
-        return counts[begins + lengths] > counts[begins]
+        found = np.zeros(len(self.positions), dtype=bool)
+        for rows in slabs(self.ends - self.starts):
+            starts = self.starts[rows]
+            ends = self.ends[rows]
+            lengths = ends - starts
+            begins = np.cumsum(lengths) - lengths  # of each history, if all stood in one row
+            same = items[spans(starts, ends)] == np.repeat(items[self.positions[rows]], lengths)
+            counts = np.concatenate([[0], np.cumsum(same)])
+            found[rows] = counts[begins + lengths] > counts[begins]
+        return found
 
     def chosen(self, rows: np.ndarray) -> Self:
         """Some of the targets; ``rows`` is [n] bool, or int64."""
@@ -276,8 +331,11 @@ class Split:
 
     def trained(self, sequences: Sequences) -> np.ndarray:
         """The number of training interactions with each item, [n_items] int64."""
-        items = sequences.items[spans(self.train_starts, self.train_ends)]
-        return np.bincount(items, minlength=sequences.n_items)
+        counts = np.zeros(sequences.n_items, np.int64)
+        for users in slabs(self.train_ends - self.train_starts):
+            items = sequences.items[spans(self.train_starts[users], self.train_ends[users])]
+            counts += np.bincount(items, minlength=sequences.n_items)
+        return counts
 
     def cold(self, sequences: Sequences) -> dict[str, int | float]:
         """``cold_test_targets``: the share of test targets with items that have no training
@@ -294,18 +352,26 @@ class Split:
         """The share of training interactions with an item that their user had before."""
         if sequences.statistics["pairs"] == sequences.n_interactions:
             return 0.0
-        users = ties.users_of(sequences.offsets)
-        place = np.arange(len(users))
-        training = (self.train_starts[users] <= place) & (place < self.train_ends[users])
-        items = sequences.items[: sequences.n_interactions][training]
-        pairs = np.sort(users[training] * sequences.n_items + items)
-        return float(np.count_nonzero(pairs[1:] == pairs[:-1]) / max(len(pairs), 1))
+        n_trained = 0
+        n_pairs = 0
+        for users in slabs(self.train_ends - self.train_starts):
+            starts = self.train_starts[users]
+            ends = self.train_ends[users]
+            owners = np.repeat(np.arange(len(starts)), ends - starts)
+            n_trained += len(owners)
+            items = sequences.items[spans(starts, ends)]
+            n_pairs += _distinct(owners * sequences.n_items + items)
+        return (n_trained - n_pairs) / max(n_trained, 1)
 
     def tied_targets(self, sequences: Sequences) -> float | None:
         """Share of the test targets with a neighbouring interaction of their user at the same time:
         the order of equal times decides what the target is. None without timestamps."""
         if sequences.timestamps is None:
             return None
-        tied = ties.tied_with_next(sequences.timestamps, sequences.offsets)
         at = self.test.positions
-        return float((tied[at] | tied[at - 1]).mean())
+        times = sequences.timestamps[at]
+        first = sequences.offsets[self.test.users]
+        last = sequences.offsets[self.test.users + 1] - 1
+        before = (at > first) & (sequences.timestamps[np.maximum(at - 1, first)] == times)
+        after = (at < last) & (sequences.timestamps[np.minimum(at + 1, last)] == times)
+        return float((before | after).mean())

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets import parts, ties
+from datasets import filters, parts, ties
 from datasets.errors import DataError, quoted
 from datasets.layouts import FIELDS, LONGEST_ID
 from datasets.sequences import Sequences, ordered
@@ -43,6 +43,25 @@ def of_part(batch: pa.RecordBatch, part: int) -> pa.RecordBatch:
     columns = {name: batch[name] for name in FIELDS if name in batch.schema.names}
     columns["part"] = pa.array(np.full(len(batch), part, np.int8))
     return pa.RecordBatch.from_pydict(columns | {"history": texts, "known": pa.array(known)})
+
+
+class SplitRows:
+    """Rows of a split by files that its filters keep, in memory."""
+
+    def __init__(self, rows: pd.DataFrame):
+        """``rows`` have the columns of ``of_part``."""
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def k_core(self, of_user: int, of_item: int) -> None:
+        """See ``filters.k_core``."""
+        self.rows = filters.k_core(self.rows, of_user, of_item)
+
+    def sequences(self, order_of_ties: str) -> Sequences:
+        """See ``from_files``."""
+        return from_files(self.rows, order_of_ties)
 
 
 def from_files(rows: pd.DataFrame, order_of_ties: str) -> Sequences:

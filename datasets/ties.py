@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 
+NO_TIMES = (
+    "ties: random needs timestamps, and these data have none: their only order is that of the "
+    "file; remove ties: random"
+)
 CUT_OFF = 10
 LARGEST_SAMPLE = 300_000  # interactions that successors are counted on: a second, whatever the data
 
@@ -54,13 +58,12 @@ def copies(items: np.ndarray, offsets: np.ndarray, times: np.ndarray) -> int:
     return int(np.all([column[1:] == column[:-1] for column in columns], axis=0).sum())
 
 
-def ascending(items: np.ndarray, tied: np.ndarray) -> float:
-    """Share of tied neighbours with different items whose items are in the order of their codes,
-    which is that of their ids; .5 if there are none. ``tied`` is that of ``tied_with_next``."""
+def steps(items: np.ndarray, tied: np.ndarray) -> np.ndarray:
+    """Of tied neighbours with different items: those whose items are in the order of their codes,
+    which is that of their ids, and all: [2] int64. ``tied`` is that of ``tied_with_next``."""
     first = np.flatnonzero(tied)
-    steps = np.sign(items[first + 1].astype(np.int64) - items[first])
-    different = int(np.count_nonzero(steps))
-    return np.count_nonzero(steps > 0) / different if different else 0.5
+    signs = np.sign(items[first + 1].astype(np.int64) - items[first])
+    return np.array([np.count_nonzero(signs > 0), np.count_nonzero(signs)])
 
 
 def successor_hits(
@@ -73,10 +76,11 @@ def successor_hits(
     if this order is arbitrary. Successors are counted on every second user; the others have the
     ``successors_asked`` next items that the shares are of. Empty if there is nothing to ask for.
     """
-    step = -(-len(items) // LARGEST_SAMPLE)
-    users = users_of(offsets)
-    chosen = users % step == 0
-    users = users[chosen] // step
+    step = -(-int(offsets[-1]) // LARGEST_SAMPLE)
+    starts = offsets[:-1:step]
+    lengths = np.diff(offsets)[::step]
+    users = np.repeat(np.arange(len(starts)), lengths)
+    chosen = np.arange(len(users)) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
     items = items[chosen].astype(np.int64)
     times = times[chosen]
     follows = users[1:] == users[:-1]

@@ -12,6 +12,7 @@ from benchmark.declaration import Value
 from benchmark.settings import Settings
 from benchmark.training.progress import Bar
 from benchmark.training.trainer import Trainer
+from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.splits import leave_one_out
 from models.model import Histories, LearnedModel, Model
@@ -60,8 +61,8 @@ class Subject:
         return Sequences(
             items=items.astype(np.int32),
             offsets=np.concatenate([[0], lengths.cumsum()]),
-            user_ids=np.arange(N_USERS).astype(str),
-            item_ids=np.arange(N_ITEMS).astype(str),
+            user_ids=Ids.of(np.arange(N_USERS).astype(str)),
+            item_ids=Ids.of(np.arange(N_ITEMS).astype(str)),
             timestamps=np.arange(len(items)) // 2 * 1.0,
         )
 

@@ -25,6 +25,7 @@ from benchmark.training.memory import peak_memory
 from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
 from datasets.bombs import check_unpacked
+from datasets.ids import Ids
 from datasets.sequences import Sequences, Split
 from datasets.splits import leave_one_out
 from models.counted import Counted
@@ -146,8 +147,8 @@ def load_arrays(path: Path) -> tuple[Sequences, Split]:
 
 def from_arrays(items: np.ndarray, offsets: np.ndarray) -> tuple[Sequences, Split]:
     """Sequences of ``items`` [n] int and ``offsets`` [users + 1] int64, leave-one-out."""
-    users = np.arange(len(offsets) - 1).astype(str)
-    ids = np.arange(items.max() + 1).astype(str)
+    users = Ids.of(np.arange(len(offsets) - 1).astype(str))
+    ids = Ids.of(np.arange(items.max() + 1).astype(str))
     sequences = Sequences(items.astype(np.int32), offsets, users, ids)
     return sequences, leave_one_out(sequences)
 

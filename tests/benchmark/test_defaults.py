@@ -6,6 +6,7 @@ import pytest
 from benchmark.defaults import decided
 from benchmark.fields import SETTINGS
 from benchmark.settings import Settings
+from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.splits import leave_one_out
 
@@ -17,7 +18,7 @@ def data(users, length, n_items, repeats=False):
     if repeats:
         items = np.repeat(np.arange(users), length + 2) % n_items
     offsets = np.arange(0, count + 1, length + 2)
-    ids = [np.arange(n).astype(str) for n in (users, n_items)]
+    ids = [Ids.of(np.arange(n).astype(str)) for n in (users, n_items)]
     sequences = Sequences(items.astype(np.int32), offsets, *ids)
     return sequences, leave_one_out(sequences)
 

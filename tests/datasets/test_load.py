@@ -10,10 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
-from datasets import DataError, download, interactions, prepare, source, spec
+from datasets import DataError, download, interactions, prepare, source, spec, spool
 from datasets.download import BLOCK
 from datasets.prepare import load
 from datasets.source import RawFile
@@ -134,6 +135,31 @@ def test_a_prepared_set_is_restored_and_a_changed_or_damaged_one_is_not(here, mo
     assert load(name)[1].n_users == 5
     described(here, filters={"rating": {"min": 1}, "k_core": 4})
     assert load(name)[1].n_users == 4
+
+
+def test_rows_that_do_not_fit_into_memory_are_on_disk(here, monkeypatch):
+    name = described(here)
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(ROWS)
+    _, first = load(name)
+    (cached,) = (here / "data/prepared").glob("mine-*.npz")
+    cached.unlink()
+    monkeypatch.setenv(spool.VARIABLE, "1e-9")
+    _, again = load(name)
+    assert again.digest == first.digest
+    assert isinstance(again.items, np.memmap)
+    left = {path.name for path in (here / "data/prepared").iterdir()}
+    assert left == {cached.name, f".{cached.name}.lock"}
+
+
+@pytest.mark.parametrize("value", ["much", "0", "-1", "nan"])
+def test_an_amount_of_memory_that_is_none_is_refused(here, monkeypatch, value):
+    name = described(here)
+    (here / "data").mkdir()
+    (here / "data/mine.csv").write_text(ROWS)
+    monkeypatch.setenv(spool.VARIABLE, value)
+    with pytest.raises(DataError, match="SEQREC_MEMORY_GB should be a number of gigabytes, not"):
+        load(name)
 
 
 def test_what_is_filtered_away_is_counted(here, capsys):
@@ -422,7 +448,7 @@ def test_times_are_filtered_by_dates(here, ends, kept):
     (here / "data/mine.csv").write_text("".join(rows))
     read = spec.read(name)
     raw = RawFile(read.sources[0], Path("data/mine.csv"))
-    found = interactions.read(raw, read.filters, Counter())
-    assert found["item"].tolist() == [f"i{n}" for n in kept]
+    found = pa.Table.from_batches(interactions.read(raw, read.filters, Counter()))
+    assert found["item"].to_pylist() == [f"i{n}" for n in kept]
     (here / "again.yaml").write_text(yaml.safe_dump(read.as_dict()))
     assert spec.read("again.yaml").filters == read.filters

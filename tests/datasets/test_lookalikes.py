@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from datasets.ids import Ids
 from datasets.lookalikes import lookalikes
 from datasets.prepare import load
 from tests.datasets.test_load import described
@@ -23,19 +24,19 @@ COMPOSED = "caf\u00e9"
     ],
 )
 def test_ids_that_look_alike_are_named(ids, pair):
-    users = np.array(["u"])
-    (sentence,) = lookalikes(users, np.array(ids))
+    users = Ids.of(np.array(["u"]))
+    (sentence,) = lookalikes(users, Ids.of(np.array(ids)))
     assert sentence.startswith("item ids that differ from others in outer")
     assert "alone: 1, such as" in sentence
     assert all(name in sentence for name in pair.split(" and "))
-    assert len(lookalikes(np.array(ids), users)) == 1
+    assert len(lookalikes(Ids.of(np.array(ids)), users)) == 1
 
 
 @pytest.mark.parametrize(
     "ids", [["1.5", "1.0", "x.0", "10"], ["\u00e9", "e", "E"], [" a", "b "], []]
 )
 def test_other_ids_are_not(ids):
-    assert lookalikes(np.array(["u"]), np.array(ids, dtype=str)) == []
+    assert lookalikes(Ids.of(np.array(["u"])), Ids.of(np.array(ids, dtype=str))) == []
 
 
 def test_preparing_says_so(here, capsys):

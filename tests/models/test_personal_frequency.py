@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from benchmark.settings import Settings
 from benchmark.training.trainer import Trainer
+from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.splits import leave_one_out
 from models import build
@@ -53,8 +54,8 @@ def test_the_variant_that_is_best_on_validation_is_kept():
     sequences = Sequences(
         items=items.flatten().astype(np.int32),
         offsets=np.arange(users + 1) * 14,
-        user_ids=np.arange(users).astype(str),
-        item_ids=np.arange(20).astype(str),
+        user_ids=Ids.of(np.arange(users).astype(str)),
+        item_ids=Ids.of(np.arange(20).astype(str)),
         timestamps=np.tile(np.repeat(np.arange(7.0), 2), users),
     )
     settings = Settings.of(model="PersonalFrequency")

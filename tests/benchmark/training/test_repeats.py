@@ -14,6 +14,7 @@ from benchmark.settings import Settings
 from benchmark.training import evaluation
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
+from datasets.ids import Ids
 from datasets.sequences import Sequences, Split
 from datasets.splits import leave_one_out, temporal
 from models.batches import Interactions
@@ -36,8 +37,8 @@ def of_users(*histories: str) -> Sequences:
     return Sequences(
         items=items.astype(np.int32),
         offsets=np.cumsum([0, *map(len, histories)]),
-        user_ids=np.arange(len(histories)).astype(str),
-        item_ids=np.arange(items.max() + 1).astype(str),
+        user_ids=Ids.of(np.arange(len(histories)).astype(str)),
+        item_ids=Ids.of(np.arange(items.max() + 1).astype(str)),
     )
 
 
