@@ -50,7 +50,9 @@ def attempt(
     try:
         with trial.ends():
             split = spec.split_of(sequences)
-            protocol = evaluation.protocol(settings.history, sequences, split)
+            protocol = evaluation.protocol(
+                settings.history, sequences, split, settings.evaluate_users
+            )
             trainer = Trainer(settings, sequences, split, step_bar)
             if saved := state_to_resume(trial, sequences, protocol):
                 state.restore(trainer, *saved)

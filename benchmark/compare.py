@@ -29,7 +29,7 @@ from benchmark.sweeps.tasks import Job, Resources
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
 
-OF_ALL = ("dataset", "recbole_config", "history", "seed", "device")
+OF_ALL = ("dataset", "recbole_config", "history", "evaluate_users", "seed", "device")
 """Settings that every model has."""
 
 
@@ -141,7 +141,6 @@ def compare(
     from benchmark.sweeps.contenders import SPACES, contenders, that_fit
     from benchmark.sweeps.forecast import measured
     from benchmark.tracking import provenance, server
-    from benchmark.training import evaluation
     from benchmark.training.batches import check_learnable
 
     check_executor(context, executor)
@@ -154,7 +153,7 @@ def compare(
     client = server.connect_patiently(server.connect().tracking_uri)
     data = Data.of(base, data_dir)
     data.describe(base)
-    check_learnable(evaluation.evaluated(base.history, data.sequences, data.split))
+    check_learnable(data.evaluated(base))
     chosen = [name for name in named or [] if models.learns(name)] or models.learned_models()
     counted = models.counted_models() + [n for n in named or [] if not models.learns(n)]
     counted, refused = that_fit(counted, data.sequences.n_items, given)

@@ -44,7 +44,17 @@ class Data:
         """What results must share to be compared: see ``evaluation.protocol``."""
         from benchmark.training import evaluation
 
-        return evaluation.protocol(settings.history, self.sequences, self.split)
+        return evaluation.protocol(
+            settings.history, self.sequences, self.split, settings.evaluate_users
+        )
+
+    def evaluated(self, settings: Settings) -> Split:
+        """The split with the targets that are evaluated: see ``evaluation.evaluated``."""
+        from benchmark.training import evaluation
+
+        return evaluation.evaluated(
+            settings.history, self.sequences, self.split, settings.evaluate_users
+        )
 
     def trainer(self, settings: Settings) -> Trainer:
         """A new trial in progress; of processes that share it, the first one shows its steps."""
@@ -61,7 +71,7 @@ class Data:
         return summary(self.spec, self.sequences)
 
     def describe(self, settings: Settings) -> None:
-        """Print what the data are, and the protocol if histories are masked."""
+        """Print what the data are, and the protocol if histories are masked or users sampled."""
         print(self, flush=True)
-        if settings.masks_history:
+        if settings.masks_history or settings.evaluate_users:
             print(f"protocol: {self.protocol(settings)}", flush=True)

@@ -228,6 +228,13 @@ class Fields:
         choices=("ranked", "masked", "novel"),
         group="evaluation",
     )
+    evaluate_users: int = setting(
+        0,
+        "Users that are evaluated: a fixed sample of that many, the same in every trial; it is a "
+        "part of the protocol; 0: all.",
+        at_least=0,
+        group="evaluation",
+    )
     patience: int = setting(
         3,
         "Early stopping: epochs without a better validation ndcg@10 until the learning rate falls "

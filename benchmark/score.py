@@ -15,7 +15,7 @@ import click
 
 from benchmark import cli
 from benchmark.fields import SETTINGS
-from benchmark.settings import BASELINES
+from benchmark.settings import BASELINES, RARE
 from datasets import options
 from models import FILES
 
@@ -34,7 +34,7 @@ class Param(click.ParamType):
         found = PARAM.fullmatch(value)
         if not found or not found[2] or len(value) > LONGEST:
             self.fail(f"{value[:80]!r} is not NAME=VALUE, such as epochs=20.", param, ctx)
-        if found[1] in ("model", "dataset", "history", "recbole_config"):
+        if found[1] in ("model", "dataset", "history", *RARE):
             self.fail(f"{found[1]} has an option of its own.", param, ctx)
         return found[1], found[2]
 
@@ -80,6 +80,13 @@ def _once(
     help=SETTINGS["history"].help,
 )
 @click.option(
+    "--evaluate-users",
+    type=click.IntRange(min=0),
+    default=SETTINGS["evaluate_users"].default,
+    show_default=True,
+    help=SETTINGS["evaluate_users"].help,
+)
+@click.option(
     "--param",
     "params",
     multiple=True,
@@ -101,6 +108,7 @@ def score(
     dataset: str,
     name: str,
     history: str,
+    evaluate_users: int,
     params: dict[str, str],
     exported: Path | None,
     recbole_config: str,
@@ -124,13 +132,14 @@ def score(
     if exported or (file.parent / export.SPLIT_FILE).exists():
         export.check(exported or file.parent, data.sequences, data.split)
     files = {"test": file} | ({"valid": valid} if valid else {})
-    results = ranked(files, data.sequences, data.split, history)
+    results = ranked(files, data.sequences, data.split, history, evaluate_users)
     for part, result in results.items():
         for remark in result.remarks:
             click.echo(f"{part}: {remark}", err=True)
-    protocol = evaluation.protocol(history, data.sequences, data.split)
+    protocol = evaluation.protocol(history, data.sequences, data.split, evaluate_users)
     known = {"model": name, "dataset": dataset, "history": history}
     known |= {"recbole_config": recbole_config} if recbole_config else {}
+    known |= {"evaluate_users": str(evaluate_users)} if evaluate_users else {}
     run_id, experiment = log_scored(
         client, known | params, results, file, data.spec, data.sequences, protocol, data_dir
     )

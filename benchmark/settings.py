@@ -19,6 +19,8 @@ MASKED = "history masked"
 """What a protocol says of histories that are no candidates; where targets repeat, what becomes of
 them follows: ``REPEATED``. Earlier versions always wrote ``MASKED`` alone."""
 REPEATED = ", repeated targets "
+RARE = ("recbole_config", "evaluate_users")
+"""Settings that are recorded only where they are used."""
 BASELINES = "baselines"
 """The word for all counted models, where a command takes the name of a model."""
 
@@ -127,11 +129,9 @@ class Settings(Fields):
         return {name: self.value(name) for name in declared(self.model)}
 
     def as_dict(self) -> dict[str, Value]:
-        """The settings that the model has, by name; ``recbole_config`` only if there is one."""
+        """The settings that the model has, by name; those of RARE only if they are used."""
         values = {name: value for name, value in self.values().items() if self.has(name)}
-        if not self.recbole_config:
-            del values["recbole_config"]
-        return values
+        return {name: value for name, value in values.items() if value or name not in RARE}
 
     def described(self, names: Iterable[str]) -> str:
         """The settings of these names, in a line."""

@@ -135,8 +135,9 @@ def _kind_that_is_missing(leader: Standing) -> str:
     settings = {"model": BASELINES}
     if dataset := row.param("dataset"):
         settings["dataset"] = str(dataset)
-    if (history := row.param("history")) not in ("", SETTINGS["history"].default):
-        settings["history"] = str(history)
+    for name in ("history", "evaluate_users"):
+        if (value := row.param(name)) not in ("", SETTINGS[name].default):
+            settings[name] = str(value)
     return (
         f"No counted model was run on these data, so it is not known whether {row.entry} beats "
         f"one. To run all of them: {training_command(settings)}"

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.metrics import means
 from benchmark.scoring import lists, matrix, stated, tables
 from benchmark.scoring.queries import Queries, Ranked, ScoreError
-from benchmark.training.evaluation import evaluated
+from benchmark.training.evaluation import evaluated, sample
 from benchmark.training.lists import list_table
 from benchmark.training.ranks import rank_table
 from datasets.sequences import Sequences, Split, Targets
@@ -34,17 +34,21 @@ class Scored:
 
 
 def score(
-    paths: Mapping[str, Path], sequences: Sequences, split: Split, history: str
+    paths: Mapping[str, Path],
+    sequences: Sequences,
+    split: Split,
+    history: str,
+    evaluate_users: int = 0,
 ) -> dict[str, Scored]:
     """The results by part. ``paths`` are those of the files, by part (valid, test).
 
-    ``history`` is the setting of that name. Raises UserError if nobody would be evaluated, or if a
-    file cannot be scored.
+    ``history`` and ``evaluate_users`` are the settings of these names. Raises UserError if
+    nobody would be evaluated, or if a file cannot be scored.
     """
-    evaluated(history, sequences, split)
+    evaluated(history, sequences, split, evaluate_users)
     parts = {"valid": split.valid, "test": split.test}
     return {
-        part: _score(path, sequences, split, part, parts[part], history)
+        part: _score(path, sequences, split, part, parts[part], history, evaluate_users)
         for part, path in paths.items()
     }
 
@@ -68,13 +72,20 @@ def ranks_of(queries: Queries) -> Ranked:
 
 
 def _score(
-    path: Path, sequences: Sequences, split: Split, part: str, targets: Targets, history: str
+    path: Path,
+    sequences: Sequences,
+    split: Split,
+    part: str,
+    targets: Targets,
+    history: str,
+    evaluate_users: int,
 ) -> Scored:
     queries = Queries(path, sequences, targets, masked=history != "ranked")
     found = ranks_of(queries)
-    kept = np.ones(len(found.ranks), dtype=bool)
-    if history == "novel":  # queries of the file are numbered with all targets
-        kept = ~targets.repeated(sequences.items)
+    # Queries of the file are numbered with all targets.
+    kept = sample(sequences, targets, evaluate_users)
+    if history == "novel":
+        kept &= ~targets.repeated(sequences.items)
     table = None
     if found.best is not None and part == "test":
         best = found.best[np.unique(targets.queries[kept])]

@@ -14,7 +14,6 @@ from benchmark.sweeps.plan import Best, Effort, Plan
 from benchmark.sweeps.tasks import Job, Resources
 from benchmark.tracking import server
 from benchmark.tracking.writing.sweep import open_sweep
-from benchmark.training import evaluation
 from benchmark.training.batches import check_learnable
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def search(
     cannot run there, if a sweep of that name has another definition, and if no trial has finished.
     """
     settings = definition.base
-    split = evaluation.evaluated(settings.history, data.sequences, data.split)
+    split = data.evaluated(settings)
     protocol = data.protocol(settings)
     if "model" not in definition.space and models.learns(settings.model):
         check_learnable(split)

@@ -26,6 +26,7 @@ NOT_SEARCHED = {
     "dataset": "a sweep compares trials on one data set",
     "recbole_config": "a sweep compares trials on one data set",
     "history": "results under two protocols cannot be compared",
+    "evaluate_users": "results under two protocols cannot be compared",
     "device": "the device does not change a result",
     "seed": "--seeds gives the number of seeds of each point",
 }

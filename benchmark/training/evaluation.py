@@ -17,11 +17,14 @@ from models.model import Model
 from models.ranking import USERS_PER_CHUNK, Best, rank
 
 
-def protocol(history: str, sequences: Sequences, split: Split) -> str:
+def protocol(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> str:
     """What two results must share to be compared, beside the data.
 
-    ``history`` is the setting. Where no target repeats, masked and novel are the same.
+    ``history`` and ``evaluate_users`` are the settings. Where no target repeats, masked and novel
+    are the same. A sample that leaves nobody out is none.
     """
+    whole = split
+    split = _sampled(sequences, split, evaluate_users)
     rule = "history not masked"
     if history != "ranked":
         rule = MASKED
@@ -29,7 +32,8 @@ def protocol(history: str, sequences: Sequences, split: Split) -> str:
         if valid or test:
             left_out = f"left out ({valid:,} of validation, {test:,} of test)"
             rule += REPEATED + ("are misses" if history == "masked" else left_out)
-    return f"{split.name}; every item a candidate; {rule}; ties rank last; best valid ndcg@10"
+    text = f"{split.name}; every item a candidate; {rule}; ties rank last; best valid ndcg@10"
+    return text if split is whole else f"{text}; a fixed sample of {evaluate_users:,} users"
 
 
 def repeated(sequences: Sequences, split: Split) -> tuple[int, int]:
@@ -39,11 +43,35 @@ def repeated(sequences: Sequences, split: Split) -> tuple[int, int]:
     return int(valid.sum()), int(test.sum())
 
 
-def evaluated(history: str, sequences: Sequences, split: Split) -> Split:
-    """The split with the targets that are evaluated: "novel" leaves out repeated ones.
+def sample(sequences: Sequences, targets: Targets, n_users: int) -> np.ndarray:
+    """Whether a target's user is in the fixed sample, [n] bool; ``n_users`` 0: all are.
+
+    The sample are the ``n_users`` users with the smallest hashes of their ids, among those with
+    targets. So it depends on the ids alone, and a larger sample includes a smaller one.
+    """
+    users = np.unique(targets.users)
+    if not n_users or n_users >= len(users):
+        return np.ones(len(targets.users), dtype=bool)
+    order = np.argsort(sequences.user_ids.chosen(users).hashes(), kind="stable")
+    return np.isin(targets.users, users[order[:n_users]])
+
+
+def _sampled(sequences: Sequences, split: Split, n_users: int) -> Split:
+    """The split with the targets of the sample; the same one if nobody is left out."""
+    valid = sample(sequences, split.valid, n_users)
+    test = sample(sequences, split.test, n_users)
+    if valid.all() and test.all():
+        return split
+    return replace(split, valid=split.valid.chosen(valid), test=split.test.chosen(test))
+
+
+def evaluated(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> Split:
+    """The split with the targets that are evaluated: those of a sample of users (see ``sample``),
+    and with "novel" only those that do not repeat.
 
     Raises UserError if validation or test is left without any.
     """
+    split = _sampled(sequences, split, evaluate_users)
     if history != "novel":
         return split
     new = {}

@@ -67,7 +67,7 @@ class Trainer:
         settings = decided(settings, sequences, split)
         self.settings = settings
         self.sequences = sequences
-        self.split = evaluated(settings.history, sequences, split)
+        self.split = evaluated(settings.history, sequences, split, settings.evaluate_users)
         self.one_target = all(
             targets.one_for_each_query for targets in (self.split.valid, self.split.test)
         )
