@@ -44,8 +44,8 @@ def test_the_leader_is_better_than_the_next_model(report, store, here, ranks):
     interval = difference(ranks["Good"], ranks["Bad"]).partition(", p")[0]
     assert f"difference {figures}".startswith(interval)  # p is corrected for all pairs of rows
     assert cost == (
-        "Net is 4.0 times as fast (Net 1.5 s a trial, Counts 6.0 s), with 1.2 k against 2.5 M "
-        "parameters."
+        "Net is 4.0 times as fast (Net 1.5 s a trial, Counts 6.0 s), with 1.2 k parameters "
+        "against 2.5 M."
     )
     assert caution == "Caution: one seed of Net."
 
