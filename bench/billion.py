@@ -91,8 +91,15 @@ def train(folder: Path, share: float, evaluate_users: int) -> None:
     chosen = np.argsort(sequences.user_ids.hashes())[: int(share * sequences.n_users)]
     some = of_users(sequences, np.sort(chosen))
     show("sampled", started, f"{some.n_users:,} users, {some.n_interactions:,} interactions")
-    given = Settings.of(model="SASRec", epochs=1, evaluate_users=evaluate_users)
-    trainer = Trainer(given, some, found.split_of(some))
+    settings = Settings.of(
+        model="SASRec",
+        epochs=1,
+        batch_size=128,
+        embeddings="random",
+        blend="none",  # SLIM counts for minutes, here on meaningless data
+        evaluate_users=evaluate_users,
+    )
+    trainer = Trainer(settings, some, found.split_of(some))
     started = time.perf_counter()
     trainer.train_epoch()
     show("one epoch", started, f"{len(trainer.batches):,} steps, {some.n_items:,} items")

@@ -105,7 +105,8 @@ class Spool:
             return
         self.n += len(rows)
         if self.budget.take(rows.nbytes):
-            self._pieces.append(rows)
+            # A view would keep all of its array in memory.
+            self._pieces.append(rows if rows.base is None else rows.copy())
             return
         with self.budget.writing():
             self._pieces.append(self._store(rows))
