@@ -1,5 +1,6 @@
 """Fixtures and helpers of all tests: real commands, a real MLflow store, a real server."""
 
+import gc
 import os
 import shutil
 import socket
@@ -40,6 +41,11 @@ def pytest_collection_modifyitems(items):
     projects, then the others that start processes, then the quick ones."""
     started = {item.path for item in items if item.get_closest_marker("process")}
     items.sort(key=lambda item: (item.path not in started, len(item.path.parts)))
+
+
+def pytest_collection_finish():
+    """What is loaded stays. Each trial looks for garbage, and would look through all of this."""
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc):
