@@ -54,7 +54,7 @@ def words_for(space, *options, name="lr"):
 
 def start(space, *options):
     """Start a sweep in a process that the test can kill."""
-    return Process(words_for(space, *options)[1:], {**os.environ})
+    return Process(["tests.hasty", *words_for(space, *options)[1:]], {**os.environ})
 
 
 def wait_for(process, text):
@@ -156,7 +156,9 @@ def test_a_sweep_is_a_run_with_its_trials_nested_and_the_report_has_its_record(
 
 
 @pytest.mark.process
-def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, run_verb):
+def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(
+    sweep, run_command, store, run_verb
+):
     options = ["--method", "tpe", "--trials", "3", "--epochs", "4", "--pruner", "halving"]
     space = "learning_rate loguniform -6, -3\ndropout uniform 0, 0.3\n"
     whole = sweep(space, *options, "--name", "whole")
@@ -169,7 +171,7 @@ def test_a_killed_sweep_goes_on_to_the_report_of_one_that_was_not(sweep, store, 
         process.communicate()
     _, before = runs(store)
     assert "RUNNING" in {run.info.status for run in runs(store)[0]}
-    done = sweep(space, *options)
+    done = run_command("python", "-m", "tests.hasty", *words_for(space, *options)[1:])
     assert done.returncode == 0, done.stderr
     parents, trials = runs(store)
     assert [run.info.status for run in parents] == ["FINISHED", "FINISHED"]
@@ -310,7 +312,7 @@ def test_a_sweep_that_continues_shows_its_new_best_point(run_verb, store, here):
 def test_pruned_trials_are_marked(sweep_here, store, run_verb):
     rates = "0.05, 0.04, 0.03, 0.02, 0.01, 1e-6"
     done = sweep_here(
-        f"learning_rate choice [{rates}]", "--epochs", "3", "--pruner", "median", "--seeds", "2"
+        f"learning_rate choice [{rates}]", "--epochs", "2", "--pruner", "median", "--seeds", "2"
     )
     assert done.returncode == 0, done.stderr
     _, trials = runs(store)

@@ -19,12 +19,12 @@ pytestmark = pytest.mark.process
 
 EPOCHS = 16
 # Batches of which an epoch takes long enough for a server to go and come.
-SLOW = ["--batch-size", "32", "--patience", str(EPOCHS)]
+SLOW = ["--batch-size", "64", "--patience", str(EPOCHS)]
 OPTIONS = ["--dataset", "demo", *TINY, *SLIM, "--epochs", str(EPOCHS), *SLOW]
 
 
 def start(uri: str, *words: str) -> Process:
-    command = [*(words or ("benchmark.train", *OPTIONS))]
+    command = ["tests.hasty", *(words or ("benchmark.train", *OPTIONS))]
     return Process(command, os.environ | {"MLFLOW_TRACKING_URI": uri})
 
 

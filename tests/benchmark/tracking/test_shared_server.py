@@ -93,6 +93,7 @@ def test_four_trials_log_at_once_to_an_empty_store(team_server, here, run_comman
 
 def test_a_sweep_killed_on_the_server_goes_on_there(team_server, here, run_command):
     words = words_for("learning_rate choice [0.01, 0.02]", "--epochs", "4")
+    words[1:1] = ["tests.hasty"]
     process = start(words, team_server)
     for line in process.stdout:
         if "epoch 2" in line:
