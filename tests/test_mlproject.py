@@ -231,6 +231,7 @@ def test_every_setting_can_be_reached(project, store):
         "negatives": 100,
         "temperature": 0.1,
         "history": "masked",
+        "evaluate_users": 1000,
         "ema_decay": 0.9,
         "patience": 4,
         "precision": "bf16",
