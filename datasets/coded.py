@@ -94,7 +94,7 @@ class Coded:
             if len(self) < REWRITE * self.rows.n:
                 rows = Spool(self.budget)
                 for piece in self.rows.drain():
-                    rows.append(piece[self._counts_of(piece)])
+                    rows.append(piece[self._are_kept(piece)])
                 self.rows = rows
 
     def _counted(self) -> tuple[np.ndarray, np.ndarray]:
@@ -102,12 +102,12 @@ class Coded:
         of_users = np.zeros(len(self.users), np.int64)
         of_items = np.zeros(len(self.items), np.int64)
         for piece in self.rows.pieces():
-            mask = self._counts_of(piece)
+            mask = self._are_kept(piece)
             of_users += np.bincount(piece["user"][mask], minlength=len(of_users))
             of_items += np.bincount(piece["item"][mask], minlength=len(of_items))
         return of_users, of_items
 
-    def _counts_of(self, piece: np.ndarray) -> np.ndarray:
+    def _are_kept(self, piece: np.ndarray) -> np.ndarray:
         """Whether a row's user and item are both kept, [n] bool."""
         users, items = self.kept
         mask: np.ndarray = users.take(piece["user"]) & items.take(piece["item"])
@@ -154,7 +154,7 @@ class Coded:
         [n_codes] int64 gives a user's."""
         boxes = [Spool(self.budget) for _ in range(n_boxes)]
         for piece in self.rows.drain():
-            piece = piece[self._counts_of(piece)]
+            piece = piece[self._are_kept(piece)]
             if n_boxes == 1:
                 boxes[0].append(piece)
                 continue
