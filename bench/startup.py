@@ -40,6 +40,8 @@ def imports(words: list[str]) -> dict[str, float]:
     """The seconds that a command took to import each package, without what that imports."""
     command = [sys.executable, "-X", "importtime", "-m", *words]
     found = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if found.returncode:
+        sys.exit(f"Error: the command failed: {found.stderr.splitlines()[-1]}")
     seconds: dict[str, float] = defaultdict(float)
     for microseconds, module in LINE.findall(found.stderr):
         package = module.partition(".")[0]
