@@ -144,6 +144,8 @@ def main() -> None:
         "--epochs", type=int, default=100, help="epochs of each trial; default: %(default)s"
     )
     args = parser.parse_args()
+    if "://" not in args.tracking_uri or min(args.runs, args.epochs) < 1:
+        parser.error("a database such as sqlite:///many.db, and at least one run of one epoch")
     client = server.connect(args.tracking_uri)  # which makes the tables
     experiment_id = server.experiment_id(client, "many")
     folder = Path(client.get_experiment(experiment_id).artifact_location)
