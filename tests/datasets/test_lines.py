@@ -79,7 +79,8 @@ def test_the_members_of_a_gzip_file_are_one_text(here):
     assert read(here / "f.gz", CSV) == [(f"a{k}", f"b{k}") for k in range(1000)]
 
 
-LINE = st.just("u1,i1,5") | st.text(st.sampled_from('",ué '), max_size=9).filter(bool)
+# No user is called "u", as the column is: such a row is refused as a second header.
+LINE = st.just("u1,i1,5") | st.text(st.sampled_from('",vé '), max_size=9).filter(bool)
 
 
 @settings(max_examples=200)
