@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 CUT_OFFS = "1,5,10,20,50"
-IMAGES = ["matplotlib.figure", "matplotlib.backends.backend_agg"]
 LARGEST_CUT_OFF = 10**9  # the rank of a miss is beyond
 
 
@@ -164,9 +163,7 @@ def report(
     chosen = FORMATS[form]
     drawn = chosen.draws and output != STDOUT
     if layout == "full":
-        slow = ["scipy.stats"] if test == "wilcoxon" else ["scipy.special"]
-        slow += IMAGES if drawn and form == "markdown" else []
-        Thread(target=_load_meanwhile, args=[slow], daemon=True).start()
+        Thread(target=_load_meanwhile, args=[drawn and form == "markdown"], daemon=True).start()
     ranking = gather(
         client,
         experiments,
@@ -227,10 +224,12 @@ def _format_of(output: Path | None) -> str:
     return next((name for name, form in FORMATS.items() if form.suffix == suffix), "markdown")
 
 
-def _load_meanwhile(slow: list[str]) -> None:
+def _load_meanwhile(images: bool) -> None:
     """Import slow packages that are needed later, while the server answers."""
-    for module in slow:
-        import_module(module)
+    import_module("scipy.stats")
+    if images:
+        import_module("matplotlib.figure")
+        import_module("matplotlib.backends.backend_agg")
 
 
 def _width() -> int | None:
