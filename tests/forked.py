@@ -264,5 +264,6 @@ if __name__ == "__main__":
     module, *options = _next_command(*(socket.socket(fileno=int(end)) for end in sys.argv[1:]))
     sys.argv[1:] = options
     sys.orig_argv = [sys.executable, "-m", module, *options]
-    sys.modules.pop(module, None)  # loaded for others, such as datasets.prepare: runpy would warn
+    if module.startswith(("benchmark.", "datasets.")):
+        sys.modules.pop(module, None)  # loaded for others, as datasets.prepare is: runpy would warn
     runpy.run_module(module, run_name="__main__", alter_sys=True)
