@@ -81,11 +81,7 @@ def trial(number: int, settings: Settings, table: pa.Table, epochs: int, folder:
         for epoch in range(1, epochs + 1)
         for key, value in of_epoch.items()
     ]
-    final: dict[str, float] = {
-        "best_epoch": epochs - 1,
-        "last_epoch": epochs,
-        "trial_seconds": SECONDS,
-    }
+    final: dict[str, float] = {"best_epoch": epochs - 1, "last_epoch": epochs}
     final |= {"trial_seconds": SECONDS, "parameters": 312_000, "peak_memory_mb": 600}
     for part in ("best_valid", "test"):
         final |= {schema.metric_key(part, name): value for name, value in result.items()}

@@ -13,7 +13,7 @@ from collections import defaultdict
 
 from benchmark.__main__ import COMMANDS, OF_DATASETS
 
-TIMES = 3  # each command is run, of which the fastest counts
+TIMES = 3  # runs of each command; the fastest counts
 LEAST = 0.02  # seconds of a package that is shown
 LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
 

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from datasets.ids import Ids, IdTable, order_of
 from datasets.layouts import IDS, NUMBERS
 from datasets.sequences import Sequences, time_order
 from datasets.spool import Budget, Spool
+
+Rows = TypeVar("Rows", pa.RecordBatch, np.ndarray)
 
 BATCH = 1 << 16  # fewest rows that are coded at a time; their arrays fit into the processor's cache
 PIECE = 1 << 22  # rows that are counted and dealt at a time
@@ -42,8 +45,9 @@ class Coded:
         self.items = IdTable()
         self.rows = Spool(budget)
         with ThreadPoolExecutor(1) as other:
-            for piece in _gathered(self._coded(_joined(batches), other)):
-                self.rows.append(piece)
+            tables = map(pa.Table.from_batches, _grouped(batches, BATCH))
+            for rows in _grouped(self._coded(tables, other), PIECE):
+                self.rows.append(np.concatenate(rows))
         # The users and the items whose rows count, [n] bool both, by code; and their rows.
         self.kept = (np.ones(len(self.users), bool), np.ones(len(self.items), bool))
         self.counts = self._counted()
@@ -69,16 +73,10 @@ class Coded:
         of removed rows are added to ``counts``."""
         if wanted.duplicates == filters.KEEP:
             return
-        name = f"duplicates ({wanted.duplicates} kept)"
-        counts[name] = 0
         rows = Spool(self.budget)
         n_boxes = self._n_boxes()
         for _, box in self._dealt(np.arange(len(self.users)) % n_boxes, n_boxes):
-            frame = filters.without_duplicates(pd.DataFrame(box), wanted.duplicates)
-            counts[name] += len(box) - len(frame)
-            batch = pa.RecordBatch.from_pandas(frame, preserve_index=False)
-            inside = filters.inside_intervals(batch, wanted.intervals, counts)
-            rows.append(_records(inside.select([n for n in inside.schema.names if n != "rating"])))
+            rows.append(_records(filters.after_duplicates(pd.DataFrame(box), wanted, counts)))
         self.rows = rows
         self.counts = self._counted()
 
@@ -146,7 +144,7 @@ class Coded:
         )
 
     def _n_boxes(self) -> int:
-        """The number of boxes of which one takes half of the budget while it is sorted."""
+        """The number of boxes. While one box is sorted, it takes half of the budget."""
         return min(1 + 2 * SORTED_ROW * len(self) // max(self.budget.limit, 1), MOST_BOXES)
 
     def _dealt(self, box_of: np.ndarray, n_boxes: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -223,25 +221,16 @@ def _coded_rows(batch: pa.Table, users: Future[np.ndarray], items: np.ndarray) -
     return _records(batch, user=users.result(), item=items)
 
 
-def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The same rows in batches of BATCH rows or more: numpy's calls take as long for a few."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(map(len, waiting)) >= BATCH:
-            yield pa.Table.from_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.Table.from_batches(waiting)
-
-
-def _gathered(rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same rows in pieces of PIECE rows or more."""
-    waiting: list[np.ndarray] = []
-    for some in rows:
-        waiting.append(some)
-        if sum(map(len, waiting)) >= PIECE:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)
+def _grouped(parts: Iterable[Rows], least: int) -> Iterator[list[Rows]]:
+    """Neighbouring parts in groups of ``least`` rows or more; the last group may have fewer."""
+    group: list[Rows] = []
+    n = 0
+    for part in parts:
+        group.append(part)
+        n += len(part)
+        if n >= least:
+            yield group
+            group = []
+            n = 0
+    if group:
+        yield group

@@ -160,6 +160,18 @@ def without_duplicates(interactions: pd.DataFrame, keep: str) -> pd.DataFrame:
     return interactions.iloc[np.sort(order[~repeated.to_numpy()])]
 
 
+def after_duplicates(
+    interactions: pd.DataFrame, wanted: Filters, counts: Counter[str]
+) -> pa.RecordBatch:
+    """The interactions that the filter of duplicates keeps, and then those of intervals, without
+    ratings. The numbers of removed rows are added to ``counts``."""
+    kept = without_duplicates(interactions, wanted.duplicates)
+    counts[f"duplicates ({wanted.duplicates} kept)"] += len(interactions) - len(kept)
+    batch = pa.RecordBatch.from_pandas(kept, preserve_index=False)
+    inside = inside_intervals(batch, wanted.intervals, counts)
+    return inside.select([name for name in inside.schema.names if name != "rating"])
+
+
 def inside_intervals(
     batch: pa.RecordBatch, intervals: dict[str, tuple[float, float]], counts: Counter[str]
 ) -> pa.RecordBatch:

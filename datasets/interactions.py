@@ -62,11 +62,7 @@ def frame(batches: Iterable[pa.RecordBatch], wanted: Filters, counts: Counter[st
     rows = pa.Table.from_batches(batches).to_pandas(split_blocks=True, self_destruct=True)
     if wanted.duplicates == KEEP:
         return rows
-    kept = filters.without_duplicates(rows, wanted.duplicates)
-    counts[f"duplicates ({wanted.duplicates} kept)"] = len(rows) - len(kept)
-    batch = pa.RecordBatch.from_pandas(kept, preserve_index=False)
-    inside = filters.inside_intervals(batch, wanted.intervals, counts)
-    return _without(inside, ("rating",)).to_pandas()
+    return filters.after_duplicates(rows, wanted, counts).to_pandas()
 
 
 def _none_chosen(raw: RawFile, layout: Layout, wanted: Filters) -> DataError:

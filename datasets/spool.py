@@ -14,7 +14,7 @@ import numpy as np
 from datasets.errors import DataError, quoted
 from datasets.malformed import is_number
 
-SEGMENT = 1 << 30  # bytes after which a spool begins another file: those that were read are freed
+SEGMENT = 1 << 30  # bytes of a file; a spool has several, and frees each one after reading it
 MEMORY = Path("/proc/meminfo")
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 VARIABLE = "SEQREC_MEMORY_GB"
@@ -126,7 +126,7 @@ class Spool:
             yield piece.read() if isinstance(piece, Stored) else piece
 
     def drain(self) -> Iterator[np.ndarray]:
-        """The same; what was read is freed."""
+        """The same. Each piece leaves the spool, and its memory or file is freed."""
         self._file = None
         while self._pieces:
             piece = self._pieces.popleft()

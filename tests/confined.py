@@ -7,10 +7,11 @@ BYTES is the limit of the address space; "" for neither.
 import ctypes
 import os
 import resource
-import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.forked import run
 
 NEW_USER, NEW_MOUNTS = 0x10000000, 0x00020000  # of unshare(2): <linux/sched.h>
 
@@ -26,11 +27,9 @@ def mount(commands: str) -> None:
 
 
 if __name__ == "__main__":
-    mounts, memory, module, *options = sys.argv[1:]
+    mounts, memory, *words = sys.argv[1:]
     if mounts:
         mount(mounts)
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
-    sys.argv[1:] = options
-    sys.orig_argv = [sys.executable, "-m", module, *options]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    run(words)

@@ -5,8 +5,8 @@ and output, gets signals, and ends as the interpreter does. What proves that a c
 a new interpreter: ``subprocess``.
 
 There are two such processes. One has also loaded this repository, and runs its commands. The other
-has loaded packages alone, and runs what has code of its own: a copy of this repository, or a
-registered model. `tests/fork/python` is a stand-in for `python` that asks it.
+has loaded packages alone. It runs copies of this repository and registered models, which bring
+their own code. `tests/fork/python` is a stand-in for `python` that asks it.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def load(names: tuple[str, ...] = PACKAGES + OWN) -> None:
     """Import what all commands need, but not the commands."""
     for name in names:
         import_module(name)
-    gc.freeze()  # what is loaded stays shared
+    gc.freeze()  # forked processes go on sharing the loaded objects
 
 
 def _next_command(own: socket.socket, packages: socket.socket) -> list[str]:
@@ -251,6 +251,16 @@ def _ended() -> bool:
         return False
 
 
+def run(words: list[str]) -> None:
+    """Run a module with its arguments in this process, as `python -m` does."""
+    module, *options = words
+    sys.argv[1:] = options
+    sys.orig_argv = [sys.executable, "-m", module, *options]
+    if module.startswith(("benchmark.", "datasets.")):
+        sys.modules.pop(module, None)  # loaded for others, as datasets.prepare is: runpy would warn
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
 def _tell(connection: socket.socket, command: int) -> None:
     """Tell the id of a process and, when it has ended, its exit code; then end, too."""
     with connection, suppress(OSError):  # the test has ended
@@ -261,9 +271,4 @@ def _tell(connection: socket.socket, command: int) -> None:
 
 
 if __name__ == "__main__":
-    module, *options = _next_command(*(socket.socket(fileno=int(end)) for end in sys.argv[1:]))
-    sys.argv[1:] = options
-    sys.orig_argv = [sys.executable, "-m", module, *options]
-    if module.startswith(("benchmark.", "datasets.")):
-        sys.modules.pop(module, None)  # loaded for others, as datasets.prepare is: runpy would warn
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    run(_next_command(*(socket.socket(fileno=int(end)) for end in sys.argv[1:])))

@@ -49,9 +49,12 @@ def sample(sequences: Sequences, targets: Targets, n_users: int) -> np.ndarray:
     The sample are the ``n_users`` users with the smallest hashes of their ids, among those with
     targets. So it depends on the ids alone, and a larger sample includes a smaller one.
     """
+    everybody = np.ones(len(targets.users), dtype=bool)
+    if not n_users:
+        return everybody
     users = np.unique(targets.users)
-    if not n_users or n_users >= len(users):
-        return np.ones(len(targets.users), dtype=bool)
+    if n_users >= len(users):
+        return everybody
     order = np.argsort(sequences.user_ids.chosen(users).hashes(), kind="stable")
     return np.isin(targets.users, users[order[:n_users]])
 
@@ -66,8 +69,8 @@ def _sampled(sequences: Sequences, split: Split, n_users: int) -> Split:
 
 
 def evaluated(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> Split:
-    """The split with the targets that are evaluated: those of a sample of users (see ``sample``),
-    and with "novel" only those that do not repeat.
+    """The split with the targets that are evaluated: those of a sample of users (see ``sample``).
+    "novel" leaves out the targets that repeat.
 
     Raises UserError if validation or test is left without any.
     """
