@@ -94,6 +94,7 @@ class Column:
     dataset: str
     """Name of the data set: of its YAML file."""
     title: str
+    """Another one than that of any other column."""
     protocol: str
     digest: str
     synthetic: bool = False

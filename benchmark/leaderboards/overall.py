@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from benchmark.leaderboards.board import Column, Entry
+import numpy as np
+
+from benchmark.errors import UserError
+from benchmark.leaderboards.board import Board, Column, Entry
+from benchmark.reporting.comparison import LEVEL
+from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
+from benchmark.reporting.statistics import wilcoxon
+
+EQUAL = 1e-12  # means that differ by less are equal: sums differ in their last digits
 
 
 @dataclass(frozen=True)
@@ -20,9 +29,10 @@ class Place:
     """Geometric mean over the data sets of its metric divided by the baseline's; None if one of
     them is 0."""
     p: float | None
-    """That its mean rank differs from the first place's: Holm's correction; None of the first."""
+    """That its mean rank differs from the first place's (Nemenyi's test of all pairs; of two models
+    Wilcoxon's signed ranks over the data sets); None of the first."""
     level: bool
-    """Whether its mean rank is within the critical difference of the first place's."""
+    """Whether the first place is not significantly better: p is not below .05."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +55,119 @@ class Overall:
     """Each with the reason."""
     columns_left_out: dict[str, str]
     """The title of each, with the reason."""
+
+
+def overall(board: Board, baseline: str = "") -> Overall | None:
+    """Compare the models of a board over its data sets.
+
+    ``baseline`` is the name of a row; empty: the best counted model. Synthetic data sets count only
+    if there are no others, and published figures never. As long as a model has no result on a data
+    set, whichever of all lacks the largest share of its results is left out: of equals a model, and
+    of these the last. None if fewer than two models or two data sets are left. Raises UserError for
+    a baseline that is not compared.
+    """
+    block = _complete(board)
+    if len(block.entries) < 2 or len(block.columns) < 2:
+        return None
+    values = np.array([[c.value(e, board.metric) for c in block.columns] for e in block.entries])
+    ranks = mean_ranks(values)  # of [models, data sets]
+    order = np.argsort(ranks, kind="stable")
+    values, ranks = values[order], ranks[order]
+    entries = [block.entries[i] for i in order]
+    against = _baseline(entries, baseline)
+    models, datasets = values.shape
+    several = models > 2
+    p = nemenyi(ranks, datasets) if several else np.append(1.0, wilcoxon(values[:1] - values[1:]))
+    wins = (values >= values.max(axis=0) - EQUAL).sum(axis=1)
+    return Overall(
+        columns=tuple(block.columns),
+        places=tuple(
+            Place(
+                entry=entry,
+                mean_rank=float(ranks[i]),
+                wins=int(wins[i]),
+                ratio=_ratio(values[i], values[against]),
+                p=float(p[i]) if i else None,
+                level=bool(p[i] >= LEVEL) if i else True,
+            )
+            for i, entry in enumerate(entries)
+        ),
+        baseline=entries[against],
+        friedman=friedman(values) if several else None,
+        critical_difference=critical_difference(models, datasets) if several else None,
+        models_left_out=block.models_left_out,
+        columns_left_out=block.columns_left_out,
+    )
+
+
+@dataclass
+class _Block:
+    """Models and data sets that have each other's result, and why the others are left out."""
+
+    entries: list[Entry]
+    columns: list[Column]
+    models_left_out: dict[Entry, str] = field(default_factory=dict)
+    columns_left_out: dict[str, str] = field(default_factory=dict)
+
+    def leave_model(self, at: int, why: str) -> None:
+        self.models_left_out[self.entries.pop(at)] = why
+
+    def leave_column(self, at: int, why: str) -> None:
+        self.columns_left_out[self.columns.pop(at).title] = why
+
+
+def _complete(board: Board) -> _Block:
+    """The block that is left when no result is missing."""
+    block = _Block(list(board.entries), list(board.columns))
+    for at in reversed(range(len(block.entries))):
+        if block.entries[at].kind == "published":
+            block.leave_model(at, "published figures")
+    best = [column.best(board.metric) for column in board.columns]
+    real = any(
+        value is not None and not c.synthetic for value, c in zip(best, board.columns, strict=True)
+    )
+    for at in reversed(range(len(best))):
+        column = block.columns[at]
+        if best[at] is None:
+            block.leave_column(at, column.unavailable or "no results")
+        elif real and column.synthetic:
+            block.leave_column(at, "synthetic data")
+    missing = np.array(
+        [[c.value(e, board.metric) is None for c in block.columns] for e in block.entries]
+    )  # [models, data sets]
+    while missing.any():
+        of_models, of_columns = missing.mean(axis=1), missing.mean(axis=0)
+        if of_models.max() >= of_columns.max():
+            at = int(np.flatnonzero(of_models == of_models.max())[-1])
+            lacks = [block.columns[i].title for i in np.flatnonzero(missing[at])]
+            block.leave_model(at, f"no result on {_few(lacks)}")
+            missing = np.delete(missing, at, axis=0)
+        else:
+            at = int(np.flatnonzero(of_columns == of_columns.max())[-1])
+            lacks = [block.entries[i].name for i in np.flatnonzero(missing[:, at])]
+            block.leave_column(at, f"no result of {_few(lacks)}")
+            missing = np.delete(missing, at, axis=1)
+    return block
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _baseline(entries: list[Entry], name: str) -> int:
+    """Where the baseline stands among the entries, which are in the order of their mean ranks."""
+    if not name:
+        return next((i for i, entry in enumerate(entries) if entry.kind == "counted"), 0)
+    found = [i for i, entry in enumerate(entries) if entry.name.lower() == name.lower()]
+    if not found:
+        names = ", ".join(entry.name for entry in entries)
+        raise UserError(f"baseline {name!r} is not compared over the data sets; there are: {names}")
+    return found[0]
+
+
+def _ratio(values: np.ndarray, baseline: np.ndarray) -> float | None:
+    """The geometric mean of the quotients; None if a value is 0."""
+    if not (values.all() and baseline.all()):
+        return None
+    return float(np.exp(np.mean(np.log(values) - np.log(baseline))))

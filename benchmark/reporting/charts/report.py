@@ -25,7 +25,7 @@ def charts(
     }
     found = [
         results.leaderboard_chart(ranking, board, models),
-        results.critical_difference(board, comparison, models),
+        results.critical_differences(board, comparison, models),
         results.cost(ranking, board, models),
         curves.learning_curves(ranking, places, by_epoch, models),
         search.settings(ranking, models),

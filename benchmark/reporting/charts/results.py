@@ -6,6 +6,7 @@ from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend,
 from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Leaderboard, Standing
+from benchmark.reporting.mean_ranks import cliques, critical_difference, mean_ranks
 from benchmark.reporting.ranking import Ranking, Row
 
 Models = dict[str, int]
@@ -50,7 +51,7 @@ def _named(place: int, row: Row, ranking: Ranking) -> str:
     return f"{place} {row.entry} {settings_of(row, ranking)}".rstrip()
 
 
-def critical_difference(
+def critical_differences(
     board: Leaderboard, comparison: Comparison | None, models: Models
 ) -> Chart | None:
     """Mean ranks over users with Nemenyi's critical difference (Demšar, "Statistical Comparisons
@@ -68,7 +69,7 @@ def critical_difference(
     order = np.argsort(ranks, kind="stable")
     standings = [by_place[comparison.places[inside[i]]] for i in order]
     ranks = ranks[order]
-    difference = nemenyi(len(ranks), users)
+    difference = critical_difference(len(ranks), users)
     series = [
         Series(
             standing.row.entry,
@@ -100,36 +101,6 @@ def critical_difference(
         "the intervals above say how large the differences are.",
         [Panel("", Axis("mean rank"), Axis("", ticks, names), series)],
     )
-
-
-def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """The mean rank of each row over users, the highest value first: [rows, users] -> [rows]."""
-    from scipy import stats  # loads slowly: a report loads it while it waits for its server
-
-    # Sums of seeds differ in their last digits.
-    return np.asarray(stats.rankdata(-values.round(12), axis=0).mean(axis=1))
-
-
-def nemenyi(rows: int, users: int) -> float:
-    """The difference of mean ranks from which two rows differ significantly (Demšar 2006, 3.2.2).
-
-    The studentized range with infinite degrees of freedom, divided by the root of 2.
-    """
-    from scipy import stats  # see ``mean_ranks``
-
-    q = stats.studentized_range.ppf(1 - LEVEL, rows, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(rows * (rows + 1) / (6 * users)))
-
-
-def cliques(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
-    """The largest groups of neighbours in ascending ``ranks`` that lie within the difference:
-    the first and the last of each. A row alone is no group."""
-    found: list[tuple[int, int]] = []
-    for first in range(len(ranks)):
-        last = int(np.flatnonzero(ranks - ranks[first] < difference)[-1])
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return found
 
 
 def cost(ranking: Ranking, board: Leaderboard, models: Models) -> Chart | None:

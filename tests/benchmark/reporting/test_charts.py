@@ -3,8 +3,6 @@
 import itertools
 from contextlib import contextmanager
 
-import numpy as np
-import pandas as pd
 import pytest
 import sqlalchemy
 from mlflow.entities import Param
@@ -125,33 +123,14 @@ def listening(statements):
     sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
 
 
-def test_mean_ranks_and_critical_differences_are_those_of_the_literature():
-    rng = np.random.default_rng(0)
-    values = rng.integers(0, 3, (4, 50)) / 3
-    expected = pd.DataFrame(-values).rank(axis=0, method="average").mean(axis=1)
-    assert results.mean_ranks(values) == pytest.approx(expected.to_numpy())
-    # Demšar 2006, table 5 (a): q at p = .05 for 2 to 10 classifiers.
-    table = [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164]
-    for k, q in enumerate(table, start=2):
-        assert results.nemenyi(k, 14) == pytest.approx(q * (k * (k + 1) / (6 * 14)) ** 0.5, 1e-3)
-
-
-def test_models_within_the_critical_difference_are_joined():
-    ranks = np.array([1.0, 1.4, 2.2, 2.5, 4.0])
-    assert results.cliques(ranks, 1.0) == [(0, 1), (1, 2), (2, 3)]
-    assert results.cliques(ranks, 1.2) == [(0, 1), (1, 3)]
-    assert results.cliques(ranks, 0.1) == []
-    assert results.cliques(ranks, 9.0) == [(0, 4)]
-
-
 def test_three_models_or_more_have_a_critical_difference(store, ranks):
     for model in ("Good", "Twin"):
         log(store, model, ranks[model])
     _, comparison, board, models = content(store)
-    assert results.critical_difference(board, comparison, models) is None
+    assert results.critical_differences(board, comparison, models) is None
     log(store, "Bad", ranks["Bad"])
     _, comparison, board, models = content(store)
-    chart = results.critical_difference(board, comparison, models)
+    chart = results.critical_differences(board, comparison, models)
     joined = [series.hover[0] for series in chart.panels[0].series if series.mark == "line"]
     assert len(joined) == 2  # Good and Twin, and the critical difference itself
     assert set(joined[0].removeprefix("no significant difference: ").split(", ")) == {
