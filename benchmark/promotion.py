@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.reporting.comparison import compare
-from benchmark.reporting.content import assemble, dataset_of
+from benchmark.reporting.content import assemble, compare_leading, dataset_of
 from benchmark.reporting.formats import FORMATS
 from benchmark.reporting.gather import gather
 from benchmark.reporting.problems import ROUNDING
@@ -82,7 +82,9 @@ def promote_best(
             "their titles if its YAML file names any: "
             f"{error}; {_instead(client, candidates[1:], data)}"
         ) from None
-    content = assemble(client, (experiment,), ranking, dataset_of(ranking, experiment), k=CUT_OFFS)
+    dataset = dataset_of(ranking, experiment)
+    compared = compare_leading(client, ranking)
+    content = assemble(client, (experiment,), compared, dataset, k=CUT_OFFS)
     text = str(FORMATS["markdown"].render(content, "report")["report.md"])
     return trial, register(client, name, trial, item_ids, text, titles)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import re
 import shutil
 import sys
 from importlib import import_module
@@ -25,7 +24,7 @@ from benchmark.errors import UserError
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
 from benchmark.reporting.formats import FORMATS, Files, latex, page, terminal
-from datasets.files import write
+from datasets.files import file_name, write
 
 if TYPE_CHECKING:
     from benchmark.reporting.comparison import Comparison
@@ -140,7 +139,7 @@ def report(
 ) -> None:
     """Rank trials by validation, compare the best on test, and write a report."""
     # MLflow and pandas load for seconds, which --help need not wait for.
-    from benchmark.reporting.content import Dataset, assemble, dataset_of
+    from benchmark.reporting.content import Dataset, assemble, compare_leading, dataset_of
     from benchmark.reporting.gather import gather
     from benchmark.reporting.leaderboard import leaderboard
     from benchmark.tracking import server
@@ -176,7 +175,7 @@ def report(
     name = (
         output.stem
         if output and output != STDOUT
-        else _file_name("-".join([*experiments, *(run[:8] for run in ids)]))
+        else file_name("-".join([*experiments, *(run[:8] for run in ids)]))
     )
     beside: Files = {}
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):
@@ -194,7 +193,8 @@ def report(
             f"{name}.md": page.render(ranking.own, dataset.title, dataset.card, pooled=True)
         }
     else:
-        content = assemble(client, experiments, ranking, dataset, k=k, test=test, drawn=drawn)
+        compared = compare_leading(client, ranking, test)
+        content = assemble(client, experiments, compared, dataset, k=k, drawn=drawn)
         ranking = content.ranking
         comparison = content.comparison
         board = content.leaderboard
@@ -247,10 +247,6 @@ def _write(output: Path, files: Files) -> None:
             write(path, content)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror}") from None
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text)
 
 
 if __name__ == "__main__":

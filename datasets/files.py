@@ -4,6 +4,7 @@ import errno
 import fcntl
 import glob
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,3 +85,8 @@ def _sync(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def file_name(text: str) -> str:
+    """The text as the name of a file: letters, digits, dots, underscores and hyphens."""
+    return re.sub(r"[^\w.-]+", "-", text)

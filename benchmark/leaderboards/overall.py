@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from benchmark.reporting.comparison import LEVEL
 from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
 from benchmark.reporting.statistics import wilcoxon
 
+LEAST = 1e-3  # of a cost: seconds, MB, kWh
 EQUAL = 1e-12  # means that differ by less are equal: sums differ in their last digits
 
 
@@ -171,3 +173,21 @@ def _ratio(values: np.ndarray, baseline: np.ndarray) -> float | None:
     if not (values.all() and baseline.all()):
         return None
     return float(np.exp(np.mean(np.log(values) - np.log(baseline))))
+
+
+def cost(found: Overall, entry: Entry, name: str) -> float | None:
+    """The geometric mean of a cost of the cells, such as seconds, over the data sets that are
+    compared; None if one of them is not known. Counted models may take no measurable time.
+    """
+    values = [getattr(column.cells[entry], name) for column in found.columns]
+    if any(value is None for value in values):
+        return None
+    return float(np.exp(np.mean(np.log(np.maximum(values, LEAST)))))
+
+
+def ordered(board: Board, found: Overall | None) -> list[Entry]:
+    """All rows: by mean rank, then those that are not compared, with the most results first."""
+    compared = [place.entry for place in found.places] if found else []
+    results = Counter(entry for _, entry, _ in board.results())
+    others = [entry for entry in board.entries if entry not in set(compared)]
+    return compared + sorted(others, key=lambda entry: -results[entry])

@@ -21,6 +21,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.lists import lists
 from benchmark.tracking.reading.ranks import ranks
+from benchmark.tracking.reading.trials import Record
 from datasets import DataError, spec
 
 
@@ -70,31 +71,49 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A ranking with its leading rows compared, user by user."""
+
+    ranking: Ranking
+    comparison: Comparison | None
+    """None if no trial logged ranks."""
+    unreadable: dict[str, str]
+    """Why the ranks that a trial logged cannot be read, by run id."""
+
+
+def compare_leading(client: MlflowClient, ranking: Ranking, test: str = "t") -> Compared:
+    """Read the ranks of the leading rows, and compare them. ``test`` is a key of
+    ``statistics.TESTS``."""
+    found = ranks(client, _leaders(ranking), "test")
+    comparison = compare(ranking, found.tables, ranking.metric, test)
+    return Compared(ranking, comparison, found.unreadable)
+
+
+def _leaders(ranking: Ranking) -> list[Record]:
+    return [record for at in leading(ranking) for record in ranking.rows[at - 1].records]
+
+
 def assemble(
     client: MlflowClient,
     experiments: tuple[str, ...],
-    ranking: Ranking,
+    compared: Compared,
     dataset: Dataset,
     *,
     k: list[int],
-    test: str = "t",
     drawn: bool = False,
 ) -> Content:
-    """The content of a report on the ranking.
+    """The content of a report on a ranking.
 
-    ``k`` are the cut-offs, ``test`` is a key of ``statistics.TESTS``; there are charts if they are
-    to be ``drawn``.
+    ``k`` are the cut-offs; there are charts if they are to be ``drawn``.
     """
-    places = leading(ranking)
-    leaders = [record for place in places for record in ranking.rows[place - 1].records]
-    found_ranks = ranks(client, leaders, "test")
-    comparison = compare(ranking, found_ranks.tables, ranking.metric, test)
-    problems = [*ranking.problems, *of_ranks(ranking, comparison, found_ranks.unreadable)]
+    ranking, comparison = compared.ranking, compared.comparison
+    problems = [*ranking.problems, *of_ranks(ranking, comparison, compared.unreadable)]
     beside = None
     shown = Section("Examples")
     if comparison:
-        compared = [record for at in comparison.places for record in ranking.rows[at - 1].records]
-        found_lists = lists(client, compared)
+        in_rows = [record for at in comparison.places for record in ranking.rows[at - 1].records]
+        found_lists = lists(client, in_rows)
         beside = beside_accuracy(ranking, comparison, found_lists.tables)
         problems += of_lists(ranking, beside, found_lists.unreadable)
         shown = examples(ranking, comparison, found_lists.tables, titles(ranking))
@@ -103,8 +122,8 @@ def assemble(
     found: list[Chart] = []
     if drawn:
         key = schema.metric_key("valid", ranking.metric)
-        curves = trials.curves(client, [record.run_id for record in leaders], key)
-        found = charts(ranking, comparison, board, places, curves)
+        curves = trials.curves(client, [record.run_id for record in _leaders(ranking)], key)
+        found = charts(ranking, comparison, board, leading(ranking), curves)
     return Content(
         experiments,
         dataset,

@@ -57,11 +57,13 @@ class Leaderboard:
         return [standing.place for standing in self.standings]
 
 
-def leaderboard(ranking: Ranking, comparison: Comparison | None) -> Leaderboard:
-    """One row for each model; its variants, such as "+ SLIM" or published, are models of their
-    own."""
+def leaderboard(
+    ranking: Ranking, comparison: Comparison | None, *, variants: bool = True
+) -> Leaderboard:
+    """One row for each model. Its published or scored results are a model of their own, and so are
+    those with "+ SLIM" if there are to be ``variants``."""
     metrics = list(dict.fromkeys((ranking.metric, *SHOWN)))
-    places = first_places(ranking)
+    places = first_places(ranking, variants=variants)
     rows = {place: ranking.rows[place - 1] for place in places}
     figures = {name: _figures(rows, comparison, name) for name in metrics}
     return Leaderboard(
@@ -79,11 +81,11 @@ def leaderboard(ranking: Ranking, comparison: Comparison | None) -> Leaderboard:
     )
 
 
-def first_places(ranking: Ranking) -> list[int]:
-    """The place of the best row of each model, ascending."""
+def first_places(ranking: Ranking, *, variants: bool = True) -> list[int]:
+    """The place of the best row of each model, ascending; ``variants`` as in ``leaderboard``."""
     first: dict[str, int] = {}
     for place, row in enumerate(ranking.rows, start=1):
-        first.setdefault(row.entry, place)
+        first.setdefault(row.entry if variants else row.without_slim, place)
     return list(first.values())
 
 

@@ -55,6 +55,11 @@ class Row:
         return self.name + where + self.mark
 
     @property
+    def without_slim(self) -> str:
+        """The entry of all rows of its model, whether or not SLIM has a part in their scores."""
+        return self.entry.replace(SLIM, "")
+
+    @property
     def learned(self) -> bool:
         """Whether its model learns by gradients; a counted model has no learning rate."""
         return "learning_rate" in self.params and not self.scored
@@ -193,7 +198,7 @@ class Ranking:
     def tuned(self) -> dict[str, list[str]]:
         """The same, by the model's entry, of its rows with and without SLIM together: in one
         search, SLIM may have a part in the scores of some rows."""
-        together = {row.entry: row.entry.replace(SLIM, "") for row in self.rows}
+        together = {row.entry: row.without_slim for row in self.rows}
         return self._differing(together)
 
     def _differing(self, groups: dict[str, str]) -> dict[str, list[str]]:
@@ -229,7 +234,7 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
     """
     complete = [record for record in records if record.complete]
     if not complete:
-        states = ", ".join(f"{record.name} {_unfinished(record)}" for record in records)
+        states = ", ".join(f"{record.name} {why_unfinished(record)}" for record in records)
         raise ReportError(f"no trial has finished, so there is nothing to rank: {states}")
     groups: dict[tuple[str, str], list[Record]] = {}
     published = [record for record in complete if record.published]
@@ -245,7 +250,7 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
     not_ranked = []
     for record in records:
         if not record.complete:
-            not_ranked.append((record, _unfinished(record)))
+            not_ranked.append((record, why_unfinished(record)))
         elif record.run_id in lacking_ids:
             not_ranked.append((record, f"no {metric} was logged"))
         elif record.run_id not in ranked_ids:
@@ -322,19 +327,20 @@ def _difference(basis: tuple[str, str], ranked: tuple[str, str]) -> str:
     found = []
     for name, a, b in zip((schema.DATA_DIGEST, schema.PROTOCOL), basis, ranked, strict=True):
         if a != b:
-            only_a = _without_common(a, b)
-            only_b = _without_common(b, a)
+            only_a = without_common(a, b)
+            only_b = without_common(b, a)
             found.append(f"other {name}: {only_a or 'none'} instead of {only_b or 'none'}")
     return "; ".join(found)
 
 
-def _without_common(text: str, other: str) -> str:
+def without_common(text: str, other: str) -> str:
     """The parts of a text, between semicolons, that the other text does not have."""
     parts, others = ([part.strip() for part in t.split(";")] for t in (text, other))
     return "; ".join(part for part in parts if part not in others)
 
 
-def _unfinished(record: Record) -> str:
+def why_unfinished(record: Record) -> str:
+    """The state of a trial without a result, with the reason if it failed."""
     if schema.PRUNED in record.tags:
         return f"pruned {record.tags[schema.PRUNED]}"
     if record.status == "FINISHED":

@@ -204,13 +204,8 @@ def _commands(ranking: Ranking) -> Table:
         }
         for place, row in enumerate(ranking.rows, start=1)
         for record in row.records
-        if (command := _command(record))
+        if (command := record.repeated_by)
     ]
-
-
-def _command(record: Record) -> str | None:
-    """The command that repeats the trial; of a scored one, the command that scored its file."""
-    return record.tags.get(schema.COMMAND_LINE if record.scored else schema.COMMAND)
 
 
 def _commit(record: Record) -> str:

@@ -10,6 +10,7 @@ from benchmark.reporting import cautions
 from benchmark.reporting.comparison import Comparison, Difference
 from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.words import listed, seconds, size
 from benchmark.settings import BASELINES
 
 AS_FAST = 1.2  # times: below it, two models count as equally fast
@@ -98,7 +99,7 @@ def _level(leader: Standing, others: list[Standing], board: Leaderboard) -> str:
     if best is not leader:
         return ""
     level = [s.row.entry for s in others if metric in s.test and s.test[metric].level]
-    return f"Nor is it significantly better than {_listed(level)}." if level else ""
+    return f"Nor is it significantly better than {listed(level)}." if level else ""
 
 
 def _cost(
@@ -107,11 +108,11 @@ def _cost(
     first, second = leader.row, following.row
     if first.seconds is None or second.seconds is None:
         return ""
-    sizes = [_size(row.metric("parameters")) for row in (first, second)]  # "" of counted models
+    sizes = [size(row.metric("parameters")) for row in (first, second)]  # "" of counted models
     if not cautions.one_device([first, second]):
         return (
-            f"{first.entry} took {_seconds(first.seconds)} a trial, {second.entry} "
-            f"{_seconds(second.seconds)} on another device."
+            f"{first.entry} took {seconds(first.seconds)} a trial, {second.entry} "
+            f"{seconds(second.seconds)} on another device."
         )
     sized = "each" if sizes[0] == sizes[1] else f"against {sizes[1]}"
     with_sizes = f", with {sizes[0]} parameters {sized}" if all(sizes) else ""
@@ -123,8 +124,8 @@ def _cost(
         else "Both take about as long"
     )
     return (
-        f"{which} ({first.entry} {_seconds(first.seconds)} a trial, {second.entry} "
-        f"{_seconds(second.seconds)}){with_sizes}."
+        f"{which} ({first.entry} {seconds(first.seconds)} a trial, {second.entry} "
+        f"{seconds(second.seconds)}){with_sizes}."
     )
 
 
@@ -147,7 +148,7 @@ def _kind_that_is_missing(leader: Standing) -> str:
 def _doubts(ranking: Ranking, compared: list[Standing]) -> str:
     """What forbids to believe the verdict, of the models that it names."""
     learned = [standing for standing in compared if standing.row.learned]
-    scored = _listed([s.row.entry for s in compared if s.row.scored])
+    scored = listed([s.row.entry for s in compared if s.row.scored])
     of_models: list[tuple[Callable[[Standing], bool], str]] = [
         (lambda s: len(s.row.records) == 1, "one seed of {}"),
         (lambda s: cautions.best_is_last(s.row), "{} may need more epochs (the last is the best)"),
@@ -155,7 +156,7 @@ def _doubts(ranking: Ranking, compared: list[Standing]) -> str:
     found = ["synthetic data"] if cautions.is_synthetic(ranking) else []
     for holds, text in of_models:
         if names := [s.row.entry for s in learned if holds(s)]:
-            found.append(text.format(_listed(names)))
+            found.append(text.format(listed(names)))
     if len({ranking.points_tried[s.row.model] for s in learned}) > 1:
         found.append("the models were not tuned equally")
     if scored:
@@ -186,30 +187,11 @@ def _figures(standing: Standing, ranking: Ranking) -> str:
         low, high = standing.interval
         parts[0] += f" (95% interval {low:.4f} to {high:.4f})"
     if standing.row.seconds is not None:
-        parts.append(f"{_seconds(standing.row.seconds)} a trial")
-    if size := _size(standing.row.metric("parameters")):
-        parts.append(f"{size} parameters")
+        parts.append(f"{seconds(standing.row.seconds)} a trial")
+    if parameters := size(standing.row.metric("parameters")):
+        parts.append(f"{parameters} parameters")
     return ", ".join(parts)
 
 
 def _value(standing: Standing, ranking: Ranking) -> str:
     return f"{standing.test[ranking.metric].mean:.4f}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.{0 if seconds >= 10 else 1}f} s"
-
-
-def _size(number: float | None) -> str:
-    """1.2 M, 950 k, 12; empty for none."""
-    if not number:
-        return ""
-    for unit, word in ((1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.{1 if number < 10 * unit else 0}f} {word}"
-    return f"{number:.0f}"
-
-
-def _listed(names: list[str]) -> str:
-    """A, B and C."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

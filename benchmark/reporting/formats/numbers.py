@@ -44,16 +44,16 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
         }
         line |= {"runs": " ".join(found["runs"])}
         lines.append(line)
-    harmless = [{_cell(key): _cell(value) for key, value in line.items()} for line in lines]
-    columns = dict.fromkeys(column for line in harmless for column in line)
+    lines = [{harmless(key): harmless(value) for key, value in line.items()} for line in lines]
+    columns = dict.fromkeys(column for line in lines for column in line)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(harmless)
+    writer.writerows(lines)
     return {f"{name}.csv": text.getvalue()}
 
 
-def _cell(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     """The value; "" for one that is not a number.
 
     A text that a spreadsheet would run as a formula, whole or from a separator on, gets an

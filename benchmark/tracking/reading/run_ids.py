@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking.outage import reason
@@ -21,19 +21,24 @@ def whole_run_id(client: MlflowClient, text: str) -> str:
     """
     if not BEGINNING.fullmatch(text):
         return text
-    experiments: list[str] = []
-    token: str | None = None
-    while True:
-        page = client.search_experiments(page_token=token)
-        experiments += [experiment.experiment_id for experiment in page]
-        token = page.token
-        if not token:
-            break
+    experiments = [experiment.experiment_id for experiment in every_experiment(client)]
     found = client.search_runs(experiments, f"attributes.run_id LIKE '{text}%'", max_results=2)
     ids = [run.info.run_id for run in found]
     if len(ids) > 1:
         raise TrackingError(f"several runs begin with {text}, such as {' and '.join(ids)}")
     return ids[0] if ids else text
+
+
+def every_experiment(client: MlflowClient) -> list[Experiment]:
+    """All experiments that are not deleted."""
+    experiments: list[Experiment] = []
+    token: str | None = None
+    while True:
+        page = client.search_experiments(page_token=token)
+        experiments += page
+        token = page.token
+        if not token:
+            return experiments
 
 
 def read_run(client: MlflowClient, text: str) -> Run:

@@ -71,6 +71,7 @@ class Record:
     """Of the data set, as logged with it; may be empty."""
     wrong: str | None = None
     """The result that is no number from 0 to 1."""
+    experiment_id: str = ""
 
     @property
     def published(self) -> bool:
@@ -92,6 +93,12 @@ class Record:
     def trained_here(self) -> bool:
         """Whether this suite trained it, so that all artifacts of the schema were logged."""
         return schema.COMMAND in self.tags
+
+    @property
+    def repeated_by(self) -> str:
+        """The command that repeats the trial; of a scored one, the command that scored its file.
+        Empty if it was not logged."""
+        return self.tags.get(schema.COMMAND_LINE if self.scored else schema.COMMAND, "")
 
     @property
     def point(self) -> dict[str, str]:
@@ -186,6 +193,7 @@ def record(run: Run) -> Record:
         tags=tags,
         statistics=next(filter(None, statistics), {}),
         wrong=wrong,
+        experiment_id=run.info.experiment_id,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmark.recbole import links
 from benchmark.reporting.formats import page
 from benchmark.reporting.formats.markdown import _code
-from benchmark.reporting.formats.numbers import _cell
+from benchmark.reporting.formats.numbers import harmless
 from benchmark.tracking import schema
 from datasets.errors import visible
 from tests.benchmark.reporting.test_report import log
@@ -113,7 +113,7 @@ def test_names_tags_and_reasons_are_harmless_in_every_format(report, store, here
     ],
 )
 def test_no_part_of_a_csv_cell_is_a_formula(value, cell):
-    assert _cell(value) == cell
+    assert harmless(value) == cell
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,192 @@
+"""One page over many data sets: which model, at what cost, and is the difference real?
+
+python -m benchmark.leaderboard                                   # everything that was tracked
+python -m benchmark.leaderboard --experiment ml-1m --experiment beauty --output public
+python -m benchmark.leaderboard --with team-b.json                # another team's file beside it
+"""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark import cli
+from benchmark.errors import UserError
+from benchmark.metrics import NAMES
+from benchmark.reporting import statistics
+from datasets.files import file_name, write
+
+if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
+    from mlflow import MlflowClient
+
+    from benchmark.leaderboards.board import Board
+    from benchmark.leaderboards.gather import Group, Report
+    from benchmark.leaderboards.overall import Overall
+    from benchmark.reporting.content import Compared
+
+CUT_OFFS = [1, 5, 10, 20, 50]
+"""Of the metrics in the reports of the data sets."""
+
+
+@click.command(context_settings=cli.CONTEXT)
+@click.option(
+    "--experiment",
+    "experiments",
+    multiple=True,
+    help="MLflow experiment whose trials are shown. Repeat it for several.  [default: all]",
+)
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Exported leaderboard.json to show in place of the tracking server.",
+)
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="leaderboard.json of somebody else, whose rows are shown beside one's own and marked by "
+    "their origin. Repeat it for several.",
+)
+@click.option(
+    "--with-published", is_flag=True, help="Published figures of the experiments, marked as such."
+)
+@click.option(
+    "--metric",
+    type=click.Choice(NAMES),
+    default="ndcg@10",
+    show_default=True,
+    help="Validation metric that chooses the settings of a cell, and test metric that is shown.",
+)
+@click.option(
+    "--test",
+    type=click.Choice(list(statistics.TESTS)),
+    default="t",
+    show_default=True,
+    help="Paired significance test over the users of a data set.",
+)
+@click.option(
+    "--baseline", default="", help="Model to divide by in the ratios.  [default: best counted]"
+)
+@click.option("--title", default="Leaderboard", show_default=True, help="Title of the page.")
+@click.option("--origin", default="", help="Name of those who publish it, for other readers.")
+@click.option(
+    "--reports/--no-reports",
+    default=True,
+    show_default=True,
+    help="Report of each data set beside the page.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports", "leaderboard"),
+    show_default=True,
+    help="Folder to write: index.html, leaderboard.json, .csv, .md and .tex.",
+)
+@click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+def leaderboard(
+    experiments: tuple[str, ...],
+    file: Path | None,
+    others: tuple[Path, ...],
+    with_published: bool,
+    metric: str,
+    test: str,
+    baseline: str,
+    title: str,
+    origin: str,
+    reports: bool,
+    output: Path,
+    tracking_uri: str | None,
+) -> None:
+    """Compare models over many data sets, and write a page, with JSON, CSV, Markdown and LaTeX.
+
+    A data set under one protocol is a column; a model has the settings that are best on validation,
+    with all of their seeds.
+    """
+    # MLflow and pandas load for seconds, which --help need not wait for.
+    from benchmark.leaderboards import exchange, gather
+    from benchmark.leaderboards.merge import merged
+    from benchmark.leaderboards.overall import overall
+    from benchmark.tracking import server
+
+    if file and (experiments or with_published):
+        raise click.UsageError("--from takes the place of --experiment and --with-published")
+    if file:
+        own = exchange.load(file)
+    else:
+        client = server.connect(tracking_uri)
+        found = gather.groups(client, experiments, with_published=with_published)
+        report = _writer(client, output) if reports else _no_report
+        own = gather.board(client, found, metric, test, report, title=title, origin=origin)
+    board = merged(own, [exchange.load(path) for path in others])
+    compared = overall(board, baseline)
+    _write(board, compared, output)
+
+
+def _no_report(group: Group, compared: Compared, dataset: str) -> str:
+    return ""
+
+
+def _writer(client: MlflowClient, output: Path) -> Report:
+    """Writes reports below the folder; a data set under several protocols has several."""
+    from benchmark.reporting.content import assemble, dataset_of
+    from benchmark.reporting.formats import html
+
+    written: list[str] = []
+
+    def report(group: Group, compared: Compared, dataset: str) -> str:
+        written.append(dataset)
+        times = written.count(dataset)
+        name = f"report-{file_name(dataset)}{f'-{times}' if times > 1 else ''}"
+        about = dataset_of(compared.ranking, group.experiments[0])
+        content = assemble(client, group.experiments, compared, about, k=CUT_OFFS, drawn=True)
+        _write_files(output, html.render(content, name))
+        return f"{name}.html"
+
+    return report
+
+
+def _write(board: Board, found: Overall | None, output: Path) -> None:
+    """Write the page and its files, and print the verdict and the table."""
+    from tabulate import tabulate
+
+    from benchmark.leaderboards import exchange, texts
+    from benchmark.leaderboards.verdict import verdict
+
+    sentences = verdict(board, found)
+    _write_files(
+        output,
+        {
+            "leaderboard.json": exchange.dump(board),
+            "leaderboard.csv": texts.render_csv(board, found),
+            "leaderboard.md": texts.render_markdown(board, found, sentences),
+            "leaderboard.tex": texts.render_latex(board, found, sentences),
+        },
+    )
+    width = shutil.get_terminal_size(fallback=(100, 0)).columns
+    for sentence in sentences:
+        click.echo(textwrap.fill(sentence, width))
+    click.echo()
+    click.echo(tabulate(texts.table(board, found), headers="keys", disable_numparse=True))
+    click.echo()
+    for sentence in texts.scope(board, found):
+        click.echo(textwrap.fill(sentence, width))
+    click.echo(f"page written to {output / 'index.html'}")
+
+
+def _write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    try:
+        for name, content in files.items():
+            write(folder / name, content)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    cli.run(leaderboard)

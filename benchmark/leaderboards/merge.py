@@ -1,0 +1,71 @@
+"""Boards of several origins as one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from benchmark.errors import UserError
+from benchmark.leaderboards.board import Board, Column
+from benchmark.reporting.ranking import without_common
+
+
+def merged(own: Board, others: Sequence[Board]) -> Board:
+    """The rows of all boards, in the columns that they share: same data digest, same protocol.
+
+    Rows of other boards get their origin. Where the best row of a column comes from elsewhere, rows
+    of other origins are not level with it: no test compares them. Raises UserError for a board that
+    ranks by another metric, and for two boards of one origin.
+    """
+    columns = list(own.columns)
+    origins: set[str] = set()
+    for board in others:
+        if board.metric != own.metric:
+            raise UserError(
+                f"the leaderboard of {board.origin} ranks by {board.metric}, this one by "
+                f"{own.metric}: give --metric {board.metric}"
+            )
+        if board.origin in origins:
+            raise UserError(f"two leaderboards are of {board.origin}: give one file another name")
+        origins.add(board.origin)
+        for column in board.columns:
+            cells = {
+                replace(e, origin=e.origin or board.origin): c for e, c in column.cells.items()
+            }
+            theirs = replace(column, cells=cells, report="")
+            at = _same(columns, theirs)
+            if at is None:
+                columns.append(theirs)
+            else:
+                columns[at] = replace(columns[at], cells=cells | columns[at].cells)
+    levelled = [_levelled(column, own.metric) for column in columns]
+    return replace(own, columns=tuple(with_own_titles(levelled)))
+
+
+def _same(columns: list[Column], column: Column) -> int | None:
+    """Where the column of the same data and protocol stands; None if there is none."""
+    known = enumerate(columns) if column.digest else ()
+    return next((at for at, other in known if other.basis == column.basis), None)
+
+
+def _levelled(column: Column, metric: str) -> Column:
+    best = column.best(metric)
+    origins = {e.origin for e in column.cells if column.value(e, metric) == best}
+    cells = {
+        entry: replace(cell, level=cell.level and entry.origin in origins)
+        for entry, cell in column.cells.items()
+    }
+    return replace(column, cells=cells)
+
+
+def with_own_titles(columns: Sequence[Column]) -> list[Column]:
+    """The columns, in the order of their titles. Columns of one title get what tells them apart:
+    parts of the protocol, else how the digest begins."""
+    found = []
+    for at in sorted(range(len(columns)), key=lambda at: (columns[at].title.lower(), at)):
+        this = columns[at]
+        twins = [c for c in columns if c.title == this.title and c is not this]
+        if twins:
+            others = "; ".join(twin.protocol for twin in twins)
+            apart = without_common(this.protocol, others) or this.digest.removeprefix("sha256:")[:8]
+            this = replace(this, title=f"{this.title} ({apart or at})")
+        found.append(this)
+    return found

@@ -1,0 +1,21 @@
+"""Numbers and lists in the sentences of a verdict."""
+
+
+def seconds(seconds: float) -> str:
+    """36.7 s, 240 s."""
+    return f"{seconds:,.{0 if seconds >= 10 else 1}f} s"
+
+
+def size(number: float | None) -> str:
+    """1.2 M, 950 k, 12; empty for none."""
+    if not number:
+        return ""
+    for unit, word in ((1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.{1 if number < 10 * unit else 0}f} {word}"
+    return f"{number:.0f}"
+
+
+def listed(names: list[str]) -> str:
+    """A, B and C."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
