@@ -122,15 +122,11 @@ def leaderboard(
     else:
         client = server.connect(tracking_uri)
         found = gather.groups(client, experiments, with_published=with_published)
-        report = _writer(client, output) if reports else _no_report
-        own = gather.board(client, found, metric, test, report, title=title, origin=origin)
+        report = {"report": _writer(client, output)} if reports else {}
+        own = gather.board(client, found, metric, test, **report, title=title, origin=origin)
     board = merged(own, [exchange.load(path) for path in others])
     compared = overall(board, baseline)
     _write(board, compared, output)
-
-
-def _no_report(group: Group, compared: Compared, dataset: str) -> str:
-    return ""
 
 
 def _writer(client: MlflowClient, output: Path) -> Report:

@@ -37,6 +37,8 @@ class Outcome:
     seed: int | None
     test: dict[str, float]
     """Metrics by name, such as ndcg@10."""
+    seconds: float | None = None
+    """Of the trial."""
     commit: str = ""
     """Ends in + if files had changed since."""
     command: str = ""

@@ -1,0 +1,192 @@
+"""What changed between two boards: the same cells, paired over users and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from benchmark.leaderboards.board import Board, Cell, Column, Entry
+from benchmark.reporting.comparison import LEVEL, compare
+from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.statistics import holm
+from benchmark.reporting.verdict import AS_FAST
+from benchmark.tracking.reading.ranks import ranks
+from benchmark.tracking.reading.trials import Record, record
+from benchmark.tracking.server import Unavailable
+
+SAME = 5e-5  # means that differ by less are shown as equal: four decimals
+
+What = Literal["better", "worse", "level", "equal", "not tested", "new", "lost"]
+"""level: they differ, but not significantly. lost: there was a result, and there is none now."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A cell of two boards."""
+
+    dataset: str
+    """The title of the column."""
+    entry: Entry
+    what: What
+    before: float | None
+    after: float | None
+    interval: tuple[float, float] | None = None
+    """The 95% interval of the difference, after minus before."""
+    p: float | None = None
+    """With Holm's correction for the number of cells that are tested."""
+    by: str = ""
+    """What it is tested over: users and seeds, users (one seed) or seeds."""
+    seconds: float | None = None
+    """How many times as long a trial takes; None if that is not known, or on another device."""
+    slower: bool = False
+    """Whether that is beyond noise: at least ``AS_FAST`` times, and each trial after took longer
+    than each before."""
+    faster: bool = False
+
+    @property
+    def difference(self) -> float | None:
+        """After minus before; None unless both have a result."""
+        if self.before is None or self.after is None:
+            return None
+        return self.after - self.before
+
+
+def changes(
+    before: Board, after: Board, client: MlflowClient | None, test: str = "t"
+) -> list[Change]:
+    """All cells of the columns that both boards have, in the order of ``before``.
+
+    Cells whose trials are at the tracking server are tested user by user with ``test``, a key of
+    ``statistics.TESTS``; others over their seeds (Welch's t-test), if each has several.
+    """
+    found = []
+    later = {column.basis: column for column in after.columns}
+    for column in before.columns:
+        if then := later.get(column.basis):
+            for entry in dict.fromkeys([*column.cells, *then.cells]):
+                if one := _change(column, then, entry, before.metric, client, test):
+                    found.append(one)
+    return _corrected(found)
+
+
+def apart(before: Board, after: Board) -> list[str]:
+    """The titles of the columns that one of the boards alone has: their data or protocol differ."""
+    bases = [{column.basis for column in board.columns} for board in (before, after)]
+    return [
+        f"{column.title} ({name} alone)"
+        for board, others, name in ((before, bases[1], "before"), (after, bases[0], "after"))
+        for column in board.columns
+        if column.basis not in others
+    ]
+
+
+def _change(
+    column: Column, then: Column, entry: Entry, metric: str, client: MlflowClient | None, test: str
+) -> Change | None:
+    """None if neither board has a result."""
+    values = column.value(entry, metric), then.value(entry, metric)
+    old, new = values
+    if old is None and new is None:
+        return None
+    if old is None or new is None:
+        return Change(column.title, entry, "new" if old is None else "lost", old, new)
+    cells = column.cells[entry], then.cells[entry]
+    change = Change(column.title, entry, "not tested", old, new)
+    tested = _by_users(cells, entry, metric, client, test) or _by_seeds(cells, metric)
+    if tested:
+        change = replace(change, interval=tested.interval, p=tested.p, by=tested.by)
+    elif abs(new - old) < SAME:
+        change = replace(change, what="equal")
+    return _with_cost(change, *cells)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The 95% interval of a difference, its p, and what it is tested over."""
+
+    interval: tuple[float, float]
+    p: float
+    by: str
+
+
+def _by_users(
+    cells: tuple[Cell, Cell], entry: Entry, metric: str, client: MlflowClient | None, test: str
+) -> _Tested | None:
+    """None without the ranks of all trials on the same targets."""
+    if client is None or entry.kind == "published":
+        return None
+    after, before = (Row(_records(client, cell)) for cell in reversed(cells))
+    if (len(before.records), len(after.records)) != tuple(len(c.outcomes) for c in cells):
+        return None
+    tables = ranks(client, [*before.records, *after.records], "test").tables
+    compared = compare(Ranking(metric, [after, before], []), tables, metric, test)
+    if compared is None or len(compared.places) < 2:
+        return None
+    found = compared.beside_the_first[0]  # after minus before
+    with_seeds = found.low_with_seeds, found.high_with_seeds
+    if with_seeds[0] == with_seeds[0]:  # not NaN: the noise of training is known
+        return _Tested(with_seeds, found.p, "users and seeds" if compared.noise_known else "users")
+    return _Tested((found.low, found.high), found.p, "users (one seed)")
+
+
+def _records(client: MlflowClient, cell: Cell) -> list[Record]:
+    """The trials of the cell that the tracking server has, with a result."""
+    found = []
+    for outcome in cell.outcomes:
+        try:
+            found.append(record(client.get_run(outcome.run)))
+        except Unavailable:
+            raise
+        except MlflowException:  # it was tracked elsewhere, or deleted
+            continue
+    return [trial for trial in found if trial.complete]
+
+
+def _by_seeds(cells: tuple[Cell, Cell], metric: str) -> _Tested | None:
+    """None unless both have several seeds that differ."""
+    from scipy import stats  # loads slowly
+
+    old, new = (np.array(cell.values(metric)) for cell in cells)
+    if min(len(old), len(new)) < 2 or not (np.ptp(old) or np.ptp(new)):
+        return None
+    found = stats.ttest_ind(new, old, equal_var=False)
+    low, high = found.confidence_interval(1 - LEVEL)
+    return _Tested((float(low), float(high)), float(found.pvalue), "seeds")
+
+
+def _corrected(found: list[Change]) -> list[Change]:
+    """With Holm's correction: better or worse if p is significant and the interval excludes 0."""
+    tested = [change.p for change in found if change.p is not None]
+    corrected = iter(holm(np.array(tested, dtype=float)).tolist())
+    return [
+        change if change.p is None else _judged(replace(change, p=next(corrected)))
+        for change in found
+    ]
+
+
+def _judged(change: Change) -> Change:
+    difference, p = change.difference, change.p
+    low, high = change.interval or (0.0, 0.0)
+    if not difference or p is None:
+        return replace(change, what="equal")
+    if p >= LEVEL or low <= 0 <= high:
+        return replace(change, what="level")
+    return replace(change, what="better" if difference > 0 else "worse")
+
+
+def _with_cost(change: Change, old: Cell, new: Cell) -> Change:
+    if not old.seconds or not new.seconds or old.device != new.device:
+        return change
+    times = new.seconds / old.seconds
+    before, after = ([o.seconds for o in cell.outcomes if o.seconds] for cell in (old, new))
+    apart = bool(before and after)
+    return replace(
+        change,
+        seconds=times,
+        slower=times >= AS_FAST and apart and min(after) > max(before),
+        faster=times <= 1 / AS_FAST and apart and max(after) < min(before),
+    )
