@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark import metrics
 from benchmark.reporting import statistics
 from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.section import shown_p
 from benchmark.reporting.slices import Slice, slices
 
 MOST = 10  # rows
@@ -61,7 +62,7 @@ class Difference:
 
     @property
     def shown_p(self) -> str:
-        return f"{self.p:.2g}" if self.p > 1e-16 else "< 1e-16"
+        return shown_p(self.p)
 
     @property
     def turned(self) -> "Difference":

@@ -16,6 +16,10 @@ def shown_interval(low: float, high: float, form: str = ".4f") -> str:
     return "" if low != low else f"{low:{form}} to {high:{form}}"
 
 
+def shown_p(p: float) -> str:
+    return f"{p:.2g}" if p > 1e-16 else "< 1e-16"
+
+
 @dataclass(frozen=True)
 class Section:
     heading: str

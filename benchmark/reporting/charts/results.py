@@ -3,10 +3,11 @@
 import numpy as np
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend, logarithmic
+from benchmark.reporting.charts.ranks import rank_panel
 from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Leaderboard, Standing
-from benchmark.reporting.mean_ranks import cliques, critical_difference, mean_ranks
+from benchmark.reporting.mean_ranks import critical_difference, mean_ranks
 from benchmark.reporting.ranking import Ranking, Row
 
 Models = dict[str, int]
@@ -70,28 +71,9 @@ def critical_differences(
     standings = [by_place[comparison.places[inside[i]]] for i in order]
     ranks = ranks[order]
     difference = critical_difference(len(ranks), users)
-    series = [
-        Series(
-            standing.row.entry,
-            [rank],
-            [-at],
-            [f"{standing.row.entry}: mean rank {rank:.4f}"],
-            model=models[standing.row.entry],
-        )
-        for at, (standing, rank) in enumerate(zip(standings, ranks.tolist(), strict=True))
-    ]
-    step = max(difference, float(np.ptp(ranks)) * 0.05)
-    for number, (first, last) in enumerate(cliques(ranks, difference), start=1):
-        beside = float(ranks[-1]) + number * step
-        names = [standing.row.entry for standing in standings[first : last + 1]]
-        text = f"no significant difference: {', '.join(names)}"
-        ends = ([beside, beside], [-first + 0.2, -last - 0.2], [text, text])
-        series.append(Series("", *ends, mark="line"))
-    bar = [float(ranks[0]), float(ranks[0]) + difference]
-    text = f"critical difference {difference:.4f}"
-    series.append(Series("", bar, [0.8, 0.8], [text, text], mark="line"))
-    ticks = [0.8, *(-at for at in range(len(standings)))]
-    names = ["critical difference", *(standing.row.entry for standing in standings)]
+    panel = rank_panel(
+        [standing.row.entry for standing in standings], ranks.tolist(), difference, models
+    )
     return Chart(
         "Critical difference",
         "critical-difference",
@@ -99,7 +81,7 @@ def critical_differences(
         "ties share a rank. Models whose mean ranks differ by less than the critical difference "
         f"(Nemenyi, p = {LEVEL}) are joined by a bar on the right (Demšar 2006). Ranks count wins: "
         "the intervals above say how large the differences are.",
-        [Panel("", Axis("mean rank"), Axis("", ticks, names), series)],
+        [panel],
     )
 
 

@@ -1,0 +1,105 @@
+"""The charts of a leaderboard: mean ranks over data sets, and quality against cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+from benchmark.leaderboards.board import Cell
+from benchmark.leaderboards.overall import Overall, Place
+from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend, logarithmic
+from benchmark.reporting.charts.ranks import rank_panel
+from benchmark.reporting.charts.results import pareto
+from benchmark.reporting.comparison import LEVEL
+
+LEAST = 0.001  # seconds: counted models may take no measurable time
+
+Models = dict[str, int]
+"""The number of each model, by the name of its row."""
+
+
+def charts(found: Overall) -> list[Chart]:
+    """Those that have something to show."""
+    models = {place.entry.name: number for number, place in enumerate(found.places)}
+    drawn = [_mean_ranks(found, models), _cost(found, models)]
+    return [chart for chart in drawn if chart]
+
+
+def _mean_ranks(found: Overall, models: Models) -> Chart | None:
+    if found.critical_difference is None:
+        return None
+    names = [place.entry.name for place in found.places]
+    ranks = [place.mean_rank for place in found.places]
+    alike = found.friedman is not None and found.friedman >= LEVEL
+    return Chart(
+        "Mean ranks over data sets",
+        "mean-ranks",
+        f"Mean rank of the models over {len(found.columns)} data sets; 1 is best, and equals share "
+        "a rank. Models whose mean ranks differ by less than the critical difference (Nemenyi, "
+        f"p = {LEVEL}) are joined by a bar on the right (Demšar 2006)."
+        + " Friedman's test finds no difference among the models at all."
+        * alike,
+        [rank_panel(names, ranks, found.critical_difference, models)],
+    )
+
+
+def _cost(found: Overall, models: Models) -> Chart | None:
+    """Quality against seconds and, where they are known, parameters, memory and energy."""
+    baseline = found.baseline
+    relative = baseline is not None and sum(p.ratio is not None for p in found.places) > 1
+    places = [place for place in found.places if place.ratio is not None or not relative]
+    y = Axis(f"ratio to {baseline.name}" if relative and baseline else "mean rank (1 is best)")
+    panels = []
+    for title, unit, of in (
+        ("Seconds of a trial", "seconds", _seconds),
+        ("Parameters", "parameters", lambda cell: cell.parameters),
+        ("Memory", "MB", lambda cell: cell.memory_mb),
+        ("Energy of a trial", "kWh", lambda cell: cell.energy_kwh),
+    ):
+        costs = {p.entry.name: cost for p in places if (cost := _mean(found, p, of)) is not None}
+        shown = [place for place in places if place.entry.name in costs]
+        if len(shown) > 1:
+            x = Axis(unit, logarithmic=logarithmic(list(costs.values())))
+            panels.append(Panel(title, x, y, _points(shown, costs, unit, relative, models)))
+    if not panels:
+        return None
+    return Chart(
+        f"{'Ratio to ' + baseline.name if relative and baseline else 'Mean rank'} against cost",
+        "cost",
+        f"Geometric means over the {len(found.columns)} data sets. A model is left out of a panel "
+        "where its cost is 0 or not known on one of them. The grey line joins the models that no "
+        "other beats at a lower cost.",
+        panels,
+        legend(panels, models),
+    )
+
+
+def _seconds(cell: Cell) -> float | None:
+    return None if cell.seconds is None else max(cell.seconds, LEAST)
+
+
+def _mean(found: Overall, place: Place, of: Callable[[Cell], float | None]) -> float | None:
+    """The geometric mean of a cost over the data sets; None if one of them is unknown or 0."""
+    costs = [of(column.cells[place.entry]) for column in found.columns]
+    known = [cost for cost in costs if cost is not None and cost > 0]
+    return statistics.geometric_mean(known) if len(known) == len(costs) else None
+
+
+def _points(
+    places: list[Place], costs: dict[str, float], unit: str, relative: bool, models: Models
+) -> list[Series]:
+    series = []
+    front = []
+    for place in places:
+        name = place.entry.name
+        x, y = costs[name], place.ratio if relative else place.mean_rank
+        assert y is not None
+        quality = f"{y:.2f} times the baseline" if relative else f"mean rank {y:.2f}"
+        text = f"{name}: {quality}, {x:,.4g} {unit}"
+        series.append(Series(name, [x], [y], [text], model=models[name]))
+        front.append((x, y if relative else -y))
+    best = pareto(front)
+    if len(best) > 1:
+        line = [y if relative else -y for _, y in best]
+        series.insert(0, Series("", [x for x, _ in best], line, [""] * len(best), mark="line"))
+    return series
