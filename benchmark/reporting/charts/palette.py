@@ -38,6 +38,12 @@ PALETTE = {"light": LIGHT, "dark": DARK, "neutral": NEUTRAL, "shades": SHADES}
 """All of them, as the page's script takes them."""
 
 
+def symbol(model: int, symbols: int) -> int:
+    """The model's symbol, by its number among so many: ten colours and ten symbols tell a hundred
+    models apart."""
+    return (model + model // len(LIGHT)) % symbols
+
+
 def mixed(first: str, second: str, share: float) -> str:
     """The colour between two colours #rrggbb at a share of the way, from 0 to 1."""
     parts = [

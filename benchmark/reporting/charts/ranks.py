@@ -19,7 +19,7 @@ def rank_panel(
         Series(name, [rank], [-at], [f"{name}: mean rank {rank:.4f}"], model=models[name])
         for at, (name, rank) in enumerate(zip(names, ranks, strict=True))
     ]
-    step = max(difference, float(np.ptp(ranks)) * 0.05)
+    step = 0.05 * max(difference, float(np.ptp(ranks)))
     for number, (first, last) in enumerate(cliques(np.array(ranks), difference), start=1):
         beside = ranks[-1] + number * step
         text = f"no significant difference: {', '.join(names[first : last + 1])}"

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series
-from benchmark.reporting.charts.palette import LIGHT, NEUTRAL, SHADES, mixed
+from benchmark.reporting.charts.palette import LIGHT, NEUTRAL, SHADES, mixed, symbol
 
 if TYPE_CHECKING:  # matplotlib loads slowly
     from matplotlib.axes import Axes
@@ -77,7 +77,7 @@ def _series(axes: Axes, series: Series) -> None:
         color=colour,
         alpha=0.45 if series.faint else 1.0,
         linestyle=STYLES[series.style % len(STYLES)] if "line" in series.mark else "none",
-        marker=SYMBOLS[(series.model or 0) % len(SYMBOLS)] if with_dots else None,
+        marker=SYMBOLS[symbol(series.model or 0, len(SYMBOLS))] if with_dots else None,
         markersize=4 if series.faint or series.in_legend else 7,
         markerfacecolor="white" if series.hollow else colour,
         label=_text(series.name) if series.in_legend else None,
@@ -121,7 +121,7 @@ def _legend_of_models(figure: Figure, models: dict[str, int]) -> None:
             [],
             [],
             linestyle="none",
-            marker=SYMBOLS[number % len(SYMBOLS)],
+            marker=SYMBOLS[symbol(number, len(SYMBOLS))],
             color=LIGHT[number % len(LIGHT)],
             label=_text(name),
         )

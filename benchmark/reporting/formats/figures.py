@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.reporting.charts import palette
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series
 
 SYMBOLS = (
@@ -60,7 +61,7 @@ def _trace(series: Series) -> dict[str, Any]:
     if series.mark == "bars":
         return trace | {"type": "bar", "orientation": "h", "marker": {}}
     mode = {"dots": "markers", "line": "lines", "line and dots": "lines+markers"}[series.mark]
-    symbol = SYMBOLS[(series.model or 0) % len(SYMBOLS)]
+    symbol = SYMBOLS[palette.symbol(series.model or 0, len(SYMBOLS))]
     trace |= {
         "type": "scatter",
         "mode": mode,

@@ -5,25 +5,17 @@ import csv
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from playwright.sync_api import sync_playwright
 
 from tests.benchmark.reporting.test_comparison import log
+from tests.browser import chromium, opened
 from tests.conftest import command, place
 
+__all__ = ["chromium", "opened"]  # fixtures
 pytestmark = pytest.mark.process
 
 NASTY = "<script>document.title='broken'</script>|</script><img src=x onerror=alert(1)>"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 FIRST_SCREEN = 900  # pixels
 WIDTHS = {"screen": 1400, "phone": 390, "paper": 794}
-
-
-@pytest.fixture(scope="module")
-def chromium(chromium_path):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=QUIET)
-        yield browser
-        browser.close()
 
 
 def write(here, store):
@@ -63,28 +55,6 @@ def large(tmp_path_factory, new_database):
         store.delete_tag(run, "data_digest")
         store.set_terminated(run, status)
     return write(here, store)
-
-
-@pytest.fixture
-def opened(chromium):
-    """``opened(address, **how)``: the page in a new tab, and the list of its requests, messages and
-    errors. ``how`` are options of the browser context."""
-    contexts = []
-
-    def open_page(address, **how):
-        contexts.append(chromium.new_context(**how))
-        page, seen = contexts[-1].new_page(), []
-        page.on("request", lambda request: seen.append(request.url))
-        page.on("console", lambda message: seen.append(message.text))
-        page.on("pageerror", lambda error: seen.append(str(error)))
-        page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
-        page.goto(address)
-        page.wait_for_selector(".plot .main-svg")
-        return page, seen
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def column(page, name, table="leaderboard"):

@@ -1,0 +1,234 @@
+"""The page of a leaderboard: models by data sets, with filters, details and charts, as HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from benchmark.leaderboards import shown
+from benchmark.leaderboards.board import Board, Column, Entry
+from benchmark.leaderboards.charts import charts
+from benchmark.leaderboards.details import details
+from benchmark.leaderboards.overall import Overall, Place
+from benchmark.reporting.formats import tables, templates
+from benchmark.reporting.section import shown_p
+
+TEMPLATE = "leaderboard.html.j2"
+COUNTS = ("users", "items", "interactions")  # of a data set
+HERE = "this page"  # the origin of rows without one, where the page has no name
+FEW = 4  # what is left out is listed in view, not folded
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a data set's column."""
+
+    key: str
+    """Its name in the link to a view: the title, with a number where titles are equal."""
+    title: str
+    synthetic: bool
+    protocol: str
+    own: str
+    """What its protocol has and not all others have."""
+    report: str
+    """The address of its report; may be empty."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A cell of the table."""
+
+    text: str
+    notes: tuple[str, ...]
+    best: bool
+    detail: int | None
+    """The number of its details; None without any."""
+    known: bool
+    """Whether there is a figure."""
+    reason: str
+    """Why there is none; may be empty."""
+
+
+@dataclass(frozen=True)
+class Row:
+    entry: Entry
+    figures: list[Figure]
+    overall: list[tables.Cell]
+    """As many as there are ``overall_names``."""
+
+    @property
+    def beside(self) -> str:
+        """What the row's name says beside the model's: its kind and origin."""
+        return self.entry.name[len(self.entry.model) :].strip()
+
+
+def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
+    """index.html. Without a comparison over data sets it has their figures alone."""
+    heads = _heads(board)
+    common = _common(board)
+    opened: list[dict[str, Any]] = []
+    rows = [_row(board, found, entry, opened) for entry in _ordered(board, found)]
+    seconds = [[_seconds(column, row.entry) for column in board.columns] for row in rows]
+    return templates.render(
+        TEMPLATE,
+        charts(found) if found else [],
+        board=board,
+        name="leaderboard",
+        synthetic=bool(board.columns) and all(column.synthetic for column in board.columns),
+        facts=_facts(board),
+        verdict=verdict,
+        heads=heads,
+        common=common,
+        rows=rows,
+        found=found,
+        few=FEW,
+        friedman=shown_p(found.friedman) if found and found.friedman is not None else "",
+        overall_names=_overall_names(found),
+        here=board.origin or HERE,
+        groups=_groups(board, heads),
+        timed=any(second is not None for row in seconds for second in row),
+        datasets=_datasets(board),
+        seconds=templates.script(seconds),
+        details=templates.script(opened),
+    )
+
+
+def _facts(board: Board) -> list[str]:
+    trials = sum(len(cell.outcomes) for _, _, cell in board.results())
+    found = [
+        f"{board.metric}",
+        _count(len(board.columns), "data set"),
+        _count(len(board.entries), "model"),
+        _count(trials, "trial"),
+    ]
+    if board.made:
+        found.append(f"made {board.made[:16].replace('T', ' ')} UTC")
+    if board.version:
+        found.append(f"version {board.version}")
+    return found + [f"by {board.origin}"] * bool(board.origin)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _heads(board: Board) -> list[Head]:
+    common = set(_common(board))
+    before: Counter[str] = Counter()
+    heads = []
+    for column in board.columns:
+        before[column.title] += 1
+        number = before[column.title]
+        heads.append(
+            Head(
+                key=column.title if number == 1 else f"{column.title} ({number})",
+                title=column.title,
+                synthetic=column.synthetic,
+                protocol=column.protocol,
+                own="; ".join(p for p in _parts(column.protocol) if p not in common),
+                report=quote(column.report.lstrip("/")),  # never an address elsewhere
+            )
+        )
+    return heads
+
+
+def _parts(protocol: str) -> list[str]:
+    return [part.strip() for part in protocol.split(";") if part.strip()]
+
+
+def _common(board: Board) -> list[str]:
+    """The parts of the protocol that all data sets share."""
+    protocols = [_parts(column.protocol) for column in board.columns]
+    first = protocols[0] if protocols else []
+    return [part for part in first if all(part in other for other in protocols)]
+
+
+def _ordered(board: Board, found: Overall | None) -> list[Entry]:
+    """By mean rank; then the models that are not compared, those with most results first."""
+    compared = [place.entry for place in found.places] if found else []
+    results = Counter(entry for _, entry, _ in board.results())
+    others = [entry for entry in board.entries if entry not in set(compared)]
+    return compared + sorted(others, key=lambda entry: -results[entry])
+
+
+def _row(board: Board, found: Overall | None, entry: Entry, opened: list[dict[str, Any]]) -> Row:
+    """Appends the details of its cells to ``opened``."""
+    figures = []
+    for at, column in enumerate(board.columns):
+        cell = column.cells.get(entry)
+        text = shown.figure(cell, board.metric) if cell else ""
+        state = shown.state(column, entry)
+        detail = None
+        if cell or column.unavailable:
+            detail = len(opened)
+            opened.append({"column": at, **details(board, column, entry)})
+        figures.append(
+            Figure(
+                text or state or f"no {board.metric}",
+                tuple(shown.remarks(entry, cell)) if cell and text else (),
+                shown.best(board, column, entry),
+                detail,
+                bool(text),
+                shown.reason(column, entry),
+            )
+        )
+    places = {place.entry: place for place in found.places} if found else {}
+    return Row(entry, figures, _overall(found, places.get(entry)))
+
+
+def _overall_names(found: Overall | None) -> list[str]:
+    if found is None:
+        return []
+    baseline = [f"ratio to {found.baseline.name}"] if found.baseline else []
+    return ["mean rank", "wins", *baseline, "p"]
+
+
+def _overall(found: Overall | None, place: Place | None) -> list[tables.Cell]:
+    if found is None or place is None:
+        return [tables.Cell("") for _ in _overall_names(found)]
+    ratio = [tables.Cell(tables.number(place.ratio, ".2f"))] if found.baseline else []
+    return [
+        tables.Cell(f"{place.mean_rank:.2f}", place.level),
+        tables.Cell(str(place.wins)),
+        *ratio,
+        tables.Cell("" if place.p is None else shown_p(place.p)),
+    ]
+
+
+def _seconds(column: Column, entry: Entry) -> float | None:
+    cell = column.cells.get(entry)
+    return round(cell.seconds, 3) if cell and cell.seconds is not None else None
+
+
+def _groups(board: Board, heads: list[Head]) -> dict[str, tuple[str, list[str]]]:
+    """What can be chosen, by its name in the link to a view: a label, and the choices."""
+    entries = board.entries
+    here = board.origin or HERE
+    found: dict[str, tuple[str, Iterable[str]]] = {
+        "data": ("Data sets", [head.key for head in heads]),
+        "protocol": ("Protocols", dict.fromkeys(head.protocol for head in heads)),
+        "kind": ("Kinds of model", dict.fromkeys(entry.kind for entry in entries)),
+        "origin": ("Origins", dict.fromkeys(entry.origin or here for entry in entries)),
+    }
+    groups = {name: (label, list(choices)) for name, (label, choices) in found.items()}
+    return {name: group for name, group in groups.items() if len(group[1]) > 1}
+
+
+def _datasets(board: Board) -> tables.Shown | None:
+    """What trials logged of the data sets."""
+    columns = board.columns
+    if not columns:
+        return None
+    made = [tables.column("data set", [column.title for column in columns])]
+    for name in COUNTS:
+        made.append(tables.column(name, [_statistic(column, name) for column in columns]))
+    made.append(tables.column("digest", [column.digest for column in columns]))
+    made.append(tables.column("protocol", [column.protocol for column in columns]))
+    return tables.table("data sets", made)
+
+
+def _statistic(column: Column, name: str) -> str:
+    return tables.number(column.statistics.get(name), ",.0f")
