@@ -14,6 +14,8 @@ COMMANDS = {
     "sweep": "Search settings: many trials, each a nested run.",
     "compare": "Compare all models on a data set, equally tuned; write the report.",
     "report": "Rank the trials of an experiment, and write a report.",
+    "leaderboard": "Compare models over many data sets, and write a page.",
+    "diff": "Compare the results of two states of the code.",
     "promote": "Register the best model of an experiment as champion.",
     "score": "Score what another library recommends, to compare with.",
     "published": "Log RecBole's published result pages, to compare with.",

@@ -152,13 +152,14 @@ def _write(board: Board, found: Overall | None, output: Path) -> None:
     """Write the page and its files, and print the verdict and the table."""
     from tabulate import tabulate
 
-    from benchmark.leaderboards import exchange, texts
+    from benchmark.leaderboards import exchange, html, texts
     from benchmark.leaderboards.verdict import verdict
 
     sentences = verdict(board, found)
     _write_files(
         output,
         {
+            "index.html": html.render(board, found, sentences),
             "leaderboard.json": exchange.dump(board),
             "leaderboard.csv": texts.render_csv(board, found),
             "leaderboard.md": texts.render_markdown(board, found, sentences),
@@ -169,9 +170,10 @@ def _write(board: Board, found: Overall | None, output: Path) -> None:
     for sentence in sentences:
         click.echo(textwrap.fill(sentence, width))
     click.echo()
-    click.echo(tabulate(texts.table(board, found), headers="keys", disable_numparse=True))
+    rows = texts.table(board, found, lambda text: f"{text} *")
+    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
     click.echo()
-    for sentence in texts.scope(board, found):
+    for sentence in texts.scope(board, found, "*"):
         click.echo(textwrap.fill(sentence, width))
     click.echo(f"page written to {output / 'index.html'}")
 

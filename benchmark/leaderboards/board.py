@@ -37,14 +37,14 @@ class Outcome:
     seed: int | None
     test: dict[str, float]
     """Metrics by name, such as ndcg@10."""
-    seconds: float | None = None
-    """Of the trial."""
     commit: str = ""
     """Ends in + if files had changed since."""
     command: str = ""
     """The command that repeats it; of a scored result, the one that scored its file."""
     link: str = ""
     """The address of the run in MLflow's UI; empty without a server on the web."""
+    seconds: float | None = None
+    """Of the trial."""
 
 
 @dataclass(frozen=True)

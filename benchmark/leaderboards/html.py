@@ -12,7 +12,7 @@ from benchmark.leaderboards import shown
 from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.leaderboards.charts import charts
 from benchmark.leaderboards.details import details
-from benchmark.leaderboards.overall import Overall, Place
+from benchmark.leaderboards.overall import Overall, Place, ordered
 from benchmark.reporting.formats import tables, templates
 from benchmark.reporting.section import shown_p
 
@@ -70,7 +70,7 @@ def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
     heads = _heads(board)
     common = _common(board)
     opened: list[dict[str, Any]] = []
-    rows = [_row(board, found, entry, opened) for entry in _ordered(board, found)]
+    rows = [_row(board, found, entry, opened) for entry in ordered(board, found)]
     seconds = [[_seconds(column, row.entry) for column in board.columns] for row in rows]
     return templates.render(
         TEMPLATE,
@@ -144,14 +144,6 @@ def _common(board: Board) -> list[str]:
     protocols = [_parts(column.protocol) for column in board.columns]
     first = protocols[0] if protocols else []
     return [part for part in first if all(part in other for other in protocols)]
-
-
-def _ordered(board: Board, found: Overall | None) -> list[Entry]:
-    """By mean rank; then the models that are not compared, those with most results first."""
-    compared = [place.entry for place in found.places] if found else []
-    results = Counter(entry for _, entry, _ in board.results())
-    others = [entry for entry in board.entries if entry not in set(compared)]
-    return compared + sorted(others, key=lambda entry: -results[entry])
 
 
 def _row(board: Board, found: Overall | None, entry: Entry, opened: list[dict[str, Any]]) -> Row:

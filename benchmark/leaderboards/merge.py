@@ -35,7 +35,9 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
             if at is None:
                 columns.append(theirs)
             else:
-                columns[at] = replace(columns[at], cells=cells | columns[at].cells)
+                known = columns[at].cells
+                new = {entry: cell for entry, cell in cells.items() if entry not in known}
+                columns[at] = replace(columns[at], cells=known | new)
     levelled = [_levelled(column, own.metric) for column in columns]
     return replace(own, columns=tuple(with_own_titles(levelled)))
 

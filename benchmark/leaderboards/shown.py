@@ -8,6 +8,8 @@ from benchmark.reporting.section import with_deviation
 MISSING = "missing"
 FAILED = "failed"
 NOT_AVAILABLE = "not available"
+ONE_SEED = "one seed"
+UNTUNED = "untuned"
 
 
 def figure(cell: Cell, metric: str) -> str:
@@ -22,9 +24,9 @@ def remarks(entry: Entry, cell: Cell) -> list[str]:
         return []
     found = []
     if len(cell.outcomes) == 1:
-        found.append("one seed")
+        found.append(ONE_SEED)
     if cell.points_tried == 1:
-        found.append("untuned")
+        found.append(UNTUNED)
     return found
 
 

@@ -57,11 +57,12 @@ def _cell(board: Board, column: Column, entry: Entry, mark: Mark, escape: Mark) 
     return f"{text} ({escape(', '.join(notes))})" if notes else text
 
 
-def scope(board: Board, found: Overall | None) -> list[str]:
-    """What the figures are, and over which models and data sets they are compared."""
+def scope(board: Board, found: Overall | None, mark: str = "Bold") -> list[str]:
+    """What the figures are, and over which models and data sets they are compared; ``mark`` is the
+    mark of the best."""
     text = [
         f"Test {board.metric} of the settings that are best on validation; ±: standard deviation "
-        "over seeds. Bold: the highest of a data set, and those that are not significantly lower."
+        f"over seeds. {mark}: the highest of a data set, and those not significantly lower."
     ]
     if found is None:
         return text

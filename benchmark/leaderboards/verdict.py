@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from benchmark.leaderboards.board import Board
 from benchmark.leaderboards.overall import Overall, cost
+from benchmark.leaderboards.shown import FAILED, MISSING, ONE_SEED, UNTUNED, remarks, state
 from benchmark.leaderboards.shown import best as is_best
-from benchmark.leaderboards.shown import remarks, state
 from benchmark.reporting.verdict import AS_FAST
 from benchmark.reporting.words import listed, seconds
 
@@ -19,9 +19,9 @@ MOST = 4
 def verdict(board: Board, found: Overall | None) -> list[str]:
     """A few sentences of plain text."""
     if found is None:
-        return [_of_each(board), *_missing(board, found)]
+        return [_of_each(board), *_cautions(board, found)]
     sentences = [_leads(board, found), _elsewhere(board, found), _other_kind(board, found)]
-    return [text for text in [*sentences, _cost(found), *_missing(board, found)] if text]
+    return [text for text in [*sentences, _cost(found), *_cautions(board, found)] if text]
 
 
 def _of_each(board: Board) -> str:
@@ -102,38 +102,41 @@ def _cost(found: Overall) -> str:
     if own is None or not known:
         return ""
     fastest, place = min(known, key=lambda pair: pair[0])
+    takes = f"A trial of {first.entry.name} takes {seconds(own)} (geometric mean)"
     if own < AS_FAST * fastest:
-        return f"A trial of {first.entry.name} takes {seconds(own)} (geometric mean)."
-    return (
-        f"A trial of {first.entry.name} takes {seconds(own)} (geometric mean over the data sets), "
-        f"{own / fastest:,.1f} times as long as one of {place.entry.name}."
-    )
+        return f"{takes}."
+    return f"{takes}, {own / fastest:,.1f} times as long as one of {place.entry.name}."
 
 
-def _missing(board: Board, found: Overall | None) -> list[str]:
-    """What is missing to be sure: results, seeds, tuning, data sets, real data."""
-    lacks: dict[str, list[str]] = {}
-    for entry in board.entries:
-        cells = [column.cells.get(entry) for column in board.columns]
-        for what in dict.fromkeys(w for cell in cells if cell for w in remarks(entry, cell)):
-            lacks.setdefault(what, []).append(entry.name)
-    states = [
-        (state(column, entry), f"{entry.name} on {column.title}")
-        for column in board.columns
-        for entry in board.entries
-        if not entry.origin and not column.unavailable
-    ]
-    for what in dict.fromkeys(text for text, _ in states if text):
-        lacks[what] = [where for text, where in states if text == what]
-    gone = [column.title for column in board.columns if column.unavailable]
-    if gone:
-        lacks["not available"] = gone
-    doubts = [f"{what}: {_few(names)}" for what, names in lacks.items()]
+def _cautions(board: Board, found: Overall | None) -> list[str]:
+    """What is missing to be sure: real data, seeds, tuning, results."""
+    doubts = []
     if found is not None and all(column.synthetic for column in found.columns):
-        doubts.insert(0, "synthetic data")
-    if found is not None and found.models_left_out:
-        doubts.append(f"not in the comparison: {_few([e.name for e in found.models_left_out])}")
-    return [f"To be sure: {'; '.join(doubts)}."] if doubts else []
+        doubts.append("synthetic data")
+    own = [entry for entry in board.entries if entry.kind in ("learned", "counted")]
+    for remark, text in ((ONE_SEED, "one seed of {}"), (UNTUNED, "no tuning of {}")):
+        cells = {
+            entry: [c.cells[entry] for c in board.columns if entry in c.cells] for entry in own
+        }
+        names = [e.name for e in own if any(remark in remarks(e, cell) for cell in cells[e])]
+        if names:
+            doubts.append(text.format(_few(names)))
+    for what, text in ((MISSING, "no result of {}"), (FAILED, "failed trials of {}")):
+        lacks = {
+            entry.name: [c.title for c in board.columns if state(c, entry) == what]
+            for entry in own
+            if not entry.origin
+        }
+        where = [f"{name} on {_few_of(titles)}" for name, titles in lacks.items() if titles]
+        if where:
+            doubts.append(text.format(_few(where)))
+    if gone := [column.title for column in board.columns if column.unavailable]:
+        doubts.append(f"not available: {_few(gone)}")
+    return [f"Caution: {'; '.join(doubts)}."] if doubts else []
+
+
+def _few_of(titles: list[str]) -> str:
+    return titles[0] if len(titles) == 1 else f"{len(titles)} data sets"
 
 
 def _few(names: list[str], between: str = ", ") -> str:

@@ -1,0 +1,139 @@
+"""`benchmark.leaderboard` on a real store: trials of several experiments as models by data sets."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from benchmark.tracking import schema
+from tests.benchmark.reporting.test_comparison import USERS, log
+from tests.conftest import one_each
+
+RNG = np.random.default_rng(3)
+GOOD = RNG.integers(1, 30, USERS)
+LATER = "temporal; ties rank last"
+
+
+@pytest.fixture
+def leaderboard(run_verb):
+    def run(*options: str):
+        return run_verb("leaderboard", *options)
+
+    return run
+
+
+@pytest.fixture
+def three(store):
+    """Trials of four models on three data sets; one of them under two protocols."""
+    for experiment, shift in (("shop", 0), ("films", 2), ("songs", 4)):
+        about = {"data_digest": experiment, "dataset_title": experiment.title()}
+        for model, worse in (("SASRec", 0), ("BERT4Rec", 1), ("EASE", 6), ("Popularity", 30)):
+            counted = model in ("EASE", "Popularity")
+            for seed in (1,) if counted else (1, 2, 3):
+                noise = np.random.default_rng(seed).integers(0, 2, USERS)
+                found = GOOD + shift + worse + (0 if counted else noise)
+                rate = 0 if counted else 0.1
+                log(store, model, found, experiment, seed=seed, rate=rate, **about)
+    log(store, "SASRec", GOOD, "films", protocol=LATER, data_digest="films", dataset_title="Films")
+    failed = store.create_run(
+        store.get_experiment_by_name("songs").experiment_id,
+        tags={
+            "data_digest": "songs",
+            "protocol": "leave-one-out; ties rank last",
+            schema.FAILURE: "out of memory",
+        },
+    )
+    store.log_param(failed.info.run_id, "model", "HSTU")
+    store.log_param(failed.info.run_id, "learning_rate", "0.1")
+    store.set_terminated(failed.info.run_id, "FAILED")
+    return store
+
+
+def written(folder) -> dict:
+    return json.loads((folder / "leaderboard.json").read_text())
+
+
+def test_models_by_data_sets_in_every_format(leaderboard, three, here):
+    done = leaderboard("--title", "Spring", "--output", "out")
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "SASRec has the best mean rank over 3 data sets by test ndcg@10: 1.00 of 4" in words
+    assert "EASE, the best counted model, has mean rank 3.17 and is better on none" in words
+    assert "Caution: one seed of SASRec; no tuning of SASRec and BERT4Rec;" in words
+    assert (
+        "no result of BERT4Rec on Films (temporal), EASE on Films (temporal), Popularity" in words
+    )
+    assert "and HSTU on 3 data sets; failed trials of HSTU on Songs." in words
+    board = written(here / "out")
+    assert board["title"] == "Spring"
+    titles = [column["title"] for column in board["columns"]]
+    assert titles == ["Films (leave-one-out)", "Films (temporal)", "Shop", "Songs"]
+    by_title = {column["title"]: column for column in board["columns"]}
+    shop = {cell["model"]: cell for cell in by_title["Shop"]["cells"]}
+    assert [outcome["seed"] for outcome in shop["SASRec"]["outcomes"]] == [1, 2, 3]
+    noise = np.random.default_rng(2).integers(0, 2, USERS)
+    expected = one_each(GOOD + noise)["ndcg@10"]
+    assert shop["SASRec"]["outcomes"][1]["test"]["ndcg@10"] == pytest.approx(expected)
+    assert [shop[model]["level"] for model in ("SASRec", "EASE")] == [True, False]
+    songs = {cell["model"]: cell for cell in by_title["Songs"]["cells"]}
+    assert songs["HSTU"]["failure"] == "failed: out of memory"
+    assert len(by_title["Films (temporal)"]["cells"]) == 1
+    text = (here / "out/leaderboard.md").read_text()
+    assert "| HSTU | missing | missing | missing | failed |" in " ".join(text.split())
+    assert "| Songs | HSTU | failed: out of memory |" in " ".join(text.split())
+    assert "[Shop](report-shop.html)" in text
+    lines = list(csv.DictReader((here / "out/leaderboard.csv").open()))
+    assert len(lines) == 4 * 5
+    assert {line["state"] for line in lines} == {"result", "missing", "failed"}
+    assert "\\textbf{" in (here / "out/leaderboard.tex").read_text()
+
+
+def test_reports_of_the_data_sets_stand_beside_the_page(leaderboard, three, here):
+    assert leaderboard("--experiment", "films", "--output", "out").returncode == 0
+    reports = [column["report"] for column in written(here / "out")["columns"]]
+    assert sorted(reports) == ["report-films-2.html", "report-films.html"]
+    for name in reports:
+        assert "<h1>Films</h1>" in " ".join((here / "out" / name).read_text().split())
+    done = leaderboard("--experiment", "films", "--output", "bare", "--no-reports")
+    assert done.returncode == 0
+    assert not list((here / "bare").glob("report*"))
+
+
+def test_another_teams_file_stands_beside_ones_own(leaderboard, three, here):
+    assert leaderboard("--origin", "lab", "--no-reports", "--output", "lab").returncode == 0
+    done = leaderboard(
+        *("--experiment", "shop", "--with", "lab/leaderboard.json", "--no-reports"),
+        *("--output", "both", "--baseline", "popularity from lab"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SASRec from lab" in done.stdout
+    assert "ratio to Popularity from lab" in done.stdout
+    again = leaderboard("--from", "both/leaderboard.json", "--output", "again")
+    assert again.returncode == 0, again.stderr
+    both, same = written(here / "both"), written(here / "again")
+    assert same | {"origin": ""} == both
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--experiment", "none"], "Error: there is no experiment 'none' at sqlite:///"),
+        (["--baseline", "Nobody"], "Error: baseline 'Nobody' is not compared over the data sets"),
+        (["--with", "no.json"], "no.json: no leaderboard: Expecting value: line 1"),
+        (["--from", "no.json", "--experiment", "e"], "Error: --from takes the place of"),
+        (["--output", "no.json/x"], "Error: no.json/x: cannot be written: Not a directory"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line(leaderboard, three, here, options, message):
+    (here / "no.json").write_text("")
+    done = leaderboard("--no-reports", *options)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_server_has_no_leaderboard(leaderboard, store):
+    done = leaderboard()
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: no trial is tracked at sqlite:///")
