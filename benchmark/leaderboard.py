@@ -7,8 +7,7 @@ python -m benchmark.leaderboard --with team-b.json                # another team
 
 from __future__ import annotations
 
-import shutil
-import textwrap
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,10 +149,9 @@ def _writer(client: MlflowClient, output: Path) -> Report:
 
 def _write(board: Board, found: Overall | None, output: Path) -> None:
     """Write the page and its files, and print the verdict and the table."""
-    from tabulate import tabulate
-
     from benchmark.leaderboards import exchange, html, texts
     from benchmark.leaderboards.verdict import verdict
+    from benchmark.reporting.formats import terminal
 
     sentences = verdict(board, found)
     _write_files(
@@ -166,15 +164,8 @@ def _write(board: Board, found: Overall | None, output: Path) -> None:
             "leaderboard.tex": texts.render_latex(board, found, sentences),
         },
     )
-    width = shutil.get_terminal_size(fallback=(100, 0)).columns
-    for sentence in sentences:
-        click.echo(textwrap.fill(sentence, width))
-    click.echo()
-    rows = texts.table(board, found, lambda text: f"{text} *")
-    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
-    click.echo()
-    for sentence in texts.scope(board, found, "*"):
-        click.echo(textwrap.fill(sentence, width))
+    bold, width = sys.stdout.isatty(), terminal.width_here()
+    click.echo(texts.render_terminal(board, found, sentences, width=width, bold=bold))
     click.echo(f"page written to {output / 'index.html'}")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -207,7 +206,8 @@ def report(
         click.echo(next(iter(files.values())), nl=False)
         return
     bold = sys.stdout.isatty()
-    click.echo(terminal.render(ranking, comparison, board, verdict, width=_width(), bold=bold))
+    width = terminal.width_here()
+    click.echo(terminal.render(ranking, comparison, board, verdict, width=width, bold=bold))
     click.echo()
     output = output or Path("reports", name + chosen.suffix)
     _write(output, files)
@@ -230,13 +230,6 @@ def _load_meanwhile(images: bool) -> None:
     if images:
         import_module("matplotlib.figure")
         import_module("matplotlib.backends.backend_agg")
-
-
-def _width() -> int | None:
-    """The width of the terminal, or $COLUMNS. None for a file or a pipe, which have no end: a
-    program or a later reader gets every column."""
-    columns = shutil.get_terminal_size(fallback=(0, 0)).columns
-    return columns or None
 
 
 def _write(output: Path, files: Files) -> None:

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.leaderboards.overall import Overall, ordered
 from benchmark.leaderboards.shown import best, figure, reason, remarks, state
-from benchmark.reporting.formats import latex, markdown
+from benchmark.reporting.formats import latex, markdown, terminal
 from benchmark.reporting.formats.numbers import harmless
 from benchmark.reporting.section import Table
 
@@ -57,12 +57,14 @@ def _cell(board: Board, column: Column, entry: Entry, mark: Mark, escape: Mark) 
     return f"{text} ({escape(', '.join(notes))})" if notes else text
 
 
-def scope(board: Board, found: Overall | None, mark: str = "Bold") -> list[str]:
-    """What the figures are, and over which models and data sets they are compared; ``mark`` is the
-    mark of the best."""
+def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
+    """What the figures are, and over which models and data sets they are compared; ``bold``: the
+    best are marked."""
     text = [
         f"Test {board.metric} of the settings that are best on validation; ±: standard deviation "
-        f"over seeds. {mark}: the highest of a data set, and those not significantly lower."
+        "over seeds."
+        + " Bold: the highest of a data set, and those that are not significantly lower."
+        * bold
     ]
     if found is None:
         return text
@@ -82,6 +84,21 @@ def scope(board: Board, found: Overall | None, mark: str = "Bold") -> list[str]:
     if left_out:
         text.append(f"Left out: {'; '.join(f'{name} ({why})' for name, why in left_out)}.")
     return text
+
+
+def render_terminal(
+    board: Board, found: Overall | None, verdict: list[str], *, width: int | None, bold: bool
+) -> str:
+    """What is printed; ``width`` and ``bold`` as in ``terminal.render``."""
+    rows = table(board, found, terminal.in_bold if bold else str)
+    lines = [terminal.filled(sentence, width) for sentence in verdict]
+    if rows:
+        names = terminal.fitting(rows, width, {"model", "mean rank"})
+        lines += ["", terminal.table(rows, names, width)]
+        if hidden := sum(_head(column) not in names for column in board.columns):
+            lines += ["", f"{hidden} of {len(board.columns)} data sets are on the page alone."]
+    lines += ["", *(terminal.filled(sentence, width) for sentence in scope(board, found, bold))]
+    return "\n".join(lines)
 
 
 def render_markdown(board: Board, found: Overall | None, verdict: list[str]) -> str:

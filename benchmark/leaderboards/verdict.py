@@ -68,7 +68,8 @@ def _elsewhere(board: Board, found: Overall) -> str:
         rival = next(e for e in column.cells if column.value(e, board.metric) == best)
         level = " (not significantly)" * is_best(board, column, leader)
         behind.append(f"{column.title}: {rival.name} {best:.4f} against {own:.4f}{level}")
-    return f"Another model is ahead on {_few(behind, '; ')}." if behind else ""
+    n = len(found.columns)
+    return f"Another model is ahead on {len(behind)} of {n}: {_few(behind, '; ')}." if behind else ""
 
 
 def _other_kind(board: Board, found: Overall) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
@@ -51,46 +53,55 @@ def render(
     from benchmark.reporting.sections import trials  # loads MLflow
 
     rows = trials(ranking, comparison, folded=True)
-    best = best_rows(rows, board, _bold if bold else str)
-    lines = [_filled(sentence, width) for sentence in verdict]
+    best = best_rows(rows, board, in_bold if bold else str)
+    lines = [filled(sentence, width) for sentence in verdict]
     several_models = len(best) > 1
     several_rows_of_a_model = len(best) < len(rows)
     if several_models:
         lines.append("")
         if several_rows_of_a_model:
-            lines.append(_filled("The best row of each model on validation:", width))
+            lines.append(filled("The best row of each model on validation:", width))
         lines.append(_table(best, ranking.metric, width))
         if bold and (sentence := marks(board, comparison)):
-            lines += ["", _filled(sentence, width)]
+            lines += ["", filled(sentence, width)]
     if several_rows_of_a_model or not several_models:
         lines.append("")
         if several_models:
             lines.append(f"All {len(rows)} rows:")
         lines.append(_table(rows, ranking.metric, width))
     lines.append("")
-    lines += [_filled(f"not ranked: {reason}", width) for reason in _reasons(ranking)]
+    lines += [filled(f"not ranked: {reason}", width) for reason in _reasons(ranking)]
     if ranking.left_out:
         others = f"published trials, ranked by --with-published: {ranking.left_out}"
-        lines.append(_filled(others, width))
+        lines.append(filled(others, width))
     return "\n".join(lines).strip("\n")
 
 
-def _bold(cell: str) -> str:
-    return click.style(cell, bold=True)
-
-
 def _table(rows: Table, metric: str, width: int | None) -> str:
+    last = ["seconds", f"valid {metric}"]
+    names = fitting(rows, width, {"rank", *FLEXIBLE, f"test {metric}"}, last)
+    return table(rows, names, width)
+
+
+def fitting(
+    rows: Table, width: int | None, kept: Collection[str], last: Sequence[str] = ()
+) -> list[str]:
+    """The names of the columns that fit into the width, of those ``kept`` all. Those of ``last``
+    are dropped after all others."""
     names = list(rows[0])
-    limits = {}
-    if width is not None:
-        widths = {name: _width(name, rows) for name in names}
-        last = ["seconds", f"valid {metric}"]
-        kept = {"rank", *FLEXIBLE, f"test {metric}", *last}
-        others = [name for name in reversed(names) if name not in kept]
-        _drop(widths, sorted(others, key=_importance), width, COMFORTABLE)
-        _drop(widths, last, width, NARROWEST)
-        limits = _limits(widths, width)
-        names = list(widths)
+    if width is None:
+        return names
+    widths = {name: _width(name, rows) for name in names}
+    others = [name for name in reversed(names) if name not in kept and name not in last]
+    _drop(widths, sorted(others, key=_importance), width, COMFORTABLE)
+    _drop(widths, last, width, NARROWEST)
+    return list(widths)
+
+
+def table(rows: Table, names: list[str], width: int | None) -> str:
+    """The columns of these names; headings and long words have several lines if there is a
+    width."""
+    limits = {} if width is None else _limits({name: _width(name, rows) for name in names}, width)
     return tabulate(
         [[row[name] for name in names] for row in rows],
         headers=[name if width is None else name.replace(" ", "\n") for name in names],
@@ -117,7 +128,7 @@ def _length(text: str) -> int:
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
-def _drop(widths: dict[str, int], names: list[str], width: int, flexible: int) -> None:
+def _drop(widths: dict[str, int], names: Sequence[str], width: int, flexible: int) -> None:
     """Drop the columns of these names until the others fit."""
     for name in names:
         least = {n: min(w, flexible) if n in FLEXIBLE else w for n, w in widths.items()}
@@ -153,7 +164,19 @@ def _reasons(ranking: Ranking) -> list[str]:
     return [f"{count} {reason}" for count, reason in counts]
 
 
-def _filled(text: str, width: int | None) -> str:
+def in_bold(text: str) -> str:
+    """With the terminal's escapes for bold."""
+    return click.style(text, bold=True)
+
+
+def width_here() -> int | None:
+    """The width of the terminal, or $COLUMNS. None for a file or a pipe, which have no end: a
+    program or a later reader gets every column."""
+    columns = shutil.get_terminal_size(fallback=(0, 0)).columns
+    return columns or None
+
+
+def filled(text: str, width: int | None) -> str:
     """The text in lines of the width. A command stays whole, to be copied."""
     if width is None:
         return text
