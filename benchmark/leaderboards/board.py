@@ -114,15 +114,25 @@ class Column:
         """What results must share to stand in one column."""
         return self.digest, self.protocol
 
+    def means(self, metric: str) -> dict[Entry, float]:
+        """The mean over seeds of each cell with a result; computed once."""
+        if metric not in self._means:
+            means = {entry: cell.mean(metric) for entry, cell in self.cells.items()}
+            self._means[metric] = {e: mean for e, mean in means.items() if mean is not None}
+        return self._means[metric]
+
+    @cached_property
+    def _means(self) -> dict[str, dict[Entry, float]]:
+        return {}
+
     def value(self, entry: Entry, metric: str) -> float | None:
         """The mean over seeds; None without a result."""
-        cell = self.cells.get(entry)
-        return cell.mean(metric) if cell else None
+        return self.means(metric).get(entry)
 
     def best(self, metric: str) -> float | None:
         """The highest mean, published figures left out: nothing says on which users they are."""
-        values = [self.value(e, metric) for e in self.cells if e.kind != "published"]
-        return max((value for value in values if value is not None), default=None)
+        means = self.means(metric).items()
+        return max((mean for e, mean in means if e.kind != "published"), default=None)
 
 
 @dataclass(frozen=True)

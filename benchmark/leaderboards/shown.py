@@ -58,7 +58,7 @@ def best(board: Board, column: Column, entry: Entry) -> bool:
     """
     cell = column.cells.get(entry)
     value = column.value(entry, board.metric)
-    rivals = [e for e in column.cells if column.value(e, board.metric) is not None]
-    if cell is None or value is None or entry.kind == "published" or len(rivals) < 2:
+    alone = len(column.means(board.metric)) < 2
+    if cell is None or value is None or entry.kind == "published" or alone:
         return False
     return cell.level or value == column.best(board.metric)

@@ -144,6 +144,7 @@ def _lost(board: Board) -> Table:
 
 def _runs(board: Board, found: Overall | None) -> Table:
     """Each trial of a cell: the run, its commit, and the command that repeats it."""
+    entries = ordered(board, found)
     return [
         {
             "data set": column.title,
@@ -154,7 +155,7 @@ def _runs(board: Board, found: Overall | None) -> Table:
             "command": outcome.command,
         }
         for column in board.columns
-        for entry in ordered(board, found)
+        for entry in entries
         if entry in column.cells
         for outcome in column.cells[entry].outcomes
     ]
@@ -163,8 +164,9 @@ def _runs(board: Board, found: Overall | None) -> Table:
 def render_csv(board: Board, found: Overall | None) -> str:
     """leaderboard.csv: a line for each cell, in full precision."""
     lines = []
+    entries = ordered(board, found)
     for column in board.columns:
-        for entry in ordered(board, found):
+        for entry in entries:
             cell = column.cells.get(entry)
             line: dict[str, object] = {
                 "dataset": column.dataset,

@@ -68,8 +68,9 @@ def _elsewhere(board: Board, found: Overall) -> str:
         rival = next(e for e in column.cells if column.value(e, board.metric) == best)
         level = " (not significantly)" * is_best(board, column, leader)
         behind.append(f"{column.title}: {rival.name} {best:.4f} against {own:.4f}{level}")
-    n = len(found.columns)
-    return f"Another model is ahead on {len(behind)} of {n}: {_few(behind, '; ')}." if behind else ""
+    if not behind:
+        return ""
+    return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {_few(behind, '; ')}."
 
 
 def _other_kind(board: Board, found: Overall) -> str:
