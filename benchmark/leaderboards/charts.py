@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
-
-from benchmark.leaderboards.board import Cell
-from benchmark.leaderboards.overall import Overall, Place
+from benchmark.leaderboards.overall import Overall, Place, cost
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend, logarithmic
 from benchmark.reporting.charts.ranks import rank_panel
 from benchmark.reporting.charts.results import pareto
 from benchmark.reporting.comparison import LEVEL
 
-LEAST = 0.001  # seconds: counted models may take no measurable time
+COSTS = (  # title, unit, name of a cell
+    ("Seconds of a trial", "seconds", "seconds"),
+    ("Parameters", "parameters", "parameters"),
+    ("Memory", "MB", "memory_mb"),
+    ("Energy of a trial", "kWh", "energy_kwh"),
+)
 
 Models = dict[str, int]
 """The number of each model, by the name of its row."""
@@ -50,13 +51,9 @@ def _cost(found: Overall, models: Models) -> Chart | None:
     places = [place for place in found.places if place.ratio is not None or not relative]
     y = Axis(f"ratio to {baseline.name}" if relative and baseline else "mean rank (1 is best)")
     panels = []
-    for title, unit, of in (
-        ("Seconds of a trial", "seconds", _seconds),
-        ("Parameters", "parameters", lambda cell: cell.parameters),
-        ("Memory", "MB", lambda cell: cell.memory_mb),
-        ("Energy of a trial", "kWh", lambda cell: cell.energy_kwh),
-    ):
-        costs = {p.entry.name: cost for p in places if (cost := _mean(found, p, of)) is not None}
+    for title, unit, name in COSTS:
+        known = {place.entry.name: cost(found, place.entry, name) for place in places}
+        costs = {model: value for model, value in known.items() if value is not None}
         shown = [place for place in places if place.entry.name in costs]
         if len(shown) > 1:
             x = Axis(unit, logarithmic=logarithmic(list(costs.values())))
@@ -72,17 +69,6 @@ def _cost(found: Overall, models: Models) -> Chart | None:
         panels,
         legend(panels, models),
     )
-
-
-def _seconds(cell: Cell) -> float | None:
-    return None if cell.seconds is None else max(cell.seconds, LEAST)
-
-
-def _mean(found: Overall, place: Place, of: Callable[[Cell], float | None]) -> float | None:
-    """The geometric mean of a cost over the data sets; None if one of them is unknown or 0."""
-    costs = [of(column.cells[place.entry]) for column in found.columns]
-    known = [cost for cost in costs if cost is not None and cost > 0]
-    return statistics.geometric_mean(known) if len(known) == len(costs) else None
 
 
 def _points(

@@ -82,5 +82,6 @@ def _run(outcome: Outcome) -> dict[str, str]:
         "run": outcome.run,
         "link": outcome.link if outcome.link.lower().startswith(("http://", "https://")) else "",
         "commit": outcome.commit,
+        "time": _time(outcome.seconds),
         "command": outcome.command,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,22 +11,19 @@ from benchmark.leaderboards import shown
 from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.leaderboards.charts import charts
 from benchmark.leaderboards.details import details
-from benchmark.leaderboards.overall import Overall, Place, ordered
+from benchmark.leaderboards.overall import Overall, ordered
 from benchmark.reporting.formats import tables, templates
-from benchmark.reporting.section import shown_p
 
 TEMPLATE = "leaderboard.html.j2"
 COUNTS = ("users", "items", "interactions")  # of a data set
 HERE = "this page"  # the origin of rows without one, where the page has no name
-FEW = 4  # what is left out is listed in view, not folded
+FEW = 6  # what is left out is listed in view, not folded
 
 
 @dataclass(frozen=True)
 class Head:
     """The head of a data set's column."""
 
-    key: str
-    """Its name in the link to a view: the title, with a number where titles are equal."""
     title: str
     synthetic: bool
     protocol: str
@@ -56,8 +52,10 @@ class Figure:
 class Row:
     entry: Entry
     figures: list[Figure]
-    overall: list[tables.Cell]
-    """As many as there are ``overall_names``."""
+    standing: dict[str, str]
+    """Over the data sets: a text by heading."""
+    level: bool
+    """Whether its mean rank is not significantly worse than the first."""
 
     @property
     def beside(self) -> str:
@@ -84,9 +82,9 @@ def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
         common=common,
         rows=rows,
         found=found,
+        notes=shown.scope(board, found),
+        left_out=shown.left_out(found) if found else [],
         few=FEW,
-        friedman=shown_p(found.friedman) if found and found.friedman is not None else "",
-        overall_names=_overall_names(found),
         here=board.origin or HERE,
         groups=_groups(board, heads),
         timed=any(second is not None for row in seconds for second in row),
@@ -117,22 +115,16 @@ def _count(number: int, what: str) -> str:
 
 def _heads(board: Board) -> list[Head]:
     common = set(_common(board))
-    before: Counter[str] = Counter()
-    heads = []
-    for column in board.columns:
-        before[column.title] += 1
-        number = before[column.title]
-        heads.append(
-            Head(
-                key=column.title if number == 1 else f"{column.title} ({number})",
-                title=column.title,
-                synthetic=column.synthetic,
-                protocol=column.protocol,
-                own="; ".join(p for p in _parts(column.protocol) if p not in common),
-                report=quote(column.report.lstrip("/")),  # never an address elsewhere
-            )
+    return [
+        Head(
+            column.title,
+            column.synthetic,
+            column.protocol,
+            own="; ".join(part for part in _parts(column.protocol) if part not in common),
+            report=quote(column.report.lstrip("/")),  # never an address elsewhere
         )
-    return heads
+        for column in board.columns
+    ]
 
 
 def _parts(protocol: str) -> list[str]:
@@ -167,27 +159,8 @@ def _row(board: Board, found: Overall | None, entry: Entry, opened: list[dict[st
                 shown.reason(column, entry),
             )
         )
-    places = {place.entry: place for place in found.places} if found else {}
-    return Row(entry, figures, _overall(found, places.get(entry)))
-
-
-def _overall_names(found: Overall | None) -> list[str]:
-    if found is None:
-        return []
-    baseline = [f"ratio to {found.baseline.name}"] if found.baseline else []
-    return ["mean rank", "wins", *baseline, "p"]
-
-
-def _overall(found: Overall | None, place: Place | None) -> list[tables.Cell]:
-    if found is None or place is None:
-        return [tables.Cell("") for _ in _overall_names(found)]
-    ratio = [tables.Cell(tables.number(place.ratio, ".2f"))] if found.baseline else []
-    return [
-        tables.Cell(f"{place.mean_rank:.2f}", place.level),
-        tables.Cell(str(place.wins)),
-        *ratio,
-        tables.Cell("" if place.p is None else shown_p(place.p)),
-    ]
+    level = found is not None and any(p.level for p in found.places if p.entry == entry)
+    return Row(entry, figures, shown.standing(found, entry), level)
 
 
 def _seconds(column: Column, entry: Entry) -> float | None:
@@ -200,7 +173,7 @@ def _groups(board: Board, heads: list[Head]) -> dict[str, tuple[str, list[str]]]
     entries = board.entries
     here = board.origin or HERE
     found: dict[str, tuple[str, Iterable[str]]] = {
-        "data": ("Data sets", [head.key for head in heads]),
+        "data": ("Data sets", [head.title for head in heads]),
         "protocol": ("Protocols", dict.fromkeys(head.protocol for head in heads)),
         "kind": ("Kinds of model", dict.fromkeys(entry.kind for entry in entries)),
         "origin": ("Origins", dict.fromkeys(entry.origin or here for entry in entries)),

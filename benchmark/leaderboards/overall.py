@@ -14,7 +14,7 @@ from benchmark.reporting.comparison import LEVEL
 from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
 from benchmark.reporting.statistics import wilcoxon
 
-LEAST = 1e-3  # of a cost: seconds, MB, kWh
+LEAST = 1e-3  # seconds of a trial
 EQUAL = 1e-12  # means that differ by less are equal: sums differ in their last digits
 
 
@@ -177,12 +177,13 @@ def _ratio(values: np.ndarray, baseline: np.ndarray) -> float | None:
 
 def cost(found: Overall, entry: Entry, name: str) -> float | None:
     """The geometric mean of a cost of the cells, such as seconds, over the data sets that are
-    compared; None if one of them is not known. Counted models may take no measurable time.
+    compared; None if one of them is not known or 0. (Counted models may take no measurable time:
+    that is not 0.)
     """
     values = [getattr(column.cells[entry], name) for column in found.columns]
-    if any(value is None for value in values):
-        return None
-    return float(np.exp(np.mean(np.log(np.maximum(values, LEAST)))))
+    if name == "seconds":
+        values = [value if value is None else max(value, LEAST) for value in values]
+    return float(np.exp(np.mean(np.log(values)))) if all(values) else None
 
 
 def ordered(board: Board, found: Overall | None) -> list[Entry]:

@@ -1,15 +1,17 @@
-"""A cell in words: what every format writes of a result, and in the place of one."""
+"""Results in words: what every format writes of a cell, and of a row over all data sets."""
 
 from __future__ import annotations
 
 from benchmark.leaderboards.board import Board, Cell, Column, Entry
-from benchmark.reporting.section import with_deviation
+from benchmark.leaderboards.overall import Overall
+from benchmark.reporting.section import shown_p, with_deviation
 
 MISSING = "missing"
 FAILED = "failed"
 NOT_AVAILABLE = "not available"
 ONE_SEED = "one seed"
 UNTUNED = "untuned"
+MOST = 10  # data sets that a sentence names
 
 
 def figure(cell: Cell, metric: str) -> str:
@@ -62,3 +64,52 @@ def best(board: Board, column: Column, entry: Entry) -> bool:
     if cell is None or value is None or entry.kind == "published" or alone:
         return False
     return cell.level or value == column.best(board.metric)
+
+
+def standing(found: Overall | None, entry: Entry) -> dict[str, str]:
+    """How a row stands over the data sets: a text by heading, which is empty for a row that is not
+    compared. No headings without a comparison."""
+    if found is None:
+        return {}
+    ratio = {f"ratio to {found.baseline.name}": ""} if found.baseline else {}
+    names = ["mean rank", "wins", *ratio, "p"]
+    place = next((place for place in found.places if place.entry == entry), None)
+    if place is None:
+        return dict.fromkeys(names, "")
+    ratio = dict.fromkeys(ratio, "" if place.ratio is None else f"{place.ratio:.3f}")
+    p = "" if place.p is None else shown_p(place.p)
+    return {"mean rank": f"{place.mean_rank:.2f}", "wins": str(place.wins)} | ratio | {"p": p}
+
+
+def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
+    """What the figures are, and over how many models and data sets they are compared: sentences.
+
+    ``bold``: the best are marked.
+    """
+    text = [
+        f"Test {board.metric} of the settings that are best on validation; ±: standard deviation "
+        "over seeds."
+        + " Bold: the highest of a data set, and those that are not significantly lower."
+        * bold
+    ]
+    if found is None:
+        return [*text, "No two data sets have results of the same two models: no mean ranks."]
+    ratio = f" and the ratio to {found.baseline.name} (geometric mean)" if found.baseline else ""
+    titles = [column.title for column in found.columns]
+    which = f" ({', '.join(titles)})" if len(titles) <= MOST else ""
+    text.append(
+        f"Mean rank (1 is best), wins, p{ratio} are of {len(found.places)} models on "
+        f"{len(titles)} data sets{which}, without gaps. p: that a model ranks as the first one "
+        f"does ({'Nemenyi' if len(found.places) > 2 else 'Wilcoxon'})."
+    )
+    if found.friedman is not None:
+        p = shown_p(found.friedman)
+        equals = "" if p.startswith("<") else "= "
+        text.append(f"Friedman's test that all of them rank alike: p {equals}{p}.")
+    return text
+
+
+def left_out(found: Overall) -> list[tuple[str, str]]:
+    """The models and data sets that are not compared, each with the reason."""
+    models = [(entry.name, why) for entry, why in found.models_left_out.items()]
+    return models + list(found.columns_left_out.items())

@@ -10,7 +10,16 @@ from tabulate import tabulate
 
 from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.leaderboards.overall import Overall, ordered
-from benchmark.leaderboards.shown import best, figure, reason, remarks, state
+from benchmark.leaderboards.shown import (
+    best,
+    figure,
+    left_out,
+    reason,
+    remarks,
+    scope,
+    standing,
+    state,
+)
 from benchmark.reporting.formats import latex, markdown, terminal
 from benchmark.reporting.formats.numbers import harmless
 from benchmark.reporting.section import Table
@@ -24,21 +33,12 @@ def table(board: Board, found: Overall | None, mark: Mark = str, escape: Mark = 
 
     ``escape`` makes a text harmless in the format.
     """
-    places = {place.entry: place for place in found.places} if found else {}
     rows: Table = []
     for entry in ordered(board, found):
         row: dict[str, object] = {"model": escape(entry.name)}
         for column in board.columns:
             row[escape(_head(column))] = _cell(board, column, entry, mark, escape)
-        if found and found.baseline:
-            place = places.get(entry)
-            ratio = f"{place.ratio:.3f}" if place and place.ratio else ""
-            row |= {
-                "mean rank": f"{place.mean_rank:.2f}" if place else "",
-                "wins": str(place.wins) if place else "",
-                f"ratio to {escape(found.baseline.name)}": ratio,
-                "p": f"{place.p:.2g}" if place and place.p is not None else "",
-            }
+        row |= {escape(name): text for name, text in standing(found, entry).items()}
         rows.append(row)
     return rows
 
@@ -53,37 +53,16 @@ def _cell(board: Board, column: Column, entry: Entry, mark: Mark, escape: Mark) 
     cell = column.cells[entry]
     text = escape(figure(cell, board.metric))
     text = mark(text) if best(board, column, entry) else text
-    notes = remarks(entry, cell)
-    return f"{text} ({escape(', '.join(notes))})" if notes else text
+    limits = remarks(entry, cell)
+    return f"{text} ({escape(', '.join(limits))})" if limits else text
 
 
-def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
-    """What the figures are, and over which models and data sets they are compared; ``bold``: the
-    best are marked."""
-    text = [
-        f"Test {board.metric} of the settings that are best on validation; ±: standard deviation "
-        "over seeds."
-        + " Bold: the highest of a data set, and those that are not significantly lower."
-        * bold
-    ]
-    if found is None:
-        return text
-    if found.baseline:
-        text.append(
-            f"Mean rank, wins, p and the ratio to {found.baseline.name} (geometric mean) are of "
-            f"{len(found.places)} models on {len(found.columns)} data sets: "
-            f"{', '.join(column.title for column in found.columns)}."
-        )
-    if found.friedman is not None:
-        text.append(
-            f"Friedman's test that all of them rank alike: p = {found.friedman:.2g}; p is "
-            "Nemenyi's, against the first model."
-        )
-    left_out = [(entry.name, why) for entry, why in found.models_left_out.items()]
-    left_out += list(found.columns_left_out.items())
-    if left_out:
-        text.append(f"Left out: {'; '.join(f'{name} ({why})' for name, why in left_out)}.")
-    return text
+def notes(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
+    """What the figures are, and what is compared over the data sets and what is left out; ``bold``:
+    the best are marked."""
+    without = left_out(found) if found else []
+    text = f"Left out: {'; '.join(f'{name} ({why})' for name, why in without)}."
+    return [*scope(board, found, bold), *[text] * bool(without)]
 
 
 def render_terminal(
@@ -97,7 +76,7 @@ def render_terminal(
         lines += ["", terminal.table(rows, names, width)]
         if hidden := sum(_head(column) not in names for column in board.columns):
             lines += ["", f"{hidden} of {len(board.columns)} data sets are on the page alone."]
-    lines += ["", *(terminal.filled(sentence, width) for sentence in scope(board, found, bold))]
+    lines += ["", *(terminal.filled(sentence, width) for sentence in notes(board, found, bold))]
     return "\n".join(lines)
 
 
@@ -106,7 +85,7 @@ def render_markdown(board: Board, found: Overall | None, verdict: list[str]) -> 
     escape = markdown.escape
     main = table(board, found, lambda text: f"**{text}**", escape)
     parts = [f"# {escape(board.title)}", escape(" ".join(verdict)), _pipes(main)]
-    parts += [escape(" ".join(scope(board, found))), "## Data sets", _pipes(_datasets(board))]
+    parts += [escape(" ".join(notes(board, found))), "## Data sets", _pipes(_datasets(board))]
     if lost := _lost(board):
         parts += ["## Without a result", _pipes(lost)]
     parts += ["## Runs", markdown.table(_runs(board, found))]
@@ -203,12 +182,12 @@ def render_csv(board: Board, found: Overall | None) -> str:
 def render_latex(board: Board, found: Overall | None, verdict: list[str]) -> str:
     """leaderboard.tex: the table, for a paper."""
     rows = table(board, found, lambda text: rf"\textbf{{{text}}}", latex.escape)
-    notes = [*verdict, r"The preamble needs \usepackage[T1]{fontenc} \usepackage{booktabs}"]
+    comments = [*verdict, r"The preamble needs \usepackage[T1]{fontenc} \usepackage{booktabs}"]
     heads = list(rows[0]) if rows else ["model"]
-    caption = latex.escape(" ".join(scope(board, found)))
+    caption = latex.escape(" ".join(notes(board, found)))
     return "\n".join(
         [
-            *(f"% {' '.join(note.split())}" for note in notes),
+            *(f"% {' '.join(note.split())}" for note in comments),
             r"\begin{table}[t]",
             r"\centering",
             rf"\caption{{{caption}}}",

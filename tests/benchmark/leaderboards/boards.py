@@ -30,7 +30,8 @@ def outcomes(model, mean, seeds, link="", deviation=0.002):
         test = {"recall@10": 1.75 * value, "mrr@10": 0.77 * value, "ndcg@10": value}
         command = f"mlflow run . -P dataset=ml-1m -P model={model} -P seed={seed}"
         run = f"{rng.getrandbits(128):032x}"
-        found.append(Outcome(run, seed, test, "f986408ac5", command, link and f"{link}/{run}"))
+        outcome = Outcome(run, seed, test, commit="f986408ac5", command=command)
+        found.append(replace(outcome, link=link and f"{link}/{run}"))
     return tuple(found)
 
 
