@@ -7,7 +7,6 @@ from benchmark.leaderboards.board import Board
 from benchmark.leaderboards.overall import Overall, cost
 from benchmark.leaderboards.shown import FAILED, MISSING, ONE_SEED, UNTUNED, remarks, state
 from benchmark.leaderboards.shown import best as is_best
-from benchmark.reporting.verdict import AS_FAST
 from benchmark.reporting.words import listed, seconds
 
 FEW = 10
@@ -17,11 +16,12 @@ MOST = 4
 
 
 def verdict(board: Board, found: Overall | None) -> list[str]:
-    """A few sentences of plain text."""
+    """A few sentences of plain text, the most important first."""
     if found is None:
         return [_of_each(board), *_cautions(board, found)]
-    sentences = [_leads(board, found), _elsewhere(board, found), _other_kind(board, found)]
-    return [text for text in [*sentences, _cost(found), *_cautions(board, found)] if text]
+    sentences = [_leads(board, found), _level(found), _elsewhere(board, found)]
+    sentences += [_other_kind(board, found), _cost(found), *_cautions(board, found)]
+    return [text for text in sentences if text]
 
 
 def _of_each(board: Board) -> str:
@@ -30,7 +30,8 @@ def _of_each(board: Board) -> str:
     for column in board.columns:
         best = column.best(board.metric)
         if best is not None:
-            leader = next(e for e in column.cells if column.value(e, board.metric) == best)
+            means = column.means(board.metric).items()
+            leader = next(entry for entry, value in means if value == best)
             found.append(f"{leader.name} on {column.title} ({board.metric} {best:.4f})")
     if not found:
         return "No trial has a result."
@@ -41,23 +42,29 @@ def _of_each(board: Board) -> str:
 
 
 def _leads(board: Board, found: Overall) -> str:
-    first, *others = found.places
+    first = found.places[0]
     n = len(found.columns)
-    text = (
+    return (
         f"{first.entry.name} has the best mean rank over {n} data sets by test {board.metric}: "
         f"{first.mean_rank:.2f} of {len(found.places)} models, with the highest value on "
         f"{first.wins if first.wins < n else 'all'}."
     )
+
+
+def _level(found: Overall) -> str:
+    """The models that rank as the first one does, as far as these data sets tell."""
+    others = found.places[1:]
     level = [place.entry.name for place in others if place.level]
     if not level:
-        return f"{text} All other models rank significantly lower."
+        return "All other models rank significantly lower."
     who = "any other model's" if len(level) == len(others) else f"that of {_few(level)}"
+    n = len(found.columns)
     few = f" (with {n} data sets, only large differences are significant)" if n < FEW else ""
-    return f"{text} Its mean rank is not significantly better than {who}{few}."
+    return f"Its mean rank is not significantly better than {who}{few}."
 
 
 def _elsewhere(board: Board, found: Overall) -> str:
-    """The data sets on which another model is significantly better, or just better."""
+    """The data sets on which another model is ahead, compared or not."""
     leader = found.places[0].entry
     behind = []
     for column in found.columns:
@@ -65,12 +72,12 @@ def _elsewhere(board: Board, found: Overall) -> str:
         own = column.value(leader, board.metric)
         if best is None or own is None or own == best:
             continue
-        rival = next(e for e in column.cells if column.value(e, board.metric) == best)
-        level = " (not significantly)" * is_best(board, column, leader)
-        behind.append(f"{column.title}: {rival.name} {best:.4f} against {own:.4f}{level}")
+        rival = next(e for e, value in column.means(board.metric).items() if value == best)
+        level = ", no significant difference" * is_best(board, column, leader)
+        behind.append(f"{rival.name} on {column.title} ({best:.4f} against {own:.4f}{level})")
     if not behind:
         return ""
-    return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {_few(behind, '; ')}."
+    return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {_few(behind)}."
 
 
 def _other_kind(board: Board, found: Overall) -> str:
@@ -95,19 +102,20 @@ def _other_kind(board: Board, found: Overall) -> str:
 
 
 def _cost(found: Overall) -> str:
-    """Seconds of the leader against the fastest of the models that are level, or the next one."""
-    first, *others = found.places
-    rivals = [p for p in others if p.level] or others[:1]
-    own = cost(found, first.entry, "seconds")
-    timed = [(cost(found, p.entry, "seconds"), p) for p in rivals]
-    known = [(value, place) for value, place in timed if value is not None]
-    if own is None or not known:
+    """The time of the first model's trials beside the next one's and the best counted model's."""
+    first, second, *_ = found.places
+    counted = next((place for place in found.places if place.entry.kind == "counted"), second)
+    times = {
+        place.entry.name: cost(found, place.entry, "seconds") for place in (first, second, counted)
+    }
+    known = [(name, time) for name, time in times.items() if time is not None]
+    if len(known) < 2 or known[0][0] != first.entry.name:
         return ""
-    fastest, place = min(known, key=lambda pair: pair[0])
-    takes = f"A trial of {first.entry.name} takes {seconds(own)} (geometric mean)"
-    if own < AS_FAST * fastest:
-        return f"{takes}."
-    return f"{takes}, {own / fastest:,.1f} times as long as one of {place.entry.name}."
+    (name, time), *others = known
+    beside = ", ".join(f"one of {other} {seconds(its_time)}" for other, its_time in others)
+    return (
+        f"A trial of {name} takes {seconds(time)}, {beside} (geometric means over the data sets)."
+    )
 
 
 def _cautions(board: Board, found: Overall | None) -> list[str]:
@@ -141,8 +149,8 @@ def _few_of(titles: list[str]) -> str:
     return titles[0] if len(titles) == 1 else f"{len(titles)} data sets"
 
 
-def _few(names: list[str], between: str = ", ") -> str:
+def _few(names: list[str]) -> str:
     """A, B and C; of many the first ones and their number."""
-    if len(names) > MOST:
-        return f"{between.join(names[:MOST])} and {len(names) - MOST} more"
-    return between.join(names) if between != ", " else listed(names)
+    if len(names) <= MOST:
+        return listed(names)
+    return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
