@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # a build frontend leaves the folder out
 from benchmark.renaming import renamed  # noqa: E402
 
 NAMES = {name: f"seqrec.{name}" for name in ("benchmark", "datasets", "models")}
-FOLDERS = {**NAMES, "spaces": "seqrec.spaces"}
+FOLDERS = {**NAMES, "spaces": "seqrec.spaces", "suites": "seqrec.suites"}
 BESIDE = ("hyper.test", "requirements*.txt")
 """Files that the code reads beside the packages."""
 
@@ -93,6 +93,7 @@ setup(
     packages=[
         *(f"seqrec.{name}" for name in find_packages(include=[f"{name}*" for name in NAMES])),
         "seqrec.spaces",
+        "seqrec.suites",
     ],
     package_dir={new: old for old, new in FOLDERS.items()},
     package_data={"seqrec.benchmark.reporting.formats": ["*.j2"], "": ["*.yaml"]},

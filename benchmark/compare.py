@@ -17,20 +17,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark import cli, options
-from benchmark.data import Data
 from benchmark.declaration import Value
 from benchmark.errors import UserError
 from benchmark.fields import SETTINGS
-from benchmark.settings import checked
 from benchmark.sweep import check_executor, executor_options
 from benchmark.sweeps.executors import EXECUTORS
-from benchmark.sweeps.tasks import Job, Resources
+from benchmark.sweeps.tasks import Resources
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
-
-OF_ALL = ("dataset", "recbole_config", "history", "evaluate_users", "seed", "device")
-"""Settings that every model has."""
 
 
 class BudgetType(click.ParamType):
@@ -135,39 +130,28 @@ def compare(
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
     import models
-    from benchmark.recbole import config as recbole
     from benchmark.report import report
-    from benchmark.sweeps.comparison import Comparison
-    from benchmark.sweeps.contenders import SPACES, contenders, that_fit
+    from benchmark.sweeps.contenders import SPACES
     from benchmark.sweeps.forecast import measured
+    from benchmark.sweeps.request import Request
     from benchmark.tracking import provenance, server
-    from benchmark.training.batches import check_learnable
 
     check_executor(context, executor)
     given = options.given(context, values)
-    config = recbole.read(given)
-    common = {name: value for name, value in given.items() if name in OF_ALL}
-    base = options.resolved(lambda: config.settings(**common))
-    options.print_notes(config, base, given)
-    checked("seed", base.seed + seeds - 1)
-    client = server.connect_patiently(server.connect().tracking_uri)
-    data = Data.of(base, data_dir)
-    data.describe(base)
-    check_learnable(data.evaluated(base))
     chosen = [name for name in named or [] if models.learns(name)] or models.learned_models()
     counted = models.counted_models() + [n for n in named or [] if not models.learns(n)]
-    counted, refused = that_fit(counted, data.sequences.n_items, given)
-    for model, why in refused.items():
+    request = Request(name, chosen, counted, given, budget, seeds, spaces or SPACES)
+    options.resolved(request.check)
+    request.print_notes()
+    client = server.connect_patiently(server.connect().tracking_uri)
+    data = request.load(data_dir)
+    data.describe(request.base)
+    comparison = request.open(client, data)
+    for model, why in comparison.left_out.items():
         click.echo(f"{model} is left out: {why}", err=True)
-    baselines, others = options.resolved(
-        lambda: contenders(chosen, counted, given, config.settings, spaces or SPACES)
-    )
-    protocol = data.protocol(base)
-    job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data_dir)
-    forecast = measured(others, job)
-    comparison = Comparison(client, name, job, baselines, others, budget, seeds, forecast)
+    comparison.forecast = measured(comparison.learned, comparison.job)
     comparison.announce()
-    workers = EXECUTORS[executor](job, Resources(jobs, cpus_per_trial, gpus_per_trial))
+    workers = EXECUTORS[executor](comparison.job, Resources(jobs, cpus_per_trial, gpus_per_trial))
     context.call_on_close(workers.close)
     with cli.resumed_by(*provenance.command_line()):
         comparison.work(workers)

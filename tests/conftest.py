@@ -94,7 +94,7 @@ def here(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def project(here) -> Path:
     """The working directory: a copy of the project, as after a clone."""
-    for name in ("benchmark", "datasets", "models", "spaces"):
+    for name in ("benchmark", "datasets", "models", "spaces", "suites"):
         shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("MLproject", "conda.yaml", "requirements.txt", "hyper.test"):
         shutil.copy(ROOT / name, here / name)

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.process
 
-SOURCES = ("benchmark", "datasets", "models", "spaces")
+SOURCES = ("benchmark", "datasets", "models", "spaces", "suites")
 PAGE = (ROOT / "docs/python.md").read_text()
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n(?P<output>.*?)```\n", re.DOTALL)
 BUILD = """

@@ -41,5 +41,5 @@ class Budget:
         """
         if self.points is not None:
             return Effort(self.points, seeds_of_best=seeds)
-        share = max(0.0, (self.seconds or 0.0) - used) / models
+        share = max(0.0, (self.seconds or 0.0) - used) / max(1, models)
         return Effort(MOST_POINTS, seeds_of_best=seeds, seconds=share)

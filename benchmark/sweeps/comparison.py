@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
 from tabulate import tabulate
 
 from benchmark.durations import spoken
+from benchmark.errors import MachineError, UserError
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Contender
 from benchmark.sweeps.forecast import Forecast
@@ -15,10 +17,23 @@ from benchmark.sweeps.plan import Effort, Plan
 from benchmark.sweeps.summary import sum_up, summary
 from benchmark.sweeps.tasks import Executor, Job
 from benchmark.tracking import server
+from benchmark.tracking.server import Unavailable
 from benchmark.tracking.writing.comparison import log_comparison
 from benchmark.tracking.writing.report import report_run
 from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.sweep import open_sweep
+from datasets import DataError
+from models import short_name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one model has reached on the data set."""
+
+    score: float | None = None
+    """Validation metric of its best point, mean over the seeds that have a result."""
+    failure: str = ""
+    """Why the result, or that of a seed, is missing."""
 
 
 @dataclass
@@ -29,16 +44,22 @@ class Comparison:
     name: str
     """The sweeps are called NAME-CONTENDER."""
     job: Job
-    baselines: Contender
+    baselines: Contender | None
     learned: list[Contender]
     budget: Budget
     seeds: int
     """Of the best point of each learned model."""
-    forecast: Forecast
+    left_out: dict[str, str] = field(default_factory=dict)
+    """The counted models that do not fit these data, with the reason."""
+    forecast: Forecast = field(default_factory=lambda: Forecast({}))
+    take: bool = True
+    """Whether the first sweep may take the run of `mlflow run`: see ``launcher.new_run``."""
     experiment: str = ""
     """Its name, once a sweep has been opened."""
     without_result: list[str] = field(default_factory=list)
     """One line for each contender without a finished trial."""
+    cells: dict[str, Cell] = field(default_factory=dict)
+    """By model, once its sweep has ended or failed."""
 
     summaries: dict[str, Summary] = field(default_factory=dict)
     """By the name of the contender ..."""
@@ -46,26 +67,41 @@ class Comparison:
     """... and the id of its sweep's run."""
 
     @property
+    def contenders(self) -> list[Contender]:
+        return [self.baselines, *self.learned] if self.baselines else self.learned
+
+    @property
     def sweep_names(self) -> tuple[str, ...]:
-        return tuple(self._sweep_name(contender) for contender in [self.baselines, *self.learned])
+        return tuple(map(self.sweep_name, self.contenders))
+
+    def sweep_name(self, contender: Contender) -> str:
+        return f"{self.name}-{contender.name}"
+
+    @property
+    def effort(self) -> Effort:
+        """What each learned model gets, if the counted ones take no time."""
+        return self.budget.effort(self.seeds, len(self.learned), 0.0)
 
     def announce(self) -> None:
         """Print how long the learned models take, as far as a few steps can tell."""
-        effort = self.budget.effort(self.seeds, len(self.learned), 0.0)
-        rows = self.forecast.table(self.learned, effort)
+        rows = self.forecast.table(self.learned, self.effort)
         print("expected of the learned models, one trial at a time on this machine:")
         print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
-        for warning in self.forecast.warnings(self.learned, effort):
+        for warning in self.forecast.warnings(self.learned, self.effort):
             print(f"warning: {warning}")
-        print(f"all: {self.forecast.left(self.learned, effort)}", flush=True)
+        print(f"all: {self.forecast.left(self.learned, self.effort)}", flush=True)
 
-    def work(self, workers: Executor) -> None:
+    def work(self, workers: Executor, *, go_on: bool = False) -> None:
         """Run all trials that are not finished. Each sweep ends with its result, the time used in
-        all processes that worked on the comparison, and the time that is left."""
-        used = self._sweep(self.baselines, Effort(1), workers)
+        all processes that worked on the comparison, and the time that is left.
+
+        With ``go_on``, an error of one sweep is printed and kept in ``cells``, and the next sweep
+        starts; one that the next sweep would meet, too, is raised.
+        """
+        used = self._sweep(self.baselines, Effort(1), workers, go_on) if self.baselines else 0.0
         effort = self.budget.effort(self.seeds, len(self.learned), used)
         for number, contender in enumerate(self.learned, start=1):
-            seconds = self._sweep(contender, effort, workers)
+            seconds = self._sweep(contender, effort, workers, go_on)
             used += seconds
             self.forecast.done(contender, effort, seconds)
             left = ""
@@ -73,24 +109,38 @@ class Comparison:
                 left = f", about {self.forecast.left(to_come, effort)} left"
             print(f"{spoken(used)} used{left}", flush=True)
 
-    def log(self) -> None:
-        """Log what was found in a run of its own, after the report, and print what opens it."""
+    def log(self) -> str:
+        """Log what was found in a run of its own, after the report, and print what opens it; the id
+        of the run."""
         where = server.experiment_id(self.client, self.experiment)
         found = sum_up(self.summaries, self.runs, where, report_run(self.client, where))
         run_id = log_comparison(self.client, where, self.name, found, self.job.inputs)
         opens = server.in_ui(self.client, where, run_id)
         print(f"to open comparison {run_id}: {opens}", flush=True)
+        return run_id
 
-    def _sweep(self, contender: Contender, effort: Effort, workers: Executor) -> float:
+    def _sweep(self, contender: Contender, effort: Effort, workers: Executor, go_on: bool) -> float:
         """Run the sweep; the seconds that it took, in all processes that worked on it."""
+        try:
+            return self._ran(contender, effort, workers)
+        except (MachineError, Unavailable):
+            raise
+        except (UserError, DataError) as error:
+            if not go_on:
+                raise
+            print(f"{contender.name}: failed: {error}", flush=True)
+            self.cells |= dict.fromkeys(contender.models, Cell(failure=str(error)))
+            return 0.0
+
+    def _ran(self, contender: Contender, effort: Effort, workers: Executor) -> float:
         definition = contender.definition
         run, again = open_sweep(
             self.client,
-            self._sweep_name(contender),
+            self.sweep_name(contender),
             definition.as_dict(self.job.sequences),
             self.job.spec,
             self.job.protocol,
-            take=not contender.learned,
+            take=self.take and not contender.learned,
         )
         self.experiment = run.experiment
         where = f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}"
@@ -101,14 +151,33 @@ class Comparison:
             seconds = run.seconds
         self.summaries[contender.name] = summary(plan, None)
         self.runs[contender.name] = run.run_id
+        self.cells |= dict(_cells(contender, plan))
         result = _result(plan)
         print(f"{contender.name}: {result}", flush=True)
         if plan.best() is None:
             self.without_result.append(f"{contender.name}: {result}")
         return seconds
 
-    def _sweep_name(self, contender: Contender) -> str:
-        return f"{self.name}-{contender.name}"
+
+def _cells(contender: Contender, plan: Plan) -> Iterator[tuple[str, Cell]]:
+    """Each model of the sweep, with the result of its best point."""
+    if not contender.learned:
+        for number, values in plan.values.items():
+            yield short_name(str(values["model"])), _cell(plan, number)
+    elif best := plan.best():
+        yield contender.name, _cell(plan, best.number)
+    else:
+        yield contender.name, Cell(failure="; ".join(plan.failures()))
+
+
+def _cell(plan: Plan, number: int) -> Cell:
+    scores = [t.score for t in plan.with_result(number) if t.score is not None]
+    failures = [
+        f"seed {trial.seed}: {trial.why_it_failed}"
+        for (n, _), trial in sorted(plan.trials.items())
+        if n == number and trial.record.status == "FAILED"
+    ]
+    return Cell(sum(scores) / len(scores) if scores else None, "; ".join(failures))
 
 
 def _result(plan: Plan) -> str:

@@ -4,7 +4,7 @@ learned model."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import models
@@ -25,6 +25,16 @@ Resolve = Callable[..., Settings]
 
 
 @dataclass(frozen=True)
+class Own:
+    """What one learned model has of its own."""
+
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    """They go before those that are given for all models."""
+    space: Space | None = None
+    """What is searched; None: the model's file in the folder of spaces."""
+
+
+@dataclass(frozen=True)
 class Contender:
     """A sweep of the comparison."""
 
@@ -35,6 +45,13 @@ class Contender:
     @property
     def learned(self) -> bool:
         return self.name != BASELINES
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the models that the sweep trains, as reports show them."""
+        if self.learned:
+            return [self.name]
+        return [models.short_name(str(m)) for m in self.definition.space["model"].values]
 
     def n_points(self, points: int) -> int:
         """The number of points if the search may try so many: its space may have fewer."""
@@ -49,26 +66,32 @@ def contenders(
     given: Mapping[str, Value],
     resolve: Resolve,
     folder: Path,
-) -> tuple[Contender, list[Contender]]:
-    """The sweep of the ``counted`` models, and those of the ``learned`` ones, with search spaces
-    from ``folder``. ``given`` are settings for the models that have them.
+    owned: Mapping[str, Own] | None = None,
+) -> tuple[Contender | None, list[Contender]]:
+    """The sweep of the ``counted`` models, if there are any, and those of the ``learned`` ones.
+
+    ``folder`` has their search spaces. ``given`` are settings for the models that have them, and
+    ``owned`` is what single learned models have of their own.
 
     Raises ValueError for settings that no model has, or that do not go together, and SpaceError for
     a search space that cannot be read or tried.
     """
     names = tuple(counted)
-    own = shared(given, [*names, *learned])
+    learned = list(learned)
+    of_model = shared(given, [*names, *learned])
     several: Space = {"model": Choice(names)}
     common = {n: v for n, v in given.items() if any(has(model, n) for model in names)}
     baselines = Contender(BASELINES, Definition(several, "grid", "none", common, resolve))
     found = []
     for model in learned:
-        searched = search_space(model, own[model], folder)
-        definition = Definition(searched, SEARCH, "none", own[model], resolve, from_defaults=True)
+        own = (owned or {}).get(model, Own())
+        fixed = of_model[model] | dict(own.settings)
+        searched = search_space(model, fixed, folder) if own.space is None else own.space
+        definition = Definition(searched, SEARCH, "none", fixed, resolve, from_defaults=True)
         found.append(Contender(models.short_name(model), definition))
-    for contender in [baselines, *found]:
+    for contender in [baselines, *found] if names else found:
         contender.definition.check()
-    return baselines, found
+    return baselines if names else None, found
 
 
 def search_space(model: str, given: Mapping[str, Value], folder: Path) -> Space:

@@ -18,6 +18,7 @@ model       of a finished trial, in MLflow's list of models: step (best_epoch), 
             metrics at the end, with the data set (validation or test) that they were measured on
 data sets   training, validation and test, with their contexts
 artifacts   config.yaml, dataset.md, checkpoints/, ranks/, lists/; model_source/
+            of a sweep: sweep.yaml; of a suite: suite.yaml, outcome.json
 
 Tags that decide what a run is (a report, a sweep, a figure of a page) have the prefix `seqrec.`, so
 that no tag of a user is taken for one of them. Tags that describe a trial have none.
@@ -40,6 +41,8 @@ LAST = "checkpoints/last/state-{slot}.safetensors"  # the state to resume from; 
 # deleted when the trial has finished
 BEST = "checkpoints/best/model.safetensors"  # the weights that are evaluated
 TRACEBACK = "traceback.txt"  # of a trial that failed
+SUITE_FILE = "suite.yaml"  # the file of a suite, in its run
+OUTCOME = "outcome.json"  # what came of each data set and model of a suite
 SWEEP_FILE = "sweep.yaml"  # the search space of a sweep, and the settings that its trials share
 RANKS = "ranks/{part}.parquet"  # the rank of each target; part is valid or test
 LISTS = "lists/{part}.parquet"  # the best items of each query; part is test
@@ -71,6 +74,7 @@ WEIGHTS = "seqrec.weights"  # in the model of a trial, in MLflow's list of model
 REPORT = "seqrec.report"  # in the run that holds an experiment's report
 
 COMPARISON = "seqrec.comparison"  # in the run that sums up a comparison of models: its name
+SUITE = "seqrec.suite"  # in the run that describes a suite of data sets and models: its name
 
 OWNER = "seqrec.owner"  # the process that writes to the run: HOST:FOLDER and a random word
 
@@ -107,9 +111,13 @@ SWEEP_SECONDS = "sweep_seconds"  # in a sweep's run; before 0.7 its only metric
 
 
 def sums_up(run: Run) -> bool:
-    """Whether it is the run of a sweep or of a comparison: its result is that of other runs."""
+    """Whether it is the run of a sweep, a comparison or a suite: its result is that of others."""
     tags = run.data.tags
-    return COMPARISON in tags or (HEARTBEAT in tags and SWEEP in tags and NUMBER not in tags)
+    return (
+        COMPARISON in tags
+        or SUITE in tags
+        or (HEARTBEAT in tags and SWEEP in tags and NUMBER not in tags)
+    )
 
 
 def tags_of(run: Run) -> dict[str, str]:

@@ -30,6 +30,7 @@ NEEDED = {
     "sweep": ["--dataset", "none"],
     "compare": ["--dataset", "none"],
     "published": ["none.md"],
+    "suite": ["none"],
 }
 
 
