@@ -75,7 +75,7 @@ def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
         charts(found) if found else [],
         board=board,
         name="leaderboard",
-        synthetic=bool(board.columns) and all(column.synthetic for column in board.columns),
+        synthetic=_synthetic(board),
         facts=_facts(board),
         verdict=verdict,
         heads=heads,
@@ -92,6 +92,12 @@ def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
         seconds=templates.script(seconds),
         details=templates.script(opened),
     )
+
+
+def _synthetic(board: Board) -> bool:
+    """Whether all results are of synthetic data."""
+    found = {column.synthetic for column, _, _ in board.results()}
+    return found == {True}
 
 
 def _facts(board: Board) -> list[str]:
@@ -187,7 +193,7 @@ def _datasets(board: Board) -> tables.Shown | None:
     columns = board.columns
     if not columns:
         return None
-    made = [tables.column("data set", [column.title for column in columns])]
+    made = [tables.column("data set", [shown.titled(column) for column in columns])]
     for name in COUNTS:
         made.append(tables.column(name, [_statistic(column, name) for column in columns]))
     made.append(tables.column("digest", [column.digest for column in columns]))

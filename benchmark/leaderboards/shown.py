@@ -66,12 +66,17 @@ def best(board: Board, column: Column, entry: Entry) -> bool:
     return cell.level or value == column.best(board.metric)
 
 
+def titled(column: Column) -> str:
+    """The title of a data set, which says that the data are synthetic."""
+    return f"{column.title}{' (SYNTHETIC)' * column.synthetic}"
+
+
 def standing(found: Overall | None, entry: Entry) -> dict[str, str]:
     """How a row stands over the data sets: a text by heading, which is empty for a row that is not
     compared. No headings without a comparison."""
     if found is None:
         return {}
-    ratio = {f"ratio to {found.baseline.name}": ""} if found.baseline else {}
+    ratio = {f"ratio to {found.baseline.name}": ""} if found.baseline and _rated(found) else {}
     names = ["mean rank", "wins", *ratio, "p"]
     place = next((place for place in found.places if place.entry == entry), None)
     if place is None:
@@ -79,6 +84,11 @@ def standing(found: Overall | None, entry: Entry) -> dict[str, str]:
     ratio = dict.fromkeys(ratio, "" if place.ratio is None else f"{place.ratio:.3f}")
     p = "" if place.p is None else shown_p(place.p)
     return {"mean rank": f"{place.mean_rank:.2f}", "wins": str(place.wins)} | ratio | {"p": p}
+
+
+def _rated(found: Overall) -> bool:
+    """Whether a model has a ratio: none has one if the baseline has 0 on a data set."""
+    return any(place.ratio is not None for place in found.places)
 
 
 def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
@@ -94,7 +104,8 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
     ]
     if found is None:
         return [*text, "No two data sets have results of the same two models: no mean ranks."]
-    ratio = f" and the ratio to {found.baseline.name} (geometric mean)" if found.baseline else ""
+    baseline = found.baseline.name if found.baseline else ""
+    ratio = f" and the ratio to {baseline} (geometric mean)" if baseline and _rated(found) else ""
     titles = [column.title for column in found.columns]
     which = f" ({', '.join(titles)})" if len(titles) <= MOST else ""
     text.append(
@@ -102,6 +113,8 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
         f"{len(titles)} data sets{which}, without gaps. p: that a model ranks as the first one "
         f"does ({'Nemenyi' if len(found.places) > 2 else 'Wilcoxon'})."
     )
+    if baseline and not _rated(found):
+        text.append(f"There is no ratio to {baseline}: it has 0 on a data set.")
     if found.friedman is not None:
         p = shown_p(found.friedman)
         equals = "" if p.startswith("<") else "= "

@@ -19,6 +19,7 @@ from benchmark.leaderboards.shown import (
     scope,
     standing,
     state,
+    titled,
 )
 from benchmark.reporting.formats import latex, markdown, terminal
 from benchmark.reporting.formats.numbers import harmless
@@ -37,14 +38,10 @@ def table(board: Board, found: Overall | None, mark: Mark = str, escape: Mark = 
     for entry in ordered(board, found):
         row: dict[str, object] = {"model": escape(entry.name)}
         for column in board.columns:
-            row[escape(_head(column))] = _cell(board, column, entry, mark, escape)
+            row[escape(titled(column))] = _cell(board, column, entry, mark, escape)
         row |= {escape(name): text for name, text in standing(found, entry).items()}
         rows.append(row)
     return rows
-
-
-def _head(column: Column) -> str:
-    return f"{column.title}{' (SYNTHETIC)' * column.synthetic}"
 
 
 def _cell(board: Board, column: Column, entry: Entry, mark: Mark, escape: Mark) -> str:
@@ -74,7 +71,7 @@ def render_terminal(
     if rows:
         names = terminal.fitting(rows, width, {"model", "mean rank"})
         lines += ["", terminal.table(rows, names, width)]
-        if hidden := sum(_head(column) not in names for column in board.columns):
+        if hidden := sum(titled(column) not in names for column in board.columns):
             lines += ["", f"{hidden} of {len(board.columns)} data sets are on the page alone."]
     lines += ["", *(terminal.filled(sentence, width) for sentence in notes(board, found, bold))]
     return "\n".join(lines)
@@ -100,7 +97,7 @@ def _datasets(board: Board) -> Table:
     escape = markdown.escape
     rows: Table = []
     for column in board.columns:
-        title = escape(_head(column))
+        title = escape(titled(column))
         row = {"data set": f"[{title}]({column.report})" if column.report else title}
         row |= {
             name: f"{column.statistics[name]:,}" if name in column.statistics else ""
