@@ -40,6 +40,9 @@ CUT_OFFS = [1, 5, 10, 20, 50]
     help="MLflow experiment whose trials are shown. Repeat it for several.  [default: all]",
 )
 @click.option(
+    "--suite", help="Suite that was run here: its trials alone, and what is missing of it."
+)
+@click.option(
     "--from",
     "file",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
@@ -91,6 +94,7 @@ CUT_OFFS = [1, 5, 10, 20, 50]
 @click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
 def leaderboard(
     experiments: tuple[str, ...],
+    suite: str | None,
     file: Path | None,
     others: tuple[Path, ...],
     with_published: bool,
@@ -109,20 +113,27 @@ def leaderboard(
     with all of their seeds.
     """
     # MLflow and pandas load for seconds, which --help need not wait for.
-    from benchmark.leaderboards import exchange, gather
+    from benchmark.leaderboards import exchange, gather, planned
     from benchmark.leaderboards.merge import merged
     from benchmark.leaderboards.overall import overall
     from benchmark.tracking import server
 
-    if file and (experiments or with_published):
-        raise click.UsageError("--from takes the place of --experiment and --with-published")
+    if sum(map(bool, (experiments, suite, file))) > 1:
+        raise click.UsageError("give one of --experiment, --suite and --from")
     if file:
         own = exchange.load(file)
     else:
         client = server.connect(tracking_uri)
-        found = gather.groups(client, experiments, with_published=with_published)
+        ran = planned.read(client, suite) if suite else None
+        found = gather.groups(
+            client,
+            planned.experiments(client, ran) if ran else experiments,
+            lambda record: ran is None or planned.belongs(record, ran),
+            with_published=with_published,
+        )
         report = {"report": _writer(client, output)} if reports else {}
         own = gather.board(client, found, metric, test, **report, title=title, origin=origin)
+        own = planned.with_planned(own, ran) if ran else own
     board = merged(own, [exchange.load(path) for path in others])
     compared = overall(board, baseline)
     _write(board, compared, output)

@@ -120,8 +120,12 @@ def test_another_teams_file_stands_beside_ones_own(leaderboard, three, here):
     [
         (["--experiment", "none"], "Error: there is no experiment 'none' at sqlite:///"),
         (["--baseline", "Nobody"], "Error: baseline 'Nobody' is not compared over the data sets"),
+        (["--suite", "none"], "Error: no suite 'none' has run at sqlite:///"),
         (["--with", "no.json"], "no.json: no leaderboard: Expecting value: line 1"),
-        (["--from", "no.json", "--experiment", "e"], "Error: --from takes the place of"),
+        (
+            ["--from", "no.json", "--experiment", "e"],
+            "Error: give one of --experiment, --suite and --from",
+        ),
         (["--output", "no.json/x"], "Error: no.json/x: cannot be written: Not a directory"),
     ],
 )

@@ -1,0 +1,69 @@
+"""What a suite planned: its trials, and the cells that have no result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlflow import MlflowClient
+
+from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind
+from benchmark.leaderboards.merge import with_own_titles
+from benchmark.tracking import schema
+from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome, suite_outcome
+from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.server import TrackingError, without_credentials
+from models import by_setting
+
+
+def read(client: MlflowClient, name: str) -> SuiteOutcome:
+    """What the suite of that name has run. Raises TrackingError if none has."""
+    found = suite_outcome(client, name)
+    if found is None:
+        where = without_credentials(client.tracking_uri)
+        raise TrackingError(
+            f"no suite {name!r} has run at {where}; to run it: python -m benchmark.suite {name}"
+        )
+    return found
+
+
+def experiments(client: MlflowClient, suite: SuiteOutcome) -> list[str]:
+    """The experiments that hold its trials."""
+    names = dict.fromkeys(data.experiment for data in suite.datasets if data.experiment)
+    return [name for name in names if client.get_experiment_by_name(name)]
+
+
+def belongs(record: Record, suite: SuiteOutcome) -> bool:
+    """Whether the trial is one of the suite's."""
+    sweep = record.tags.get(schema.SWEEP, "")
+    return any(sweep.startswith(f"{data.comparison}-") for data in suite.datasets)
+
+
+def with_planned(board: Board, suite: SuiteOutcome) -> Board:
+    """The board with a cell for each model that the suite planned: if it has no result, with the
+    reason, if there is one; and with a column for each data set that cannot be had."""
+    entries = {entry.model: entry for entry in board.entries}
+    columns = {column.basis: column for column in board.columns}
+    unavailable = []
+    for data in suite.datasets:
+        planned = {
+            entries.get(model) or Entry(model, _kind(model)): Cell(failure=why)
+            for model, why in data.models.items()
+        }
+        if data.unavailable:
+            unavailable.append(_without_data(data, planned))
+            continue
+        basis = (data.digest, data.protocol)
+        column = columns.get(basis) or Column(data.name, data.title, data.protocol, data.digest)
+        known = {entry: cell for entry, cell in column.cells.items() if cell.outcomes}
+        columns[basis] = replace(column, cells=column.cells | planned | known)
+    every = with_own_titles([*columns.values(), *unavailable])
+    return replace(board, columns=tuple(every))
+
+
+def _without_data(data: DataOutcome, planned: dict[Entry, Cell]) -> Column:
+    cells = {entry: Cell() for entry in planned}
+    return Column(data.name, data.title, "", "", cells=cells, unavailable=data.unavailable)
+
+
+def _kind(model: str) -> Kind:
+    return "learned" if model in by_setting.learned() else "counted"
