@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
-from benchmark.leaderboards import exchange
+from benchmark.leaderboards import exchange, html
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Outcome
 from benchmark.leaderboards.merge import merged
 from benchmark.leaderboards.overall import overall
@@ -172,16 +172,12 @@ def test_any_value_anywhere_is_refused_or_shown(file, path, value):
     shown = merged(small(), [replace(board, origin="x")]) if board.metric == "ndcg@10" else board
     found = overall(shown)
     sentences = verdict(shown, found)
-    for text in (
-        render_csv(shown, found),
-        render_markdown(shown, found, sentences),
-        render_latex(shown, found, sentences),
-    ):
-        assert "\x1b" not in text
-        assert "<" not in text
-        assert "javascript:" not in [
-            part.link for _, _, c in shown.results() for part in c.outcomes
-        ]
+    texts = [render_markdown(shown, found, sentences), render_latex(shown, found, sentences)]
+    assert "<" not in "".join(texts)
+    page = html.render(shown, found, sentences)
+    assert "\x1b" not in "".join([*texts, render_csv(shown, found), page])
+    links = [outcome.link for _, _, cell in shown.results() for outcome in cell.outcomes]
+    assert set(links) <= {"", "http://server/#/runs/a"}
 
 
 def test_boards_share_the_columns_of_the_same_data_and_protocol():
