@@ -80,7 +80,9 @@ class Forecast:
         return _range(spoken(least), spoken(most))
 
     def done(self, contender: Contender, effort: Effort, seconds: float) -> None:
-        """Note how long a sweep took."""
+        """Note how long a sweep took, if it was measured."""
+        if contender.name not in self.trials:
+            return
         self.expected += self.seconds(contender, effort)[1]
         self.took += seconds
 

@@ -79,10 +79,14 @@ def _time(seconds: Range | None, to_come: int | None) -> str:
 def results(suite: Suite, all_data: list[OnData]) -> str:
     """A row for each model, a column for each data set: the validation metric of the best point."""
     rows = [
-        {"model": model, **{on_data.name: _shown(on_data, model) for on_data in all_data}}
+        {"model": model, **{_titled(on_data): _shown(on_data, model) for on_data in all_data}}
         for model in suite.models
     ]
     return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def _titled(on_data: OnData) -> str:
+    return on_data.name + (" (synthetic)" if on_data.entry.spec.synthetic else "")
 
 
 def _shown(on_data: OnData, model: str) -> str:
