@@ -73,7 +73,8 @@ def overall(board: Board, baseline: str = "") -> Overall | None:
         return None
     values = np.array([[c.value(e, board.metric) for c in block.columns] for e in block.entries])
     ranks = mean_ranks(values)  # of [models, data sets]
-    order = np.argsort(ranks, kind="stable")
+    # Of equal mean ranks, the model with the higher geometric mean comes first.
+    order = np.lexsort((-np.log(values.clip(EQUAL)).mean(axis=1), ranks.round(9)))
     values, ranks = values[order], ranks[order]
     entries = [block.entries[i] for i in order]
     against = _baseline(entries, baseline)

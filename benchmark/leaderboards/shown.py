@@ -107,7 +107,7 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
     baseline = found.baseline.name if found.baseline else ""
     ratio = f" and the ratio to {baseline} (geometric mean)" if baseline and _rated(found) else ""
     titles = [column.title for column in found.columns]
-    which = f" ({', '.join(titles)})" if len(titles) <= MOST else ""
+    which = f" ({'; '.join(titles)})" if len(titles) <= MOST else ""
     text.append(
         f"Mean rank (1 is best), wins, p{ratio} are of {len(found.places)} models on "
         f"{len(titles)} data sets{which}, without gaps. p: that a model ranks as the first one "

@@ -4,7 +4,7 @@ sure."""
 from __future__ import annotations
 
 from benchmark.leaderboards.board import Board
-from benchmark.leaderboards.overall import Overall, cost
+from benchmark.leaderboards.overall import EQUAL, Overall, cost
 from benchmark.leaderboards.shown import FAILED, MISSING, ONE_SEED, UNTUNED, remarks, state
 from benchmark.leaderboards.shown import best as is_best
 from benchmark.reporting.words import listed, seconds
@@ -44,11 +44,15 @@ def _of_each(board: Board) -> str:
 def _leads(board: Board, found: Overall) -> str:
     first = found.places[0]
     n = len(found.columns)
-    return (
-        f"{first.entry.name} has the best mean rank over {n} data sets by test {board.metric}: "
-        f"{first.mean_rank:.2f} of {len(found.places)} models, with the highest value on "
-        f"{first.wins if first.wins < n else 'all'}."
+    tied = [p.entry.name for p in found.places if p.mean_rank - first.mean_rank < EQUAL]
+    who = f"{first.entry.name} has" if len(tied) == 1 else f"{_few(tied)} share"
+    text = (
+        f"{who} the best mean rank over {n} data sets by test {board.metric}: "
+        f"{first.mean_rank:.2f} of {len(found.places)} models"
     )
+    if len(tied) > 1:
+        return f"{text}."
+    return f"{text}, with the highest value on {first.wins if first.wins < n else 'all'}."
 
 
 def _level(found: Overall) -> str:

@@ -144,6 +144,15 @@ def test_without_two_models_on_two_data_sets_nothing_is_compared():
     assert verdict(made({}), None) == ["No trial has a result."]
 
 
+def test_models_of_equal_mean_ranks_share_the_first_place():
+    board = made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.6}})
+    found = overall(board)
+    assert [place.entry.name for place in found.places] == ["Y", "X"]  # the higher geometric mean
+    assert verdict(board, found)[0] == (
+        "Y and X share the best mean rank over 2 data sets by test ndcg@10: 1.50 of 2 models."
+    )
+
+
 def test_a_baseline_that_is_not_compared_is_refused():
     with pytest.raises(UserError, match="'Z' is not compared over the data sets; there are: X, Y"):
         overall(made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.4}}), "Z")

@@ -13,7 +13,7 @@ def test_a_row_that_is_not_compared_has_the_same_headings():
     names = [list(standing(found, entry)) for entry in board.entries]
     assert names == [["mean rank", "wins", "ratio to SLIM", "p"]] * len(board.entries)
     assert not any(standing(found, next(iter(found.models_left_out))).values())
-    assert "6 models on 3 data sets (MovieLens-1M, Amazon Beauty" in " ".join(scope(board, found))
+    assert "6 models on 3 data sets (MovieLens-1M; Amazon Beauty" in " ".join(scope(board, found))
 
 
 def test_a_baseline_with_0_has_no_ratio_and_the_page_says_so():
