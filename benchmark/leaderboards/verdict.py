@@ -57,14 +57,14 @@ def _leads(board: Board, found: Overall) -> str:
 
 def _level(found: Overall) -> str:
     """The models that rank as the first one does, as far as these data sets tell."""
-    others = found.places[1:]
+    first, *others = found.places
     level = [place.entry.name for place in others if place.level]
     if not level:
         return "All other models rank significantly lower."
-    who = "any other model's" if len(level) == len(others) else f"that of {_few(level)}"
+    who = "any other model" if len(level) == len(others) else _few(level)
     n = len(found.columns)
     few = f" (with {n} data sets, only large differences are significant)" if n < FEW else ""
-    return f"Its mean rank is not significantly better than {who}{few}."
+    return f"{first.entry.name} does not rank significantly better than {who}{few}."
 
 
 def _elsewhere(board: Board, found: Overall) -> str:
