@@ -98,7 +98,7 @@ def diff(
     ]
     found = changes(boards[0], boards[1], client, test)
     for title in apart(*boards):
-        click.echo(f"not compared, other data or protocol: {title}", err=True)
+        click.echo(f"not compared: {title}", err=True)
     if not found:
         raise UserError("the two states have no result of one model on the same data and protocol")
     _print(found)

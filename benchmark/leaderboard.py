@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchmark import cli
+from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
@@ -92,7 +93,9 @@ CUT_OFFS = [1, 5, 10, 20, 50]
     help="Folder to write: index.html, leaderboard.json, .csv, .md and .tex.",
 )
 @click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+@click.pass_context
 def leaderboard(
+    context: click.Context,
     experiments: tuple[str, ...],
     suite: str | None,
     file: Path | None,
@@ -121,14 +124,17 @@ def leaderboard(
     if sum(map(bool, (experiments, suite, file))) > 1:
         raise click.UsageError("give one of --experiment, --suite and --from")
     if file:
+        _check_from(context)
         own = exchange.load(file)
+        own = replace(own, title=title) if options.is_given(context, "title") else own
+        own = replace(own, origin=origin or own.origin)
     else:
         client = server.connect(tracking_uri)
         ran = planned.read(client, suite) if suite else None
         found = gather.groups(
             client,
             planned.experiments(client, ran) if ran else experiments,
-            lambda record: ran is None or planned.belongs(record, ran),
+            lambda record: ran is None or record.published or planned.belongs(record, ran),
             with_published=with_published,
         )
         report = {"report": _writer(client, output)} if reports else {}
@@ -137,6 +143,14 @@ def leaderboard(
     board = merged(own, [exchange.load(path) for path in others])
     compared = overall(board, baseline)
     _write(board, compared, output)
+
+
+def _check_from(context: click.Context) -> None:
+    """Raises UsageError for an option of trials: the board of a file is made already."""
+    for name in ("metric", "test", "reports", "with_published", "tracking_uri"):
+        if options.is_given(context, name):
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is for trials of a tracking server, not for --from")
 
 
 def _writer(client: MlflowClient, output: Path) -> Report:

@@ -110,9 +110,10 @@ class Column:
     """Why the data cannot be had, if that is why there is no cell."""
 
     @property
-    def basis(self) -> tuple[str, str]:
-        """What results must share to stand in one column."""
-        return self.digest, self.protocol
+    def basis(self) -> tuple[str, str] | None:
+        """What results of two boards must share to compare with each other; None without a digest,
+        which is all that says that the data are the same."""
+        return (self.digest, self.protocol) if self.digest else None
 
     def means(self, metric: str) -> dict[Entry, float]:
         """The mean over seeds of each cell with a result; computed once."""

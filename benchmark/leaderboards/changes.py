@@ -64,9 +64,9 @@ def changes(
     ``statistics.TESTS``; others over their seeds (Welch's t-test), if each has several.
     """
     found = []
-    later = {column.basis: column for column in after.columns}
+    later = {column.basis: column for column in after.columns if column.basis}
     for column in before.columns:
-        if then := later.get(column.basis):
+        if column.basis and (then := later.get(column.basis)):
             for entry in dict.fromkeys([*column.cells, *then.cells]):
                 if one := _change(column, then, entry, before.metric, client, test):
                     found.append(one)
@@ -74,14 +74,17 @@ def changes(
 
 
 def apart(before: Board, after: Board) -> list[str]:
-    """The titles of the columns that one of the boards alone has: their data or protocol differ."""
-    bases = [{column.basis for column in board.columns} for board in (before, after)]
-    return [
-        f"{column.title} ({name} alone)"
-        for board, others, name in ((before, bases[1], "before"), (after, bases[0], "after"))
-        for column in board.columns
-        if column.basis not in others
-    ]
+    """The titles of the columns that are not compared, each with the reason: the other board has
+    none of the same data and protocol, or there is no digest of the data."""
+    found = []
+    for name, board, other in (("before", before, after), ("after", after, before)):
+        others = {column.basis for column in other.columns}
+        for column in board.columns:
+            if column.basis is None:
+                found.append(f"{column.title} ({name} has no digest of its data)")
+            elif column.basis not in others:
+                found.append(f"{column.title} (only {name} has these data under this protocol)")
+    return found
 
 
 def _change(

@@ -44,9 +44,11 @@ def load(path: Path) -> Board:
     Raises UserError for a file that cannot be read or is no board.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)  # a pipe has no size
+        if len(content) > MOST_BYTES:
             raise ValueError(f"larger than {MOST_BYTES:,} bytes")
-        board = _board(json.loads(path.read_text(encoding="utf-8")))
+        board = _board(json.loads(content.decode()))
         return replace(board, origin=board.origin or visible(path.stem))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None

@@ -13,10 +13,10 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
 
     Rows of other boards get their origin. Where the best row of a column comes from elsewhere, rows
     of other origins are not level with it: no test compares them. Raises UserError for a board that
-    ranks by another metric, and for two boards of one origin.
+    ranks by another metric, and for two boards of one origin, one's own included.
     """
     columns = list(own.columns)
-    origins: set[str] = set()
+    origins = {own.origin} - {""}
     for board in others:
         if board.metric != own.metric:
             raise UserError(
@@ -24,14 +24,16 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
                 f"{own.metric}: give --metric {board.metric}"
             )
         if board.origin in origins:
-            raise UserError(f"two leaderboards are of {board.origin}: give one file another name")
+            raise UserError(
+                f"two leaderboards have the origin {board.origin}: change it in one file"
+            )
         origins.add(board.origin)
         for column in board.columns:
             cells = {
                 replace(e, origin=e.origin or board.origin): c for e, c in column.cells.items()
             }
             theirs = replace(column, cells=cells, report="")
-            at = _same(columns, theirs)
+            at = same(columns, theirs)
             if at is None:
                 columns.append(theirs)
             else:
@@ -42,9 +44,9 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
     return replace(own, columns=tuple(with_own_titles(levelled)))
 
 
-def _same(columns: list[Column], column: Column) -> int | None:
+def same(columns: list[Column], column: Column) -> int | None:
     """Where the column of the same data and protocol stands; None if there is none."""
-    known = enumerate(columns) if column.digest else ()
+    known = enumerate(columns) if column.basis else ()
     return next((at for at, other in known if other.basis == column.basis), None)
 
 
@@ -60,14 +62,21 @@ def _levelled(column: Column, metric: str) -> Column:
 
 def with_own_titles(columns: Sequence[Column]) -> list[Column]:
     """The columns, in the order of their titles. Columns of one title get what tells them apart:
-    parts of the protocol, else how the digest begins."""
+    parts of the protocol, all of it, how the digest begins, or else their number."""
     found = []
     for at in sorted(range(len(columns)), key=lambda at: (columns[at].title.lower(), at)):
         this = columns[at]
         twins = [c for c in columns if c.title == this.title and c is not this]
         if twins:
-            others = "; ".join(twin.protocol for twin in twins)
-            apart = without_common(this.protocol, others) or this.digest.removeprefix("sha256:")[:8]
-            this = replace(this, title=f"{this.title} ({apart or at})")
+            this = replace(this, title=f"{this.title} ({_apart(this, twins) or at})")
         found.append(this)
     return found
+
+
+def _apart(this: Column, twins: list[Column]) -> str:
+    """What the column has and none of its twins; empty if there is nothing."""
+    parts = without_common(this.protocol, "; ".join(twin.protocol for twin in twins))
+    if not parts and all(twin.protocol != this.protocol for twin in twins):
+        parts = this.protocol
+    begins = [column.digest.removeprefix("sha256:")[:8] for column in (this, *twins)]
+    return parts or begins[0] * (begins.count(begins[0]) == 1)

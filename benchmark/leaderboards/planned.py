@@ -7,7 +7,7 @@ from dataclasses import replace
 from mlflow import MlflowClient
 
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind
-from benchmark.leaderboards.merge import with_own_titles
+from benchmark.leaderboards.merge import same, with_own_titles
 from benchmark.tracking import schema
 from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome, suite_outcome
 from benchmark.tracking.reading.trials import Record
@@ -41,23 +41,24 @@ def belongs(record: Record, suite: SuiteOutcome) -> bool:
 def with_planned(board: Board, suite: SuiteOutcome) -> Board:
     """The board with a cell for each model that the suite planned: if it has no result, with the
     reason, if there is one; and with a column for each data set that cannot be had."""
-    entries = {entry.model: entry for entry in board.entries}
-    columns = {column.basis: column for column in board.columns}
-    unavailable = []
+    ran = [entry for entry in board.entries if entry.kind in ("learned", "counted")]
+    entries = {entry.model: entry for entry in ran}
+    columns = list(board.columns)
     for data in suite.datasets:
         planned = {
             entries.get(model) or Entry(model, _kind(model)): Cell(failure=why)
             for model, why in data.models.items()
         }
         if data.unavailable:
-            unavailable.append(_without_data(data, planned))
+            columns.append(_without_data(data, planned))
             continue
-        basis = (data.digest, data.protocol)
-        column = columns.get(basis) or Column(data.name, data.title, data.protocol, data.digest)
+        column = Column(data.name, data.title, data.protocol, data.digest)
+        at = same(columns, column)
+        if at is not None:
+            column = columns.pop(at)
         known = {entry: cell for entry, cell in column.cells.items() if cell.outcomes}
-        columns[basis] = replace(column, cells=column.cells | planned | known)
-    every = with_own_titles([*columns.values(), *unavailable])
-    return replace(board, columns=tuple(every))
+        columns.append(replace(column, cells=column.cells | planned | known))
+    return replace(board, columns=tuple(with_own_titles(columns)))
 
 
 def _without_data(data: DataOutcome, planned: dict[Entry, Cell]) -> Column:

@@ -72,7 +72,8 @@ def render_terminal(
         names = terminal.fitting(rows, width, {"model", "mean rank"})
         lines += ["", terminal.table(rows, names, width)]
         if hidden := sum(titled(column) not in names for column in board.columns):
-            lines += ["", f"{hidden} of {len(board.columns)} data sets are on the page alone."]
+            of = len(board.columns)
+            lines += ["", f"{hidden} of {of} data sets do not fit here: the page has all of them."]
     lines += ["", *(terminal.filled(sentence, width) for sentence in notes(board, found, bold))]
     return "\n".join(lines)
 

@@ -70,15 +70,17 @@ def _level(found: Overall) -> str:
 def _elsewhere(board: Board, found: Overall) -> str:
     """The data sets on which another model is ahead, compared or not."""
     leader = found.places[0].entry
+    compared = {place.entry for place in found.places}
     behind = []
     for column in found.columns:
         best = column.best(board.metric)
         own = column.value(leader, board.metric)
-        if best is None or own is None or own == best:
+        if best is None or own is None or own >= best - EQUAL:
             continue
         rival = next(e for e, value in column.means(board.metric).items() if value == best)
         level = ", no significant difference" * is_best(board, column, leader)
-        behind.append(f"{rival.name} on {column.title} ({best:.4f} against {own:.4f}{level})")
+        name = f"{rival.name}{' (not compared)' * (rival not in compared)}"
+        behind.append(f"{name} on {column.title} ({best:.4f} against {own:.4f}{level})")
     if not behind:
         return ""
     return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {_few(behind)}."

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmark.leaderboards import exchange
-from benchmark.leaderboards.changes import changes
+from benchmark.leaderboards.changes import apart, changes
 from tests.benchmark.leaderboards.test_exchange import small
 from tests.benchmark.reporting.test_comparison import USERS, log
 from tests.conftest import ROOT
@@ -108,8 +108,22 @@ def test_files_of_other_data_have_nothing_to_compare(run_verb, here):
     (here / "new.json").write_text(json.dumps(content))
     done = run_verb("diff", "--before", "old.json", "--after", "new.json", MLFLOW_TRACKING_URI="")
     assert done.returncode == 1
-    assert "not compared, other data or protocol: Set A (before alone)" in done.stderr
+    assert "not compared: Set A (only before has these data under this protocol)" in done.stderr
     assert "have no result of one model on the same data and protocol" in done.stderr
+
+
+def test_data_without_a_digest_are_not_compared():
+    """Nothing says that they are the same."""
+    (column, _) = small().columns
+    boards = [
+        replace(small(), columns=(replace(column, digest="", title=title),))
+        for title in ("Mine", "Yours")
+    ]
+    assert changes(*boards, None) == []
+    assert apart(*boards) == [
+        "Mine (before has no digest of its data)",
+        "Yours (after has no digest of its data)",
+    ]
 
 
 def test_a_longer_time_is_slower_only_beyond_the_noise_of_its_seeds():

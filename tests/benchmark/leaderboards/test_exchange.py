@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmark.errors import UserError
 from benchmark.leaderboards import exchange, html
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Outcome
-from benchmark.leaderboards.merge import merged
+from benchmark.leaderboards.merge import merged, with_own_titles
 from benchmark.leaderboards.overall import overall
 from benchmark.leaderboards.texts import render_csv, render_latex, render_markdown
 from benchmark.leaderboards.verdict import verdict
@@ -59,6 +59,26 @@ def test_a_board_is_read_as_it_was_written(file):
     board = small("lab")
     assert exchange.load(file(exchange.dump(board))) == board
     assert exchange.load(file(exchange.dump(small()))).origin == "team"  # the file's name
+
+
+def test_a_board_without_data_sets_is_shown(file):
+    board = exchange.load(file(exchange.dump(replace(small("lab"), columns=()))))
+    assert "No trial has a result." in html.render(board, None, verdict(board, None))
+
+
+def test_columns_of_one_title_get_what_tells_them_apart(file):
+    column = small().columns[0]
+    protocols = ("by time; ties last", "by time; masked; ties last", "")
+    twins = [replace(column, protocol=protocol) for protocol in protocols]
+    twins.append(replace(column, digest="sha256:0123456789", protocol=""))
+    board = replace(small(), columns=tuple(with_own_titles(twins)))
+    assert [each.title for each in board.columns] == [
+        "Set A (by time; ties last)",
+        "Set A (masked)",
+        "Set A (2)",
+        "Set A (01234567)",
+    ]
+    assert exchange.load(file(exchange.dump(board))).columns == board.columns
 
 
 def test_unknown_keys_are_ignored(file):
@@ -200,5 +220,5 @@ def test_boards_share_the_columns_of_the_same_data_and_protocol():
 def test_boards_that_rank_by_other_metrics_or_have_one_origin_are_refused():
     with pytest.raises(UserError, match="lab ranks by recall@10, this one by ndcg@10: give"):
         merged(small(), [replace(small("lab"), metric="recall@10")])
-    with pytest.raises(UserError, match="two leaderboards are of lab"):
-        merged(small(), [small("lab"), small("lab")])
+    with pytest.raises(UserError, match="two leaderboards have the origin lab"):
+        merged(small("lab"), [small("lab")])

@@ -6,7 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from benchmark.leaderboards import exchange, planned
+from benchmark.leaderboards.board import Board, Cell, Column, Entry, Outcome
 from benchmark.tracking import schema
+from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome
+from tests.benchmark.leaderboards.test_exchange import small
 from tests.benchmark.reporting.test_comparison import USERS, log
 from tests.conftest import one_each
 
@@ -115,6 +119,33 @@ def test_another_teams_file_stands_beside_ones_own(leaderboard, three, here):
     assert same | {"origin": ""} == both
 
 
+def test_a_file_that_is_shown_may_get_another_name(leaderboard, here):
+    (here / "team.json").write_text(exchange.dump(small("lab")))
+    names = ("--title", "Spring", "--origin", "us")
+    done = leaderboard("--from", "team.json", *names, "--output", "out")
+    assert done.returncode == 0, done.stderr
+    assert (written(here / "out")["title"], written(here / "out")["origin"]) == ("Spring", "us")
+
+
+def test_each_data_set_that_a_suite_planned_has_a_column():
+    """Whose data were refused has no digest; a published figure is no result of the suite."""
+    planned_models = {"SASRec": "too few users", "EASE": "too few users"}
+    data = [
+        DataOutcome(name, name.title(), "", "", f"s-{name}", "", models=planned_models)
+        for name in ("shop", "films")
+    ]
+    published = Cell((Outcome("1", None, {"ndcg@10": 0.3}),))
+    column = Column("songs", "Songs", "", "d", cells={Entry("SASRec", "published"): published})
+    suite = SuiteOutcome("s", "S", tuple(data))
+    board = planned.with_planned(Board("ndcg@10", (column,)), suite)
+    assert [column.title for column in board.columns] == ["Films", "Shop", "Songs"]
+    failed = {entry: cell.failure for entry, cell in board.columns[0].cells.items()}
+    assert failed == {
+        Entry("SASRec", "learned"): "too few users",
+        Entry("EASE", "counted"): "too few users",
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -126,6 +157,7 @@ def test_another_teams_file_stands_beside_ones_own(leaderboard, three, here):
             ["--from", "no.json", "--experiment", "e"],
             "Error: give one of --experiment, --suite and --from",
         ),
+        (["--from", "no.json"], "Error: --reports is for trials of a tracking server, not for"),
         (["--output", "no.json/x"], "Error: no.json/x: cannot be written: Not a directory"),
     ],
 )
