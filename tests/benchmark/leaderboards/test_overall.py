@@ -122,8 +122,8 @@ def test_what_lacks_most_results_is_left_out_and_said():
     text = " ".join(verdict(board, found))
     assert "X has the best mean rank over 3 data sets by test ndcg@10: 1.33 of 3 models" in text
     assert (
-        "Another model is ahead on 2 of 3: Y on B (0.4000 against 0.3000) and New (not compared) on C "
-        "(0.5000 against 0.3000)." in text
+        "Another model is ahead on 2 of 3: Y on B (0.4000 against 0.3000) and New (not compared) "
+        "on C (0.5000 against 0.3000)." in text
     )
     assert "EASE, the best counted model, has mean rank 3.00 and is better on none" in text
     assert "not available: No" in text
