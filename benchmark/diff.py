@@ -117,6 +117,7 @@ def _board(
 ) -> Board:
     """The board of a state. Raises UserError if it has no trial."""
     from benchmark.leaderboards import exchange, gather
+    from benchmark.reporting.sections import short_commit
     from benchmark.tracking import schema
 
     if is_file:
@@ -132,7 +133,9 @@ def _board(
     if not found:
         every = gather.groups(client, experiments)
         commits = Counter(r.tags.get(schema.GIT_COMMIT, "") for g in every for r in g.records)
-        known = ", ".join(f"{name[:10]} ({n})" for name, n in commits.most_common(5) if name)
+        known = ", ".join(
+            f"{short_commit(name)} ({n})" for name, n in commits.most_common(5) if name
+        )
         raise UserError(
             f"no trial ran on {state} (commit {commit}); trials ran on: {known or 'no commit'}"
         )

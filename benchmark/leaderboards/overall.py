@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,8 @@ from benchmark.reporting.comparison import LEVEL
 from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
 from benchmark.reporting.statistics import wilcoxon
 
-LEAST = 1e-3  # seconds of a trial
+LEAST = 2  # models and data sets that are compared
+LEAST_SECONDS = 1e-3  # of a trial
 EQUAL = 1e-12  # means that differ by less are equal: sums differ in their last digits
 
 
@@ -65,11 +67,12 @@ def overall(board: Board, baseline: str = "") -> Overall | None:
     ``baseline`` is the name of a row; empty: the best counted model. Synthetic data sets count only
     if there are no others, and published figures never. As long as a model has no result on a data
     set, whichever of all lacks the largest share of its results is left out: of equals a model, and
-    of these the last. None if fewer than two models or two data sets are left. Raises UserError for
-    a baseline that is not compared.
+    of these the last; of two data sets none. If no two models are left, the two data sets with most
+    models in common are compared. None if no two data sets have results of the same two models.
+    Raises UserError for a baseline that is not compared.
     """
     block = _complete(board)
-    if len(block.entries) < 2 or len(block.columns) < 2:
+    if min(len(block.entries), len(block.columns)) < LEAST:
         return None
     values = np.array([[c.value(e, board.metric) for c in block.columns] for e in block.entries])
     ranks = mean_ranks(values)  # of [models, data sets]
@@ -136,11 +139,29 @@ def _complete(board: Board) -> _Block:
         elif real and column.synthetic:
             block.leave_column(at, "synthetic data")
     missing = np.array(
-        [[c.value(e, board.metric) is None for c in block.columns] for e in block.entries]
-    )  # [models, data sets]
+        [[c.value(e, board.metric) is None for c in block.columns] for e in block.entries],
+        dtype=bool,
+    ).reshape(len(block.entries), len(block.columns))
+    common = (~missing).T.astype(int) @ ~missing  # models, by pair of data sets
+    np.fill_diagonal(common, 0)
+    found = _without_gaps(deepcopy(block), missing)
+    if len(found.entries) >= LEAST or not (common >= LEAST).any():
+        return found
+    pair = sorted(map(int, np.unravel_index(common.argmax(), common.shape)))
+    for at in reversed(range(len(block.columns))):
+        if at not in pair:
+            block.leave_column(at, "too few models in common with the others")
+    return _without_gaps(block, missing[:, pair])
+
+
+def _without_gaps(block: _Block, missing: np.ndarray) -> _Block:
+    """The block without the models and the data sets that lack most; two data sets are kept.
+
+    ``missing`` [models, data sets]: whether there is no result.
+    """
     while missing.any():
         of_models, of_columns = missing.mean(axis=1), missing.mean(axis=0)
-        if of_models.max() >= of_columns.max():
+        if of_models.max() >= of_columns.max() or len(block.columns) <= LEAST:
             at = int(np.flatnonzero(of_models == of_models.max())[-1])
             lacks = [block.columns[i].title for i in np.flatnonzero(missing[at])]
             block.leave_model(at, f"no result on {_few(lacks)}")
@@ -183,7 +204,7 @@ def cost(found: Overall, entry: Entry, name: str) -> float | None:
     """
     values = [getattr(column.cells[entry], name) for column in found.columns]
     if name == "seconds":
-        values = [value if value is None else max(value, LEAST) for value in values]
+        values = [value if value is None else max(value, LEAST_SECONDS) for value in values]
     return float(np.exp(np.mean(np.log(values)))) if all(values) else None
 
 

@@ -24,6 +24,7 @@ from benchmark.leaderboards.shown import (
 from benchmark.reporting.formats import latex, markdown, terminal
 from benchmark.reporting.formats.numbers import harmless
 from benchmark.reporting.section import Table
+from benchmark.reporting.sections import short_commit
 
 Mark = Callable[[str], str]
 """Marks a text as the best."""
@@ -128,7 +129,7 @@ def _runs(board: Board, found: Overall | None) -> Table:
             "model": entry.name,
             "seed": "" if outcome.seed is None else outcome.seed,
             "run": outcome.run[:8],
-            "commit": outcome.commit[:10] + "+" * outcome.commit.endswith("+"),
+            "commit": short_commit(outcome.commit),
             "command": outcome.command,
         }
         for column in board.columns

@@ -8,7 +8,7 @@ from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking, Row
 from benchmark.reporting.section import Section, Table, shown_interval, with_deviation
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Param, Record
+from benchmark.tracking.reading.trials import Param
 from datasets.card import percent
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")
@@ -199,7 +199,7 @@ def _commands(ranking: Ranking) -> Table:
         {
             "rank": place,
             "command": command,
-            "commit": _commit(record),
+            "commit": short_commit(record.tags.get(schema.GIT_COMMIT, "")),
             "device": record.tags.get(schema.DEVICE, ""),
         }
         for place, row in enumerate(ranking.rows, start=1)
@@ -208,6 +208,6 @@ def _commands(ranking: Ranking) -> Table:
     ]
 
 
-def _commit(record: Record) -> str:
-    commit = record.tags.get(schema.GIT_COMMIT, "")
-    return commit[:10] + ("+" if commit.endswith("+") else "")
+def short_commit(commit: str) -> str:
+    """How it begins; "+" after it: with changes that were not committed."""
+    return commit[:10] + "+" * commit.endswith("+")

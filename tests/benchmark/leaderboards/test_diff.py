@@ -78,7 +78,7 @@ def test_two_commits_are_compared_cell_by_cell(run_verb, two_states):
     ("state", "message"),
     [
         ("no-such-tag", "Error: no-such-tag: neither a file nor a commit or tag of "),
-        ("HEAD~1", "trials ran on: "),
+        ("HEAD~1", "+ (13)"),
         ("--all", "neither a file nor"),
     ],
 )

@@ -153,6 +153,24 @@ def test_models_of_equal_mean_ranks_share_the_first_place():
     )
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"A": dict.fromkeys("XYZUV", 0.1), "B": {"X": 0.2, "Y": 0.1}},
+        {  # most results are of models that no other data set has
+            "A": {"X": 0.2, "Y": 0.1} | {f"a{n}": 0.1 for n in range(9)},
+            "B": {"X": 0.2, "Y": 0.1} | {f"b{n}": 0.1 for n in range(9)},
+            "C": {f"c{n}": 0.1 for n in range(3)},
+            "D": {f"c{n}": 0.1 for n in range(2, 5)},
+        },
+    ],
+)
+def test_two_models_on_two_data_sets_are_compared_whatever_else_is_missing(values):
+    found = overall(made(values))
+    assert [column.title for column in found.columns] == ["A", "B"]
+    assert [place.entry.name for place in found.places] == ["X", "Y"]
+
+
 def test_a_baseline_that_is_not_compared_is_refused():
     with pytest.raises(UserError, match="'Z' is not compared over the data sets; there are: X, Y"):
         overall(made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.4}}), "Z")
