@@ -157,12 +157,7 @@ def test_models_of_equal_mean_ranks_share_the_first_place():
     "values",
     [
         {"A": dict.fromkeys("XYZUV", 0.1), "B": {"X": 0.2, "Y": 0.1}},
-        {  # most results are of models that no other data set has
-            "A": {"X": 0.2, "Y": 0.1} | {f"a{n}": 0.1 for n in range(9)},
-            "B": {"X": 0.2, "Y": 0.1} | {f"b{n}": 0.1 for n in range(9)},
-            "C": {f"c{n}": 0.1 for n in range(3)},
-            "D": {f"c{n}": 0.1 for n in range(2, 5)},
-        },
+        {"A": {"X": 0.2, "Y": 0.1}, "B": {"X": 0.2, "Y": 0.1}, "C": {"X": 0.1}, "D": {"X": 0.1}},
     ],
 )
 def test_two_models_on_two_data_sets_are_compared_whatever_else_is_missing(values):
