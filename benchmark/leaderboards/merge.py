@@ -62,21 +62,26 @@ def _levelled(column: Column, metric: str) -> Column:
 
 def with_own_titles(columns: Sequence[Column]) -> list[Column]:
     """The columns, in the order of their titles. Columns of one title get what tells them apart:
-    parts of the protocol, all of it, how the digest begins, or else their number."""
+    parts of the protocol, the name of the data set, how the digest begins, or else their number."""
     found = []
     for at in sorted(range(len(columns)), key=lambda at: (columns[at].title.lower(), at)):
         this = columns[at]
         twins = [c for c in columns if c.title == this.title and c is not this]
-        if twins:
-            this = replace(this, title=f"{this.title} ({_apart(this, twins) or at})")
-        found.append(this)
+        apart = _apart(this, twins, at) if twins else ""
+        found.append(replace(this, title=f"{this.title} ({apart})") if apart else this)
     return found
 
 
-def _apart(this: Column, twins: list[Column]) -> str:
-    """What the column has and none of its twins; empty if there is nothing."""
-    parts = without_common(this.protocol, "; ".join(twin.protocol for twin in twins))
-    if not parts and all(twin.protocol != this.protocol for twin in twins):
-        parts = this.protocol
-    begins = [column.digest.removeprefix("sha256:")[:8] for column in (this, *twins)]
-    return parts or begins[0] * (begins.count(begins[0]) == 1)
+def _apart(this: Column, twins: list[Column], at: int) -> str:
+    """What the column has and none of its twins; empty if all others have something."""
+    every = [this, *twins]
+    protocols = [
+        without_common(c.protocol, "; ".join(o.protocol for o in every if o is not c))
+        for c in every
+    ]
+    if protocols[0] or protocols.count("") == 1:
+        return protocols[0]
+    names = [column.dataset for column in every]
+    digests = [column.digest.removeprefix("sha256:")[:8] for column in every]
+    unique = (own[0] for own in (names, digests) if own.count(own[0]) == 1)
+    return next(filter(None, unique), str(at))

@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind
 from benchmark.leaderboards.merge import same, with_own_titles
+from benchmark.settings import BASELINES
 from benchmark.tracking import schema
 from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome, suite_outcome
 from benchmark.tracking.reading.trials import Record
@@ -35,7 +36,11 @@ def experiments(client: MlflowClient, suite: SuiteOutcome) -> list[str]:
 def belongs(record: Record, suite: SuiteOutcome) -> bool:
     """Whether the trial is one of the suite's."""
     sweep = record.tags.get(schema.SWEEP, "")
-    return any(sweep.startswith(f"{data.comparison}-") for data in suite.datasets)
+    return any(
+        sweep == f"{data.comparison}-{name}"
+        for data in suite.datasets
+        for name in (*data.models, BASELINES)
+    )
 
 
 def with_planned(board: Board, suite: SuiteOutcome) -> Board:

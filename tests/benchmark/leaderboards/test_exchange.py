@@ -70,13 +70,16 @@ def test_columns_of_one_title_get_what_tells_them_apart(file):
     column = small().columns[0]
     protocols = ("by time; ties last", "by time; masked; ties last", "")
     twins = [replace(column, protocol=protocol) for protocol in protocols]
+    assert [each.title for each in with_own_titles(twins[:2])] == ["Set A", "Set A (masked)"]
     twins.append(replace(column, digest="sha256:0123456789", protocol=""))
+    twins.append(replace(column, dataset="b", protocol=""))
     board = replace(small(), columns=tuple(with_own_titles(twins)))
     assert [each.title for each in board.columns] == [
-        "Set A (by time; ties last)",
+        "Set A (0)",
         "Set A (masked)",
         "Set A (2)",
         "Set A (01234567)",
+        "Set A (b)",
     ]
     assert exchange.load(file(exchange.dump(board))).columns == board.columns
 

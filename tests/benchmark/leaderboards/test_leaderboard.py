@@ -10,6 +10,7 @@ from benchmark.leaderboards import exchange, planned
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Outcome
 from benchmark.tracking import schema
 from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome
+from benchmark.tracking.reading.trials import records
 from tests.benchmark.leaderboards.test_exchange import small
 from tests.benchmark.reporting.test_comparison import USERS, log
 from tests.conftest import one_each
@@ -144,6 +145,15 @@ def test_each_data_set_that_a_suite_planned_has_a_column():
         Entry("SASRec", "learned"): "too few users",
         Entry("EASE", "counted"): "too few users",
     }
+
+
+def test_a_suites_trials_are_those_of_its_own_sweeps(store):
+    """Those of a suite that is called s-shop are not."""
+    suite = SuiteOutcome("s", "S", (DataOutcome("shop", "", "", "", "s-shop", "e", "", {"A": ""}),))
+    for sweep in ("s-shop-A", "s-shop-baselines", "s-shop-shop-A", "s-shop-B", ""):
+        log(store, "A", GOOD, sweep=sweep)
+    found = [r.tags["sweep"] for r in records(store, "e") if planned.belongs(r, suite)]
+    assert found == ["s-shop-A", "s-shop-baselines"]
 
 
 @pytest.mark.parametrize(
