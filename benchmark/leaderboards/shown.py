@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmark.leaderboards.board import Board, Cell, Column, Entry
 from benchmark.leaderboards.overall import Overall
 from benchmark.reporting.section import shown_p, with_deviation
+from benchmark.reporting.words import listed
 
 MISSING = "missing"
 FAILED = "failed"
@@ -103,15 +104,16 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
         * bold
     ]
     if found is None:
-        return [*text, "No two data sets have results of the same two models: no mean ranks."]
+        return [*text, f"{not_compared(board)}: no mean ranks."]
     baseline = found.baseline.name if found.baseline else ""
-    ratio = f" and the ratio to {baseline} (geometric mean)" if baseline and _rated(found) else ""
+    ratio = [f"the ratio to {baseline} (geometric mean)"] * bool(baseline and _rated(found))
     titles = [column.title for column in found.columns]
     which = f" ({'; '.join(titles)})" if len(titles) <= MOST else ""
     text.append(
-        f"Mean rank (1 is best), wins, p{ratio} are of {len(found.places)} models on "
-        f"{len(titles)} data sets{which}, without gaps. p: that a model ranks as the first one "
-        f"does ({'Nemenyi' if len(found.places) > 2 else 'Wilcoxon'})."
+        f"{listed(['Mean rank (1 is best)', 'wins', *ratio, 'p'])} are of {len(found.places)} "
+        f"models on {len(titles)} data sets{which}, of which no result is missing. p tests whether "
+        f"a model ranks as the first one does "
+        f"({'Nemenyi' if len(found.places) > 2 else 'Wilcoxon'})."
     )
     if baseline and not _rated(found):
         text.append(f"There is no ratio to {baseline}: it has 0 on a data set.")
@@ -120,6 +122,13 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
         equals = "" if p.startswith("<") else "= "
         text.append(f"Friedman's test that all of them rank alike: p {equals}{p}.")
     return text
+
+
+def not_compared(board: Board) -> str:
+    """Why nothing is compared over the data sets, as the beginning of a sentence."""
+    kinds = {column.synthetic for column, _, _ in board.results()}
+    real = "real " * (len(kinds) > 1)  # the synthetic ones are left out
+    return f"No two {real}data sets have results of the same two models"
 
 
 def left_out(found: Overall) -> list[tuple[str, str]]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from benchmark.leaderboards.board import Board
 from benchmark.leaderboards.overall import EQUAL, Overall, cost
-from benchmark.leaderboards.shown import FAILED, MISSING, ONE_SEED, UNTUNED, remarks, state
+from benchmark.leaderboards.shown import (
+    FAILED,
+    MISSING,
+    ONE_SEED,
+    UNTUNED,
+    not_compared,
+    remarks,
+    state,
+)
 from benchmark.leaderboards.shown import best as is_best
 from benchmark.reporting.words import listed, seconds
 
@@ -35,10 +43,7 @@ def _of_each(board: Board) -> str:
             found.append(f"{leader.name} on {column.title} ({board.metric} {best:.4f})")
     if not found:
         return "No trial has a result."
-    return (
-        "No comparison over data sets: no two of them have results of the same two models. The "
-        f"best on each: {_few(found)}."
-    )
+    return f"No comparison over data sets. {not_compared(board)}. The best on each: {_few(found)}."
 
 
 def _leads(board: Board, found: Overall) -> str:

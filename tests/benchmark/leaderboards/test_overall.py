@@ -144,6 +144,12 @@ def test_without_two_models_on_two_data_sets_nothing_is_compared():
     assert verdict(made({}), None) == ["No trial has a result."]
 
 
+def test_synthetic_data_are_not_compared_with_real_ones_and_the_verdict_says_so():
+    board = made({"A": {"X": 0.3, "Y": 0.2}, "Demo": {"X": 0.3, "Y": 0.2}}, synthetic=("Demo",))
+    assert overall(board) is None
+    assert "No two real data sets have results of the same two models." in verdict(board, None)[0]
+
+
 def test_models_of_equal_mean_ranks_share_the_first_place():
     board = made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.6}})
     found = overall(board)
