@@ -7,6 +7,7 @@ python -m benchmark.diff --before last/leaderboard.json --after reports/leaderbo
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
     from benchmark.leaderboards.board import Board
     from benchmark.leaderboards.changes import Change
 
+HASH = re.compile("[0-9a-f]{7,40}")
 WORSE = 3
 """The exit code if a cell is worse: 1 and 2 are those of errors."""
 
@@ -128,7 +130,7 @@ def _board(
     assert client
     commit = _commit(state)
     found = gather.groups(
-        client, experiments, lambda record: record.tags.get(schema.GIT_COMMIT) == commit
+        client, experiments, lambda r: _begins(r.tags.get(schema.GIT_COMMIT, ""), commit)
     )
     if not found:
         every = gather.groups(client, experiments)
@@ -145,15 +147,24 @@ def _board(
 def _commit(state: str) -> str:
     """The commit that git has under the name; "+" after it: with changes that were not committed.
 
-    Raises UserError if there is none.
+    A hash that git does not have stays as it is: trials may have run in another clone. Raises
+    UserError for any other name that git does not have.
     """
     name = state.removesuffix("+")
     command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
+        if HASH.fullmatch(name):
+            return state
         raise UserError(f"{state}: neither a file nor a commit or tag of {ROOT}") from None
     return done.stdout.strip() + "+" * state.endswith("+")
+
+
+def _begins(commit: str, with_this: str) -> bool:
+    """Whether the commit is that one, of which the first digits may be given."""
+    same = commit.endswith("+") == with_this.endswith("+")
+    return same and commit.startswith(with_this.removesuffix("+"))
 
 
 def _print(found: list[Change]) -> None:

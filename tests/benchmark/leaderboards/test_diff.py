@@ -89,6 +89,15 @@ def test_a_state_without_trials_is_one_line(run_verb, two_states, state, message
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.process  # it asks git
+def test_a_commit_of_another_clone_is_named_by_its_hash(run_verb, store):
+    seeds(store, "Worse", 0, "f" * 40)
+    seeds(store, "Worse", 4, "f" * 40 + "+")
+    done = run_verb("diff", "--before", "f" * 7, "--after", "f" * 40 + "+")
+    assert done.returncode == 3, done.stderr
+    assert "worse" in lines(done.stdout)["Worse"]
+
+
 def test_two_files_without_their_server_are_compared_over_seeds(run_verb, here):
     for name, first in (("old", 0.3), ("new", 0.2)):
         (here / f"{name}.json").write_text(exchange.dump(small(first=first)))
