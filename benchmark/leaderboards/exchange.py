@@ -70,6 +70,9 @@ def _board(content: object) -> Board:
     columns = [_column(part, where) for part, where in _list(found, "columns", "the file")]
     if len({column.title for column in columns}) < len(columns):
         raise ValueError("two columns have one title")
+    bases = [column.basis for column in columns if column.basis]
+    if len(set(bases)) < len(bases):
+        raise ValueError("two columns have one digest and one protocol")
     board = _built(Board, found, "the file", columns=tuple(columns))
     if board.metric not in NAMES:
         raise ValueError(f"metric {board.metric!r} is unknown; there are: {', '.join(NAMES)}")

@@ -72,7 +72,7 @@ def test_columns_of_one_title_get_what_tells_them_apart(file):
     twins = [replace(column, protocol=protocol) for protocol in protocols]
     assert [each.title for each in with_own_titles(twins[:2])] == ["Set A", "Set A (masked)"]
     twins.append(replace(column, digest="sha256:0123456789", protocol=""))
-    twins.append(replace(column, dataset="b", protocol=""))
+    twins.append(replace(column, dataset="b", digest="d3", protocol=""))
     board = replace(small(), columns=tuple(with_own_titles(twins)))
     assert [each.title for each in board.columns] == [
         "Set A (0)",
@@ -99,6 +99,10 @@ def test_unknown_keys_are_ignored(file):
         (lambda c: c.update(columns={}), "the file: columns should be a list, not {}"),
         (lambda c: c["columns"][0].pop("digest"), "columns[0] should have 'digest'"),
         (lambda c: c["columns"][1].update(title="Set A"), "two columns have one title"),
+        (
+            lambda c: c["columns"][1].update(digest="d1", protocol="leave-one-out"),
+            "two columns have one digest and one protocol",
+        ),
         (
             lambda c: c["columns"][0]["cells"][0].update(kind="magic"),
             "columns[0].cells[0]: kind should be one of learned, counted, scored, published, not",
