@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,6 +114,15 @@ class _Block:
     models_left_out: dict[Entry, str] = field(default_factory=dict)
     columns_left_out: dict[str, str] = field(default_factory=dict)
 
+    def copied(self) -> _Block:
+        """A block that can lose parts while this one keeps them."""
+        return _Block(
+            list(self.entries),
+            list(self.columns),
+            dict(self.models_left_out),
+            dict(self.columns_left_out),
+        )
+
     def leave_model(self, at: int, why: str) -> None:
         self.models_left_out[self.entries.pop(at)] = why
 
@@ -144,7 +152,7 @@ def _complete(board: Board) -> _Block:
     ).reshape(len(block.entries), len(block.columns))
     common = (~missing).T.astype(int) @ ~missing  # models, by pair of data sets
     np.fill_diagonal(common, 0)
-    found = _without_gaps(deepcopy(block), missing)
+    found = _without_gaps(block.copied(), missing)
     if len(found.entries) >= LEAST or not (common >= LEAST).any():
         return found
     pair = sorted(map(int, np.unravel_index(common.argmax(), common.shape)))

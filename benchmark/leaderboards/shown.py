@@ -69,7 +69,8 @@ def best(board: Board, column: Column, entry: Entry) -> bool:
 
 def titled(column: Column) -> str:
     """The title of a data set, which says that the data are synthetic."""
-    return f"{column.title}{' (SYNTHETIC)' * column.synthetic}"
+    said = "synthetic" in column.title.lower()
+    return f"{column.title}{' (SYNTHETIC)' * (column.synthetic and not said)}"
 
 
 def standing(found: Overall | None, entry: Entry) -> dict[str, str]:

@@ -3,6 +3,8 @@ sure."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from benchmark.leaderboards.board import Board
 from benchmark.leaderboards.overall import EQUAL, Overall, cost
 from benchmark.leaderboards.shown import (
@@ -134,6 +136,8 @@ def _cautions(board: Board, found: Overall | None) -> list[str]:
     doubts = []
     if found is not None and all(column.synthetic for column in found.columns):
         doubts.append("synthetic data")
+    if found is not None and (again := _same_data(found)):
+        doubts.append(f"the same data under several protocols: {_few(again)}")
     own = [entry for entry in board.entries if entry.kind in ("learned", "counted")]
     for remark, text in ((ONE_SEED, "one seed of {}"), (UNTUNED, "no tuning of {}")):
         cells = {
@@ -154,6 +158,13 @@ def _cautions(board: Board, found: Overall | None) -> list[str]:
     if gone := [column.title for column in board.columns if column.unavailable]:
         doubts.append(f"not available: {_few(gone)}")
     return [f"Caution: {'; '.join(doubts)}."] if doubts else []
+
+
+def _same_data(found: Overall) -> list[str]:
+    """The titles of the compared columns whose data another one has, too: the test over data sets
+    takes them for independent ones."""
+    digests = Counter(column.digest for column in found.columns)
+    return [column.title for column in found.columns if digests[column.digest] > 1]
 
 
 def _few_of(titles: list[str]) -> str:

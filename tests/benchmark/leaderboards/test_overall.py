@@ -172,6 +172,14 @@ def test_two_models_on_two_data_sets_are_compared_whatever_else_is_missing(value
     assert [place.entry.name for place in found.places] == ["X", "Y"]
 
 
+def test_one_data_set_under_two_protocols_is_no_independent_evidence():
+    board = made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.6}, "C": {"X": 0.1, "Y": 0.2}})
+    twice = [replace(column, digest="d") for column in board.columns[:2]]
+    board = replace(board, columns=(*twice, board.columns[2]))
+    text = " ".join(verdict(board, overall(board)))
+    assert "Caution: the same data under several protocols: A and B;" in text
+
+
 def test_a_baseline_that_is_not_compared_is_refused():
     with pytest.raises(UserError, match="'Z' is not compared over the data sets; there are: X, Y"):
         overall(made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.4}}), "Z")
