@@ -16,8 +16,10 @@ import atheris
 
 # Only modules that are imported here for the first time are instrumented.
 with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfile"]):
+    from benchmark.errors import UserError
+    from benchmark.leaderboards import exchange
     from benchmark.recbole import contradictions, page
-    from benchmark.sweeps import space
+    from benchmark.sweeps import space, suite_file
     from datasets import DataError, cache, guess, layouts, readers, spec
     from tests.datasets.test_lines import by_python, by_us
 
@@ -75,6 +77,8 @@ TARGETS = {
     "space": lambda content: space.lines(space.read(file("f.test", content))),
     "space-yaml": lambda content: space.lines(space.read(file("f.yaml", content))),
     "page": read_page,
+    "leaderboard": lambda content: exchange.dump(exchange.load(file("f.json", content))),
+    "suite": lambda content: suite_file.read(str(file("f.yaml", content))),
 }
 
 
@@ -86,7 +90,7 @@ def main() -> None:
             return
         try:
             target(content or b"\0\0")
-        except (DataError, space.SpaceError, page.PageError) as error:
+        except (DataError, UserError) as error:
             message = str(error)
             assert len(message.splitlines()) == 1, message
             assert len(message) < 2000, message
