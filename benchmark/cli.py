@@ -23,6 +23,9 @@ from datasets.errors import masked, visible
 CONTEXT = {"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 100}
 
 data_dir_option = options.data_dir
+tracking_uri_option = click.option(
+    "--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]"
+)
 
 SYSTEM_METRICS = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"
 

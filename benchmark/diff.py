@@ -18,8 +18,7 @@ import click
 from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.installation import ROOT
-from benchmark.metrics import NAMES
-from benchmark.reporting import statistics
+from benchmark.report import metric_option, test_option
 from benchmark.reporting.section import shown_interval
 
 if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
@@ -47,20 +46,8 @@ WORSE = 3
     multiple=True,
     help="MLflow experiment whose trials are compared. Repeat it for several.  [default: all]",
 )
-@click.option(
-    "--metric",
-    type=click.Choice(NAMES),
-    default="ndcg@10",
-    show_default=True,
-    help="Validation metric that chooses the settings of a cell, and test metric that is compared.",
-)
-@click.option(
-    "--test",
-    type=click.Choice(list(statistics.TESTS)),
-    default="t",
-    show_default=True,
-    help="Paired significance test over users.",
-)
+@metric_option
+@test_option
 @click.option(
     "--fail-on",
     type=click.Choice(["worse", "slower", "never"]),
@@ -69,7 +56,7 @@ WORSE = 3
     help=f"What ends with exit code {WORSE}: a cell that is worse or lost, also one that is "
     "slower, or nothing.",
 )
-@click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+@cli.tracking_uri_option
 @click.pass_context
 def diff(
     context: click.Context,

@@ -17,8 +17,7 @@ import click
 
 from benchmark import cli, options
 from benchmark.errors import UserError
-from benchmark.metrics import NAMES
-from benchmark.reporting import statistics
+from benchmark.report import metric_option, test_option
 from datasets.files import file_name, write
 
 if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
@@ -60,20 +59,8 @@ CUT_OFFS = [1, 5, 10, 20, 50]
 @click.option(
     "--with-published", is_flag=True, help="Published figures of the experiments, marked as such."
 )
-@click.option(
-    "--metric",
-    type=click.Choice(NAMES),
-    default="ndcg@10",
-    show_default=True,
-    help="Validation metric that chooses the settings of a cell, and test metric that is shown.",
-)
-@click.option(
-    "--test",
-    type=click.Choice(list(statistics.TESTS)),
-    default="t",
-    show_default=True,
-    help="Paired significance test over the users of a data set.",
-)
+@metric_option
+@test_option
 @click.option(
     "--baseline", default="", help="Model to divide by in the ratios.  [default: best counted]"
 )
@@ -92,7 +79,7 @@ CUT_OFFS = [1, 5, 10, 20, 50]
     show_default=True,
     help="Folder to write: index.html, leaderboard.json, .csv, .md and .tex.",
 )
-@click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+@cli.tracking_uri_option
 @click.pass_context
 def leaderboard(
     context: click.Context,

@@ -22,7 +22,7 @@ from datasets.errors import visible
 )
 @click.option("--experiment", help="MLflow experiment.  [default: the page's data set]")
 @click.option("--name", help="Name of the page.  [default: the name of FILE, without its suffix]")
-@click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+@cli.tracking_uri_option
 def published(
     files: tuple[Path, ...], experiment: str | None, name: str | None, tracking_uri: str | None
 ) -> None:

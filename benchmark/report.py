@@ -53,6 +53,22 @@ class CutOffs(click.ParamType):
         return found
 
 
+metric_option = click.option(
+    "--metric",
+    type=click.Choice(NAMES),
+    default="ndcg@10",
+    show_default=True,
+    help="Validation metric to rank by, and test metric to compare by.",
+)
+test_option = click.option(
+    "--test",
+    type=click.Choice(list(statistics.TESTS)),
+    default="t",
+    show_default=True,
+    help="Paired significance test over users.",
+)
+
+
 @click.command(context_settings=cli.CONTEXT)
 @click.option(
     "--experiment",
@@ -76,23 +92,11 @@ class CutOffs(click.ParamType):
 @click.option(
     "--with-published", is_flag=True, help="Rank published trials beside one's own trials."
 )
-@click.option(
-    "--metric",
-    type=click.Choice(NAMES),
-    default="ndcg@10",
-    show_default=True,
-    help="Validation metric to rank by, and test metric to compare by.",
-)
+@metric_option
 @click.option(
     "--k", type=CutOffs(), default=CUT_OFFS, show_default=True, help="Cut-offs of the metrics."
 )
-@click.option(
-    "--test",
-    type=click.Choice(list(statistics.TESTS)),
-    default="t",
-    show_default=True,
-    help="Paired significance test over users.",
-)
+@test_option
 @click.option(
     "--format",
     "given_format",
@@ -120,7 +124,7 @@ class CutOffs(click.ParamType):
     show_default=True,
     help="Keep the report in the experiment.",
 )
-@click.option("--tracking-uri", help="Tracking server.  [default: $MLFLOW_TRACKING_URI, mlflow.db]")
+@cli.tracking_uri_option
 def report(
     experiments: tuple[str, ...],
     sweeps: tuple[str, ...],

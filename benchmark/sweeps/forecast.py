@@ -63,11 +63,7 @@ class Forecast:
         trial = self.trials.get(contender.name)
         if trial is None:
             return share, share
-        if effort.seconds is not None:
-            needed = max(share, trial.least_seconds * effort.seeds_of_best)
-            return needed, needed
-        n = contender.n_points(effort.points) + effort.seeds_of_best - 1
-        return n * trial.least_seconds, n * trial.most_seconds
+        return needed(trial, contender.n_points(effort.points) + effort.seeds_of_best - 1, effort)
 
     def left(self, to_come: list[Contender], effort: Effort) -> str:
         """The time that other sweeps take. Once a sweep is done, they are expected to differ from
@@ -95,6 +91,15 @@ class Forecast:
             for seconds in (trial.most_seconds, trial.least_seconds)
         ]
         return _range(*map(str, fit))
+
+
+def needed(trial: Estimate, n_trials: int, effort: Effort) -> tuple[float, float]:
+    """Seconds of so many trials, at least and at most. Where time decides: the share of a model, or
+    what its defaults with all seeds need, if that is more."""
+    if effort.seconds is not None:
+        share = max(effort.seconds, trial.least_seconds * effort.seeds_of_best)
+        return share, share
+    return n_trials * trial.least_seconds, n_trials * trial.most_seconds
 
 
 def measured(learned: list[Contender], job: Job) -> Forecast:

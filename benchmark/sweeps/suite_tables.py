@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from benchmark.durations import spoken
 from benchmark.metrics import SELECTION_METRIC
+from benchmark.sweeps.forecast import needed
 from benchmark.sweeps.suite import OnData
 from benchmark.sweeps.suite_file import Suite
 from benchmark.tracking import schema
@@ -60,11 +61,7 @@ def _seconds(on_data: OnData, model: str) -> Range | None:
         return 0.0, 0.0
     if n is None or trial is None:
         return None
-    share = on_data.effort.seconds
-    if share is not None:
-        needed = max(share, trial.least_seconds * on_data.effort.seeds_of_best)
-        return needed, needed
-    return n * trial.least_seconds, n * trial.most_seconds
+    return needed(trial, n, on_data.effort)
 
 
 def _time(seconds: Range | None, to_come: int | None) -> str:
