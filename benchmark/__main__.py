@@ -12,7 +12,7 @@ import datasets
 COMMANDS = {
     "train": "Train a model on a data set, as a tracked trial.",
     "sweep": "Search settings: many trials, each a nested run.",
-    "compare": "Compare all models on a data set, equally tuned; write the report.",
+    "compare": "Compare all models on a data set, equally tuned; write a report.",
     "suite": "Compare models on many data sets: run what is missing of a suite.",
     "report": "Rank the trials of an experiment, and write a report.",
     "leaderboard": "Compare models over many data sets, and write a page.",
@@ -22,7 +22,7 @@ COMMANDS = {
     "published": "Log RecBole's published result pages, to compare with.",
     "recommend": "Recommend items to many users with a registered model.",
     "sync": "Deliver what trials could not log during an outage of the server.",
-    "check": "Check that a model of your own fulfils the contract of all models.",
+    "check": "Check that a model of your own fulfils the contract.",
     "card": "Print the card of a data set, and how sequential the data are.",
     "speed": "Measure how fast a trial trains and evaluates on this machine.",
 }

@@ -96,6 +96,8 @@ def _wait_for_turn(
     process's run is then removed. Raises what ``find_page`` raises.
     """
     while True:
+        # Before the look for a finished page: one that is finished in between is in the list.
+        pages = [run for run in sweep_runs(client, where) if _unfinished(run)]
         try:
             earlier = find_page(client, experiment, name, page)
         except TrackingError:
@@ -104,7 +106,6 @@ def _wait_for_turn(
         if earlier:
             client.delete_run(run_id)
             return earlier
-        pages = [run for run in sweep_runs(client, where) if _unfinished(run)]
         alike = [
             run
             for run in pages

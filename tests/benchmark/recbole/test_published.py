@@ -17,6 +17,7 @@ from benchmark.reporting.ranking import order
 from benchmark.tracking import heartbeat, schema
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.writing import published as writing
 from tests import published
 from tests.benchmark.reporting.test_report import printed
 from tests.conftest import ROOT
@@ -277,6 +278,31 @@ def test_a_page_that_three_processes_log_at_once_is_kept_once(store, here):
     assert len(found) == 6
     (parent,) = [run for run in found if schema.PAGE_DIGEST in run.data.tags]
     assert all(parent.info.run_id in out for out, _ in said)
+
+
+def test_a_page_that_another_process_finishes_between_two_looks_is_kept_once(
+    read, store, here, monkeypatch
+):
+    monkeypatch.setattr(heartbeat, "BEAT", 0.02)
+    monkeypatch.setattr(heartbeat, "DEAD_AFTER", 0.1)
+    (here / "page.md").write_text(PAGE, encoding="utf-8")
+    assert read("page.md").returncode == 0
+    (parent,) = [run for run in runs(store, "ml-1m") if run.info.run_name == "page"]
+    store.update_run(parent.info.run_id, status="RUNNING")
+    find_page = writing.find_page
+    looks = []
+
+    def look(*words):
+        found = find_page(*words)
+        looks.append(found)
+        if len(looks) == 2:  # the command looks first, then it waits for its turn
+            store.update_run(parent.info.run_id, status="FINISHED")
+        return found
+
+    monkeypatch.setattr(writing, "find_page", look)
+    assert "logged before, as 'page'" in read("page.md").stdout
+    assert looks[:2] == [None, None]
+    assert len(runs(store, "ml-1m")) == 3
 
 
 def test_a_page_whose_reading_was_cut_off_is_read_again(read, store, here, monkeypatch):

@@ -84,7 +84,7 @@ def report(run_verb, *options, experiment="demo"):
 
 def timeless(text):
     """The lines of a report without times, memory and run ids, which differ each time."""
-    text = re.sub(r" *\d+(\.\d+)?s/trial|\[\d[\d:]*<|[\d,.]+ s a trial", "", text)
+    text = re.sub(r" *\d+(\.\d+)?(s/trial|trial/s)|\[\d[\d:]*<|[\d,.]+ s a trial", "", text)
     lines, left_out, in_table = [], [], False
     for line in text.splitlines():
         cells = [cell.strip().strip("-") for cell in line.split("|")] if line[:1] == "|" else [line]
