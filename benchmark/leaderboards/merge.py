@@ -79,8 +79,10 @@ def _apart(this: Column, twins: list[Column], at: int) -> str:
         without_common(c.protocol, "; ".join(o.protocol for o in every if o is not c))
         for c in every
     ]
-    if protocols[0] or protocols.count("") == 1:
-        return protocols[0]
+    short = [protocol.partition(",")[0] for protocol in protocols]
+    for texts in (short, protocols):
+        if texts.count(texts[0]) == 1:
+            return texts[0]
     names = [column.dataset for column in every]
     digests = [column.digest.removeprefix("sha256:")[:8] for column in every]
     unique = (own[0] for own in (names, digests) if own.count(own[0]) == 1)

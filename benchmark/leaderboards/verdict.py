@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 from benchmark.leaderboards.board import Board
-from benchmark.leaderboards.overall import EQUAL, Overall, cost
+from benchmark.leaderboards.overall import EQUAL, Overall, Place, cost
 from benchmark.leaderboards.shown import (
     FAILED,
     MISSING,
@@ -93,36 +93,41 @@ def _elsewhere(board: Board, found: Overall) -> str:
     return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {_few(behind)}."
 
 
+def _rival(found: Overall) -> Place | None:
+    """The best model of the other kind than the first one's: learned or counted."""
+    kind = _other(found.places[0])
+    return next((place for place in found.places if place.entry.kind == kind), None)
+
+
+def _other(place: Place) -> str:
+    return "counted" if place.entry.kind == "learned" else "learned"
+
+
 def _other_kind(board: Board, found: Overall) -> str:
-    """The leader against the best model of the other kind, learned or counted."""
-    first = found.places[0]
-    learned = first.entry.kind == "learned"
-    kind = "counted" if learned else "learned"
-    other = next((place for place in found.places if place.entry.kind == kind), None)
-    if other is None:
-        return f"No {kind} model was run on these data sets."
+    """The first model against the best one of the other kind."""
+    first, rival = found.places[0], _rival(found)
+    if rival is None:
+        return f"No {_other(first)} model is compared."
     better = [
         column.title
         for column in found.columns
-        if (column.value(other.entry, board.metric) or 0)
+        if (column.value(rival.entry, board.metric) or 0)
         > (column.value(first.entry, board.metric) or 0)
     ]
     where = f"is better on {_few(better)}" if better else "is better on none of them"
     return (
-        f"{other.entry.name}, the best {kind} model, has mean rank {other.mean_rank:.2f} and "
-        f"{where}."
+        f"{rival.entry.name}, the best {rival.entry.kind} model, has mean rank "
+        f"{rival.mean_rank:.2f} and {where}."
     )
 
 
 def _cost(found: Overall) -> str:
-    """The time of the first model's trials beside the next one's and the best counted model's."""
-    first, second, *_ = found.places
-    counted = next((place for place in found.places if place.entry.kind == "counted"), second)
-    times = {
-        place.entry.name: cost(found, place.entry, "seconds") for place in (first, second, counted)
-    }
-    known = [(name, time) for name, time in times.items() if time is not None]
-    if len(known) < 2 or known[0][0] != first.entry.name:
+    """The time of the first model's trials beside the next one's and the best one's of the other
+    kind."""
+    shown = dict.fromkeys(filter(None, (*found.places[:2], _rival(found))))
+    times = [(place.entry.name, cost(found, place.entry, "seconds")) for place in shown]
+    known = [(name, time) for name, time in times if time is not None]
+    if len(known) < 2 or known[0] != times[0]:
         return ""
     (name, time), *others = known
     beside = ", ".join(f"one of {other} {seconds(its_time)}" for other, its_time in others)
