@@ -1,6 +1,6 @@
 """What changed since: the same cells of two states of the code, or of two exported files.
 
-python -m benchmark.diff --before v0.8.0 --after HEAD
+python -m benchmark.diff --before HEAD~9 --after HEAD
 python -m benchmark.diff --before last/leaderboard.json --after reports/leaderboard/leaderboard.json
 """
 
