@@ -167,7 +167,8 @@ def _print(found: list[Change]) -> None:
             "p": "" if change.p is None else f"{change.p:.2g}",
             "change": change.what,
             "over": change.by,
-            "seconds": "" if change.seconds is None else f"x {change.seconds:.2f}",
+            "seconds": _times(change.seconds),
+            "memory": _times(change.memory),
             "cost": "slower" * change.slower + "faster" * change.faster,
         }
         for change in found
@@ -181,6 +182,10 @@ def _print(found: list[Change]) -> None:
 
 def _value(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"x {ratio:.2f}"
 
 
 def _difference(change: Change) -> str:

@@ -42,6 +42,8 @@ class Change:
     """What it is tested over: users and seeds, users (one seed) or seeds."""
     seconds: float | None = None
     """How many times as long a trial takes; None if that is not known, or on another device."""
+    memory: float | None = None
+    """How many times as much memory, likewise."""
     slower: bool = False
     """Whether that is beyond noise: at least ``AS_FAST`` times, and each trial after took longer
     than each before."""
@@ -182,7 +184,11 @@ def _judged(change: Change) -> Change:
 
 
 def _with_cost(change: Change, old: Cell, new: Cell) -> Change:
-    if not old.seconds or not new.seconds or old.device != new.device:
+    if old.device != new.device:
+        return change
+    if old.memory_mb and new.memory_mb:
+        change = replace(change, memory=new.memory_mb / old.memory_mb)
+    if not old.seconds or not new.seconds:
         return change
     times = new.seconds / old.seconds
     before, after = ([o.seconds for o in cell.outcomes if o.seconds] for cell in (old, new))

@@ -153,6 +153,7 @@ def test_a_longer_time_is_slower_only_beyond_the_noise_of_its_seeds():
 
     assert change((10, 11), (13, 14)).slower
     assert change((10, 11), (13, 14)).seconds == pytest.approx(13.5 / 10.5)
+    assert change((10, 11), (13, 14)).memory == 1
     assert not change((10, 11), (11.5, 12)).slower  # less than 1.2 times
     assert not change((10, 20), (19, 25)).slower  # the seeds overlap
     assert change((13, 14), (10, 11)).faster
