@@ -13,7 +13,7 @@ COMMANDS = {
     "train": "Train a model on a data set, as a tracked trial.",
     "sweep": "Search settings: many trials, each a nested run.",
     "compare": "Compare all models on a data set, equally tuned; write a report.",
-    "suite": "Compare models on many data sets: run what is missing of a suite.",
+    "suite": "Compare models on many data sets, which a file names.",
     "report": "Rank the trials of an experiment, and write a report.",
     "leaderboard": "Compare models over many data sets, and write a page.",
     "diff": "Compare the results of two states of the code.",

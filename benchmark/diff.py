@@ -71,7 +71,7 @@ def diff(
     """Compare the cells (a model on a data set) of two states: which are better or worse, beyond
     noise, and which are faster or slower.
 
-    A state is a commit, whose trials are those that ran on it, or an exported leaderboard.json.
+    A state is a commit or an exported leaderboard.json. A commit has the trials that ran on it.
     Cells whose ranks are at the tracking server are paired over users and seeds, others over seeds.
     """
     # MLflow and pandas load for seconds, which --help need not wait for.
@@ -134,8 +134,8 @@ def _board(
 def _commit(state: str) -> str:
     """The commit that git has under the name; "+" after it: with changes that were not committed.
 
-    A hash that git does not have stays as it is: trials may have run in another clone. Raises
-    UserError for any other name that git does not have.
+    If git does not know a hash, the hash itself is returned: trials may have run in another clone.
+    Raises UserError for any other name that git does not know.
     """
     name = state.removesuffix("+")
     command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
@@ -148,10 +148,10 @@ def _commit(state: str) -> str:
     return done.stdout.strip() + "+" * state.endswith("+")
 
 
-def _begins(commit: str, with_this: str) -> bool:
-    """Whether the commit is that one, of which the first digits may be given."""
-    same = commit.endswith("+") == with_this.endswith("+")
-    return same and commit.startswith(with_this.removesuffix("+"))
+def _begins(commit: str, digits: str) -> bool:
+    """Whether the commit begins with these digits. Both end in "+", or neither does."""
+    same = commit.endswith("+") == digits.endswith("+")
+    return same and commit.startswith(digits.removesuffix("+"))
 
 
 def _print(found: list[Change]) -> None:

@@ -40,7 +40,8 @@ CUT_OFFS = [1, 5, 10, 20, 50]
     help="MLflow experiment whose trials are shown. Repeat it for several.  [default: all]",
 )
 @click.option(
-    "--suite", help="Suite that was run here: its trials alone, and what is missing of it."
+    "--suite",
+    help="Name of a suite that has run: its trials alone are shown, and which results it lacks.",
 )
 @click.option(
     "--from",

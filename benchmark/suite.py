@@ -44,7 +44,7 @@ def suite(
     gpus_per_trial: float,
     data_dir: str | None,
 ) -> None:
-    """Compare models on many data sets: run what is missing of a suite.
+    """Compare models on many data sets, which a file names. Trials with a result are kept.
 
     SUITE is the name of a suite in suites/, or the path of a YAML file. Each data set gets a
     comparison, as by the command compare, whose name is SUITE-DATASET. A model that fails, or data

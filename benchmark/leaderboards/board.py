@@ -132,8 +132,14 @@ class Column:
 
     def best(self, metric: str) -> float | None:
         """The highest mean, published figures left out: nothing says on which users they are."""
-        means = self.means(metric).items()
-        return max((mean for e, mean in means if e.kind != "published"), default=None)
+        leader = self.leader(metric)
+        return None if leader is None else self.means(metric)[leader]
+
+    def leader(self, metric: str) -> Entry | None:
+        """The row with the highest mean, the first of equal ones; None as ``best``."""
+        means = self.means(metric)
+        own = (entry for entry in means if entry.kind != "published")
+        return max(own, key=lambda entry: means[entry], default=None)
 
 
 @dataclass(frozen=True)

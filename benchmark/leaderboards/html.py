@@ -17,7 +17,7 @@ from benchmark.reporting.formats import tables, templates
 TEMPLATE = "leaderboard.html.j2"
 COUNTS = ("users", "items", "interactions")  # of a data set
 HERE = "this page"  # the origin of rows without one, where the page has no name
-FEW = 6  # what is left out is listed in view, not folded
+FEW = 6  # models and data sets that are left out: more than these are folded
 
 
 @dataclass(frozen=True)

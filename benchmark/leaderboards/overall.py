@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,9 +12,11 @@ from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.reporting.comparison import LEVEL
 from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
 from benchmark.reporting.statistics import wilcoxon
+from benchmark.reporting.words import few
 
 LEAST = 2  # models and data sets that are compared
 LEAST_SECONDS = 1e-3  # of a trial
+MOST = 3  # names in a reason
 EQUAL = 1e-12  # means that differ by less are equal: sums differ in their last digits
 
 
@@ -172,19 +173,14 @@ def _without_gaps(block: _Block, missing: np.ndarray) -> _Block:
         if of_models.max() >= of_columns.max() or len(block.columns) <= LEAST:
             at = int(np.flatnonzero(of_models == of_models.max())[-1])
             lacks = [block.columns[i].title for i in np.flatnonzero(missing[at])]
-            block.leave_model(at, f"no result on {_few(lacks)}")
+            block.leave_model(at, f"no result on {few(lacks, MOST, ', '.join)}")
             missing = np.delete(missing, at, axis=0)
         else:
             at = int(np.flatnonzero(of_columns == of_columns.max())[-1])
             lacks = [block.entries[i].name for i in np.flatnonzero(missing[:, at])]
-            block.leave_column(at, f"no result of {_few(lacks)}")
+            block.leave_column(at, f"no result of {few(lacks, MOST, ', '.join)}")
             missing = np.delete(missing, at, axis=1)
     return block
-
-
-def _few(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _baseline(entries: list[Entry], name: str) -> int:
@@ -217,7 +213,8 @@ def cost(found: Overall, entry: Entry, name: str) -> float | None:
 
 
 def ordered(board: Board, found: Overall | None) -> list[Entry]:
-    """All rows: by mean rank, then those that are not compared, with the most results first."""
+    """All rows. The models that are compared come first, by mean rank; the others follow, by their
+    number of results, the largest first."""
     compared = [place.entry for place in found.places] if found else []
     results = Counter(entry for _, entry, _ in board.results())
     others = [entry for entry in board.entries if entry not in set(compared)]

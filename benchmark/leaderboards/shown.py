@@ -101,7 +101,7 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
     text = [
         f"Test {board.metric} of the settings that are best on validation; ±: standard deviation "
         "over seeds."
-        + " Bold: the highest of a data set, and those that are not significantly lower."
+        + " Bold: the highest value of a data set, and each value that is not significantly lower."
         * bold
     ]
     if found is None:
@@ -112,8 +112,8 @@ def scope(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
     which = f" ({'; '.join(titles)})" if len(titles) <= MOST else ""
     text.append(
         f"{listed(['Mean rank (1 is best)', 'wins', *ratio, 'p'])} are of {len(found.places)} "
-        f"models on {len(titles)} data sets{which}, of which no result is missing. p tests whether "
-        f"a model ranks as the first one does "
+        f"models on {len(titles)} data sets{which}; each of these models has a result on each of "
+        f"them. p tests whether a model ranks as the first one does "
         f"({'Nemenyi' if len(found.places) > 2 else 'Wilcoxon'})."
     )
     if baseline and not _rated(found):

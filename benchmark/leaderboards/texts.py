@@ -56,8 +56,8 @@ def _cell(board: Board, column: Column, entry: Entry, mark: Mark, escape: Mark) 
 
 
 def notes(board: Board, found: Overall | None, bold: bool = True) -> list[str]:
-    """What the figures are, and what is compared over the data sets and what is left out; ``bold``:
-    the best are marked."""
+    """The sentences below the table: what its figures are, and which models and data sets are
+    compared or left out. ``bold``: the best are marked."""
     without = left_out(found) if found else []
     text = f"Left out: {'; '.join(f'{name} ({why})' for name, why in without)}."
     return [*scope(board, found, bold), *[text] * bool(without)]

@@ -1,5 +1,5 @@
-"""The verdict over data sets: what leads, where it does not, what it costs, what is missing to be
-sure."""
+"""The verdict over data sets: which model leads, on which data sets another one is ahead, what a
+trial costs, and which results are missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.leaderboards.shown import (
     state,
 )
 from benchmark.leaderboards.shown import best as is_best
-from benchmark.reporting.words import listed, seconds
+from benchmark.reporting.words import few, seconds
 
 FEW = 10
 """Data sets, below which mean ranks differ significantly only by much."""
@@ -38,21 +38,20 @@ def _of_each(board: Board) -> str:
     """The best model of each data set, where the data sets cannot be compared together."""
     found = []
     for column in board.columns:
-        best = column.best(board.metric)
-        if best is not None:
-            means = column.means(board.metric).items()
-            leader = next(entry for entry, value in means if value == best)
+        if leader := column.leader(board.metric):
+            best = column.value(leader, board.metric)
             found.append(f"{leader.name} on {column.title} ({board.metric} {best:.4f})")
     if not found:
         return "No trial has a result."
-    return f"No comparison over data sets. {not_compared(board)}. The best on each: {_few(found)}."
+    each = few(found, MOST)
+    return f"No comparison over data sets. {not_compared(board)}. The best on each: {each}."
 
 
 def _leads(board: Board, found: Overall) -> str:
     first = found.places[0]
     n = len(found.columns)
     tied = [p.entry.name for p in found.places if p.mean_rank - first.mean_rank < EQUAL]
-    who = f"{first.entry.name} has" if len(tied) == 1 else f"{_few(tied)} share"
+    who = f"{first.entry.name} has" if len(tied) == 1 else f"{few(tied, MOST)} share"
     text = (
         f"{who} the best mean rank over {n} data sets by test {board.metric}: "
         f"{first.mean_rank:.2f} of {len(found.places)} models"
@@ -68,10 +67,10 @@ def _level(found: Overall) -> str:
     level = [place.entry.name for place in others if place.level]
     if not level:
         return "All other models rank significantly lower."
-    who = "any other model" if len(level) == len(others) else _few(level)
+    who = "any other model" if len(level) == len(others) else few(level, MOST)
     n = len(found.columns)
-    few = f" (with {n} data sets, only large differences are significant)" if n < FEW else ""
-    return f"{first.entry.name} does not rank significantly better than {who}{few}."
+    limit = f" (with {n} data sets, only large differences are significant)" if n < FEW else ""
+    return f"{first.entry.name} does not rank significantly better than {who}{limit}."
 
 
 def _elsewhere(board: Board, found: Overall) -> str:
@@ -80,17 +79,17 @@ def _elsewhere(board: Board, found: Overall) -> str:
     compared = {place.entry for place in found.places}
     behind = []
     for column in found.columns:
+        rival = column.leader(board.metric)
         best = column.best(board.metric)
         own = column.value(leader, board.metric)
-        if best is None or own is None or own >= best - EQUAL:
+        if rival is None or best is None or own is None or own >= best - EQUAL:
             continue
-        rival = next(e for e, value in column.means(board.metric).items() if value == best)
         level = ", no significant difference" * is_best(board, column, leader)
         name = f"{rival.name}{' (not compared)' * (rival not in compared)}"
         behind.append(f"{name} on {column.title} ({best:.4f} against {own:.4f}{level})")
     if not behind:
         return ""
-    return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {_few(behind)}."
+    return f"Another model is ahead on {len(behind)} of {len(found.columns)}: {few(behind, MOST)}."
 
 
 def _rival(found: Overall) -> Place | None:
@@ -114,7 +113,7 @@ def _other_kind(board: Board, found: Overall) -> str:
         if (column.value(rival.entry, board.metric) or 0)
         > (column.value(first.entry, board.metric) or 0)
     ]
-    where = f"is better on {_few(better)}" if better else "is better on none of them"
+    where = f"is better on {few(better, MOST)}" if better else "is better on none of them"
     return (
         f"{rival.entry.name}, the best {rival.entry.kind} model, has mean rank "
         f"{rival.mean_rank:.2f} and {where}."
@@ -142,7 +141,7 @@ def _cautions(board: Board, found: Overall | None) -> list[str]:
     if found is not None and all(column.synthetic for column in found.columns):
         doubts.append("synthetic data")
     if found is not None and (again := _same_data(found)):
-        doubts.append(f"the same data under several protocols: {_few(again)}")
+        doubts.append(f"the same data under several protocols: {few(again, MOST)}")
     own = [entry for entry in board.entries if entry.kind in ("learned", "counted")]
     for remark, text in ((ONE_SEED, "one seed of {}"), (UNTUNED, "no tuning of {}")):
         cells = {
@@ -150,7 +149,7 @@ def _cautions(board: Board, found: Overall | None) -> list[str]:
         }
         names = [e.name for e in own if any(remark in remarks(e, cell) for cell in cells[e])]
         if names:
-            doubts.append(text.format(_few(names)))
+            doubts.append(text.format(few(names, MOST)))
     for what, text in ((MISSING, "no result of {}"), (FAILED, "failed trials of {}")):
         lacks = {
             entry.name: [c.title for c in board.columns if state(c, entry) == what]
@@ -159,9 +158,9 @@ def _cautions(board: Board, found: Overall | None) -> list[str]:
         }
         where = [f"{name} on {_few_of(titles)}" for name, titles in lacks.items() if titles]
         if where:
-            doubts.append(text.format(_few(where)))
+            doubts.append(text.format(few(where, MOST)))
     if gone := [column.title for column in board.columns if column.unavailable]:
-        doubts.append(f"not available: {_few(gone)}")
+        doubts.append(f"not available: {few(gone, MOST)}")
     return [f"Caution: {'; '.join(doubts)}."] if doubts else []
 
 
@@ -174,10 +173,3 @@ def _same_data(found: Overall) -> list[str]:
 
 def _few_of(titles: list[str]) -> str:
     return titles[0] if len(titles) == 1 else f"{len(titles)} data sets"
-
-
-def _few(names: list[str]) -> str:
-    """A, B and C; of many the first ones and their number."""
-    if len(names) <= MOST:
-        return listed(names)
-    return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"

@@ -1,5 +1,7 @@
 """Numbers and lists in the sentences of a verdict."""
 
+from collections.abc import Callable, Sequence
+
 
 def seconds(seconds: float) -> str:
     """36.7 s, 240 s."""
@@ -19,3 +21,10 @@ def size(number: float | None) -> str:
 def listed(names: list[str]) -> str:
     """A, B and C."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def few(names: Sequence[str], most: int, joined: Callable[[list[str]], str] = listed) -> str:
+    """All names, ``joined``; of more than ``most`` the first ones, and how many follow."""
+    if len(names) <= most:
+        return joined(list(names))
+    return f"{', '.join(names[:most])} and {len(names) - most} more"

@@ -280,15 +280,21 @@ def test_a_page_that_three_processes_log_at_once_is_kept_once(store, here):
     assert all(parent.info.run_id in out for out, _ in said)
 
 
-def test_a_page_that_another_process_finishes_between_two_looks_is_kept_once(
-    read, store, here, monkeypatch
-):
+@pytest.fixture
+def unfinished(read, store, here, monkeypatch):
+    """The run of page.md, whose process has logged all of it but its end, and is dead."""
     monkeypatch.setattr(heartbeat, "BEAT", 0.02)
     monkeypatch.setattr(heartbeat, "DEAD_AFTER", 0.1)
     (here / "page.md").write_text(PAGE, encoding="utf-8")
     assert read("page.md").returncode == 0
     (parent,) = [run for run in runs(store, "ml-1m") if run.info.run_name == "page"]
     store.update_run(parent.info.run_id, status="RUNNING")
+    return parent
+
+
+def test_a_page_that_another_process_finishes_between_two_looks_is_kept_once(
+    read, store, unfinished, monkeypatch
+):
     find_page = writing.find_page
     looks = []
 
@@ -296,7 +302,7 @@ def test_a_page_that_another_process_finishes_between_two_looks_is_kept_once(
         found = find_page(*words)
         looks.append(found)
         if len(looks) == 2:  # the command looks first, then it waits for its turn
-            store.update_run(parent.info.run_id, status="FINISHED")
+            store.update_run(unfinished.info.run_id, status="FINISHED")
         return found
 
     monkeypatch.setattr(writing, "find_page", look)
@@ -305,16 +311,10 @@ def test_a_page_that_another_process_finishes_between_two_looks_is_kept_once(
     assert len(runs(store, "ml-1m")) == 3
 
 
-def test_a_page_whose_reading_was_cut_off_is_read_again(read, store, here, monkeypatch):
-    monkeypatch.setattr(heartbeat, "BEAT", 0.02)
-    monkeypatch.setattr(heartbeat, "DEAD_AFTER", 0.1)
-    (here / "page.md").write_text(PAGE, encoding="utf-8")
-    assert read("page.md").returncode == 0
-    (parent,) = [run for run in runs(store, "ml-1m") if run.info.run_name == "page"]
-    store.update_run(parent.info.run_id, status="RUNNING")
+def test_a_page_whose_reading_was_cut_off_is_read_again(read, store, unfinished):
     assert read("page.md").returncode == 0
     assert [run.info.status for run in runs(store, "ml-1m")] == ["FINISHED"] * 3
-    assert parent.info.run_id not in [run.info.run_id for run in runs(store, "ml-1m")]
+    assert unfinished.info.run_id not in [run.info.run_id for run in runs(store, "ml-1m")]
 
 
 def test_published_trials_stand_beside_others_only_when_asked_for(read, report, store, here):
