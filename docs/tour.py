@@ -55,7 +55,8 @@ def tour(experiment: str, server: str, output: Path) -> None:
         page = browser.new_page(viewport=SIZE)
         try:
             page.goto(server)
-            page.get_by_text("Model training").click()  # instead of the menu for language models
+            # Instead of the menu for language models. The home page has a card "Model Training".
+            page.get_by_role("button", name="Model training", exact=True).click()
             page.get_by_role("button", name="Close", exact=True).click()  # closes the assistant
             for name, ready in PICTURES.items():
                 page.goto(f"{server}/#{addresses[name]}")
@@ -106,7 +107,7 @@ def _query(values: Mapping[str, object]) -> str:
 
 
 def _compared(page: Page) -> None:
-    page.get_by_text("Scatter Plot").click()
+    page.get_by_text("Scatter Plot", exact=True).click()
     for axis, wanted in {"x": PARAMETER, "y": "best_valid/ndcg_at_10"}.items():
         page.locator(f"#{axis}-axis-selector").click()
         page.get_by_role("option", name=wanted, exact=True).click()
@@ -122,7 +123,7 @@ def _report(page: Page) -> None:
 
 
 def _model(page: Page) -> None:
-    page.get_by_text("champion").wait_for()
+    page.get_by_text("champion").first.wait_for()
 
 
 PICTURES: dict[str, Callable[[Page], None]] = {
