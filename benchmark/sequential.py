@@ -65,8 +65,7 @@ def _shuffled_values(trainer: Trainer, targets: Targets, chance: np.random.Gener
     """The metric of each query with its history in random order: [queries] float64."""
     items, baskets, moved = shuffled(trainer.sequences, targets, chance)
     interactions = Interactions(
-        torch.from_numpy(items.astype(np.int64)).to(trainer.device),
-        torch.from_numpy(baskets).to(trainer.device),
+        torch.from_numpy(items).to(trainer.device), torch.from_numpy(baskets).to(trainer.device)
     )
     ranks = rank_targets(
         trainer.averaged, interactions, moved, trainer.settings.history, trainer.bar
@@ -78,7 +77,7 @@ def shuffled(
     sequences: Sequences, targets: Targets, chance: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, Targets]:
     """The items and baskets of the sequences, behind them those of each query's history with the
-    items in random order, and the targets with these histories: [m] int32, [m] int64, Targets.
+    items in random order, and the targets with these histories: [m] int32 both, Targets.
     """
     first = begins(targets.queries)  # [queries]
     starts = targets.starts[first]

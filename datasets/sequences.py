@@ -59,13 +59,16 @@ class Sequences:
 
     @cached_property
     def baskets(self) -> np.ndarray:
-        """[len(items)] int64: equal for a user's interactions at the same time, and one more at
-        each later time. Items without a time have a number of their own."""
+        """[len(items)] int32, or int64 where there are too many: equal for a user's interactions at
+        the same time, and one more at each later time. Items without a time have a number of their
+        own."""
+        n = len(self.items)
+        dtype = np.int32 if n <= np.iinfo(np.int32).max else np.int64
         if self.timestamps is None:
-            return np.arange(len(self.items))
+            return np.arange(n, dtype=dtype)
         tied = ties.tied_with_next(self.timestamps, self.offsets)
-        further = np.ones(len(self.items) - self.n_interactions, dtype=bool)
-        return np.cumsum(np.concatenate([[False], ~tied[:-1], further]))
+        further = np.ones(n - self.n_interactions, dtype=bool)
+        return np.cumsum(np.concatenate([[False], ~tied[:-1], further]), dtype=dtype)
 
     @cached_property
     def digest(self) -> str:

@@ -11,12 +11,15 @@ from models.model import Histories
 
 
 class Interactions(NamedTuple):
-    """Interactions of all users, one user after the other, oldest first, on one device."""
+    """Interactions of all users, one user after the other, oldest first, on one device.
+
+    Whole numbers of 4 bytes suffice: each batch is cut out as int64. There may be a billion.
+    """
 
     items: Tensor
-    """[m] int64"""
+    """[m] int32 or int64"""
     baskets: Tensor
-    """[m] int64: as in ``Histories``."""
+    """[m] int32 or int64: as in ``Histories``."""
 
     @classmethod
     def without_times(cls, items: Tensor) -> Self:
@@ -44,7 +47,7 @@ def gather(
     index = ends[:, None] + torch.arange(-length, 0, device=items.device)  # [batch, length]
     real = index >= starts[:, None]
     index = index.clamp(min=0)
-    return Histories(torch.where(real, items[index], pad), baskets[index])
+    return Histories(torch.where(real, items[index].long(), pad), baskets[index].long())
 
 
 def by_length(lengths: np.ndarray, order: np.ndarray, batch_size: int) -> list[np.ndarray]:

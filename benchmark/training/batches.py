@@ -139,4 +139,5 @@ def histories(
         pad=pad,
     )
     for rows, past in batches:
-        yield rows, past, items[torch.from_numpy(targets.positions[rows]).to(items.device)]
+        wanted = items[torch.from_numpy(targets.positions[rows]).to(items.device)].long()
+        yield rows, past, wanted

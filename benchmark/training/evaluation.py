@@ -148,7 +148,7 @@ def rank_and_list(
             seen = pairs(items, queries.starts[of], queries.ends[of]) if masked else None
             row, place = within(counts[of])
             wanted = first[of][row] + place  # [m] targets of these queries
-            target = items[torch.from_numpy(targets.positions[wanted]).to(items.device)]
+            target = items[torch.from_numpy(targets.positions[wanted]).to(items.device)].long()
             best = Best(k) if k else None
             several = len(wanted) > len(of)
             row_of = torch.from_numpy(row).to(items.device) if several else None

@@ -90,7 +90,7 @@ class Trainer:
         self.shuffling = torch.Generator()
         self.masking = torch.Generator()
         self.interactions = Interactions(
-            torch.from_numpy(sequences.items.astype(np.int64)).to(self.device),
+            torch.from_numpy(sequences.items).to(self.device),  # not copied on a CPU
             torch.from_numpy(sequences.baskets).to(self.device),
         )
         self.batches = TrainingBatches(
@@ -233,10 +233,13 @@ class Trainer:
         return variant
 
     def _count(self, model: Model) -> None:
+        if type(model).count is Model.count:
+            return  # it counts nothing, and indices of all interactions may not fit into memory
         starts = self.split.train_starts
         users, place = within(self.split.train_ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
-        model.count(self.interactions.items[index], torch.from_numpy(users).to(self.device))
+        items = self.interactions.items[index].long()
+        model.count(items, torch.from_numpy(users).to(self.device))
 
     def train_epoch(self) -> float:
         """Train for one epoch, or for the rest of an interrupted one; the mean loss of its batches.

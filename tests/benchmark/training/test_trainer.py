@@ -46,6 +46,13 @@ def losses(trainer, stop=None):
     return [epoch.train_loss for epoch in itertools.islice(trainer.epochs(), stop)]
 
 
+def test_items_of_the_data_set_are_not_copied(trainer):
+    of_trial = trainer()
+    items, baskets = of_trial.interactions
+    assert np.shares_memory(items.numpy(), of_trial.sequences.items)
+    assert baskets.element_size() == 4
+
+
 @pytest.mark.process
 def test_a_seed_repeats_bit_for_bit_and_another_does_not(trainer):
     # One trial after the other: dropout draws from torch's global generator, which they share.
