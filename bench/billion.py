@@ -67,15 +67,15 @@ def blocks(rows: int, seed: int) -> Iterator[pa.Table]:
         )
 
 
-def write(folder: Path, rows: int, seed: int) -> None:
-    """Write the parts and their description into the folder."""
+def write(folder: Path, rows: int, seed: int, part: int = PART) -> None:
+    """Write the parts, of ``part`` rows each, and their description into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = blocks(rows, seed)
-    for part in range(-(-rows // PART)):
-        path = folder / f"billion-{part:02}.parquet"
+    for number in range(-(-rows // part)):
+        path = folder / f"billion-{number:02}.parquet"
         schema = pa.schema([("user", pa.int64()), ("item", pa.int32()), ("timestamp", pa.int64())])
         with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as out:
-            for _ in range(PART // BLOCK):
+            for _ in range(part // BLOCK):
                 if (block := next(drawn, None)) is not None:
                     out.write_table(block)
     (folder / "billion.yaml").write_text(DESCRIPTION.format(rows=rows))
@@ -136,6 +136,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder for the parts and billion.yaml")
     parser.add_argument("--rows", type=int, default=1_000_000_000, help="default: %(default)s")
+    parser.add_argument("--part", type=int, default=PART, help="rows of a part, whole millions")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--train", type=float, metavar="SHARE", help="share of the users")
     parser.add_argument("--evaluate-users", type=int, default=1_000, help="default: %(default)s")
@@ -143,7 +144,7 @@ def main() -> None:
     if args.train:
         train(args.folder, args.train, args.evaluate_users)
         return
-    write(args.folder, args.rows, args.seed)
+    write(args.folder, args.rows, args.seed, args.part)
     size = sum(path.stat().st_size for path in args.folder.glob("billion-*.parquet"))
     print(f"{args.folder}: {args.rows:,} rows of synthetic interactions, {size / 1e9:.2f} GB")
 

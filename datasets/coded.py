@@ -75,8 +75,8 @@ class Coded:
             return
         rows = Spool(self.budget)
         n_boxes = self._n_boxes()
-        for _, box in self._dealt(np.arange(len(self.users)) % n_boxes, n_boxes):
-            rows.append(_records(filters.after_duplicates(pd.DataFrame(box), wanted, counts)))
+        for _, box in self.dealt(np.arange(len(self.users)) % n_boxes, n_boxes):
+            rows.append(records(filters.after_duplicates(pd.DataFrame(box), wanted, counts)))
         self.rows = rows
         self.counts = self._counted()
 
@@ -116,11 +116,9 @@ class Coded:
 
         Raises DataError as it does.
         """
-        user_ids, users = _by_id(self.users.texts, self.counts[0])
-        item_ids, items = _by_id(self.items.texts, self.counts[1])
-        lengths = np.empty(len(user_ids), np.int64)
-        lengths[users[users != REMOVED]] = self.counts[0][users != REMOVED]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        user_ids, users = by_id(self.users.texts, self.counts[0])
+        item_ids, items = by_id(self.items.texts, self.counts[1])
+        offsets = offsets_of(users, self.counts[0])
         self.users = IdTable()  # their memory is needed now
         self.items = IdTable()
         n_boxes = self._n_boxes()
@@ -128,10 +126,10 @@ class Coded:
         firsts = np.searchsorted(box_of, np.arange(n_boxes + 1))
         found_items = Spool(self.budget)
         found_times = Spool(self.budget)
-        for number, box in self._dealt(np.append(box_of, 0)[users], n_boxes):
+        for number, box in self.dealt(np.append(box_of, 0)[users], n_boxes):
             first = int(firsts[number])
             ids = user_ids.texts[first : firsts[number + 1]]
-            order = _order(box, users, items, order_of_ties, first, ids, item_ids)
+            order = order_of_box(box, users, items, order_of_ties, first, ids, item_ids)
             found_items.append(items.take(box["item"][order]))
             if "timestamp" in (box.dtype.names or ()):
                 found_times.append(box["timestamp"][order])
@@ -147,7 +145,7 @@ class Coded:
         """The number of boxes. While one box is sorted, it takes half of the budget."""
         return min(1 + 2 * SORTED_ROW * len(self) // max(self.budget.limit, 1), MOST_BOXES)
 
-    def _dealt(self, box_of: np.ndarray, n_boxes: int) -> Iterator[tuple[int, np.ndarray]]:
+    def dealt(self, box_of: np.ndarray, n_boxes: int) -> Iterator[tuple[int, np.ndarray]]:
         """Each box that is not empty: its number, and its kept rows in their order. ``box_of``
         [n_codes] int64 gives a user's."""
         boxes = [Spool(self.budget) for _ in range(n_boxes)]
@@ -166,7 +164,7 @@ class Coded:
                 yield number, np.concatenate(list(box.drain()))
 
 
-def _order(
+def order_of_box(
     box: np.ndarray,
     users: np.ndarray,
     items: np.ndarray,
@@ -196,7 +194,7 @@ def _order(
     return time_order(of_users, times, keys)
 
 
-def _by_id(texts: pa.Array, counts: np.ndarray) -> tuple[Ids, np.ndarray]:
+def by_id(texts: pa.Array, counts: np.ndarray) -> tuple[Ids, np.ndarray]:
     """The ids that have rows, in order, and the place of each code among them, [n_codes] int32;
     REMOVED for those without rows. ``counts`` [n_codes] are the numbers of rows."""
     there = np.flatnonzero(counts)
@@ -207,7 +205,18 @@ def _by_id(texts: pa.Array, counts: np.ndarray) -> tuple[Ids, np.ndarray]:
     return Ids(found.take(pa.array(order))), places
 
 
-def _records(rows: pa.Table | pa.RecordBatch, **codes: np.ndarray) -> np.ndarray:
+def offsets_of(places: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Where the rows of each id start in their order, and the last ones end, [n_ids + 1] int64.
+
+    ``places`` are those of ``by_id``, for the same ``counts``.
+    """
+    there = places != REMOVED
+    lengths = np.empty(np.count_nonzero(there), np.int64)
+    lengths[places[there]] = counts[there]
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def records(rows: pa.Table | pa.RecordBatch, **codes: np.ndarray) -> np.ndarray:
     """The rows as a structured array [n]; ``codes`` replace their columns of ids."""
     numbers = [name for name in NUMBERS if name in rows.schema.names]
     types = [(name, np.int32) for name in IDS] + [(name, np.float64) for name in numbers]
@@ -218,7 +227,7 @@ def _records(rows: pa.Table | pa.RecordBatch, **codes: np.ndarray) -> np.ndarray
 
 
 def _coded_rows(batch: pa.Table, users: Future[np.ndarray], items: np.ndarray) -> np.ndarray:
-    return _records(batch, user=users.result(), item=items)
+    return records(batch, user=users.result(), item=items)
 
 
 def _grouped(parts: Iterable[Rows], least: int) -> Iterator[list[Rows]]:

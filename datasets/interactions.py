@@ -27,34 +27,61 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> Iterator[pa.Rec
 
     Raises DataError for a malformed or empty file, and if a column to filter by is missing.
     """
-    at_once = wanted if wanted.duplicates == KEEP else replace(wanted, rating=None, timestamp=None)
-    layout = raw.source.layout().also(wanted.where)
-    if "rating" not in wanted.intervals:
-        layout = layout.without("rating")
+    layouts = layouts_of(raw, wanted)
     schema: pa.Schema | None = None
-    n_chosen = 0
-    parts = raw.of_parts or (None,) * len(raw.files)
-    layouts = _units(raw, layout)
-    for path, part, own in zip(raw.files, parts, layouts, strict=True):
-        for batch in readers.read(path, own, raw.source.member, f"reading {path.name}"):
-            counts["rows read"] += len(batch)
-            for column in wanted.intervals:
-                if column not in batch.schema.names:
-                    raise DataError(f"{path}: filters.{column} needs a column {column}")
-            chosen = filters.chosen(batch, wanted.where, own, counts)
-            n_chosen += len(chosen)
-            inside = filters.inside_intervals(chosen, at_once.intervals, counts)
-            inside = _without(inside, () if at_once is not wanted else ("rating",))
-            if part is not None:
-                inside = split_files.of_part(inside, part)
-            schema = schema or inside.schema
-            if inside.schema != schema:
-                raise DataError(f"{path}: a part with other columns than {raw.files[0]}")
-            yield inside
+    for number, layout in enumerate(layouts):
+        for batch in of_file(raw, number, layout, wanted, counts):
+            schema = schema or batch.schema
+            check_columns(raw, number, batch.schema, schema)
+            yield batch
+    check(raw, layouts[0], wanted, counts)
+
+
+def layouts_of(raw: RawFile, wanted: Filters) -> list[Layout]:
+    """The layout of each file, with the columns that the filters need.
+
+    Raises DataError if the files have times in different units.
+    """
+    layout = raw.source.layout().also(wanted.where)
+    return _units(raw, layout if "rating" in wanted.intervals else layout.without("rating"))
+
+
+def of_file(
+    raw: RawFile, number: int, layout: Layout, wanted: Filters, counts: Counter[str]
+) -> Iterator[pa.RecordBatch]:
+    """What ``read`` yields, of the file with this number.
+
+    Raises DataError for a malformed file, and if a column to filter by is missing.
+    """
+    at_once = wanted if wanted.duplicates == KEEP else replace(wanted, rating=None, timestamp=None)
+    path = raw.files[number]
+    for batch in readers.read(path, layout, raw.source.member, f"reading {path.name}"):
+        counts["rows read"] += len(batch)
+        for column in wanted.intervals:
+            if column not in batch.schema.names:
+                raise DataError(f"{path}: filters.{column} needs a column {column}")
+        chosen = filters.chosen(batch, wanted.where, layout, counts)
+        inside = filters.inside_intervals(chosen, at_once.intervals, counts)
+        inside = _without(inside, () if at_once is not wanted else ("rating",))
+        yield split_files.of_part(inside, raw.of_parts[number]) if raw.of_parts else inside
+
+
+def check_columns(raw: RawFile, number: int, found: pa.Schema, expected: pa.Schema) -> None:
+    """Raise DataError unless the file with this number has the columns of the first one."""
+    if found != expected:
+        raise DataError(f"{raw.files[number]}: a part with other columns than {raw.files[0]}")
+
+
+def check(raw: RawFile, layout: Layout, wanted: Filters, counts: Counter[str]) -> None:
+    """Raise DataError if the files had no row, or none with the values of ``where:``.
+
+    ``layout`` is that of the first file.
+    """
     if not counts["rows read"]:
         raise DataError(f"{raw.path}: the file contains no interactions")
-    if not n_chosen:
-        raise _none_chosen(raw, layouts[0], wanted)
+    others = sum(counts[filters.others(*where)] for where in wanted.where.items())
+    if counts["rows read"] == others:
+        raise _none_chosen(raw, layout, wanted)
 
 
 def frame(batches: Iterable[pa.RecordBatch], wanted: Filters, counts: Counter[str]) -> pd.DataFrame:

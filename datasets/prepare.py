@@ -2,6 +2,7 @@
 
 python -m datasets.prepare amazon-books             # training does this, too, when needed
 python -m datasets.prepare mine.yaml --data-dir /where/the/files/are
+python -m datasets.prepare mine.yaml --executor ray  # on a Ray cluster: parts at the same time
 python -m datasets.prepare --from events.csv        # write events.yaml first, from its first rows
 """
 
@@ -17,6 +18,7 @@ from datasets import (
     cache,
     card,
     describe,
+    distributed,
     files,
     interactions,
     locks,
@@ -27,6 +29,7 @@ from datasets import (
     times,
 )
 from datasets.coded import Coded
+from datasets.distributed import Distributed
 from datasets.errors import DataError
 from datasets.lookalikes import lookalikes
 from datasets.sequences import Sequences
@@ -36,6 +39,9 @@ from datasets.spec import read as read_spec
 from datasets.split_files import SplitRows
 from datasets.splits import GIVEN
 from datasets.spool import Budget
+
+HERE, RAY = EXECUTORS = ("here", "ray")
+"""Where rows are read, filtered and sorted."""
 
 
 def load(
@@ -55,7 +61,7 @@ def load(
 
 
 def _load(
-    name_or_path: str, data_dir: str | Path | None, recbole_config: str
+    name_or_path: str, data_dir: str | Path | None, recbole_config: str, executor: str = HERE
 ) -> tuple[Spec, Sequences, Path]:
     """``load``, and the path of the cached sequences."""
     if recbole_config:
@@ -70,7 +76,7 @@ def _load(
     with locks.alone(cached, "preparing"):
         sequences = cache.restore(cached)  # stored by a process that was faster
         if sequences is None:
-            sequences = prepare(spec, raw)
+            sequences = prepare(spec, raw, executor)
             try:
                 cache.store(sequences, cached)
             except OSError as error:
@@ -80,17 +86,17 @@ def _load(
     return spec, sequences, cached
 
 
-def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
+def prepare(spec: Spec, raw: RawFile | None = None, executor: str = HERE) -> Sequences:
     """Read (or generate) the interactions, filter them, and put them in time order.
 
-    ``raw`` is the data set's file; None for synthetic data. The numbers of rows read and removed
-    are printed.
+    ``raw`` is the data set's file; None for synthetic data. ``executor`` is one of EXECUTORS. The
+    numbers of rows read and removed are printed.
 
     Raises DataError, with the file, if a row cannot be read, if no interaction is left after the
     filters, if all are with one item, and if the split has nobody to evaluate.
     """
     counts: Counter[str] = Counter()
-    rows = _filtered(spec, raw, counts)
+    rows = _filtered(spec, raw, counts, executor)
     where = str(raw.path) if raw else spec.name
     if raw and raw.parts:
         counts["files"] = len(raw.parts)
@@ -121,8 +127,28 @@ def prepare(spec: Spec, raw: RawFile | None = None) -> Sequences:
     return sequences
 
 
-def _filtered(spec: Spec, raw: RawFile | None, counts: Counter[str]) -> Coded | SplitRows:
+def _filtered(
+    spec: Spec, raw: RawFile | None, counts: Counter[str], executor: str
+) -> Coded | Distributed | SplitRows:
     """The interactions that all filters keep. The numbers of rows are added to ``counts``."""
+    rows = _read(spec, raw, counts, executor)
+    before = len(rows)
+    rows.k_core(*spec.filters.minima)
+    core = "-".join(dict.fromkeys(map(str, spec.filters.minima)))
+    counts[f"outside the {core}-core"] = before - len(rows)
+    return rows
+
+
+def _read(
+    spec: Spec, raw: RawFile | None, counts: Counter[str], executor: str
+) -> Coded | Distributed | SplitRows:
+    """The interactions that all filters but the k-core keep."""
+    budget = Budget(spool.at_hand(), cache.PREPARED_FOLDER)
+    if executor == RAY:
+        why = distributed.why_here(spec, raw)
+        if raw is not None and not why:
+            return Distributed(raw, spec.filters, counts, budget)
+        print(f"{spec.name} is prepared on this machine alone: {why}")
     if spec.synthetic is not None:
         generated = spec.synthetic.generate()
         counts["rows generated"] = len(generated)
@@ -131,16 +157,10 @@ def _filtered(spec: Spec, raw: RawFile | None, counts: Counter[str]) -> Coded | 
         batches = interactions.read(raw, spec.filters, counts)
     else:
         raise ValueError(f"{spec.name} is not synthetic: give its raw file")
-    rows: Coded | SplitRows
     if spec.split == GIVEN:
-        rows = SplitRows(interactions.frame(batches, spec.filters, counts))
-    else:
-        rows = Coded(batches, Budget(spool.at_hand(), cache.PREPARED_FOLDER))
-        rows.filter_duplicates(spec.filters, counts)
-    before = len(rows)
-    rows.k_core(*spec.filters.minima)
-    core = "-".join(dict.fromkeys(map(str, spec.filters.minima)))
-    counts[f"outside the {core}-core"] = before - len(rows)
+        return SplitRows(interactions.frame(batches, spec.filters, counts))
+    rows = Coded(batches, budget)
+    rows.filter_duplicates(spec.filters, counts)
     return rows
 
 
@@ -165,6 +185,13 @@ def _filtered(spec: Spec, raw: RawFile | None, counts: Counter[str]) -> Coded | 
     default=None,
     help="With --from: unit of the times, where it cannot be guessed.",
 )
+@click.option(
+    "--executor",
+    type=click.Choice(EXECUTORS),
+    default=HERE,
+    help="Place where rows are read, filtered and sorted: here (on this machine) or ray (on a Ray "
+    "cluster, for data sets of several parts).",
+)
 @options.data_dir
 @options.recbole_config
 def command(
@@ -172,6 +199,7 @@ def command(
     place: str,
     columns: str,
     timestamp_unit: str | None,
+    executor: str,
     data_dir: str | None,
     recbole_config: str,
 ) -> None:
@@ -195,7 +223,7 @@ def command(
             name = str(describe.describe(place, name, columns, timestamp_unit or ""))
             described = read_spec(name)
             describe.check_found(described, source.find(described, data_dir), place)
-        spec, sequences, cached = _load(name, data_dir, recbole_config)
+        spec, sequences, cached = _load(name, data_dir, recbole_config, executor)
         text = card.summary(spec, sequences)
         page = cached.with_suffix(".md")
         _write(page, card.render(spec, sequences))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +17,7 @@ from benchmark.sweeps.tasks import (
     Resources,
     Task,
 )
+from datasets import DataError, cluster
 
 
 class Here(Executor):
@@ -54,32 +53,16 @@ class Ray(Executor):
     def __init__(self, job: Job, resources: Resources):
         self.needed = resources
         try:
-            import ray  # here, because it takes seconds and few users install it
-        except ImportError:
-            raise ExecutorError(
-                "Ray is not installed: pip install -r requirements-ray.txt"
-            ) from None
-        self.ray: Any = ray
-        from benchmark.attempt import attempt  # late, as in ``Here``
-
-        _check_address(os.environ.get("RAY_ADDRESS", ""))
-        packages = [str(folder) for folder in installation.folders()]
-        try:
-            ray.init(
-                runtime_env={"py_modules": packages, "env_vars": _inherited()},
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                include_dashboard=False,
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ExecutorError(
-                f"no Ray cluster (`ray stop` clears a dead one): {reason}"
-            ) from None
+            self.ray = cluster.connect(installation.folders(), _inherited())
+        except DataError as error:
+            raise ExecutorError(str(error)) from None
         self._check_room()
         self._check_store(job.tracking_uri)
-        self.job = [job.tracking_uri, ray.put(job.spec), ray.put(job.sequences)]
-        self.attempt: Any = ray.remote(
+        from benchmark.attempt import attempt  # late, as in ``Here``
+
+        put = self.ray.put
+        self.job = [job.tracking_uri, put(job.spec), put(job.sequences)]
+        self.attempt: Any = self.ray.remote(
             num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES
         )(attempt)
 
@@ -155,16 +138,3 @@ EXECUTORS: dict[str, type[Executor]] = {"here": Here, "ray": Ray}
 def _inherited() -> dict[str, str]:
     """The variables that trials on other machines need: those of system metrics."""
     return {name: text for name, text in os.environ.items() if "SYSTEM_METRICS" in name}
-
-
-def _check_address(address: str) -> None:
-    """Raises ExecutorError if nothing answers there; Ray itself would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or "/" in host:  # "auto" or nothing
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise ExecutorError(
-            f"no Ray cluster answers at {address} ($RAY_ADDRESS): {error}"
-        ) from None

@@ -2,20 +2,14 @@
 
 import os
 import re
-import secrets
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from benchmark.attempt import attempt
 from benchmark.tracking import server
 from datasets.prepare import load
+from tests import clusters
 from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
 from tests.forked import Process
@@ -25,56 +19,20 @@ pytestmark = pytest.mark.process
 pytest.importorskip("ray")
 
 
-def processes(text):
-    """The ids of all processes whose command line contains ``text``."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if text in (folder / "cmdline").read_text().replace("\0", " "):
-                found.append(int(folder.name))
-        except OSError:  # the process has ended
-            continue
-    return found
-
-
-def kill(text):
-    """Kill all processes whose command line contains ``text``; return their number."""
-    found = processes(text)
-    for process in found:
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    return len(found)
-
-
 @pytest.fixture
 def ray_folder(monkeypatch):
-    """A temporary folder for Ray's sockets, and for the address of its newest cluster."""
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
-        monkeypatch.setenv("RAY_TMPDIR", folder)
-        monkeypatch.setenv("RAY_AUTH_MODE", "token")
-        monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one to ~/.ray
-        monkeypatch.delenv("RAY_ADDRESS", raising=False)
-        yield folder
-        kill(folder)
+    with clusters.ray_folder() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield variables
 
 
 @pytest.fixture
 def cluster(here, ray_folder, monkeypatch):
-    """Start a cluster of two nodes with one CPU each; return the second node's name, to kill it."""
-    port = free_port()
-    address = f"127.0.0.1:{port}"
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_worker_niceness", "0")
-    name = f"test{port}"
-    common = ["--num-cpus", "1", "--num-gpus", "1", "--object-store-memory", "100000000"]
-    head = ["--head", "--port", str(port), "--include-dashboard", "false"]
-    for words in ([*head, "--node-name", f"{name}-1"], ["--node-name", f"{name}-2"]):
-        place = [] if "--head" in words else ["--address", address]
-        ray = [str(Path(sys.executable).parent / "ray"), "start", *place, *words, *common]
-        done = subprocess.run(ray, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-    monkeypatch.setenv("RAY_ADDRESS", address)
-    return f"{name}-2"
+    """Start a cluster; return the second node's name."""
+    with clusters.two_nodes(ray_folder) as (address, name):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        yield name
 
 
 def history(store, run, name):
@@ -93,7 +51,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here, run_c
         time.sleep(0.2)
         assert process.poll() is None, process.communicate()
         both = [run for run in runs(store)[1] if len(history(store, run, "train/loss")) > 1]
-    assert kill(cluster) > 0
+    assert clusters.kill(cluster) > 0
     said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     (parent,), trials = runs(store)
