@@ -1,13 +1,15 @@
-"""Compare BERT4Rec of this suite, RecBole and RecTools: training time, memory, metrics.
+"""Compare BERT4Rec of this suite, RecTools, RecBole and WarpRec: training time, memory, metrics.
 
     bench/peers.sh
     python -m bench.peer_data ml-1m ml-1m.npz --data-dir ../shared/data
     python -m bench.compare ml-1m.npz --minutes 10 --json ml-1m.json
+    python -m bench.compare ml-1m.npz --minutes 30 --reach .0381 .155 .165 --json ml-1m.json
 
 All libraries train on the same data and on this machine, each in its own process. The processes
 take turns: one of them trains for some seconds while the others wait. Other load on the machine
-therefore slows all of them alike. Evaluation does not count as training time. The size of the model
-is the same for all; batch size and other settings are the defaults of each library.
+therefore slows all of them alike. The evaluations that this program requests do not count as
+training time. The size of the model is the same for all; batch size and other settings are the
+defaults of each library.
 """
 
 import argparse
@@ -26,6 +28,7 @@ COMMANDS = {
     "suite": [sys.executable, "-m", "bench.suite_runner"],
     "RecTools": [ROOT / ".peers/rectools/bin/python", "-W", "ignore", HERE / "rectools_runner.py"],
     "RecBole": [ROOT / ".peers/recbole/bin/python", "-W", "ignore", HERE / "recbole_runner.py"],
+    "WarpRec": [ROOT / ".peers/warprec/bin/python", "-W", "ignore", HERE / "warprec_runner.py"],
 }
 
 
@@ -64,7 +67,7 @@ class Runner:
         steps = max(1, round(slice_seconds / self.per_step[-1])) if self.per_step else 1
         self.last = self.ask(f"steps {steps}")
         self.seconds += self.last["train_seconds"]
-        self.per_step.append(self.last["train_seconds"] / steps)
+        self.per_step.append(self.last["train_seconds"] / self.last["steps"])
 
     def evaluate(self) -> None:
         """Evaluate on validation and test, and print the result."""
@@ -79,6 +82,17 @@ class Runner:
             flush=True,
         )
 
+    def seconds_to(self, value: float) -> float | None:
+        """Training time until validation ndcg@10 was first at least ``value``; None: never yet."""
+        found = (q["after"] for q in self.quality if q["valid"]["ndcg@10"] >= value)
+        return next(found, None)
+
+    def trains_on(self, seconds: float, values: list[float]) -> bool:
+        """Whether less than ``seconds`` of training were made, it has not ended by itself, and a
+        value of validation ndcg@10 (if there are any) is not reached."""
+        reached = bool(values) and None not in map(self.seconds_to, values)
+        return self.seconds < seconds and not self.last.get("finished") and not reached
+
     @property
     def usual_step(self) -> float:
         """Median seconds per step, without the first turn (if there are more): it is slower."""
@@ -91,6 +105,8 @@ def start(name: str, data: str, threads: int) -> Runner:
     Processes start one after the other, so that preparing one does not slow another.
     """
     command = [*COMMANDS[name], data, "--threads", str(threads)]
+    if not Path(command[0]).exists():
+        sys.exit(f"Error: {command[0]} is not there: run bench/peers.sh")
     process = subprocess.Popen(
         [str(part) for part in command],
         stdin=subprocess.PIPE,
@@ -124,16 +140,37 @@ def row(runner: Runner, first: Runner) -> dict[str, str]:
             "test ndcg@10": f"{final['test']['ndcg@10']:.4f}",
             "evaluation s": f"{median(q['seconds'] for q in runner.quality):.1f}",
         }
-        reached = [
-            q["after"] for q in first.quality if q["valid"]["ndcg@10"] >= final["valid"]["ndcg@10"]
-        ]
+        reached = first.seconds_to(final["valid"]["ndcg@10"])
         if reached and runner is not first:
-            line["suite reached that after s"] = f"{reached[0]:,.0f}"
-            line["times as fast"] = f"{runner.seconds / reached[0]:,.0f}"
+            line["suite reached that after s"] = f"{reached:,.0f}"
+            line["times as fast"] = f"{runner.seconds / reached:,.0f}"
     return line
 
 
-def main() -> None:
+def reach_row(runner: Runner, values: list[float], minutes: float) -> dict[str, str]:
+    """Row of the table of --reach."""
+    never = f"not within {minutes:g} min"
+    if runner.last["finished"]:
+        never = f"not in {runner.seconds:,.0f} s, when training ended"
+    line = {"library": runner.name}
+    for value in values:
+        seconds = runner.seconds_to(value)
+        line[f"s to {value:g}"] = never if seconds is None else f"{seconds:,.0f}"
+    return line
+
+
+def write_json(path: str, runners: list[Runner], values: list[float]) -> None:
+    """All measurements, by library. "reached" has the seconds to each value, null for never."""
+    record = {
+        r.name: {k: v for k, v in vars(r).items() if k not in ("name", "process")}
+        | ({"reached": {f"{value:g}": r.seconds_to(value) for value in values}} if values else {})
+        for r in runners
+    }
+    Path(path).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def options() -> argparse.Namespace:
+    """The parsed command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -165,12 +202,28 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, default=2, help="threads of each process; default: %(default)s"
     )
+    parser.add_argument(
+        "--reach",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="NDCG",
+        help="values of validation ndcg@10: a library that has reached all of them stops before "
+        "--minutes, and a table shows after how many seconds of training each was reached",
+    )
     parser.add_argument("--json", metavar="FILE", help="file for all measurements, as JSON")
     args = parser.parse_args()
+    if args.reach and not args.evaluate_every:
+        parser.error("--reach needs evaluations: leave out --evaluate-every 0")
+    return args
+
+
+def main() -> None:
+    args = options()
     data = str(Path(args.data).resolve())
     runners = [start(name, data, args.threads) for name in args.libraries.split(",")]
     turn = 0
-    while training := [r for r in runners if r.seconds < 60 * args.minutes]:
+    while training := [r for r in runners if r.trains_on(60 * args.minutes, args.reach)]:
         turn += 1
         for runner in training:
             runner.train(args.slice)
@@ -178,12 +231,12 @@ def main() -> None:
                 runner.evaluate()
     rows = [row(runner, runners[0]) for runner in runners]
     print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
+    if args.reach:
+        print("\nSeconds of training until validation ndcg@10 first reached a value:\n")
+        rows = [reach_row(runner, args.reach, args.minutes) for runner in runners]
+        print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
     if args.json:
-        record = {
-            r.name: {k: v for k, v in vars(r).items() if k not in ("name", "process")}
-            for r in runners
-        }
-        Path(args.json).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_json(args.json, runners, args.reach)
     for runner in runners:
         runner.process.stdin.close()
         runner.process.wait()

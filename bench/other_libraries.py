@@ -1,6 +1,6 @@
 """Train a model of RecTools or RecBole on the split of a data set, and score it as a tracked run.
 
-    bench/peers.sh                                       # their environments, once
+    bench/peers.sh recbole rectools                      # their environments, once
     python -m bench.other_libraries RecTools ml-100k --epochs 20
     python -m bench.other_libraries RecBole ml-100k --epochs 20
     python -m benchmark.report --experiment ml-100k

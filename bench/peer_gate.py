@@ -8,14 +8,17 @@ of JSON on stdout. All output of the library goes to stderr.
 
     (start)       {"ready": true, "prepare_seconds", "samples_per_epoch", "batches_per_epoch",
                    "parameters"}: sent without a request, when the library is ready to train
-    steps N       {"steps": N, "epoch_fraction", "epochs", "train_seconds", "cpu_seconds", "loss",
-                   "peak_memory_mb"}: after N more training steps, which may cross the end of an
-                   epoch. epoch_fraction is that of these steps; epochs counts from the start of
-                   the training. loss is the mean over these steps. cpu_seconds is the CPU time of
-                   all threads, which other load affects less than train_seconds
-    evaluate      {"valid": {"recall@10", "ndcg@10"}, "test": {...}, "seconds", "users"}
+    steps N       {"steps": N, "finished", "epoch_fraction", "epochs", "train_seconds",
+                   "cpu_seconds", "loss", "peak_memory_mb"}: after N more training steps, which may
+                   cross the end of an epoch. finished is true if the training has ended by itself:
+                   "steps" is then the number of steps that it made. epoch_fraction is that of these
+                   steps; epochs counts from the start of the training. loss is the mean over these
+                   steps. cpu_seconds is the CPU time of all threads, which other load affects less
+                   than train_seconds
+    evaluate      {"valid": {"recall@10", "ndcg@10"}, "test": {...}, "seconds", "users"}, and what
+                   else a runner says
     quit          no answer; the process exits, as it does at the end of stdin
-    (any other)   {"error"}
+    (any other)   {"error"}; steps, too, when the training has ended
 
 The library's own training loop runs unchanged, except for a hook that calls ``Gate.before_step``
 before each step. That call blocks until the driver has requested a step. Time is measured from the
@@ -35,12 +38,12 @@ import torch
 
 
 def arguments(
-    description: str, batch_size: int, learning_rate: float = 0.001
+    description: str, batch_size: int | None, learning_rate: float | None = 0.001
 ) -> argparse.Namespace:
     """The parsed command line of a runner. All runners have the same options.
 
     ``description`` is the runner's docstring; its first line is shown by --help. The default length
-    of a sequence is that of RecBole's published page.
+    of a sequence is that of RecBole's published page. None: the library decides.
     """
     parser = argparse.ArgumentParser(
         description=description.splitlines()[0],
@@ -104,12 +107,23 @@ class Gate:
     def before_step(self) -> None:
         """Block until the driver requests a step. Exits the process after the last request."""
         if self.left == 0:
-            self._close()
+            self._close(finished=False)
             self.steps = self._next_steps()
             self.left = self.steps
             self._start_clocks()
         self.left -= 1
         self.done += 1
+
+    def end(self) -> None:
+        """Declare that the training has ended by itself; it made a step, at least.
+
+        Answers requests until the last one, and exits the process.
+        """
+        self.steps -= self.left
+        self._close(finished=True)
+        while True:
+            self._next_steps()
+            self._answer(error="the training has ended: send evaluate or quit")
 
     def add_loss(self, loss: float) -> None:
         """Report the loss of the step that was just made."""
@@ -119,7 +133,7 @@ class Gate:
         self.started = time.perf_counter()
         self.cpu_started = time.process_time()
 
-    def _close(self) -> None:
+    def _close(self, finished: bool) -> None:
         """Stop the clocks and answer the request that is now complete."""
         seconds = time.perf_counter() - self.started
         cpu_seconds = time.process_time() - self.cpu_started
@@ -128,6 +142,7 @@ class Gate:
             return
         self._answer(
             steps=self.steps,
+            finished=finished,
             epoch_fraction=self.steps / self.ready["batches_per_epoch"],
             epochs=self.done / self.ready["batches_per_epoch"],
             train_seconds=seconds,

@@ -2,11 +2,14 @@
 
     python -m bench.suite_runner data.npz --seed 1 --threads 2
 
-The defaults of the options and all other settings are the defaults of this suite.
+The trial is that of `mlflow run . -P dataset=NAME`: its settings, those that the training data
+decide included, and its training loop until early stopping ends it. What this trial does beside
+training steps counts as training time: it counts the weights of SLIM before the first step,
+evaluates on validation after each epoch (which decides when the learning rate falls), and chooses
+the weight of SLIM's scores at the end. From then on "evaluate" is about the model that it returns.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import count
 
 import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch reads when imported)
 
@@ -21,44 +24,51 @@ from benchmark.metrics import means
 from benchmark.settings import Settings
 from benchmark.training.measurement import load_arrays
 from benchmark.training.trainer import Trainer
+from models.model import Histories
 
 T = TypeVar("T")
 
 
 def main() -> None:
-    args = arguments(__doc__, batch_size=Settings.batch_size, learning_rate=Settings.learning_rate)
+    args = arguments(__doc__, batch_size=None, learning_rate=None)
     gate = Gate(args.threads)
     sequences, split = load_arrays(Path(args.data))
+    chosen = {"batch_size": args.batch_size, "learning_rate": args.learning_rate}
     settings = Settings.of(
         dataset=args.data,
         seed=args.seed,
-        batch_size=args.batch_size,
         max_length=args.max_length,
-        learning_rate=args.learning_rate,
+        **{name: value for name, value in chosen.items() if value is not None},
     )
 
     def gated(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterator[T]:
         """In place of a progress bar: wait at the gate before each training step."""
         for step in steps:
-            # Batches of an evaluation do not wait: the gate itself has requested them.
-            if desc.startswith("epoch"):
+            # Batches of an evaluation do not wait: the gate itself or the trial has requested them.
+            # The first step has waited below.
+            if desc.startswith("epoch") and trainer.steps:
                 gate.before_step()
             yield step
 
     trainer = Trainer(settings, sequences, split, gated)
     train_on = trainer._step
 
-    def train_and_report(batch: Tensor) -> Tensor:
+    def train_and_report(batch: Histories) -> Tensor:
         loss = train_on(batch)
         gate.add_loss(loss.item())
         return loss
 
     def evaluate() -> dict:
+        parts = {"valid": trainer.split.valid, "test": trainer.split.test}
+        if trainer.finished:
+            ranks = trainer.final_ranks()
+        else:
+            trainer.averaging.catch_up()
+            ranks = {part: trainer.ranks(targets) for part, targets in parts.items()}
         results = {}
-        for name in ("valid", "test"):
-            targets = getattr(split, name)
-            quality = means(trainer.ranks(targets), targets.queries)
-            results[name] = {key: quality[key] for key in ("recall@10", "ndcg@10")}
+        for part, targets in parts.items():
+            quality = means(ranks[part], targets.queries)
+            results[part] = {key: quality[key] for key in ("recall@10", "ndcg@10")}
         return results | {"users": split.test.n_users}
 
     trainer._step = train_and_report
@@ -68,9 +78,10 @@ def main() -> None:
         batches_per_epoch=len(trainer.batches),
         parameters=sum(p.numel() for p in trainer.model.parameters()),
     )
-    for trainer.epoch in count():
-        trainer.begin_epoch()
-        trainer.train_epoch()
+    gate.before_step()  # before the trial counts SLIM's weights, which is a part of it
+    for _ in trainer.epochs():
+        pass
+    gate.end()
 
 
 if __name__ == "__main__":
