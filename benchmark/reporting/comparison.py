@@ -309,6 +309,5 @@ def compare(
 
 def _same_targets(table: pd.DataFrame, other: pd.DataFrame) -> bool:
     return len(table) == len(other) and all(
-        np.array_equal(table[name].to_numpy(), other[name].to_numpy())
-        for name in ("user", "item", "query")
+        (table[name].array == other[name].array).all() for name in ("user", "item", "query")
     )

@@ -27,10 +27,10 @@ def resampled(values: np.ndarray) -> np.ndarray:
     means = []
     batch = max(1, NUMBERS_PER_BATCH // users)
     for first in range(0, RESAMPLES, batch):
-        n = min(batch, RESAMPLES - first)
-        drawn = chance.integers(0, users, (n, users)) + np.arange(n)[:, None] * users
-        times = np.bincount(drawn.ravel(), minlength=n * users).reshape(n, users)
-        means.append(times @ values.T / users)  # [n, rows]
+        # A resample at a time fits into the processor's cache.
+        drawn = (chance.integers(0, users, users) for _ in range(min(batch, RESAMPLES - first)))
+        times = np.stack([np.bincount(one, minlength=users) for one in drawn], dtype=np.float64)
+        means.append(times @ values.T / users)  # [resamples of the batch, rows]
     return np.concatenate(means)
 
 

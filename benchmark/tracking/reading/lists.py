@@ -29,7 +29,7 @@ def table_in(path: str) -> pd.DataFrame:
     item twice in a list. Of the columns that measures are computed from, those of another kind are
     left out.
     """
-    return _checked(columns(path, COLUMNS, ("query", "item", "rank")))
+    return _checked(columns(path, COLUMNS, ("query", "item", "rank"), ("item",)))
 
 
 def _checked(content: pa.Table) -> pd.DataFrame:

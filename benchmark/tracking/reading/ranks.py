@@ -33,7 +33,7 @@ def table_in(path: str) -> pd.DataFrame:
 
 
 def _checked(content: pa.Table) -> pd.DataFrame:
-    found = {name: ids(name, content[name]).astype(object) for name in ("user", "item")}
+    found = {name: ids(name, content[name]).array for name in ("user", "item")}
     found["rank"] = whole_numbers("rank", content["rank"])
     if found["rank"].min() < 1:
         raise ValueError(f"a rank is {found['rank'].min()}")
@@ -45,10 +45,9 @@ def _checked(content: pa.Table) -> pd.DataFrame:
     if "repeated" in content.column_names:
         repeated = content["repeated"]
         if pa.types.is_boolean(repeated.type) and not repeated.null_count:
-            found["repeated"] = repeated.to_pandas()
-    table = pd.DataFrame(found)
-    if "query" in table:
-        table["query"] = (table["query"].diff().fillna(0) != 0).cumsum()
+            found["repeated"] = repeated.to_numpy()
+    if "query" in found:
+        found["query"] = np.cumsum(np.diff(found["query"], prepend=found["query"][0]) != 0)
     else:
-        table["query"] = np.arange(len(table))
-    return table
+        found["query"] = np.arange(len(content))
+    return pd.DataFrame(found)

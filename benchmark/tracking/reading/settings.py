@@ -1,6 +1,5 @@
 """The settings of a trial, as it stored them before its first step."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from mlflow import MlflowClient
 
 from benchmark.settings import Settings
 from benchmark.tracking import schema
-from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.artifacts import artifact
 from datasets import plain_yaml
 from models import outside
 
@@ -19,16 +18,17 @@ BEFORE: dict[str, Any] = {"repeats": "alike", "embeddings": "random", "blend": "
 def stored_settings(client: MlflowClient, run_id: str) -> Settings:
     """Raises MlflowException, OSError, TypeError, ValueError or DataError if the run has none, and
     Unavailable if the server does not answer."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = fetch(client, f"runs:/{run_id}", schema.CONFIG, folder)
+    where = f"runs:/{run_id}"
+    with artifact(client, where, schema.CONFIG) as config:
         content = plain_yaml.read(config)
-        if not isinstance(content, dict):
-            raise ValueError(f"{schema.CONFIG} is no mapping")
-        if digest := content.pop(schema.SOURCE, None):
-            source = _source(fetch(client, f"runs:/{run_id}", schema.SOURCE, folder))
-            if source.digest != digest:
-                raise ValueError(f"{schema.SOURCE} is not the source that the trial started with")
-            outside.load_stored(str(content.get("model")), source)
+    if not isinstance(content, dict):
+        raise ValueError(f"{schema.CONFIG} is no mapping")
+    if digest := content.pop(schema.SOURCE, None):
+        with artifact(client, where, schema.SOURCE) as folder:
+            source = _source(folder)
+        if source.digest != digest:
+            raise ValueError(f"{schema.SOURCE} is not the source that the trial started with")
+        outside.load_stored(str(content.get("model")), source)
     return Settings.stored(BEFORE | content)
 
 

@@ -2,7 +2,6 @@
 why a result is missing."""
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
-from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.artifacts import artifact
 from benchmark.tracking.reading.trials import with_tag
 from benchmark.tracking.server import Unavailable
 from datasets.errors import visible
@@ -82,16 +81,15 @@ def suite_outcome(client: MlflowClient, name: str) -> SuiteOutcome | None:
     runs = suite_runs(client, where.experiment_id, name) if where else []
     if not runs:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = fetch(client, runs[0].info.artifact_uri, schema.OUTCOME, folder)
+    try:
+        with artifact(client, runs[0].info.artifact_uri, schema.OUTCOME) as path:
             if path.stat().st_size > LARGEST:
                 return None
             return _outcome(json.loads(path.read_bytes()))
-        except Unavailable:
-            raise
-        except (MlflowException, OSError, ValueError, RecursionError):
-            return None
+    except Unavailable:
+        raise
+    except (MlflowException, OSError, ValueError, RecursionError):
+        return None
 
 
 def _outcome(content: Any) -> SuiteOutcome:

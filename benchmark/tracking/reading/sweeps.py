@@ -1,7 +1,6 @@
 """A sweep, as the tracking server has it."""
 
 import json
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from benchmark.recbole.links import harmless
 from benchmark.recbole.page import PageError
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
-from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.artifacts import artifact
 from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
 from benchmark.tracking.server import TrackingError, Unavailable
 from datasets import DataError, plain_yaml
@@ -93,12 +92,11 @@ def _page(client: MlflowClient, run: Run, trials: list[Record]) -> str | None:
     name = schema.tags_of(run).get(schema.PUBLISHED)
     if name is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = fetch(client, run.info.artifact_uri, Path(name).name, folder)
+    try:
+        with artifact(client, run.info.artifact_uri, Path(name).name) as path:
             page = recbole_page.read(path)
-        except (MlflowException, OSError, PageError):
-            return None
+    except (MlflowException, OSError, PageError):
+        return None
     whole = len(page.trials) == len(trials) and all(trial.published for trial in trials)
     text = page.content.decode()
     return text if whole and harmless(text) else None
@@ -107,8 +105,7 @@ def _page(client: MlflowClient, run: Run, trials: list[Record]) -> str | None:
 def stored_definition(client: MlflowClient, run: Run) -> Definition:
     """Raises MlflowException or OSError if the run has none, TrackingError if it is damaged or if
     the server does not answer."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch(client, run.info.artifact_uri, schema.SWEEP_FILE, folder)
+    with artifact(client, run.info.artifact_uri, schema.SWEEP_FILE) as path:
         content = plain_yaml.read(path)
     if not isinstance(content, dict):
         raise TrackingError(f"{schema.SWEEP_FILE} of run {run.info.run_id} is damaged: no mapping")

@@ -1,9 +1,9 @@
 """Tables that trials logged as Parquet files, from anybody's runs."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,14 +11,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking.outage import reason
-from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.artifacts import artifact
 from benchmark.tracking.reading.trials import Record, each
 from benchmark.tracking.server import Unavailable
 
 MOST_ROWS = 50_000_000
 """Rows of a table; the largest public data sets have a fifth of that."""
-
-RAW_IDS = ("user", "item")
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ def tables(
 
     def found_in(trial: Record) -> pd.DataFrame | str | None:
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                return read(str(fetch(client, trial.artifact_uri, name, folder)))
+            with artifact(client, trial.artifact_uri, name) as path:
+                return read(str(path))
         except Unavailable:
             if trial.trained_here:
                 raise
@@ -69,14 +67,17 @@ def tables(
     return Tables(found, unreadable)
 
 
-def columns(path: str, known: tuple[str, ...], needed: tuple[str, ...]) -> pa.Table:
-    """Those of the ``known`` columns that a Parquet file has once; raw ids as dictionaries.
+def columns(
+    path: str, known: tuple[str, ...], needed: tuple[str, ...], repeated: tuple[str, ...] = ()
+) -> pa.Table:
+    """Those of the ``known`` columns that a Parquet file has once; the ``repeated`` ones, whose
+    values occur in many rows, as dictionaries.
 
     Raises ValueError if a ``needed`` one is missing, and for a file that cannot be read, without
     rows, or with more than memory has room for.
     """
     try:
-        with pq.ParquetFile(path, read_dictionary=[n for n in known if n in RAW_IDS]) as file:
+        with pq.ParquetFile(path, read_dictionary=repeated) as file:
             if not 0 < file.metadata.num_rows <= MOST_ROWS:
                 raise ValueError(f"it has {file.metadata.num_rows:,} rows")
             names = file.schema_arrow.names
@@ -98,14 +99,15 @@ def ids(name: str, column: pa.ChunkedArray) -> pd.Series:
     if column.null_count or not (text or pa.types.is_integer(kind)):
         raise ValueError(f"column {name} holds {kind}, or has gaps")
     try:
+        column.validate(full=True)
         return column.to_pandas()
     except pa.ArrowException:
         raise ValueError(f"column {name} holds text that is not UTF-8") from None
 
 
-def whole_numbers(name: str, column: pa.ChunkedArray) -> pd.Series:
+def whole_numbers(name: str, column: pa.ChunkedArray) -> np.ndarray:
     """A column of numbers as int64. Raises ValueError if it has gaps, or others than whole ones."""
     number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     if column.null_count or not number:
         raise ValueError(f"column {name} holds {column.type}, or has gaps")
-    return column.cast(pa.int64()).to_pandas()
+    return column.cast(pa.int64()).to_numpy()

@@ -1,7 +1,6 @@
 """The trials of an experiment, as the tracking server has them."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from benchmark.fields import SETTINGS
 from benchmark.metrics import FOLLOWING, NAMES, SELECTION_METRIC, following
 from benchmark.recbole.links import harmless
 from benchmark.tracking import schema
-from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.artifacts import artifact
 from benchmark.tracking.server import TrackingError, Unavailable
 from datasets.errors import visible
 from models import short_name
@@ -232,9 +231,9 @@ def card(client: MlflowClient, trial: Record) -> str | None:
     Raises Unavailable if the store of this suite's trial does not answer.
     """
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            text = fetch(client, trial.artifact_uri, schema.CARD, folder).read_text("utf-8")
-            return text if harmless(text) else None
+        with artifact(client, trial.artifact_uri, schema.CARD) as path:
+            text = path.read_text("utf-8")
+        return text if harmless(text) else None
     except Unavailable:
         if trial.trained_here:
             raise
