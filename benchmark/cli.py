@@ -1,5 +1,7 @@
 """What all commands share: how option names are read, and how errors become exit codes."""
 
+import atexit
+import gc
 import math
 import os
 import shlex
@@ -92,12 +94,17 @@ def resumed_by(*words: str) -> Iterator[None]:
         raise
 
 
-def run(command: click.Command) -> None:
+def run(command: click.Command, *, collect_garbage: bool = True) -> None:
     """Run a command as a process, and exit.
 
-    The exit code is 0 after success, 1 after a user's error (one line on stderr), 2 for wrong
-    usage, 130 after Ctrl-C and 143 after SIGTERM.
+    ``collect_garbage`` is False for a command whose objects stay until it ends: to look for garbage
+    among the runs of a thousand trials takes a third of the time. The exit code is 0 after success,
+    1 after a user's error (one line on stderr), 2 for wrong usage, 130 after Ctrl-C and 143 after
+    SIGTERM.
     """
+    if not collect_garbage:
+        gc.disable()
+        atexit.register(gc.freeze)
     sys.excepthook = _print_masked
     program = f"{PACKAGE} {command.name}" if INSTALLED else None  # None: python -m MODULE
     try:

@@ -196,4 +196,4 @@ def _difference(change: Change) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(diff)
+    cli.run(diff, collect_garbage=False)

@@ -191,4 +191,4 @@ def _write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(leaderboard)
+    cli.run(leaderboard, collect_garbage=False)

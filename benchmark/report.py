@@ -8,8 +8,6 @@ python -m benchmark.report --runs 5f3c02aa 8be1d7c4                # compare two
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -247,8 +245,4 @@ def _write(output: Path, files: Files) -> None:
 
 
 if __name__ == "__main__":
-    # The runs of a thousand trials are objects that stay: looking for garbage among them takes a
-    # third of the time.
-    gc.disable()
-    atexit.register(gc.freeze)
-    cli.run(report)
+    cli.run(report, collect_garbage=False)
