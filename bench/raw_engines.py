@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets import filters, interactions, layouts, sequences, source, spec, spool
+from datasets import filters, interactions, layouts, memory, sequences, source, spec
 from datasets.coded import Coded
 from datasets.spool import Budget
 
@@ -50,7 +50,7 @@ def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
 def read_suite(path: Path) -> Coded:
     """Read with the reader of this suite: pyarrow, and a check of every row."""
     raw = source.RawFile(spec.Source(path.name, reader(path)), path)
-    budget = Budget(spool.at_hand(), path.parent)
+    budget = Budget(memory.at_hand(), path.parent)
     return Coded(interactions.read(raw, BOOKS.filters, Counter()), budget)
 
 

@@ -21,6 +21,7 @@ from datasets.errors import DataError
 from datasets.filters import Filters
 from datasets.ids import Ids, IdTable, order_of
 from datasets.layouts import IDS, NUMBERS
+from datasets.memory import return_freed
 from datasets.sequences import Sequences, time_order
 from datasets.spool import Budget, Spool
 
@@ -162,6 +163,7 @@ class Coded:
         for number, box in enumerate(boxes):
             if box.n:
                 yield number, np.concatenate(list(box.drain()))
+                return_freed()
 
 
 def order_of_box(

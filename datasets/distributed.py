@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from datasets import cluster, interactions, shares, spool
+from datasets import cluster, interactions, memory, shares
 from datasets.coded import MOST_BOXES, REMOVED, by_id, offsets_of
 from datasets.errors import DataError
 from datasets.filters import Filters
@@ -59,7 +59,7 @@ class Distributed:
         """
         self.budget = budget
         self.items = IdTable()
-        variables = {name: text for name, text in os.environ.items() if name == spool.VARIABLE}
+        variables = {name: text for name, text in os.environ.items() if name == memory.VARIABLE}
         package = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
         self.ray = cluster.connect([package], variables)
         self.tasks = {

@@ -22,10 +22,10 @@ from datasets import (
     files,
     interactions,
     locks,
+    memory,
     options,
     recbole,
     source,
-    spool,
     times,
 )
 from datasets.coded import Coded
@@ -143,7 +143,7 @@ def _read(
     spec: Spec, raw: RawFile | None, counts: Counter[str], executor: str
 ) -> Coded | Distributed | SplitRows:
     """The interactions that all filters but the k-core keep."""
-    budget = Budget(spool.at_hand(), cache.PREPARED_FOLDER)
+    budget = Budget(memory.at_hand(), cache.PREPARED_FOLDER)
     if executor == RAY:
         why = distributed.why_here(spec, raw)
         if raw is not None and not why:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from datasets import filters, interactions, spool
+from datasets import filters, interactions, memory
 from datasets.coded import REMOVED, Coded, by_id, order_of_box, records
 from datasets.errors import DataError
 from datasets.filters import KEEP, Filters
@@ -72,7 +72,7 @@ def read(
     """
     _check_same(files, numbers)
     counts: Counter[str] = Counter()
-    budget = Budget(spool.at_hand() // (os.cpu_count() or 1), Path(tempfile.gettempdir()))
+    budget = Budget(memory.at_hand() // (os.cpu_count() or 1), Path(tempfile.gettempdir()))
     schemas: dict[int, pa.Schema] = {}
     with chdir(files.folder):
         rows = Coded(_alike(files, numbers, counts, schemas), budget)

@@ -11,15 +11,9 @@ from typing import IO
 
 import numpy as np
 
-from datasets.errors import DataError, quoted
-from datasets.malformed import is_number
+from datasets.errors import DataError
 
 SEGMENT = 1 << 30  # bytes of a file; a spool has several, and frees each one after reading it
-MEMORY = Path("/proc/meminfo")
-LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-VARIABLE = "SEQREC_MEMORY_GB"
-SHARE = 0.4  # of the free memory, which also holds ids, and rows while they are sorted
-UNKNOWN = 4 << 30  # bytes of free memory, where the system does not say
 
 
 class Budget:
@@ -52,23 +46,6 @@ class Budget:
                 f"the rows do not fit into {self.limit / 1e9:,.1f} GB of memory, and cannot be "
                 f"written to {self.folder}: {error.strerror or error}"
             ) from None
-
-
-def at_hand() -> int:
-    """The bytes that rows may take: a share of the free memory, or of $SEQREC_MEMORY_GB if this is
-    less. Raises DataError for a value that is no positive number."""
-    free = UNKNOWN
-    if MEMORY.exists():
-        fields = dict(line.split(":") for line in MEMORY.read_text().splitlines())
-        free = int(fields["MemAvailable"].split()[0]) << 10
-    for path in LIMITS:
-        if path.exists() and (limit := path.read_text().strip()).isdecimal():
-            free = min(free, int(limit))
-    if wanted := os.environ.get(VARIABLE):
-        if not is_number(wanted) or float(wanted) <= 0:
-            raise DataError(f"{VARIABLE} should be a number of gigabytes, not {quoted(wanted)}")
-        free = min(free, int(float(wanted) * 1e9))
-    return int(SHARE * free)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
-"""How much memory a trial takes, and how it returns memory that it does not need."""
+"""How much memory a trial takes."""
 
-import ctypes
 import gc
 import resource
 import sys
@@ -8,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
+
+from datasets.memory import return_freed
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -35,7 +36,7 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    return_free_memory()
+    return_freed()
     with suppress(OSError):  # not Linux, or a container that does not allow it
         CLEAR_REFS.write_text(RESET_PEAK)
 
@@ -44,15 +45,3 @@ def out_of_memory(error: Exception) -> bool:
     """Whether the error says that torch ran out of memory. On a CPU torch has no exception of its
     own for it."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def return_free_memory() -> None:
-    """Return freed memory to the system, where the C library is glibc.
-
-    Batches differ in shape, and glibc keeps the holes between them: on ml-1m the process grew by
-    10 MB a step without end. A fixed mmap threshold would prevent that, too, at twice the time per
-    step.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)

@@ -33,10 +33,11 @@ from benchmark.training.energy import Meter
 from benchmark.training.evaluation import evaluated, rank_and_list, rank_targets
 from benchmark.training.graphs import Graphs
 from benchmark.training.lists import list_table
-from benchmark.training.memory import out_of_memory, peak_memory, reset_peak, return_free_memory
+from benchmark.training.memory import out_of_memory, peak_memory, reset_peak
 from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.ranks import rank_table
+from datasets.memory import return_freed
 from models.batches import Interactions, within
 from models.model import Examples, Histories, LearnedModel, Model
 
@@ -261,7 +262,7 @@ class Trainer:
             self.batch += 1
             self.epoch_seconds = before + time.perf_counter() - started
             if self.steps % STEPS_PER_TRIM == 0:
-                return_free_memory()
+                return_freed()
                 self._mean_loss()
         return self._mean_loss()
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from datasets import DataError, download, interactions, prepare, source, spec, spool
+from datasets import DataError, download, interactions, memory, prepare, source, spec
 from datasets.download import BLOCK
 from datasets.prepare import load
 from datasets.source import RawFile
@@ -144,7 +144,7 @@ def test_rows_that_do_not_fit_into_memory_are_on_disk(here, monkeypatch):
     _, first = load(name)
     (cached,) = (here / "data/prepared").glob("mine-*.npz")
     cached.unlink()
-    monkeypatch.setenv(spool.VARIABLE, "1e-9")
+    monkeypatch.setenv(memory.VARIABLE, "1e-9")
     _, again = load(name)
     assert again.digest == first.digest
     assert isinstance(again.items, np.memmap)
@@ -157,7 +157,7 @@ def test_an_amount_of_memory_that_is_none_is_refused(here, monkeypatch, value):
     name = described(here)
     (here / "data").mkdir()
     (here / "data/mine.csv").write_text(ROWS)
-    monkeypatch.setenv(spool.VARIABLE, value)
+    monkeypatch.setenv(memory.VARIABLE, value)
     with pytest.raises(DataError, match="SEQREC_MEMORY_GB should be a number of gigabytes, not"):
         load(name)
 
