@@ -71,11 +71,7 @@ class Distributed:
             raise DataError("no machine of the Ray cluster has a CPU for tasks")
         self.boxes: list[Any] = []  # rows
         self.users: list[Any] = []  # shares.Users
-        self._merge(*self._read(raw, wanted, counts, n_cpus), wanted)
-        found = list(self._results(self.users, "sorting by user"))
-        for users in found:
-            counts.update(users.counts)
-        self.n = sum(users.n_rows for users in found)
+        self._merge(*self._read(raw, wanted, counts, n_cpus), wanted, counts)
 
     def __len__(self) -> int:
         return self.n
@@ -103,11 +99,25 @@ class Distributed:
         interactions.check(raw, layouts[0], wanted, counts)
         return codes, [boxes for _, *boxes in started]
 
-    def _merge(self, codes: list[np.ndarray], read: list[list[Any]], wanted: Filters) -> None:
+    def _merge(
+        self,
+        codes: list[np.ndarray],
+        read: list[list[Any]],
+        wanted: Filters,
+        counts: Counter[str],
+    ) -> None:
+        """Put the boxes together; empty ones are left out."""
         merge = self.tasks["merge"].options(num_returns=2)
         codes = self.ray.put(codes)
         merged = [merge.remote(codes, wanted, *of_tasks) for of_tasks in zip(*read, strict=True)]
-        self.boxes, self.users = map(list, zip(*merged, strict=True))
+        self.n = 0
+        found = self._results([users for _, users in merged], "sorting by user")
+        for (rows, users), of_box in zip(merged, found, strict=True):
+            counts.update(of_box.counts)
+            self.n += of_box.n_rows
+            if of_box.n_rows:
+                self.boxes.append(rows)
+                self.users.append(users)
 
     def k_core(self, of_user: int, of_item: int) -> None:
         """Remove rows as ``filters.k_core`` does."""

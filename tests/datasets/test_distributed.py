@@ -3,6 +3,7 @@
 import os
 import pickle
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import cluster, source, spec
+from datasets import DataError, cluster, shares, source, spec
 from datasets.prepare import RAY, prepare
 from tests import clusters
 from tests.conftest import ROOT, command, free_port
@@ -77,6 +78,7 @@ ROWS = st.lists(
     order=st.sampled_from(["file", "random", "no times"]),
     slab=st.sampled_from([3, 1000]),
 )
+@example([(0, 0, 0, 2), (0, 1, 0, 2)], 2, (0, 0), "keep", "random", 3)  # boxes without users
 @settings(max_examples=60, deadline=None)
 def test_any_parts_give_the_sequences_of_one_machine(
     tmp_path_factory, rows, n_parts, minima, duplicates, order, slab
@@ -109,10 +111,25 @@ def outcome(found, raw, executor):
         patch.setattr("builtins.print", lambda *words: said.append(words))
         try:
             sequences = prepare(found, raw, executor)
-        except cluster.DataError as error:
+        except DataError as error:
             return said, str(error)
     times = sequences.timestamps
     return said, sequences.digest, None if times is None else times.tolist()
+
+
+class Elsewhere(Inline):
+    """Machines that do not share the folder of the files."""
+
+    def put(self, value):
+        return replace(value, folder=Path("/nowhere")) if isinstance(value, shares.Files) else value
+
+
+def test_a_machine_without_the_files_is_named(here, monkeypatch):
+    found = spec.read(described(here, [shop(100), shop(100)], "csv"))
+    raw = source.find(replace(found, folder=Path(".")))
+    monkeypatch.setattr(cluster, "connect", lambda *_: Elsewhere())
+    with pytest.raises(DataError, match=r"^parts/0.csv: the machine .* has not this file"):
+        prepare(found, raw, RAY)
 
 
 @pytest.fixture(scope="module")
