@@ -59,7 +59,7 @@ def ranks_of(queries: Queries, names: list[str]) -> Ranked:
     until = longest - int((given - kept)[cut].max(initial=0)) if cut.any() else None
     if until is not None and until < K:
         raise _too_short(queries, longest, until)
-    remarks += queries.missing(int(np.count_nonzero(given)))
+    remarks += queries.missing(given > 0)
     short = (given > 0) & (given < longest) & (kept < queries.candidates)
     if short.any():
         remarks.append(

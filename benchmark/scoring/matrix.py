@@ -92,7 +92,7 @@ def _ranks(queries: Queries, archive: zipfile.ZipFile) -> Ranked:
             _rank_block(queries, items, of, scores, ranks, best)
     if not answered.any():
         raise ScoreError(f"{queries.path}: no row is of a user with a target in this part")
-    remarks = not_evaluated(others) + queries.missing(int(answered.sum()))
+    remarks = not_evaluated(others) + queries.missing(answered)
     if lacking := queries.n_items - len(items):
         remarks.append(f"{lacking:,} items have no score: they rank behind all others")
     return Ranked(np.where(ranks == 0, MISS, ranks), None, remarks, best)

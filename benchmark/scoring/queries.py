@@ -43,6 +43,8 @@ class Queries:
     path: Path
     sequences: Sequences
     targets: Targets
+    counted: np.ndarray
+    """[n_targets] bool: which targets enter the metrics."""
     masked: bool
     """Whether the items of a query's history are no candidates."""
 
@@ -159,14 +161,17 @@ class Queries:
             owners = np.repeat(np.arange(first, last), (ends - starts)[first:last])
             yield first, last, owners * self.n_items + past
 
-    def missing(self, answered: int) -> list[str]:
-        """The remark about queries that the file does not answer."""
-        if answered == self.n:
+    def missing(self, answered: np.ndarray) -> list[str]:
+        """The remark about queries that the file does not answer; ``answered`` is [n_queries]
+        bool."""
+        asked = np.unique(self.targets.queries[self.counted])
+        lacking = int(np.count_nonzero(~answered[asked]))
+        if not lacking:
             return []
         users = "users" if self.n == self.targets.n_users else "queries"
         return [
-            f"{self.n - answered:,} of {self.n:,} {users} are not in the file: their targets count "
-            "as misses"
+            f"{lacking:,} of {len(asked):,} {users} are not in the file: their targets count as "
+            "misses"
         ]
 
 

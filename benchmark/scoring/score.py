@@ -80,12 +80,11 @@ def _score(
     history: str,
     evaluate_users: int,
 ) -> Scored:
-    queries = Queries(path, sequences, targets, masked=history != "ranked")
-    found = ranks_of(queries)
-    # Queries of the file are numbered with all targets.
     kept = sample(sequences, targets, evaluate_users)
     if history == "novel":
         kept &= ~targets.repeated(sequences.items)
+    # Queries of the file are numbered with all targets.
+    found = ranks_of(Queries(path, sequences, targets, kept, masked=history != "ranked"))
     table = None
     if found.best is not None and part == "test":
         best = found.best[np.unique(targets.queries[kept])]

@@ -55,7 +55,7 @@ def ranks_of(queries: Queries, names: list[str]) -> Ranked:
         raise ScoreError(f"{queries.path}: no row is of a user with a target in this part")
     remarks += not_evaluated(others)
     answered = np.bincount(queries.targets.queries, ranks > 0, minlength=queries.n)
-    remarks += queries.missing(int(np.count_nonzero(answered)))
+    remarks += queries.missing(answered > 0)
     miss = ranks == 0
     if queries.masked:
         miss |= queries.targets.repeated(queries.sequences.items)

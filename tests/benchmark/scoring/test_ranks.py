@@ -33,7 +33,9 @@ def asked(request) -> tuple[Sequences, Targets]:
 
 
 def queries(asked, path, masked) -> Queries:
-    return Queries(Path(path), *asked, masked=masked)
+    sequences, targets = asked
+    all_of = np.ones(len(targets.users), bool)
+    return Queries(Path(path), sequences, targets, all_of, masked=masked)
 
 
 def scores_of(asked, levels: int) -> np.ndarray:
@@ -324,7 +326,7 @@ def test_users_with_several_queries_are_named_by_number(here, asked):
     n = int(one_each.queries[-1]) + 1
     if n == one_each.n_users:
         return
-    all_of = Queries(Path("a.csv"), sequences, one_each, masked=False)
+    all_of = queries((sequences, one_each), "a.csv", masked=False)
     Path("a.csv").write_text("user,item,rank\nu3,i1,1\n")
     with pytest.raises(
         ScoreError, match="users have several queries in this split: a column query"
@@ -332,5 +334,5 @@ def test_users_with_several_queries_are_named_by_number(here, asked):
         ranks_of(all_of)
     best = pd.DataFrame({"query": np.arange(n), "items": [sequences.item_ids.tolist()] * n})
     best.to_parquet("b.parquet")
-    found = ranks_of(Queries(Path("b.parquet"), sequences, one_each, masked=False))
+    found = ranks_of(queries((sequences, one_each), "b.parquet", masked=False))
     assert found.ranks.tolist() == (all_of.target_items + 1).tolist()

@@ -127,6 +127,28 @@ def test_a_model_of_ours_scored_from_files_has_the_ranks_of_its_own_trial(
     assert "seqrec.ranks_until" not in found["npz"].data.tags
 
 
+def test_a_sample_of_users_has_the_ranks_of_its_own_trial_and_counts_who_is_missing(
+    run_verb, mine, store
+):
+    options = ["--dataset", mine, "--evaluate-users", "20"]
+    assert run_verb("train", *options, "--model", "Popularity").returncode == 0
+    trainer, _, sequences, split = trained("Popularity", mine, "ranked")
+    write_lists(trainer, sequences, split.test, K, "all.parquet")
+    done = run_verb("score", "all.parquet", *options, "--name", "all")
+    assert (done.returncode, "are not in the file" in done.stderr) == (0, False), done.stderr
+    found = runs_of(store)
+    own = ranks_in(store, found["Popularity"], "test")
+    ranks = ranks_in(store, found["all"], "test")
+    assert len(own) == 20
+    known = own["rank"] < K  # of ties, items beyond the list may have a part in the last one
+    assert (ranks["rank"][known] == own["rank"][known]).all()
+    lists = pd.read_parquet("all.parquet")
+    few = own["user"].iloc[:19]
+    lists[lists["user"].isin(few)].to_parquet("few.parquet")
+    done = run_verb("score", "few.parquet", *options, "--name", "few")
+    assert "1 of 20 users are not in the file: their targets count as misses" in done.stderr
+
+
 def test_the_report_ranks_scored_runs_and_chooses_none_by_test(run_verb, mine, store, here):
     assert run_verb("train", "--dataset", mine, "--model", "Popularity").returncode == 0
     trainer, spec, sequences, split = trained("Popularity", mine, "ranked")
