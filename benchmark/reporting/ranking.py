@@ -144,7 +144,8 @@ class Ranking:
         and then the published ones."""
         here = [row for row in self.rows if not row.published]
         rows = [row for row in here if not row.scored]
-        return replace(self, rows=rows or here or self.rows)
+        chosen = rows or here
+        return replace(self, rows=chosen) if 0 < len(chosen) < len(self.rows) else self
 
     @cached_property
     def points_tried(self) -> dict[str, int]:
