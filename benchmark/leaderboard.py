@@ -7,6 +7,7 @@ python -m benchmark.leaderboard --with team-b.json                # another team
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -125,6 +126,9 @@ def leaderboard(
             lambda record: ran is None or record.published or planned.belongs(record, ran),
             with_published=with_published,
         )
+        # The trials stay, and are not looked at again. The garbage of a report is megabytes.
+        gc.freeze()
+        gc.enable()
         report = {"report": _writer(client, output)} if reports else {}
         own = gather.board(client, found, metric, test, **report, title=title, origin=origin)
         own = planned.with_planned(own, ran) if ran else own
