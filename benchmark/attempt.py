@@ -18,7 +18,7 @@ from benchmark.results import Epoch, Result
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
-from benchmark.training import checkpoint, device, evaluation, measurement, state, workers
+from benchmark.training import checkpoint, device, estimate, evaluation, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
 from datasets.errors import masked
@@ -100,7 +100,7 @@ def train(
 ) -> Result | None:
     """Train to the end and log everything; the result, or None if the trial was pruned."""
     trial.log_machine(device.describe(trainer.device))
-    if line := measurement.announcement(trainer):
+    if line := estimate.announcement(trainer):
         print(line, flush=True)
     with trial.system_metrics(), trainer.energy.measuring():
         if not _train_epochs(trial, trainer, prune, on_epoch or _print):

@@ -11,7 +11,7 @@ from benchmark.errors import UserError
 from benchmark.sweeps.contenders import Contender
 from benchmark.sweeps.plan import Effort
 from benchmark.sweeps.tasks import Job
-from benchmark.training.measurement import Estimate, estimate
+from benchmark.training.estimate import Estimate, estimate
 from benchmark.training.trainer import Trainer
 
 

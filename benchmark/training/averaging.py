@@ -20,9 +20,9 @@ class RunningMean:
     in training the mean covers about the last tenth of the steps so far, so that it does not lag
     behind; later it covers the window that ``decay`` gives.
 
-    A table that is trained by rows is averaged by rows: rows that a step does not change are left
-    for later. Their weights did not change meanwhile, so the mean approaches them by the product
-    of all decays since. ``clock`` is the logarithm of the product of all decays.
+    A table that is trained by rows is averaged by rows, each before the next step that changes it.
+    Its weights did not change meanwhile, so the mean approaches them by the product of all decays
+    since. ``clock`` is the logarithm of the product of all decays.
     """
 
     def __init__(self, model: Model, decay: float):
@@ -46,14 +46,11 @@ class RunningMean:
             self._move(mean, weight, until, weight.grad.indices()[0])
 
     def after_step(self, number: int) -> None:
-        """Move the mean towards the weights after step ``number``, from 1."""
+        """Move the mean towards the weights after step ``number``, from 1; rows follow later."""
         decay = min(self.decay, (1 + number) / (10 + number))
         self.clock += math.log(max(decay, 1e-30))
         means, weights = zip(*self.dense, strict=True)
         get_ema_multi_avg_fn(decay)(list(means), list(weights), None)
-        for mean, weight, until in self.rows:
-            assert weight.grad is not None
-            self._move(mean, weight, until, weight.grad.indices()[0])
 
     def catch_up(self) -> None:
         """Bring all rows up to date."""

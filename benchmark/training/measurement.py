@@ -5,8 +5,9 @@ Torch, numpy and pandas suffice.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -28,14 +29,10 @@ from datasets.bombs import check_unpacked
 from datasets.ids import Ids
 from datasets.sequences import Sequences, Split
 from datasets.splits import leave_one_out
-from models.counted import Counted
 from models.model import Histories
-from models.ranking import USERS_PER_CHUNK
 
 WARM_UP_STEPS = 10
-ESTIMATED_STEPS = 5
 PROFILED_STEPS = 20
-ANNOUNCED_OPERATIONS = 1e12
 LARGEST_OPERATIONS = 12
 
 # Operations that torch's counter leaves out: attention on a CPU, and products added in place. Each
@@ -51,9 +48,6 @@ UNCOUNTED = {
 }
 
 
-PATIENCES = 10  # on five data sets, training took 3 to 11 times the patience
-
-
 @dataclass(frozen=True)
 class Measurement:
     figures: dict[str, float]
@@ -64,61 +58,6 @@ class Measurement:
     """Columns operation, "ms per step" and share."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a trial takes on this machine, from a few of its steps and a batch of its ranking."""
-
-    epoch_seconds: float
-    """Of an epoch with its evaluation."""
-    least_seconds: float
-    """Of a trial that early stopping ends as soon as it can."""
-    most_seconds: float
-    """Of a trial that takes ``PATIENCES`` times the patience, or all epochs if they are fewer."""
-    memory_mb: float
-    """In units of 2^20 bytes, as in ``training.memory.peak_memory``."""
-
-
-def estimate(trainer: Trainer) -> Estimate:
-    """What a whole trial takes. The trainer's model has to be a learned one, and is trained."""
-    clock = _Clock(trainer.device)
-    steps = _Steps(trainer, ESTIMATED_STEPS)
-    for _ in range(EAGER_STEPS + 1 if trainer.device.type == "cuda" else 1):
-        steps.run()
-    started = clock.now()
-    steps.run()
-    step = (clock.now() - started) / steps.count
-    valid = trainer.split.valid
-    some = valid.chosen(np.arange(min(USERS_PER_CHUNK, len(valid.users))))
-    started = clock.now()
-    trainer.ranks(some)
-    ranking = (clock.now() - started) * len(valid.users) / len(some.users)
-    epoch = step * len(trainer.batches) + ranking
-    settings = trainer.settings
-    most = min(settings.epochs, PATIENCES * settings.patience)
-    waits = 2 if settings.schedule == "plateau" else 1  # until the learning rate falls, and after
-    least = min(most, waits * settings.patience + 1)
-    # After training: the variants, and validation and test by the best weights.
-    end = (len(trainer.model.variants) + 2) * ranking
-    return Estimate(epoch, least * epoch + end, most * epoch + end, peak_memory(trainer.device))
-
-
-def announcement(trainer: Trainer) -> str | None:
-    """One line about the memory and the time of a counted model that solves large systems.
-
-    None if it solves none, or takes no more than seconds.
-    """
-    cost = trainer.model.cost() if isinstance(trainer.model, Counted) else None
-    if cost is None or cost.operations * cost.solutions < ANNOUNCED_OPERATIONS:
-        return None
-    rate = peak_flops(trainer.device, "fp32")
-    return (
-        f"{trainer.settings.model_name} holds {cost.memory / 1e9:.1f} GB of matrices; each of its "
-        f"{cost.solutions} solutions takes {cost.operations / 1e12:.1f} TFLOP, about "
-        f"{cost.operations / rate:.0f} s at {rate / 1e9:,.0f} GFLOP/s; "
-        "counting and ranking add to it"
-    )
-
-
 def measure(trainer: Trainer, steps: int) -> Measurement:
     """Time ``steps`` training steps and the ranking of all users.
 
@@ -127,8 +66,9 @@ def measure(trainer: Trainer, steps: int) -> Measurement:
     figures = _figures(trainer, steps)
     stages = _stages(trainer, steps)
     model = stages[stages["stage"].isin(["forward", "backward"])]["ms per step"].sum() / 1e3
+    operations = figures["GFLOP per step"] - figures["GFLOP of them in the optimizer"]
     figures["share in forward and backward"] = (
-        figures["GFLOP per step"] / model / figures["GFLOP/s of a large matrix product"]
+        operations / model / figures["GFLOP/s of a large matrix product"]
     )
     return Measurement(figures, stages, _operations(trainer, min(steps, PROFILED_STEPS)))
 
@@ -158,7 +98,7 @@ def peak_flops(device: torch.device, precision: str) -> float:
     size = 8192 if device.type == "cuda" else 1536
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    clock = _Clock(device)
+    clock = Clock(device)
     times = []
     for _ in range(12):
         started = clock.now()
@@ -167,7 +107,7 @@ def peak_flops(device: torch.device, precision: str) -> float:
     return 2.0 * size**3 / min(times)
 
 
-class _Clock:
+class Clock:
     """Adds up the seconds that wrapped functions take. It waits for a CUDA device."""
 
     def __init__(self, device: torch.device):
@@ -189,7 +129,7 @@ class _Clock:
         return timed
 
 
-class _Steps:
+class Steps:
     """The first steps of an epoch, the same ones in each run."""
 
     def __init__(self, trainer: Trainer, count: int):
@@ -230,20 +170,18 @@ def _eager(trainer: Trainer) -> Iterator[None]:
 def _figures(trainer: Trainer, count: int) -> dict[str, float]:
     """Rates of training over ``count`` steps, and of ranking all validation users once."""
     device = trainer.device
-    clock = _Clock(device)
-    steps = _Steps(trainer, count)
+    clock = Clock(device)
+    steps = Steps(trainer, count)
     if device.type == "cuda":  # a step becomes a graph when its shapes occur for the third time
         for _ in range(EAGER_STEPS + 1):
             steps.run()
     else:
-        _Steps(trainer, WARM_UP_STEPS).run()
+        Steps(trainer, WARM_UP_STEPS).run()
     peak = peak_flops(device, trainer.settings.precision)
     started = clock.now()
     steps.run()
     seconds = clock.now() - started
-    with _eager(trainer), FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
-        steps.run()
-    operations = float(counter.get_total_flops())
+    operations, in_optimizer = _count(trainer, steps)
     trainer.ranks(trainer.split.valid)
     started = clock.now()
     trainer.ranks(trainer.split.valid)
@@ -254,6 +192,7 @@ def _figures(trainer: Trainer, count: int) -> dict[str, float]:
         "milliseconds per step": 1e3 * seconds / steps.count,
         "seconds per epoch": seconds / steps.count * len(trainer.batches),
         "GFLOP per step": operations / steps.count / 1e9,
+        "GFLOP of them in the optimizer": in_optimizer / steps.count / 1e9,
         "GFLOP/s in training": operations / seconds / 1e9,
         "GFLOP/s of a large matrix product": peak / 1e9,
         "share of that": operations / seconds / peak,
@@ -263,13 +202,43 @@ def _figures(trainer: Trainer, count: int) -> dict[str, float]:
     }
 
 
+def _count(trainer: Trainer, steps: Steps) -> tuple[float, float]:
+    """(the operations of these steps, those of them in the optimizer)."""
+    in_optimizer = 0
+
+    def counted(step: Callable[[], None]) -> Callable[[], None]:
+        def move() -> None:
+            nonlocal in_optimizer
+            before = counter.get_total_flops()
+            step()
+            in_optimizer += counter.get_total_flops() - before
+
+        return move
+
+    counter = FlopCounterMode(display=False, custom_mapping=UNCOUNTED)
+    with _eager(trainer), _replaced(trainer.optimizers, "step", counted), counter:
+        steps.run()
+    return float(counter.get_total_flops()), float(in_optimizer)
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
+    """Inside the block, the method ``name`` of ``owner`` is what ``wrap`` makes of it."""
+    original = getattr(owner, name)
+    setattr(owner, name, wrap(original))
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
 def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
     """The time of each stage of a step, in milliseconds and as a share.
 
     "forward" holds all products of the loss and of its gradients (models/functional.py). On a GPU
     the stages are run one by one, not as the graph that ``_figures`` times.
     """
-    clock = _Clock(trainer.device)
+    clock = Clock(trainer.device)
     timed: list[tuple[Any, str, str]] = [
         (trainer.model, "examples", "drawing masks"),
         (trainer.shared, "forward", "forward"),
@@ -278,18 +247,13 @@ def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
         (trainer.averaging, "before_step", "mean of weights"),
         (trainer.averaging, "after_step", "mean of weights"),
     ]
-    originals = [getattr(owner, name) for owner, name, _ in timed]
-    for (owner, name, stage), original in zip(timed, originals, strict=True):
-        setattr(owner, name, clock.wrap(stage, original))
-    try:
-        steps = _Steps(trainer, count)
-        with _eager(trainer):
-            started = clock.now()
-            steps.run()
-            total = clock.now() - started
-    finally:
-        for (owner, name, _), original in zip(timed, originals, strict=True):
-            setattr(owner, name, original)
+    steps = Steps(trainer, count)
+    with ExitStack() as replaced, _eager(trainer):
+        for owner, name, stage in timed:
+            replaced.enter_context(_replaced(owner, name, partial(clock.wrap, stage)))
+        started = clock.now()
+        steps.run()
+        total = clock.now() - started
     clock.seconds["batches and the rest"] = total - sum(clock.seconds.values())
     rows = [(name, 1e3 * s / steps.count, s / total) for name, s in clock.seconds.items()]
     return pd.DataFrame(rows, columns=["stage", "ms per step", "share"])
@@ -299,7 +263,7 @@ def _operations(trainer: Trainer, count: int) -> pd.DataFrame:
     """The operations that take longest, by the time spent in each alone."""
     cuda = trainer.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * cuda
-    steps = _Steps(trainer, count)
+    steps = Steps(trainer, count)
     with profile(activities=activities) as profiler:
         steps.run()
     times = {

@@ -18,7 +18,7 @@ from benchmark.sweeps.space_files import SpaceError
 from benchmark.sweeps.suggest import Point
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import records
-from benchmark.training.measurement import Estimate
+from benchmark.training.estimate import Estimate
 from benchmark.training.trainer import Trainer, TrainingError
 from tests.benchmark.sweeps.test_sweep import runs
 from tests.conftest import TINY, until

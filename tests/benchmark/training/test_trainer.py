@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmark.settings import Settings
-from benchmark.training import measurement, state
+from benchmark.training import estimate, state
 from benchmark.training.device import DeviceError, resolve_device
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer, TrainingError
@@ -110,13 +110,13 @@ def test_a_restored_trial_of_a_solved_model_solves_the_next_ridge(here, monkeypa
 def test_a_large_solution_is_announced(here, monkeypatch, model, memory, time):
     spec, sequences = load("demo")
     trial = Trainer(Settings.of(dataset="demo", model=model), sequences, spec.split_of(sequences))
-    assert measurement.announcement(trial) is None
+    assert estimate.announcement(trial) is None
     trial.model.n_items = 12_000
-    monkeypatch.setattr(measurement, "peak_flops", lambda device, precision: 1e11)
+    monkeypatch.setattr(estimate, "peak_flops", lambda device, precision: 1e11)
     line = (
         f"{model} holds {memory} of matrices; each of its 4 solutions takes {time} at 100 GFLOP/s;"
     )
-    assert measurement.announcement(trial).startswith(line)
+    assert estimate.announcement(trial).startswith(line)
 
 
 @pytest.mark.process

@@ -1,0 +1,71 @@
+"""What a trial takes on this machine, before it is trained."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.training.graphs import EAGER_STEPS
+from benchmark.training.measurement import Clock, Steps, peak_flops
+from benchmark.training.memory import peak_memory
+from benchmark.training.trainer import Trainer
+from models.counted import Counted
+from models.ranking import USERS_PER_CHUNK
+
+PATIENCES = 10  # on five data sets, training took 3 to 11 times the patience
+ESTIMATED_STEPS = 5
+ANNOUNCED_OPERATIONS = 1e12
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a trial takes on this machine, from a few of its steps and a batch of its ranking."""
+
+    epoch_seconds: float
+    """Of an epoch with its evaluation."""
+    least_seconds: float
+    """Of a trial that early stopping ends as soon as it can."""
+    most_seconds: float
+    """Of a trial that takes ``PATIENCES`` times the patience, or all epochs if they are fewer."""
+    memory_mb: float
+    """In units of 2^20 bytes, as in ``training.memory.peak_memory``."""
+
+
+def estimate(trainer: Trainer) -> Estimate:
+    """What a whole trial takes. The trainer's model has to be a learned one, and is trained."""
+    clock = Clock(trainer.device)
+    steps = Steps(trainer, ESTIMATED_STEPS)
+    for _ in range(EAGER_STEPS + 1 if trainer.device.type == "cuda" else 1):
+        steps.run()
+    started = clock.now()
+    steps.run()
+    step = (clock.now() - started) / steps.count
+    valid = trainer.split.valid
+    some = valid.chosen(np.arange(min(USERS_PER_CHUNK, len(valid.users))))
+    started = clock.now()
+    trainer.ranks(some)
+    ranking = (clock.now() - started) * len(valid.users) / len(some.users)
+    epoch = step * len(trainer.batches) + ranking
+    settings = trainer.settings
+    most = min(settings.epochs, PATIENCES * settings.patience)
+    waits = 2 if settings.schedule == "plateau" else 1  # until the learning rate falls, and after
+    least = min(most, waits * settings.patience + 1)
+    # After training: the variants, and validation and test by the best weights.
+    end = (len(trainer.model.variants) + 2) * ranking
+    return Estimate(epoch, least * epoch + end, most * epoch + end, peak_memory(trainer.device))
+
+
+def announcement(trainer: Trainer) -> str | None:
+    """One line about the memory and the time of a counted model that solves large systems.
+
+    None if it solves none, or takes no more than seconds.
+    """
+    cost = trainer.model.cost() if isinstance(trainer.model, Counted) else None
+    if cost is None or cost.operations * cost.solutions < ANNOUNCED_OPERATIONS:
+        return None
+    rate = peak_flops(trainer.device, "fp32")
+    return (
+        f"{trainer.settings.model_name} holds {cost.memory / 1e9:.1f} GB of matrices; each of its "
+        f"{cost.solutions} solutions takes {cost.operations / 1e12:.1f} TFLOP, about "
+        f"{cost.operations / rate:.0f} s at {rate / 1e9:,.0f} GFLOP/s; "
+        "counting and ranking add to it"
+    )
