@@ -9,7 +9,7 @@ All libraries train on the same data and on this machine, each in its own proces
 take turns: one of them trains for some seconds while the others wait. Other load on the machine
 therefore slows all of them alike. The evaluations that this program requests do not count as
 training time. The size of the model is the same for all; batch size and other settings are the
-defaults of each library.
+defaults of each library, or for WarpRec those of its documented example.
 """
 
 import argparse
@@ -87,7 +87,7 @@ class Runner:
         found = (q["after"] for q in self.quality if q["valid"]["ndcg@10"] >= value)
         return next(found, None)
 
-    def trains_on(self, seconds: float, values: list[float]) -> bool:
+    def goes_on(self, seconds: float, values: list[float]) -> bool:
         """Whether less than ``seconds`` of training were made, it has not ended by itself, and a
         value of validation ndcg@10 (if there are any) is not reached."""
         reached = bool(values) and None not in map(self.seconds_to, values)
@@ -223,7 +223,7 @@ def main() -> None:
     data = str(Path(args.data).resolve())
     runners = [start(name, data, args.threads) for name in args.libraries.split(",")]
     turn = 0
-    while training := [r for r in runners if r.trains_on(60 * args.minutes, args.reach)]:
+    while training := [r for r in runners if r.goes_on(60 * args.minutes, args.reach)]:
         turn += 1
         for runner in training:
             runner.train(args.slice)

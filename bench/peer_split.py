@@ -1,4 +1,4 @@
-"""Leave-one-out split of sequences and the metrics of ranks, for runners whose library has neither.
+"""Leave-one-out split of sequences, and the metrics of ranks: all runners are scored alike.
 
 numpy suffices: every environment of bench/peers.sh has it.
 """

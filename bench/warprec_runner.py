@@ -9,9 +9,9 @@ settings are those of the example of BERT4Rec in WarpRec's documentation: dropou
 
 The training loop is Lightning's, with the arguments that WarpRec gives it. In WarpRec, Ray starts
 this loop, for one trial of a search; Lightning then evaluates and saves after each epoch. Here the
-loop has no Ray, and the driver decides when to evaluate. By WarpRec's rule, all threads but one
-(and at least one) are processes that prepare batches; the runner's memory and CPU seconds are those
-of its own process alone. They prepare two batches in advance, also while the runner waits.
+loop has no Ray, and the driver decides when to evaluate. By WarpRec's rule, max(1, threads - 1)
+processes prepare batches, two in advance, also while the runner waits. The runner's memory and CPU
+seconds leave these processes out.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ DOCUMENTED = {
     "reg_weight": 0.001,
     "weight_decay": 0.0001,
     "neg_samples": 1,
-    "epochs": 200,  # the runner's trainer has no last epoch
+    "epochs": 200,  # not used: the driver decides when training stops
 }
 USERS_AT_ONCE = 1024  # in evaluation, as in WarpRec
 TIME = "timestamp"
@@ -50,7 +50,7 @@ class GateCallback(LightningGate, lightning.Callback):
 
 @dataclass
 class Known:
-    """What is known when a part is evaluated: histories, without items that no training has."""
+    """What is known when a part is evaluated: histories, without items unknown in training."""
 
     histories: Sessions
     seen: SeenItems

@@ -126,7 +126,7 @@ def leaderboard(
             lambda record: ran is None or record.published or planned.belongs(record, ran),
             with_published=with_published,
         )
-        # The trials stay, and are not looked at again. The garbage of a report is megabytes.
+        # Leave the trials out, which stay; collect again, since each report leaves megabytes.
         gc.freeze()
         gc.enable()
         report = {"report": _writer(client, output)} if reports else {}

@@ -53,8 +53,7 @@ def _check_address(address: str) -> None:
 
 
 def result(ray: Any, of: Any) -> Any:
-    """The result of a task, or those of a list. Ray has tried several times where a machine was
-    lost.
+    """The result of a task, or those of a list. Ray itself retries the tasks of a lost machine.
 
     Raises the DataError that a task raised, and DataError if Ray could not run it.
     """

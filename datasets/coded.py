@@ -134,13 +134,7 @@ class Coded:
             found_items.append(items.take(box["item"][order]))
             if "timestamp" in (box.dtype.names or ()):
                 found_times.append(box["timestamp"][order])
-        return Sequences(
-            items=found_items.joined(np.dtype(np.int32)),
-            offsets=offsets,
-            user_ids=user_ids,
-            item_ids=item_ids,
-            timestamps=found_times.joined(np.dtype(np.float64)) if found_times.n else None,
-        )
+        return joined(found_items, found_times, offsets, user_ids, item_ids)
 
     def _n_boxes(self) -> int:
         """The number of boxes. While one box is sorted, it takes half of the budget."""
@@ -216,6 +210,19 @@ def offsets_of(places: np.ndarray, counts: np.ndarray) -> np.ndarray:
     lengths = np.empty(np.count_nonzero(there), np.int64)
     lengths[places[there]] = counts[there]
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def joined(
+    items: Spool, times: Spool, offsets: np.ndarray, user_ids: Ids, item_ids: Ids
+) -> Sequences:
+    """The sequences with these items and times, which are used up; no times: there are none."""
+    return Sequences(
+        items=items.joined(np.dtype(np.int32)),
+        offsets=offsets,
+        user_ids=user_ids,
+        item_ids=item_ids,
+        timestamps=times.joined(np.dtype(np.float64)) if times.n else None,
+    )
 
 
 def records(rows: pa.Table | pa.RecordBatch, **codes: np.ndarray) -> np.ndarray:

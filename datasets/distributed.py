@@ -8,7 +8,8 @@
 4. Each box is sorted, and cut where this machine needs it: the users of all boxes, in the order of
    their ids, go to files of this machine (``shares.in_order``).
 
-This machine has all ids. No machine has all rows. Ray repeats what a lost machine has done.
+This machine has all ids in memory, and writes the result to its disk. Ray runs the tasks of a lost
+machine again.
 """
 
 import os
@@ -24,7 +25,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from datasets import cluster, interactions, memory, shares
-from datasets.coded import MOST_BOXES, REMOVED, by_id, offsets_of
+from datasets.coded import MOST_BOXES, REMOVED, by_id, joined, offsets_of
 from datasets.errors import DataError
 from datasets.filters import Filters
 from datasets.ids import IdTable
@@ -49,7 +50,7 @@ def why_here(spec: Spec, raw: RawFile | None) -> str:
 
 
 class Distributed:
-    """Interactions on the machines of a cluster. The same contract as ``coded.Coded``."""
+    """Interactions on the machines of a cluster: ``k_core`` and ``sequences`` as in ``Coded``."""
 
     def __init__(self, raw: RawFile, wanted: Filters, counts: Counter[str], budget: Budget):
         """Read the files of ``raw``, and apply all filters but the k-core; the numbers of rows are
@@ -96,7 +97,7 @@ class Distributed:
                 interactions.check_columns(raw, number, schema, expected)
             counts.update(found.counts)
             codes.append(self.items.codes(found.items))
-        interactions.check(raw, layouts[0], wanted, counts)
+        interactions.check_any(raw, layouts[0], wanted, counts)
         return codes, [boxes for _, *boxes in started]
 
     def _merge(
@@ -111,7 +112,7 @@ class Distributed:
         codes = self.ray.put(codes)
         merged = [merge.remote(codes, wanted, *of_tasks) for of_tasks in zip(*read, strict=True)]
         self.n = 0
-        found = self._results([users for _, users in merged], "sorting by user")
+        found = self._results([users for _, users in merged], "merging")
         for (rows, users), of_box in zip(merged, found, strict=True):
             counts.update(of_box.counts)
             self.n += of_box.n_rows
@@ -166,13 +167,7 @@ class Distributed:
             if len(of_times):
                 found_times.append(of_times[order])
         self.ray.shutdown()
-        return Sequences(
-            items=found_items.joined(np.dtype(np.int32)),
-            offsets=offsets,
-            user_ids=user_ids,
-            item_ids=item_ids,
-            timestamps=found_times.joined(np.dtype(np.float64)) if found_times.n else None,
-        )
+        return joined(found_items, found_times, offsets, user_ids, item_ids)
 
     def _in_order(
         self,

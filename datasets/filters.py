@@ -134,12 +134,12 @@ def chosen(
     for column, values in where.items():
         found = pc.is_in(batch[layout.ours(column)], value_set=pa.array(values, pa.string()))
         kept = batch.filter(found)
-        counts[others(column, values)] += len(batch) - len(kept)
+        counts[label_of_others(column, values)] += len(batch) - len(kept)
         batch = kept
     return batch
 
 
-def others(column: str | int, values: tuple[str, ...]) -> str:
+def label_of_others(column: str | int, values: tuple[str, ...]) -> str:
     """What ``counts`` call the rows that do not have one of these values of a column."""
     return f"with another {column} than {' or '.join(values)}"
 

@@ -30,11 +30,11 @@ def read(raw: RawFile, wanted: Filters, counts: Counter[str]) -> Iterator[pa.Rec
     layouts = layouts_of(raw, wanted)
     schema: pa.Schema | None = None
     for number, layout in enumerate(layouts):
-        for batch in of_file(raw, number, layout, wanted, counts):
+        for batch in read_file(raw, number, layout, wanted, counts):
             schema = schema or batch.schema
             check_columns(raw, number, batch.schema, schema)
             yield batch
-    check(raw, layouts[0], wanted, counts)
+    check_any(raw, layouts[0], wanted, counts)
 
 
 def layouts_of(raw: RawFile, wanted: Filters) -> list[Layout]:
@@ -46,7 +46,7 @@ def layouts_of(raw: RawFile, wanted: Filters) -> list[Layout]:
     return _units(raw, layout if "rating" in wanted.intervals else layout.without("rating"))
 
 
-def of_file(
+def read_file(
     raw: RawFile, number: int, layout: Layout, wanted: Filters, counts: Counter[str]
 ) -> Iterator[pa.RecordBatch]:
     """What ``read`` yields, of the file with this number.
@@ -72,14 +72,14 @@ def check_columns(raw: RawFile, number: int, found: pa.Schema, expected: pa.Sche
         raise DataError(f"{raw.files[number]}: a part with other columns than {raw.files[0]}")
 
 
-def check(raw: RawFile, layout: Layout, wanted: Filters, counts: Counter[str]) -> None:
+def check_any(raw: RawFile, layout: Layout, wanted: Filters, counts: Counter[str]) -> None:
     """Raise DataError if the files had no row, or none with the values of ``where:``.
 
     ``layout`` is that of the first file.
     """
     if not counts["rows read"]:
         raise DataError(f"{raw.path}: the file contains no interactions")
-    others = sum(counts[filters.others(*where)] for where in wanted.where.items())
+    others = sum(counts[filters.label_of_others(*where)] for where in wanted.where.items())
     if counts["rows read"] == others:
         raise _none_chosen(raw, layout, wanted)
 

@@ -45,8 +45,8 @@ class Found:
     """What a task found in its files."""
 
     schemas: dict[int, pa.Schema]
-    """The columns of each file that has rows, by its number. After files with other columns,
-    nothing was read."""
+    """The columns of each file that has rows, by its number. Reading stops at the first file with
+    other columns."""
     counts: Counter[str]
     items: pa.Array
     """The ids of the items by their code in these files, [n_items] large_string."""
@@ -99,7 +99,7 @@ def _alike(
     """The interactions, up to a file with other columns. ``schemas`` are filled."""
     for number in numbers:
         layout = files.layouts[number]
-        for batch in interactions.of_file(files.raw, number, layout, files.wanted, counts):
+        for batch in interactions.read_file(files.raw, number, layout, files.wanted, counts):
             schemas.setdefault(number, batch.schema)
             if batch.schema != next(iter(schemas.values())):
                 return
@@ -123,8 +123,9 @@ def _check_same(files: Files, numbers: Sequence[int]) -> None:
             found = -1
         if found != files.sizes[number]:
             raise DataError(
-                f"{path}: the machine {socket.gethostname()} of the Ray cluster has not this file: "
-                "all machines need the same files at the same path, as on a shared file system"
+                f"{path}: the machine {socket.gethostname()} of the Ray cluster has no such file, or "
+                "one of another size: all machines need the same files at the same path, as on a "
+                "shared file system"
             )
 
 

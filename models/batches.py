@@ -13,7 +13,7 @@ from models.model import Histories
 class Interactions(NamedTuple):
     """Interactions of all users, one user after the other, oldest first, on one device.
 
-    Whole numbers of 4 bytes suffice: each batch is cut out as int64. There may be a billion.
+    int32 takes half the memory, and there may be a billion: ``gather`` casts each batch to int64.
     """
 
     items: Tensor

@@ -207,13 +207,13 @@ def _count(trainer: Trainer, steps: Steps) -> tuple[float, float]:
     in_optimizer = 0
 
     def counted(step: Callable[[], None]) -> Callable[[], None]:
-        def move() -> None:
+        def counted_step() -> None:
             nonlocal in_optimizer
             before = counter.get_total_flops()
             step()
             in_optimizer += counter.get_total_flops() - before
 
-        return move
+        return counted_step
 
     counter = FlopCounterMode(display=False, custom_mapping=UNCOUNTED)
     with _eager(trainer), _replaced(trainer.optimizers, "step", counted), counter:

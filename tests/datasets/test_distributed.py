@@ -128,7 +128,9 @@ def test_a_machine_without_the_files_is_named(here, monkeypatch):
     found = spec.read(described(here, [shop(100), shop(100)], "csv"))
     raw = source.find(replace(found, folder=Path(".")))
     monkeypatch.setattr(cluster, "connect", lambda *_: Elsewhere())
-    with pytest.raises(DataError, match=r"^parts/0.csv: the machine .* has not this file"):
+    with pytest.raises(
+        DataError, match=r"^parts/0.csv: the machine .* has no such file, or one of"
+    ):
         prepare(found, raw, RAY)
 
 
