@@ -123,9 +123,9 @@ def _check_same(files: Files, numbers: Sequence[int]) -> None:
             found = -1
         if found != files.sizes[number]:
             raise DataError(
-                f"{path}: the machine {socket.gethostname()} of the Ray cluster has no such file, or "
-                "one of another size: all machines need the same files at the same path, as on a "
-                "shared file system"
+                f"{path}: the machine {socket.gethostname()} of the Ray cluster has no such file, "
+                "or one of another size: all machines need the same files at the same path, as on "
+                "a shared file system"
             )
 
 
