@@ -1,6 +1,7 @@
 """The limits of settings, recipes, and the command that repeats a trial."""
 
 import pickle
+from contextlib import nullcontext
 from dataclasses import fields
 from unittest.mock import Mock
 
@@ -130,7 +131,8 @@ def test_the_paper_s_recipe_has_no_trick_in_it():
 def test_a_stored_trial_of_gsasrec_without_repeats_scores_all_items_alike(monkeypatch, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("model: gSASRec\nnegatives: 256\n")
-    monkeypatch.setattr("benchmark.tracking.reading.settings.fetch", lambda *_: config)
+    stored = "benchmark.tracking.reading.settings.artifact"
+    monkeypatch.setattr(stored, lambda *_: nullcontext(config))
     settings = stored_settings(Mock(), "a run")
     alone = {"embeddings": "random", "blend": "none"}
     assert settings == Settings.of(model="gSASRec", repeats="alike", **alone)
