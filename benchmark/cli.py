@@ -98,9 +98,9 @@ def run(command: click.Command, *, collect_garbage: bool = True) -> None:
     """Run a command as a process, and exit.
 
     ``collect_garbage`` is False for a command whose objects stay until it ends: to look for garbage
-    among the runs of a thousand trials takes a quarter of the time. The exit code is 0 after success,
-    1 after a user's error (one line on stderr), 2 for wrong usage, 130 after Ctrl-C and 143 after
-    SIGTERM.
+    among the runs of a thousand trials takes a quarter of the time. The exit code is 0 after
+    success, 1 after a user's error (one line on stderr), 2 for wrong usage, 130 after Ctrl-C and
+    143 after SIGTERM.
     """
     if not collect_garbage:
         gc.disable()
