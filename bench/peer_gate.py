@@ -43,7 +43,8 @@ def arguments(
     """The parsed command line of a runner. All runners have the same options.
 
     ``description`` is the runner's docstring; its first line is shown by --help. The default length
-    of a sequence is that of RecBole's published page. None: the library decides.
+    of a sequence is that of RecBole's published page. A batch size or learning
+    rate of None leaves it to the library.
     """
     parser = argparse.ArgumentParser(
         description=description.splitlines()[0],

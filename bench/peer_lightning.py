@@ -8,6 +8,17 @@ from collections.abc import Callable
 
 from peer_gate import Gate
 
+UNENDING = {
+    "max_epochs": -1,
+    "accelerator": "cpu",
+    "devices": 1,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+"""Arguments of Lightning's Trainer: the driver decides when training ends, and nothing is saved."""
+
 
 class LightningGate:
     """Makes the training loop wait at the gate before each step."""

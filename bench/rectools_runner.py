@@ -9,7 +9,7 @@ items. The training loop is that of pytorch-lightning.
 
 import pandas as pd
 from peer_gate import Gate, arguments, sequences
-from peer_lightning import LightningGate
+from peer_lightning import UNENDING, LightningGate
 from peer_split import K, Split, quality
 from pytorch_lightning import Callback, Trainer, seed_everything
 from rectools import Columns
@@ -79,13 +79,7 @@ def main() -> None:
     )
     # RecTools' default trainer, except that this one has no last epoch, and waits at the gate.
     model._trainer = Trainer(
-        max_epochs=-1,
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **UNENDING,
         callbacks=[GateCallback(gate, lambda: evaluate(model, split, known))],
     )
     model.fit(known["valid"])

@@ -2,11 +2,12 @@
 
     python -m bench.suite_runner data.npz --seed 1 --threads 2
 
-The trial is that of `mlflow run . -P dataset=NAME`: its settings, those that the training data
-decide included, and its training loop until early stopping ends it. What this trial does beside
-training steps counts as training time: it counts the weights of SLIM before the first step,
-evaluates on validation after each epoch (which decides when the learning rate falls), and chooses
-the weight of SLIM's scores at the end. From then on "evaluate" is about the model that it returns.
+The trial is that of `mlflow run . -P dataset=NAME`. It has the same settings, including those that
+follow from the training data, and it trains until early stopping ends it. What this trial does
+beside training steps counts as training time: it computes the weights of SLIM before the first
+step, evaluates on validation after each epoch (which decides when the learning rate falls), and
+chooses the weight of SLIM's scores at the end. From then on "evaluate" is about the model that it
+returns.
 """
 
 from collections.abc import Iterable, Iterator

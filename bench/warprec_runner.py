@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from peer_gate import Gate, arguments, sequences
-from peer_lightning import LightningGate
+from peer_lightning import UNENDING, LightningGate
 from peer_split import K, Split, quality
 from scipy.sparse import csr_matrix
 from warprec.data import Dataset
@@ -63,7 +63,7 @@ class Known:
 
 
 def prepare(split: Split) -> tuple[Dataset, dict[str, Known]]:
-    """WarpRec's training data, and by part what is known when it is evaluated."""
+    """WarpRec's training data, and what is known when each part is evaluated, by part."""
     interactions = pd.DataFrame(
         {"user_id": split.users, "item_id": split.items, TIME: split.positions}
     )
@@ -135,13 +135,7 @@ def main() -> None:
         seed=args.seed,
     )
     trainer = lightning.Trainer(
-        max_epochs=-1,
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **UNENDING,
         callbacks=[GateCallback(gate, lambda: evaluate(model, split, training, known))],
     )
     trainer.fit(model, train_dataloaders=batches)

@@ -64,8 +64,8 @@ class Users:
 def read(
     files: Files, numbers: Sequence[int], n_boxes: int
 ) -> Iterator[Found | tuple[pa.Array, np.ndarray] | None]:
-    """Read the files with these numbers. Yield what was found, and then for each box the ids of its
-    users, by code, and its rows; None if there are none.
+    """Read the files with these numbers. The first value is a ``Found``. One value for each box
+    follows: the ids of its users, by code, and its rows; or None for an empty box.
 
     Rows that do not fit into memory are in temporary files of this machine meanwhile. Raises
     DataError as ``interactions.read`` does, and if this machine has not the same files.
@@ -179,7 +179,7 @@ def in_order(
     no times if the files have none.
 
     ``counts`` [n_users] are the rows that are left of each user. ``items`` [n_items] are the places
-    of the items in the order of their ids ``item_ids``; REMOVED for those that are not kept.
+    of the items in the order of their ids ``item_ids``; an item that is not kept has REMOVED.
     """
     user_ids, places = by_id(users.texts, counts)
     rows = rows[(items.take(rows["item"]) != REMOVED) & (places.take(rows["user"]) != REMOVED)]

@@ -186,7 +186,7 @@ def render_latex(board: Board, found: Overall | None, verdict: list[str]) -> str
     caption = latex.escape(" ".join(notes(board, found)))
     return "\n".join(
         [
-            *(f"% {' '.join(note.split())}" for note in comments),
+            *(f"% {latex.escape(note)}" for note in comments),
             r"\begin{table}[t]",
             r"\centering",
             rf"\caption{{{caption}}}",
