@@ -95,4 +95,4 @@ class PersonalFrequency(Counted):
         inside = (items >= first) & (items < last)
         column = (items - first).clamp(0, last - first - 1)
         more = personal - scores.gather(1, column)
-        return scores.scatter_add(1, column, more * inside)
+        return scores.scatter_add_(1, column, more * inside)

@@ -16,7 +16,9 @@ from models.batches import Interactions, histories, pairs
 from models.model import Model
 
 USERS_PER_CHUNK = 512
-ITEMS_PER_CHUNK = 4096  # times USERS_PER_CHUNK: 8 MB of float32 scores, which fit the caches
+ITEMS_PER_CHUNK = 4096
+CACHED_SCORES = 1 << 22  # 16 MB of float32, which the caches of a processor hold
+FEWEST_USERS = 32  # a matrix product for fewer is slower by more than it saves
 MISS = 2**31 - 1
 """The rank of a target that is no candidate: beyond every cut-off, whatever the catalogue."""
 
@@ -63,6 +65,17 @@ class Best:
         return self.places.masked_fill(self.scores == -torch.inf, -1)
 
 
+def users_at_once(n_items: int, device: torch.device) -> int:
+    """How many histories are best ranked at once: as many as have their scores in the caches.
+
+    Then ``rank`` scores the catalogue once. Where these would be too few, it is scored twice.
+    """
+    fitting = CACHED_SCORES // n_items
+    if device.type == "cuda" or not FEWEST_USERS <= fitting < USERS_PER_CHUNK:
+        return USERS_PER_CHUNK
+    return fitting
+
+
 def rank(
     model: Scoring,
     queries: Any,
@@ -84,21 +97,24 @@ def rank(
     helps: a constant model, or a broken one, ranks every target last.
 
     The target's score comes from the same matrix product as the other items': another product
-    would round differently and break ties by accident. A catalogue of several chunks is therefore
-    scored twice. Scoring all items at once takes three times as long, as memory is the limit.
+    would round differently and break ties by accident. So all scores are kept until those of the
+    targets are known or, where the caches do not hold them, computed twice: from memory they would
+    be read more slowly than that.
     """
     chunks = list(_chunks(model.n_items))
     target_scores = torch.empty(len(targets), 1, device=targets.device)
+    kept = []
     for first, last in chunks:
         scores = model.scores(queries, first, last)  # [batch, last - first]
+        if len(chunks) == 1 or len(scores) * model.n_items <= CACHED_SCORES:
+            kept.append(scores)
         inside = ((targets >= first) & (targets < last))[:, None]
         column = (targets - first).clamp(0, last - first - 1)[:, None]
         found = scores.gather(1, column) if rows is None else scores[rows[:, None], column]
         target_scores = torch.where(inside, found, target_scores)
     below = torch.zeros_like(targets)
-    for first, last in chunks:
-        if len(chunks) > 1:
-            scores = model.scores(queries, first, last)
+    for number, (first, last) in enumerate(chunks):
+        scores = kept[number] if kept else model.scores(queries, first, last)
         if seen is not None:
             row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
             scores[row, item - first] = -torch.inf

@@ -151,4 +151,4 @@ class Scorer(LearnedModel):
         more = gains[:, 0]
         if share is not None:
             more = more + (share - 1) * scores.gather(1, places)
-        return scores.scatter_add(1, places, more * inside)
+        return scores.scatter_add_(1, places, more * inside)

@@ -14,7 +14,7 @@ from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences, Split, Targets
 from models.batches import Interactions, pairs, within
 from models.model import Model
-from models.ranking import USERS_PER_CHUNK, Best, rank
+from models.ranking import Best, rank, users_at_once
 
 
 def protocol(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> str:
@@ -128,15 +128,15 @@ def rank_and_list(
     queries = targets.chosen(first)
     k = min(k, model.n_items)
     lists = torch.zeros((len(first), k), dtype=torch.int64, device=items.device)
+    at_once = users_at_once(model.n_items, items.device)
     batches = histories(
         interactions,
         queries,
         max_length=model.max_length + model.memory,
-        batch_size=USERS_PER_CHUNK,
+        batch_size=at_once,
         pad=model.n_items,
     )
-    total = -(-len(first) // USERS_PER_CHUNK)
-    at_once = USERS_PER_CHUNK
+    total = -(-len(first) // at_once)
     for number, (rows, past, _) in enumerate(bar(batches, total=total, desc="ranking")):
         if number % workers.size() != workers.number():
             continue

@@ -102,17 +102,21 @@ matrices = st.integers(1, 12).flatmap(
 )
 
 
-@given(matrices, st.integers(1, 13))
-def test_rank_is_the_number_of_items_not_below_the_target_in_any_chunks(rows, chunk):
+SCORES_CACHED = st.sampled_from([0, 1 << 20])  # the catalogue is scored twice, or once
+
+
+@given(matrices, st.integers(1, 13), SCORES_CACHED)
+def test_rank_is_the_number_of_items_not_below_the_target_in_any_chunks(rows, chunk, cached):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
+        patch.setattr(ranking, "CACHED_SCORES", cached)
         found = ranked([scores for scores, _ in rows], [target for _, target in rows])
     assert found == [sum(s >= scores[target] for s in scores) for scores, target in rows]
 
 
-@given(matrices, st.integers(1, 13), st.data())
+@given(matrices, st.integers(1, 13), SCORES_CACHED, st.data())
 def test_items_of_a_masked_history_are_no_candidates_and_a_target_among_them_is_a_miss(
-    rows, chunk, data
+    rows, chunk, cached, data
 ):
     n_items = len(rows[0][0])
     items = st.integers(0, n_items - 1)
@@ -122,6 +126,7 @@ def test_items_of_a_masked_history_are_no_candidates_and_a_target_among_them_is_
     targets = torch.tensor([target for _, target in rows])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
+        patch.setattr(ranking, "CACHED_SCORES", cached)
         found = rank(
             Scorer(n_items), scores, targets, torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
         )
@@ -133,8 +138,8 @@ def test_items_of_a_masked_history_are_no_candidates_and_a_target_among_them_is_
     ]
 
 
-@given(matrices, st.integers(1, 13), st.booleans(), st.data())
-def test_several_targets_of_a_history_rank_as_each_alone(rows, chunk, masked, data):
+@given(matrices, st.integers(1, 13), SCORES_CACHED, st.booleans(), st.data())
+def test_several_targets_of_a_history_rank_as_each_alone(rows, chunk, cached, masked, data):
     n_items = len(rows[0][0])
     items = st.integers(0, n_items - 1)
     pairs = data.draw(st.lists(st.tuples(st.integers(0, len(rows) - 1), items), max_size=9))
@@ -151,6 +156,7 @@ def test_several_targets_of_a_history_rank_as_each_alone(rows, chunk, masked, da
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "ITEMS_PER_CHUNK", chunk)
         patch.setattr(ranking, "USERS_PER_CHUNK", 2)
+        patch.setattr(ranking, "CACHED_SCORES", cached)
         assert rank(Scorer(n_items), scores, targets, seen, of).tolist() == expected
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from benchmark.settings import Settings
-from benchmark.training import checkpoint, evaluation
+from benchmark.training import checkpoint
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
+from models import ranking
 from tests.conftest import TINY
 from tests.forked import Process
 
@@ -143,7 +144,7 @@ def test_ranking_takes_fewer_users_at_once_where_memory_is_short(here, monkeypat
 
     monkeypatch.setattr(trainer.averaged, "queries", limited)
     assert (trainer.ranks(trainer.split.valid) == expected).all()
-    assert asked[:4] == [evaluation.USERS_PER_CHUNK, 256, 128, 64]
+    assert asked[:4] == [ranking.USERS_PER_CHUNK, 256, 128, 64]
     assert max(asked[3:]) == 64
 
 

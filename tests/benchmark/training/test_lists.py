@@ -40,7 +40,7 @@ def test_lists_are_sorted_candidates_in_the_order_of_the_items_where_scores_tie(
     history, items_per_chunk, monkeypatch
 ):
     monkeypatch.setattr(ranking, "ITEMS_PER_CHUNK", items_per_chunk)
-    monkeypatch.setattr("benchmark.training.evaluation.USERS_PER_CHUNK", 7)
+    monkeypatch.setattr(ranking, "USERS_PER_CHUNK", 7)
     draw = np.random.default_rng(0)
     lengths = draw.integers(2, 9, 30)
     items = draw.integers(0, Tied.n_items, lengths.sum())
