@@ -35,10 +35,22 @@ def plain(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
 
-def called(field: str, names: Iterable[str]) -> list[str]:
-    """The names that usually stand for a field of USUAL, those of its first tier that fits."""
+def singular(name: str) -> str:
+    """What one value of a list is called: item_ids and item_id_list are called item_id."""
+    one = plain(name)
+    for ending in ("list", "sequence", "seq", "s"):
+        one = one.removesuffix(ending)
+    return one
+
+
+def called(field: str, names: Iterable[str], lists: bool = False) -> list[str]:
+    """The names that usually stand for a field of USUAL, those of its first tier that fits.
+
+    ``lists``: they are names of lists of its values.
+    """
+    shown = singular if lists else plain
     for tier in USUAL[field]:
-        if found := [name for name in names if plain(name) in tier.split()]:
+        if found := [name for name in names if shown(name) in tier.split()]:
             return found
     return []
 

@@ -75,14 +75,19 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
     if found.separator not in (None, ","):
         source["separator"] = found.separator
         notes.append(f"separator {found.separator!r}")
-    notes += [f"{ours} = {_shown(theirs)}" for ours, theirs in columns.items()]
     by_name = {column.name: column for column in found.columns}
+    notes += [
+        f"{ours} = {_shown(theirs)}{', a list' * by_name[theirs].is_list}"
+        for ours, theirs in columns.items()
+    ]
     left = [column for column in found.columns if column.name not in columns.values()]
     several = [item for item in by_name[columns["item"]].values if " " in item or "," in item]
     if several:
         notes.append(f"the whole text is one item, also {quoted(several[0])}")
     if "timestamp" not in columns:
-        notes.append("no times: each user's order is that of the rows")
+        listed = by_name[columns["item"]].is_list
+        of = "the rows, and of their lists" if listed else "the rows"
+        notes.append(f"no times: each user's order is that of {of}")
         if not given:
             _check_other_times(path, left)
     elif not by_name[columns["timestamp"]].is_time:
@@ -114,10 +119,7 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
         )
     columns: Columns = {}
     for ours in ("user", "item", "rating", "timestamp"):
-        there = called(ours, [str(name) for name in names])
-        if ours == "timestamp" and not there:
-            there = [str(c.name) for c in found.columns if _looks_like_a_time(c)]
-        there = [name for name in there if name not in columns.values()]
+        there = [name for name in _usual(ours, found, columns) if name not in columns.values()]
         if ours == "rating" and len(there) > 1:  # only a filter would need it
             there = []
         if len(there) > 1 or (not there and ours in INTERACTIONS.needed):
@@ -129,6 +131,26 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
         if there and (ours != "rating" or _are_numbers(found.columns, there[0])):
             columns[ours] = there[0]
     return columns
+
+
+def _usual(ours: str, found: Sample, chosen: Columns) -> list[str]:
+    """The columns that ``ours`` may be, by their names or, for times, by their values.
+
+    Items may be lists. Then, and only then, the other columns but the user's may be lists, too.
+    """
+    single = [column for column in found.columns if not column.is_list]
+    lists = [column for column in found.columns if column.is_list]
+    groups = [single]
+    if ours == "item":
+        groups = [single, lists]
+    elif any(column.name == chosen.get("item") for column in lists):
+        groups = [lists, single]
+    for group in groups:
+        if there := called(ours, [str(column.name) for column in group], group is lists):
+            return there
+    if ours == "timestamp":
+        return [str(c.name) for group in groups for c in group if _looks_like_a_time(c)]
+    return []
 
 
 def _suggested(columns: list[Column]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
-from datasets import text
+from datasets import lists, text
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import IDS, NUMBERS, WHERE, Layout
+from datasets.layouts import HISTORY, IDS, NUMBERS, WHERE, Layout
 from datasets.malformed import NOT_UTF8, is_utf8
 from datasets.streams import NEWLINE, count_lines, opened
 from datasets.times import ISO, iso_seconds
@@ -35,7 +35,8 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """See ``readers.Parser``.
 
-    Ids are text or whole numbers, as in the first line. A key that a line lacks counts as null.
+    Ids are text or whole numbers, as in the first line, or lists of them. A key that a line lacks
+    counts as null.
     Keys that the layout does not name are skipped, whatever their values.
     """
     kinds = _kinds(path, layout, member)
@@ -70,6 +71,8 @@ def first_time(path: Path, layout: Layout, member: str | None) -> str | float | 
     """See ``readers.Parser``."""
     with opened(path, member, encoding=layout.encoding) as stream:
         value = (_object(stream.readline()) or {}).get(layout.header.get("timestamp", ""))
+    if isinstance(value, list):
+        value = next(iter(value), None)
     is_time = isinstance(value, str | int | float) and not isinstance(value, bool)
     return value if is_time else None
 
@@ -82,16 +85,23 @@ def _kinds(path: Path, layout: Layout, member: str | None) -> dict[str, pa.DataT
     for ours, theirs in layout.header.items():
         if ours in layout.optional and not any(theirs in row for row in rows):
             continue
-        values = (row[theirs] for row in rows if row.get(theirs) is not None)
-        if ours in NUMBERS and not (ours == "timestamp" and layout.unit == ISO):
-            kinds[ours] = pa.float64()
-        elif ours in IDS or ours.startswith(WHERE):
-            kinds[ours] = KINDS.get(type(next(values, "")), pa.string())
-            if ours in IDS and kinds[ours] == pa.bool_():
-                kinds[ours] = pa.string()
+        values = [row[theirs] for row in rows if row.get(theirs) is not None]
+        if values and isinstance(values[0], list) and ours not in ("user", HISTORY):
+            inside = chain.from_iterable(value for value in values if isinstance(value, list))
+            kinds[ours] = pa.list_(_kind(ours, next(inside, ""), layout))
         else:
-            kinds[ours] = pa.string()
+            kinds[ours] = _kind(ours, next(iter(values), ""), layout)
     return kinds
+
+
+def _kind(ours: str, first: Any, layout: Layout) -> pa.DataType:
+    """The type of a column whose first value is ``first``."""
+    if ours in NUMBERS and not (ours == "timestamp" and layout.unit == ISO):
+        return pa.float64()
+    kind = KINDS.get(type(first), pa.string())
+    if ours.startswith(WHERE) or (ours in IDS and kind != pa.bool_()):
+        return kind
+    return pa.string()
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:
@@ -118,6 +128,8 @@ def _is_object_each(block: pa.Buffer) -> bool:
 
 def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
     """The column with the type that ``readers.read`` documents."""
+    if lists.is_list(values.type):
+        return lists.converted(values, lambda each: _converted(name, each, layout))
     if name == "timestamp" and layout.unit == ISO:
         return iso_seconds(values)
     if name == "timestamp":
@@ -152,11 +164,24 @@ def _reason(raw: bytes, layout: Layout, kinds: dict[str, pa.DataType]) -> str | 
         return AN_OBJECT
     for ours, kind in kinds.items():
         value = row.get(layout.header[ours])
-        if ours in IDS and not isinstance(value, str | int | None):
-            return f"{ours} should be text or a whole number"
-        if value is not None and not _is_of_kind(value, kind):
-            first = "" if kind == pa.float64() else ", as in the first line"
-            return f"{ours} should be {WORDS[kind]}{first}"
+        if lists.is_list(kind) and isinstance(value, list):
+            reasons = (_value_reason(ours, each, kind.value_type) for each in value)
+        elif lists.is_list(kind) and value is not None:
+            return f"{ours} should be a list, as in the first line"
+        else:
+            reasons = (_value_reason(ours, each, kind) for each in [value])
+        if reason := next(filter(None, reasons), None):
+            return reason
+    return None
+
+
+def _value_reason(ours: str, value: Any, kind: pa.DataType) -> str | None:
+    """Why a value does not fit its column; None if it does."""
+    if ours in IDS and not isinstance(value, str | int | None):
+        return f"{ours} should be text or a whole number"
+    if value is not None and not _is_of_kind(value, kind):
+        first = "" if kind == pa.float64() else ", as in the first line"
+        return f"{ours} should be {WORDS[kind]}{first}"
     return None
 
 

@@ -8,12 +8,14 @@ import pyarrow.compute as pc
 from pyarrow.parquet import FileMetaData, ParquetFile
 from tqdm import tqdm
 
+from datasets import lists
 from datasets.bombs import check_unpacked
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, WHERE, Layout
 from datasets.times import ISO, iso_seconds
 
 ROWS_PER_BATCH = 1 << 16
+LISTS_PER_BATCH = 1 << 10  # each may have thousands of items
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
 TEXT = (
     pa.types.is_string,
@@ -39,6 +41,8 @@ def batches(
             _check_schema(path, layout, schema)
             _check_sizes(path, layout, file.metadata)
             ours = layout.header
+            listed = lists.is_list(schema.field(ours["item"]).type)
+            at_once = LISTS_PER_BATCH if listed else ROWS_PER_BATCH
             with tqdm(
                 desc=progress,
                 total=file.metadata.num_rows,
@@ -47,7 +51,7 @@ def batches(
                 leave=False,
                 disable=None if progress else True,
             ) as bar:
-                for batch in file.iter_batches(ROWS_PER_BATCH, columns=list(ours.values())):
+                for batch in file.iter_batches(at_once, columns=list(ours.values())):
                     columns = [_converted(name, batch[ours[name]], layout) for name in ours]
                     bar.update(batch.num_rows)
                     yield pa.RecordBatch.from_arrays(columns, list(ours))
@@ -67,11 +71,15 @@ def first_time(path: Path, layout: Layout, member: str | None) -> str | float | 
     try:
         with ParquetFile(path) as file:
             schema = file.schema_arrow
-            if schema.names.count(theirs) != 1 or pa.types.is_temporal(schema.field(theirs).type):
+            if schema.names.count(theirs) != 1:
+                return None
+            if pa.types.is_temporal(_of_values(schema.field(theirs).type)):
                 return None
             _check_sizes(path, layout, file.metadata)
             for batch in file.iter_batches(1, columns=[theirs]):
                 value = batch[0][0].as_py()
+                if isinstance(value, list):
+                    value = next(iter(value), None)
                 if isinstance(value, bytes):
                     return value.decode("utf-8", "replace")
                 return value if value is None or isinstance(value, str) else float(value)
@@ -109,7 +117,10 @@ def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
     ids = [
         theirs for name, theirs in layout.header.items() if name in texts or name.startswith(WHERE)
     ]
-    with ParquetFile(path, read_dictionary=ids) as file:
+    # Values of a list are a column of their own, such as "NAME.list.element".
+    columns = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    paths = [path for path in columns if any(f"{path}.".startswith(f"{name}.") for name in ids)]
+    with ParquetFile(path, read_dictionary=paths) as file:
         for number in range(metadata.num_row_groups):
             for rows in file.iter_batches(1, row_groups=[number], columns=ids):
                 _check_dictionaries(path, rows)
@@ -118,6 +129,7 @@ def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
 
 def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        column = column.flatten() if lists.is_list(column.type) else column
         kind = column.type
         if pa.types.is_dictionary(kind) and not pa.types.is_integer(kind.value_type):
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
@@ -128,8 +140,7 @@ def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
 
 
 def _is_suitable(name: str, kind: pa.DataType, layout: Layout) -> bool:
-    if name == HISTORY and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        kind = kind.value_type
+    kind = _of_values(kind) if name != "user" else kind
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if name == "timestamp" and pa.types.is_temporal(kind):
@@ -147,12 +158,17 @@ def _is_suitable(name: str, kind: pa.DataType, layout: Layout) -> bool:
     return any(is_kind(kind) for is_kind in TEXT)
 
 
+def _of_values(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values, or of those in its lists."""
+    return kind.value_type if lists.is_list(kind) else kind
+
+
 def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
     """The column with the type that ``readers.read`` documents. Columns of a time type carry
     their own unit; ``layout.ticks_per_second`` applies to plain numbers."""
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        ids = values.cast(pa.list_(pa.string()))
-        return pc.binary_join(ids, " ")
+    if lists.is_list(values.type):
+        found = lists.converted(values, lambda each: _converted(name, each, layout))
+        return pc.binary_join(found, " ") if name == HISTORY else found
     if name not in NUMBERS:
         return _text(values)
     if pa.types.is_temporal(values.type):

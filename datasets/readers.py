@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets import json_lines, parquet, text, times
+from datasets import json_lines, lists, parquet, text, times
 from datasets.errors import DataError, quoted
 from datasets.ids import bytes_of
 from datasets.layouts import IDS, JSON_LINES, LONGEST_ID, NO_HEADER, NUMBERS, PARQUET, TEXT, Layout
@@ -27,7 +27,8 @@ class Parser(Protocol):
     def batches(
         self, path: Path, layout: Layout, member: str | None, progress: str | None
     ) -> Iterator[pa.RecordBatch]:
-        """Rows in file order, with the columns and types that ``read`` documents."""
+        """Rows in file order, with the columns and types that ``read`` documents, or lists of
+        these types."""
 
     def row_error(
         self, path: Path, layout: Layout, member: str | None, row: int, reason: str
@@ -69,6 +70,8 @@ def read(
     titles has item and title (string); a file of a split may have a history (string). Columns of
     ``filters: where:`` are strings. Titles, histories and these may be null or empty.
 
+    A row whose item is a list is several rows: see ``lists``.
+
     ``member`` is the pattern of the one file to read in a zip archive; ``progress`` labels the
     progress bar, None shows no bar.
 
@@ -77,11 +80,16 @@ def read(
     parser = _parser(layout)
     before = 0
     for batch in parser.batches(path, layout, member, progress):
-        if invalid := _first_invalid(batch, layout):
+        try:
+            found, rows = lists.interactions(batch)
+        except lists.Invalid as error:
+            raise parser.row_error(path, layout, member, before + error.row, str(error)) from None
+        if invalid := _first_invalid(found, layout):
             row, reason = invalid
+            row = row if rows is None else int(rows[row])
             raise parser.row_error(path, layout, member, before + row, reason)
         before += batch.num_rows
-        yield batch
+        yield found
 
 
 def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | None:

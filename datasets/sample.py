@@ -14,6 +14,7 @@ from pyarrow.parquet import ParquetFile
 from datasets.bombs import check_unpacked
 from datasets.column_names import is_usual
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.lists import is_list
 from datasets.malformed import is_number
 from datasets.streams import opened
 from datasets.times import LOOKS_ISO
@@ -35,6 +36,8 @@ class Column:
     values: list[str]
     is_time: bool = False
     """Whether its type says that it holds times."""
+    is_list: bool = False
+    """Whether a row holds a list of values."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,7 @@ def is_value(cell: str) -> bool:
 
 def _of_objects(path: Path, lines: list[str]) -> list[Column]:
     values: dict[str, list[str]] = {}
+    listed = set()
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
@@ -186,9 +190,12 @@ def _of_objects(path: Path, lines: list[str]) -> list[Column]:
             raise DataError(f"{path}:{number}: not one JSON object: found {quoted(line)}")
         for name, value in row.items():
             cells = values.setdefault(name, [])
-            if isinstance(value, str | int | float):
-                cells.append(json.dumps(value) if not isinstance(value, str) else value)
-    return [Column(name, cells) for name, cells in values.items()]
+            if isinstance(value, list):
+                listed.add(name)
+            for cell in value if isinstance(value, list) else [value]:
+                if isinstance(cell, str | int | float):
+                    cells.append(json.dumps(cell) if not isinstance(cell, str) else cell)
+    return [Column(name, cells, is_list=name in listed) for name, cells in values.items()]
 
 
 def _of_parquet(path: Path) -> list[Column]:
@@ -197,18 +204,24 @@ def _of_parquet(path: Path) -> list[Column]:
             metadata = file.metadata
             groups = [metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups)]
             check_unpacked(path, sum(groups), path.stat().st_size)
-            plain = [f.name for f in file.schema_arrow if not pa.types.is_nested(f.type)]
+            plain = [f.name for f in file.schema_arrow if _is_plain(f.type)]
             rows = next(file.iter_batches(MOST_ROWS, columns=plain), None)
             if rows is None:
                 raise DataError(f"{path}: the file contains no interactions")
-            return [
-                Column(
-                    name,
-                    [str(value) for value in rows[name].to_pylist() if value is not None],
-                    pa.types.is_temporal(rows[name].type),
-                )
-                for name in rows.schema.names
-            ]
+            return [_of_column(name, rows[name]) for name in rows.schema.names]
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = " ".join(str(error).split())[:LONGEST_QUOTE]
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether a column holds values, or lists of values."""
+    return not pa.types.is_nested(kind.value_type if is_list(kind) else kind)
+
+
+def _of_column(name: str, values: pa.Array) -> Column:
+    listed = is_list(values.type)
+    if listed:
+        values = values.flatten()
+    texts = [str(value) for value in values.to_pylist() if value is not None]
+    return Column(name, texts, pa.types.is_temporal(values.type), listed)
