@@ -24,7 +24,8 @@ from benchmark.metrics import means
 from benchmark.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from datasets.sequences import Sequences, spans
+from datasets.sequences import Sequences
+from datasets.spans import spans
 
 PART = 50_000_000  # rows
 BLOCK = 1_000_000  # rows that are drawn at a time

@@ -13,7 +13,9 @@ from benchmark.metrics import SELECTION_METRIC, begins, per_query
 from benchmark.reporting.statistics import interval
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
-from datasets.sequences import Sequences, Targets, spans
+from datasets.sequences import Sequences
+from datasets.spans import spans
+from datasets.targets import Targets
 from models.batches import Interactions
 
 SHUFFLES = 3

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import torch
 
     from benchmark.training.measurement import Measurement
-    from datasets.sequences import Sequences, Split
+    from datasets.sequences import Sequences
+    from datasets.targets import Split
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)

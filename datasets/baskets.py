@@ -3,7 +3,8 @@
 import numpy as np
 
 from datasets.errors import DataError
-from datasets.sequences import Sequences, Targets
+from datasets.sequences import Sequences
+from datasets.targets import Targets
 
 
 def numbers_of(sequences: Sequences) -> np.ndarray:

@@ -29,8 +29,9 @@ from datasets.coded import MOST_BOXES, REMOVED, by_id, joined, offsets_of
 from datasets.errors import DataError
 from datasets.filters import Filters
 from datasets.ids import IdTable
-from datasets.sequences import SLAB, Sequences, spans
+from datasets.sequences import Sequences
 from datasets.source import RawFile
+from datasets.spans import SLAB, spans
 from datasets.spec import Spec
 from datasets.splits import GIVEN
 from datasets.spool import Budget, Spool

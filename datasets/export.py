@@ -14,8 +14,9 @@ from datasets import card, files, options
 from datasets.errors import DataError
 from datasets.export_formats import FORMATS, Export
 from datasets.prepare import load
-from datasets.sequences import Sequences, Split
+from datasets.sequences import Sequences
 from datasets.spec import Spec
+from datasets.targets import Split
 
 SPLIT_FILE = "exported.json"
 """Says of which data and which split the files beside it are."""

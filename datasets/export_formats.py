@@ -19,7 +19,9 @@ import yaml
 
 from datasets import files
 from datasets.errors import DataError, quoted
-from datasets.sequences import Sequences, Split, Targets, spans
+from datasets.sequences import Sequences
+from datasets.spans import spans
+from datasets.targets import Split, Targets
 from datasets.ties import users_of
 
 IDS_PER_CHUNK = 1 << 22

@@ -8,10 +8,11 @@ from datasets import filters, layouts, plain_yaml, source_spec, temporal
 from datasets.checked import UNPRINTABLE, build, list_at, mapping
 from datasets.errors import DataError, quoted
 from datasets.filters import Filters
-from datasets.sequences import Sequences, Split
+from datasets.sequences import Sequences
 from datasets.source_spec import Source, SplitFiles
 from datasets.splits import GIVEN, SPLITS, TEMPORAL, SplitRule, rule_of
 from datasets.synthetic import Walks
+from datasets.targets import Split
 from datasets.temporal import Temporal
 
 SPECS_FOLDER = Path(__file__).parent

@@ -8,7 +8,8 @@ import numpy as np
 
 from datasets import baskets, parts, ties
 from datasets.errors import DataError
-from datasets.sequences import Sequences, Split, Targets
+from datasets.sequences import Sequences
+from datasets.targets import Split, Targets
 from datasets.temporal import Temporal, temporal
 
 GIVEN_NAME = "given by files (history: {})"

@@ -11,7 +11,9 @@ import numpy as np
 from datasets import baskets, intervals, ties
 from datasets.checked import build, mapping
 from datasets.errors import DataError, quoted
-from datasets.sequences import Sequences, Split, Targets, spans
+from datasets.sequences import Sequences
+from datasets.spans import spans
+from datasets.targets import Split, Targets
 
 # Values of ``target:``, and what the name of the split, which is part of the protocol, says.
 TARGETS = {

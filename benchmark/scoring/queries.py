@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmark.errors import UserError, quoted
-from datasets.sequences import Sequences, Targets, spans
+from datasets.sequences import Sequences
+from datasets.spans import spans
+from datasets.targets import Targets
 
 QUERIES_PER_BLOCK = 8192
 

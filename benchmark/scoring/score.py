@@ -13,7 +13,8 @@ from benchmark.scoring.queries import Queries, Ranked, ScoreError
 from benchmark.training.evaluation import evaluated, sample
 from benchmark.training.lists import list_table
 from benchmark.training.ranks import rank_table
-from datasets.sequences import Sequences, Split, Targets
+from datasets.sequences import Sequences
+from datasets.targets import Split, Targets
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from benchmark.tracking.outbox.messages import Data
 from datasets import card, source
 from datasets.errors import masked
-from datasets.sequences import Sequences, Targets
+from datasets.sequences import Sequences
 from datasets.spec import Spec
+from datasets.targets import Targets
 
 TRAINING = "training"
 VALIDATION = "validation"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import models.batches
 from benchmark.errors import UserError
-from datasets.sequences import Split, Targets
+from datasets.targets import Split, Targets
 from models.batches import Interactions, by_length, gather, within
 from models.model import Histories
 

@@ -11,7 +11,8 @@ from benchmark.training import workers
 from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
-from datasets.sequences import Sequences, Split, Targets
+from datasets.sequences import Sequences
+from datasets.targets import Split, Targets
 from models.batches import Interactions, pairs, within
 from models.model import Model
 from models.ranking import Best, rank, users_at_once

@@ -11,7 +11,9 @@ the history of the query).
 import numpy as np
 import pandas as pd
 
-from datasets.sequences import Sequences, Split, Targets, spans
+from datasets.sequences import Sequences
+from datasets.spans import spans
+from datasets.targets import Split, Targets
 from models.batches import within
 
 QUERIES_PER_BLOCK = 8192  # their histories are in memory together

@@ -27,8 +27,9 @@ from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
 from datasets.bombs import check_unpacked
 from datasets.ids import Ids
-from datasets.sequences import Sequences, Split
+from datasets.sequences import Sequences
 from datasets.splits import leave_one_out
+from datasets.targets import Split
 from models.model import Histories
 
 WARM_UP_STEPS = 10

@@ -10,7 +10,8 @@ interactions with the target) and ``repeated`` (whether the target is in the his
 import numpy as np
 import pandas as pd
 
-from datasets.sequences import Sequences, Split, Targets
+from datasets.sequences import Sequences
+from datasets.targets import Split, Targets
 
 
 def rank_table(

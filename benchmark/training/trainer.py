@@ -44,7 +44,8 @@ from models.model import Examples, Histories, LearnedModel, Model
 if TYPE_CHECKING:
     from benchmark.settings import Settings
     from benchmark.training.checkpoint import State
-    from datasets.sequences import Sequences, Split, Targets
+    from datasets.sequences import Sequences
+    from datasets.targets import Split, Targets
 
 STEPS_PER_TRIM = 128
 

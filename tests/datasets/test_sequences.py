@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.filters import k_core
-from datasets.sequences import Sequences, Targets, from_interactions
+from datasets.sequences import Sequences, from_interactions
 from datasets.splits import leave_one_out
+from datasets.targets import Targets
 
 
 def frame(rows, columns=("user", "item", "timestamp")):

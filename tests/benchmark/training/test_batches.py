@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.training.batches import TrainingBatches, histories, windows
-from datasets.sequences import Targets
+from datasets.targets import Targets
 from models.batches import Interactions
 
 PAD = 999
