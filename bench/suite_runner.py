@@ -61,7 +61,7 @@ def main() -> None:
 
     def evaluate() -> dict:
         parts = {"valid": trainer.split.valid, "test": trainer.split.test}
-        if trainer.finished:
+        if trainer.course.finished:
             ranks = trainer.final_ranks()
         else:
             trainer.averaging.catch_up()

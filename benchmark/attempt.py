@@ -56,7 +56,7 @@ def attempt(
             trainer = Trainer(settings, sequences, split, step_bar)
             if saved := state_to_resume(trial, sequences, protocol):
                 state.restore(trainer, *saved)
-            if prune and _would_have_pruned(prune, trial.curve()[: trainer.epoch]):
+            if prune and _would_have_pruned(prune, trial.curve()[: trainer.course.epoch]):
                 trial.log_pruned(trainer.pruned_result())
             else:
                 train(trial, trainer, prune)
@@ -113,9 +113,9 @@ def train(
 
 def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch: OnEpoch) -> bool:
     """Train to the end and log each epoch; False if the trial was pruned before."""
-    total = trainer.last_epoch
+    done, total = trainer.course.epoch, trainer.course.last_epoch
     with (
-        tqdm(initial=trainer.epoch, total=total, unit="epoch", disable=None, leave=False) as bar,
+        tqdm(initial=done, total=total, unit="epoch", disable=None, leave=False) as bar,
         _saving_when_stopped(trial, trainer),
     ):
         for epoch in trainer.epochs():
@@ -123,7 +123,7 @@ def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch:
             if epoch.improved:
                 trial.keep_best(lambda path: checkpoint.save(path, *trainer.best_state()))
             _keep_state(trial, trainer)
-            best = trainer.best_valid[SELECTION_METRIC]
+            best = trainer.course.best_valid[SELECTION_METRIC]
             bar.set_postfix_str(f"best {SELECTION_METRIC} {best:.4f}", refresh=False)
             bar.update()
             with bar.external_write_mode():  # the bar makes room for a line

@@ -9,10 +9,11 @@ from torch import Tensor
 from benchmark.training.checkpoint import State
 from benchmark.training.trainer import Trainer, TrainingError
 
-COUNTERS = ("epoch", "batch", "steps", "best_epoch", "best_valid", "seconds", "epoch_seconds")
+COUNTERS = ("batch", "steps", "seconds", "epoch_seconds")
 """The attributes of a Trainer that are JSON values."""
-LATER_COUNTERS = ("fallen", "trained", "best_variant")
-"""More of them, which states of version 0.4 do not have."""
+OF_COURSE = ("epoch", "best_epoch", "best_valid")
+LATER_OF_COURSE = ("fallen", "trained", "best_variant")
+"""Those of its course. States of version 0.4 have no later ones."""
 
 
 def capture(trainer: Trainer) -> State:
@@ -27,7 +28,8 @@ def capture(trainer: Trainer) -> State:
     tensors["random.cpu"] = torch.get_rng_state()
     if trainer.device.type == "cuda":
         tensors["random.device"] = torch.cuda.get_rng_state(trainer.device)
-    values = {name: getattr(trainer, name) for name in COUNTERS + LATER_COUNTERS}
+    values = {name: getattr(trainer, name) for name in COUNTERS}
+    values |= {name: getattr(trainer.course, name) for name in OF_COURSE + LATER_OF_COURSE}
     return tensors, values | {"energy": trainer.energy.stored()}
 
 
@@ -56,8 +58,11 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     trainer.random_states = part("random.")
     for name in COUNTERS:
         setattr(trainer, name, values[name])
-    for name in LATER_COUNTERS:
-        setattr(trainer, name, values.get(name, getattr(trainer, name)))
+    course = trainer.course
+    for name in OF_COURSE:
+        setattr(course, name, values[name])
+    for name in LATER_OF_COURSE:
+        setattr(course, name, values.get(name, getattr(course, name)))
     trainer.energy.resume(values.get("energy"))
-    if "trained" not in values and trainer.epoch:
-        trainer.pace()
+    if "trained" not in values and course.epoch:
+        course.pace()

@@ -23,11 +23,12 @@ from torch.nn.parallel import DistributedDataParallel
 import models
 from benchmark.defaults import decided
 from benchmark.errors import UserError
-from benchmark.metrics import SELECTION_METRIC, K, means
+from benchmark.metrics import K, means
 from benchmark.results import Epoch, Result
 from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
+from benchmark.training.course import Course
 from benchmark.training.device import resolve_device
 from benchmark.training.energy import Meter
 from benchmark.training.evaluation import evaluated, rank_and_list, rank_targets
@@ -110,15 +111,16 @@ class Trainer:
         if self.device.type == "cuda" and workers.size() == 1 and not row_tables(self.model):
             self.graphs = Graphs()
         self.counted = False  # a resumed trial of a counted model counts again
-        self.epoch = 0  # the number of complete epochs
-        self.fallen = 0  # after how many of them the learning rate fell; 0: not yet
-        self.trained: int | None = None if self.learns else 0  # after how many training ended
+        self.course = Course(
+            learns=self.learns,
+            variants=len(self.model.variants),
+            limit=settings.epochs,
+            patience=settings.patience,
+            falls=settings.schedule == "plateau",
+        )
         self.steps = 0
         self.begin_epoch()
         self.random_states: dict[str, Tensor] = {}  # from a checkpoint within an epoch
-        self.best_epoch = 0
-        self.best_variant: dict[str, float] = {}  # of the model that was best on validation
-        self.best_valid: dict[str, float] = {SELECTION_METRIC: -1.0}
         self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
         self.energy = Meter(self.device)
@@ -143,58 +145,28 @@ class Trainer:
         self.epoch_seconds = 0.0  # that these batches took
         self.loss_sum = torch.zeros((), device=self.device)
 
-    @property
-    def finished(self) -> bool:
-        """Whether training has ended, and all variants have been tried."""
-        return self.trained is not None and self.epoch >= self.trained + len(self.model.variants)
-
-    @property
-    def last_epoch(self) -> int:
-        """The largest number of epochs that the trial can have."""
-        trained = self.settings.epochs if self.trained is None else self.trained
-        return trained + len(self.model.variants)
-
-    def pace(self) -> None:
-        """Lower the learning rate, or end training, where validation does not get better."""
-        if self.trained is not None:
-            return
-        waited = self.epoch - max(self.best_epoch, self.fallen)
-        if waited >= self.settings.patience:
-            if self.settings.schedule == "plateau" and not self.fallen:
-                self.fallen = self.epoch
-            else:
-                self.trained = self.epoch
-        if self.epoch >= self.settings.epochs:
-            self.trained = self.epoch
-
     def epochs(self) -> Iterator[Epoch]:
-        """Train and evaluate, one epoch after the other, until ``finished``."""
-        while not self.finished:
+        """Train and evaluate, one epoch after the other, until the course is finished."""
+        while not self.course.finished:
             loss: float | None = None
             variant: Mapping[str, float] = {}
             with self._enough_memory():
-                if self.trained is None:
+                if self.course.variant is None:
                     loss = self.train_epoch()
                 else:
-                    variant = self.try_variant(self.epoch - self.trained)
+                    variant = self.try_variant(self.course.variant)
             started = time.perf_counter()
             self.averaging.catch_up()
             valid = means(self.ranks(self.split.valid), self.split.valid.queries)
             train_seconds = self.epoch_seconds
             valid_seconds = time.perf_counter() - started
             self.begin_epoch()
-            self.epoch += 1
             self.seconds += train_seconds + valid_seconds
-            improved = valid[SELECTION_METRIC] > self.best_valid[SELECTION_METRIC]
+            improved = self.course.add(valid, variant)
             if improved:
-                self.best_valid = valid
-                self.best_variant = dict(variant)
-                if loss is not None or not self.learns:
-                    self.best_epoch = self.epoch
                 self.best_weights = {k: v.clone() for k, v in self.averaged.state_dict().items()}
-            self.pace()
             yield Epoch(
-                number=self.epoch,
+                number=self.course.epoch,
                 train_loss=loss,
                 variant=variant,
                 valid=valid,
@@ -214,7 +186,7 @@ class Trainer:
             if not out_of_memory(error):
                 raise
             raise TrainingError(
-                f"out of memory on {self.device} in epoch {self.epoch + 1} with batch_size "
+                f"out of memory on {self.device} in epoch {self.course.epoch + 1} with batch_size "
                 f"{self.settings.batch_size}: try a smaller one"
             ) from None
 
@@ -257,7 +229,10 @@ class Trainer:
         batches = islice(self.batches.shuffled(self.shuffling), self.batch, None)
         before = self.epoch_seconds
         for batch in self.bar(
-            batches, initial=self.batch, total=len(self.batches), desc=f"epoch {self.epoch + 1}"
+            batches,
+            initial=self.batch,
+            total=len(self.batches),
+            desc=f"epoch {self.course.epoch + 1}",
         ):
             self.loss_sum += self._step(batch)
             self.batch += 1
@@ -272,7 +247,7 @@ class Trainer:
         mean = float(workers.total(self.loss_sum.clone())) / self.batch
         if not math.isfinite(mean):
             raise TrainingError(
-                f"the loss is {mean} in epoch {self.epoch + 1} with learning_rate "
+                f"the loss is {mean} in epoch {self.course.epoch + 1} with learning_rate "
                 f"{self.settings.learning_rate}: try a smaller one"
             )
         return mean
@@ -283,7 +258,7 @@ class Trainer:
         An epoch that resumes in its middle continues from the saved states instead. All processes
         shuffle and mask alike; each has its own dropout.
         """
-        seeds = np.random.SeedSequence([self.settings.seed, self.epoch]).spawn(3)
+        seeds = np.random.SeedSequence([self.settings.seed, self.course.epoch]).spawn(3)
         shuffling, masking, dropout = (int(s.generate_state(1, np.uint64)[0]) for s in seeds)
         self.shuffling.manual_seed(shuffling)
         self.masking.manual_seed(masking)
@@ -299,7 +274,7 @@ class Trainer:
         """Train on a batch of sequences; this process's part of the mean loss, []."""
         assert isinstance(self.model, LearnedModel)
         self.steps += 1
-        self.optimizers.begin_step(self.steps, fallen=self.fallen > 0)
+        self.optimizers.begin_step(self.steps, fallen=self.course.fallen > 0)
         examples = self.model.examples(batch, self.masking)
         loss = self.graphs.run(self._update, examples) if self.graphs else self._update(examples)
         self.averaging.after_step(self.steps)
@@ -380,7 +355,7 @@ class Trainer:
 
     def pruned_result(self) -> Result:
         """The result of a trial that is stopped here, without an evaluation on test."""
-        return self._result({"best_valid": self.best_valid}, {}, {})
+        return self._result({"best_valid": self.course.best_valid}, {}, {})
 
     def _result(
         self,
@@ -388,12 +363,13 @@ class Trainer:
         ranks: dict[str, Any],
         lists: dict[str, Any],
     ) -> Result:
+        course = self.course
         return Result(
             metrics=metrics,
             one_target=self.one_target,
-            best_epoch=self.best_epoch,
-            last_epoch=self.trained or self.epoch,
-            variant=self.best_variant,
+            best_epoch=course.best_epoch,
+            last_epoch=course.trained or course.epoch,
+            variant=course.best_variant,
             seconds=self.seconds,
             parameters=sum(p.numel() for p in self.model.parameters()),
             peak_memory_mb=peak_memory(self.device),
@@ -405,4 +381,4 @@ class Trainer:
 
     def best_state(self) -> State:
         """The weights of the best epoch, and what it reached on validation."""
-        return self.best_weights, {"epoch": self.best_epoch, "valid": self.best_valid}
+        return self.best_weights, {"epoch": self.course.best_epoch, "valid": self.course.best_valid}

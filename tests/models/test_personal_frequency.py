@@ -62,6 +62,6 @@ def test_the_variant_that_is_best_on_validation_is_kept():
     trainer = Trainer(settings, sequences, leave_one_out(sequences))
     epochs = list(trainer.epochs())
     assert [epoch.variant for epoch in epochs] == list(PersonalFrequency.variants)
-    best = PersonalFrequency.variants[trainer.best_epoch - 1]
+    best = PersonalFrequency.variants[trainer.course.best_epoch - 1]
     assert best["latest"] < 1
     assert {name: float(trainer.best_weights[name]) for name in best} == pytest.approx(best)

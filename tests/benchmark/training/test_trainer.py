@@ -62,7 +62,7 @@ def test_a_seed_repeats_bit_for_bit_and_another_does_not(trainer):
     assert losses(again) == of_first
     for name, weights in first.model.state_dict().items():
         assert torch.equal(weights, again.model.state_dict()[name]), name
-    assert first.best_valid == again.best_valid
+    assert first.course.best_valid == again.course.best_valid
     assert losses(trainer(epochs=1, seed=2)) != of_first[:1]
 
 
@@ -146,8 +146,8 @@ def test_it_stops_when_patience_is_used_up_and_keeps_the_best(trainer):
     stuck = trainer(learning_rate=1e-12, patience=3, epochs=50, schedule="constant")
     epochs = list(stuck.epochs())
     assert [epoch.improved for epoch in epochs] == [True, False, False, False]
-    assert stuck.best_epoch == 1
-    assert stuck.best_valid == epochs[0].valid
+    assert stuck.course.best_epoch == 1
+    assert stuck.course.best_valid == epochs[0].valid
 
 
 @pytest.mark.process
@@ -157,7 +157,7 @@ def test_on_a_plateau_the_learning_rate_falls_before_training_stops(trainer):
     for _ in stuck.epochs():
         rates.append(stuck.optimizers.all[0].param_groups[0]["lr"])
     assert rates == pytest.approx([1e-12] * 3 + [0.25e-12] * 2)
-    assert (stuck.best_epoch, stuck.fallen, stuck.trained) == (1, 3, 5)
+    assert (stuck.course.best_epoch, stuck.course.fallen, stuck.course.trained) == (1, 3, 5)
 
 
 @pytest.mark.process
@@ -192,10 +192,10 @@ def test_a_state_of_a_version_without_variants_ends_where_it_would_have_ended(tr
     done = trainer(epochs=2, schedule="constant")
     list(done.epochs())
     tensors, values = state.capture(done)
-    earlier = {k: v for k, v in values.items() if k not in state.LATER_COUNTERS}
+    earlier = {k: v for k, v in values.items() if k not in state.LATER_OF_COURSE}
     resumed = trainer(epochs=2, schedule="constant")
     state.restore(resumed, tensors, earlier)
-    assert resumed.finished
+    assert resumed.course.finished
 
 
 def test_the_weights_that_are_evaluated_are_a_running_mean_of_the_models(trainer):
@@ -227,7 +227,7 @@ def test_the_best_weights_are_the_ones_that_are_tested(trainer):
         for parameter in [*done.model.parameters(), *done.averaged.parameters()]:
             parameter.normal_()
     ranks = done.final_ranks()
-    assert one_each(ranks["valid"]) == done.best_valid
+    assert one_each(ranks["valid"]) == done.course.best_valid
     done.model.load_state_dict(best)
     test = rank_targets(done.model, done.interactions, done.split.test)
     assert np.array_equal(ranks["test"], test)
@@ -245,7 +245,7 @@ def test_it_learns_what_popularity_cannot_know(trainer):
     counts = np.bincount(train, minlength=learner.model.n_items)
     targets = items[learner.split.valid.positions]
     popularity = one_each((counts >= counts[targets][:, None]).sum(axis=1))
-    assert learner.best_valid["ndcg@10"] > 2 * popularity["ndcg@10"]
+    assert learner.course.best_valid["ndcg@10"] > 2 * popularity["ndcg@10"]
 
 
 def test_a_loss_that_is_no_number_stops_with_epoch_and_learning_rate(trainer, monkeypatch):
