@@ -12,8 +12,10 @@ from benchmark.reporting.content import assemble, compare_leading, dataset_of
 from benchmark.reporting.formats import FORMATS
 from benchmark.reporting.gather import gather
 from benchmark.reporting.problems import ROUNDING
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 from benchmark.tracking import schema
+from benchmark.tracking.reading.basis import Basis
 from benchmark.tracking.reading.ranks import ranks
 from benchmark.tracking.reading.run_ids import whole_run_id
 from benchmark.tracking.reading.trials import Record
@@ -152,14 +154,11 @@ def _check_better(client: MlflowClient, name: str, trial: Record, present: Champ
     champion = f"{name} version {present.version} (run {present.run_id})"
     if present.run_id == trial.run_id:
         raise TrackingError(f"already champion: {champion}; --force registers it again")
-    for tag in (schema.DATA_DIGEST, schema.PROTOCOL):
-        ours = trial.tags.get(tag)
-        theirs = present.tags.get(tag)
-        if ours != theirs:
-            raise TrackingError(
-                f"run {trial.run_id} cannot be compared with the champion, {champion}: other "
-                f"{tag}: {ours} instead of {theirs}; --force promotes it all the same"
-            )
+    for tag, ours, theirs in trial.basis.differences(Basis.of(present.tags)):
+        raise TrackingError(
+            f"run {trial.run_id} cannot be compared with the champion, {champion}: other {tag}: "
+            f"{ours or 'none'} instead of {theirs or 'none'}; --force promotes it all the same"
+        )
     rows = [Row([trial]), Row([present.trial])] if present.trial and present.trial.valid else []
     tables = ranks(client, [row.records[0] for row in rows], "valid").tables
     comparison = None

@@ -11,7 +11,8 @@ from mlflow.exceptions import MlflowException
 
 from benchmark.leaderboards.board import Board, Cell, Column, Entry
 from benchmark.reporting.comparison import LEVEL, compare
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 from benchmark.reporting.statistics import holm
 from benchmark.reporting.verdict import AS_FAST
 from benchmark.tracking.reading.ranks import ranks

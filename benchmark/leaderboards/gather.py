@@ -17,14 +17,8 @@ from benchmark.leaderboards.merge import with_own_titles
 from benchmark.reporting.content import Compared, compare_leading
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Standing, leaderboard
-from benchmark.reporting.ranking import (
-    SLIM,
-    Ranking,
-    ReportError,
-    Row,
-    order,
-    why_unfinished,
-)
+from benchmark.reporting.ranking import Ranking, ReportError, order, why_unfinished
+from benchmark.reporting.row import SLIM, Row
 from benchmark.tracking import schema, server
 from benchmark.tracking.reading.run_ids import every_experiment
 from benchmark.tracking.reading.trials import Record, records
@@ -91,8 +85,7 @@ def _records(
 
 
 def _key(record: Record, experiment: str) -> tuple[str, str, str]:
-    digest = record.tags.get(schema.DATA_DIGEST, "")
-    return digest, record.tags.get(schema.PROTOCOL, ""), "" if digest else experiment
+    return *record.basis, "" if record.basis.digest else experiment
 
 
 def ranked(client: MlflowClient, group: Group, metric: str, test: str) -> Compared | None:

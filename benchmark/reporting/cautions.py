@@ -7,7 +7,8 @@ import numpy as np
 
 from benchmark.reporting import problems
 from benchmark.reporting.comparison import Comparison
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 from benchmark.settings import MASKED, REPEATED
 from benchmark.tracking import schema
 from datasets import card

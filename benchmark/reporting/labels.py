@@ -1,6 +1,7 @@
 """Short names of rows, where a table or a legend has no room for all their settings."""
 
-from benchmark.reporting.ranking import Ranking, Row, differs
+from benchmark.reporting.ranking import Ranking, differs
+from benchmark.reporting.row import Row
 from benchmark.tracking.reading.trials import Param
 
 MOST = 3  # settings in a label

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from benchmark.reporting.comparison import Comparison
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 
 SHOWN = ("ndcg@10", "recall@10", "mrr@10")
 

@@ -8,8 +8,8 @@ from mlflow import MlflowClient
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
 from benchmark.reporting.comparison import Difference, compare
-from benchmark.reporting.ranking import Ranking, ReportError, Row
-from benchmark.tracking import schema
+from benchmark.reporting.ranking import Ranking, ReportError
+from benchmark.reporting.row import Row
 from benchmark.tracking.reading.ranks import ranks
 from benchmark.tracking.reading.run_ids import read_run
 from benchmark.tracking.reading.trials import Record, record
@@ -78,14 +78,12 @@ def pair(
     every = [trial for row in rows for trial in row.records]
     if both := {trial.run_id for trial in rows[0].records} & {t.run_id for t in rows[1].records}:
         raise ReportError(f"run {min(both)} cannot be compared with itself")
-    for tag in (schema.DATA_DIGEST, schema.PROTOCOL):
-        for trial in every[1:]:
-            ours, theirs = every[0].tags.get(tag), trial.tags.get(tag)
-            if ours != theirs:
-                raise ReportError(
-                    f"runs {every[0].run_id} and {trial.run_id} cannot be compared: other {tag}: "
-                    f"{ours} and {theirs}"
-                )
+    for trial in every[1:]:
+        for tag, ours, theirs in every[0].basis.differences(trial.basis):
+            raise ReportError(
+                f"runs {every[0].run_id} and {trial.run_id} cannot be compared: other {tag}: "
+                f"{ours or 'none'} and {theirs or 'none'}"
+            )
     found = ranks(client, every, part)
     for trial in every:
         if trial.run_id not in found.tables:

@@ -1,116 +1,22 @@
 """Which trials are ranked, in which order, and which are not, and why."""
 
-import statistics
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from benchmark.errors import UserError
+from benchmark.reporting.row import Row
 from benchmark.tracking import schema
+from benchmark.tracking.reading.basis import Basis
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Param, Record
 
-SLIM = " + SLIM"  # after the name of a model in whose scores it has a part
 # Parameters that decide no result.
 NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume", "system_metrics")
 
 
 class ReportError(UserError):
     """Trials cannot be reported: none has finished, or they cannot be compared."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Trials that differ in nothing but their seed."""
-
-    records: list[Record]
-    """By seed."""
-    mark: str = ""
-    """What tells its entry from another row's of the same model, where each run was chosen."""
-
-    @property
-    def started(self) -> int:
-        """When the first trial started, in milliseconds since 1970."""
-        return min(record.started for record in self.records)
-
-    @property
-    def params(self) -> dict[str, Param]:
-        return self.records[0].params
-
-    @property
-    def model(self) -> str:
-        return str(self.params.get("model", ""))
-
-    @cached_property
-    def name(self) -> str:
-        """The model; "+ SLIM" if SLIM has a part in its scores."""
-        blended = self.params.get("blend") == "slim"
-        weights = [r.metrics.get(f"{schema.BEST_TRIED}weight", 0.0) for r in self.records]
-        return f"{self.model}{SLIM}" if blended and any(weights) else self.model
-
-    @property
-    def entry(self) -> str:
-        """The name, with where the result comes from if its trial did not run here."""
-        where = " (published)" * self.published + " (scored)" * self.scored
-        return self.name + where + self.mark
-
-    @property
-    def without_slim(self) -> str:
-        """The entry of all rows of its model, whether or not SLIM has a part in their scores."""
-        return self.entry.replace(SLIM, "")
-
-    @property
-    def learned(self) -> bool:
-        """Whether its model learns by gradients; a counted model has no learning rate."""
-        return "learning_rate" in self.params and not self.scored
-
-    @cached_property
-    def valid(self) -> dict[str, float]:
-        """Means over the seeds."""
-        return _means([record.valid for record in self.records])
-
-    @cached_property
-    def test(self) -> dict[str, float]:
-        """Means over the seeds."""
-        return _means([record.test for record in self.records])
-
-    @property
-    def published(self) -> bool:
-        """Whether the figures come from a page: the trial did not run here."""
-        return self.records[0].published
-
-    @property
-    def scored(self) -> bool:
-        """Whether another library trained it: its files were scored here."""
-        return self.records[0].scored
-
-    @property
-    def until(self) -> int | None:
-        """The last test rank that is known of all trials; None: all ranks are."""
-        return min((r.until for r in self.records if r.until is not None), default=None)
-
-    @property
-    def seconds(self) -> float | None:
-        """Mean over the trials that were timed."""
-        seconds = [record.seconds for record in self.records if record.seconds is not None]
-        return statistics.fmean(seconds) if seconds else None
-
-    def param(self, name: str) -> Param:
-        """A parameter, or an empty text."""
-        return self.params.get(name, "")
-
-    def metric(self, name: str) -> float | None:
-        """Mean over the trials that logged a metric under that key, such as "parameters"."""
-        values = [record.metrics[name] for record in self.records if name in record.metrics]
-        return statistics.fmean(values) if values else None
-
-    def deviation(self, part: str, name: str) -> float | None:
-        """The standard deviation (n - 1) of a metric among the seeds; None for one seed.
-
-        ``part`` is "valid" or "test".
-        """
-        values = [getattr(record, part)[name] for record in self.records]
-        return statistics.stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -155,8 +61,8 @@ class Ranking:
         so do the values that a counted model tries by itself, one in each epoch.
         """
         own = self.own.records
-        basis = _basis(own[0])
-        others = [record for record, _ in self.not_ranked if _basis(record) == basis]
+        basis = own[0].basis
+        others = [record for record, _ in self.not_ranked if record.basis == basis]
         points: dict[str, dict[object, int]] = {}
         for record in [*own, *others]:
             at_once = 1 if "learning_rate" in record.params else record.last_epoch or 1
@@ -237,12 +143,12 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
     if not complete:
         states = ", ".join(f"{record.name} {why_unfinished(record)}" for record in records)
         raise ReportError(f"no trial has finished, so there is nothing to rank: {states}")
-    groups: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[Basis, list[Record]] = {}
     published = [record for record in complete if record.published]
     for record in [record for record in complete if not record.published] or published:
-        groups.setdefault(_basis(record), []).append(record)
+        groups.setdefault(record.basis, []).append(record)
     ranked = max(groups.values(), key=lambda group: (len(group), group[-1].started))
-    basis = _basis(ranked[0])
+    basis = ranked[0].basis
     if not ranked[0].published:
         ranked = ranked + published
     ranked, lacking = _with_metric(ranked, metric)
@@ -255,7 +161,7 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
         elif record.run_id in lacking_ids:
             not_ranked.append((record, f"no {metric} was logged"))
         elif record.run_id not in ranked_ids:
-            not_ranked.append((record, _difference(_basis(record), basis)))
+            not_ranked.append((record, _difference(record.basis, basis)))
     rows = _rows(ranked) if pooled else _each(ranked)
     rows.sort(key=lambda row: (-row.valid.get(metric, -1.0), row.started))
     return Ranking(metric, rows, not_ranked)
@@ -312,25 +218,13 @@ def _key(value: Param) -> tuple[bool, Param]:
     return isinstance(value, str), value
 
 
-def _means(results: list[dict[str, float] | None]) -> dict[str, float]:
-    """Of the metrics that all results have; none if there is no result."""
-    found = [result for result in results if result is not None]
-    names = [name for name in (found or [{}])[0] if all(name in result for result in found)]
-    return {name: statistics.fmean(result[name] for result in found) for name in names}
-
-
-def _basis(record: Record) -> tuple[str, str]:
-    return record.tags.get(schema.DATA_DIGEST, ""), record.tags.get(schema.PROTOCOL, "")
-
-
-def _difference(basis: tuple[str, str], ranked: tuple[str, str]) -> str:
+def _difference(basis: Basis, ranked: Basis) -> str:
     """The field that differs; of the protocol only the part that differs."""
     found = []
-    for name, a, b in zip((schema.DATA_DIGEST, schema.PROTOCOL), basis, ranked, strict=True):
-        if a != b:
-            only_a = without_common(a, b)
-            only_b = without_common(b, a)
-            found.append(f"other {name}: {only_a or 'none'} instead of {only_b or 'none'}")
+    for tag, a, b in basis.differences(ranked):
+        only_a = without_common(a, b)
+        only_b = without_common(b, a)
+        found.append(f"other {tag}: {only_a or 'none'} instead of {only_b or 'none'}")
     return "; ".join(found)
 
 

@@ -5,7 +5,8 @@ from benchmark.reporting.cautions import cautions
 from benchmark.reporting.compared import beside_sections, compared
 from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 from benchmark.reporting.section import Section, Table, shown_interval, with_deviation
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Param

@@ -6,7 +6,8 @@ import numpy as np
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series
 from benchmark.reporting.labels import labels
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 
 
 def learning_curves(

@@ -8,7 +8,8 @@ from benchmark.reporting.comparison import LEVEL, Comparison
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.mean_ranks import critical_difference, mean_ranks
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 
 Models = dict[str, int]
 """The number of each model, by its entry."""

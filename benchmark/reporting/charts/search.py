@@ -6,7 +6,8 @@ from itertools import accumulate
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, axis_of, legend
 from benchmark.reporting.labels import settings_of
-from benchmark.reporting.ranking import Ranking, Row
+from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.row import Row
 
 FEWEST = 4  # rows of a search that has something to show
 MOST_LINES = 100  # of a panel: more cannot be told apart

@@ -15,7 +15,7 @@ from benchmark.tracking import schema
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.content import Content
-    from benchmark.reporting.ranking import Row
+    from benchmark.reporting.row import Row
 
 # Where a spreadsheet may see a cell begin, whichever character it splits at, then the first
 # character of a formula. Some read the wide ones of East Asian keyboards, too.

@@ -12,7 +12,8 @@ from benchmark.tracking import schema
 from models import MODELS
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
-    from benchmark.reporting.ranking import Ranking, Row
+    from benchmark.reporting.ranking import Ranking
+    from benchmark.reporting.row import Row
     from benchmark.tracking.reading.trials import Record
 
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")

@@ -15,6 +15,7 @@ from benchmark.metrics import FOLLOWING, NAMES, SELECTION_METRIC, following
 from benchmark.recbole.links import harmless
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import artifact
+from benchmark.tracking.reading.basis import Basis
 from benchmark.tracking.server import TrackingError, Unavailable
 from datasets.errors import visible
 from models import short_name
@@ -71,6 +72,10 @@ class Record:
     wrong: str | None = None
     """The result that is no number from 0 to 1."""
     experiment_id: str = ""
+
+    @property
+    def basis(self) -> Basis:
+        return Basis.of(self.tags)
 
     @property
     def published(self) -> bool:

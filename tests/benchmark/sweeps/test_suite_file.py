@@ -131,7 +131,7 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path, changes, message):
 def test_an_unknown_suite_is_named_with_those_that_there_are(run_verb):
     done = run_verb("suite", "quik")
     assert done.returncode == 1
-    known = "no suite is called 'quik': choose one of literature, quick, or give the path"
+    known = "no suite is called 'quik': choose one of defaults, literature, quick, or give the path"
     assert known in done.stderr
 
 
