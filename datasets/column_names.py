@@ -35,24 +35,26 @@ def plain(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
 
-def singular(name: str) -> str:
-    """What one value of a list is called: item_ids and item_id_list are called item_id."""
-    one = plain(name)
-    for ending in ("list", "sequence", "seq", "s"):
-        one = one.removesuffix(ending)
-    return one
-
-
-def called(field: str, names: Iterable[str], lists: bool = False) -> list[str]:
+def called(field: str, names: Iterable[str], lists: Iterable[str] = ()) -> list[str]:
     """The names that usually stand for a field of USUAL, those of its first tier that fits.
 
-    ``lists``: they are names of lists of its values.
+    ``lists`` are names of lists of its values. In each tier they count after the other names.
     """
-    shown = singular if lists else plain
+    names, lists = list(names), list(lists)
     for tier in USUAL[field]:
-        if found := [name for name in names if shown(name) in tier.split()]:
+        usual = set(tier.split())
+        found = [name for name in names if plain(name) in usual]
+        found = found or [name for name in lists if _of_one(name) & usual]
+        if found:
             return found
     return []
+
+
+def _of_one(name: str) -> set[str]:
+    """What one value of a list may be called, plainly: itemid for item_ids and item_id_list."""
+    known = {plain(name)}
+    known |= {one.removesuffix(end) for one in known for end in ("list", "sequence", "seq")}
+    return known | {one.removesuffix("s") for one in known}
 
 
 def is_usual(names: Iterable[str]) -> bool:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from datasets import files
+from datasets import files, lists
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 from datasets.layouts import FIELDS, IDS
 from datasets.source import DEFAULT_FOLDER
@@ -109,19 +109,19 @@ def _table(
     table = table.select([c for c in known if c in wanted]).replace_schema_metadata(None)
     for number, field in enumerate(table.schema):
         kind = field.type
-        if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
-            table = table.set_column(number, field.name, _plain(table[number]))
+        of = kind.value_type if lists.is_list(kind) else kind
+        if pa.types.is_dictionary(of) and pa.types.is_string_view(of.value_type):
+            plain = [_plain(chunk) for chunk in table[number].chunks]
+            table = table.set_column(number, field.name, pa.chunked_array(plain))
     return table
 
 
-def _plain(categories: pa.ChunkedArray) -> pa.ChunkedArray:
-    """polars' categories with a type of text that Parquet can write."""
-    return pa.chunked_array(
-        [
-            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string()))
-            for chunk in categories.chunks
-        ]
-    )
+def _plain(categories: pa.Array) -> pa.Array:
+    """polars' categories, or lists of them, with a type of text that Parquet can write."""
+    if lists.is_list(categories.type):
+        return lists.converted(categories, _plain)
+    dictionary = categories.dictionary.cast(pa.string())
+    return pa.DictionaryArray.from_arrays(categories.indices, dictionary)
 
 
 def _no_table(name: str, error: Exception) -> DataError:

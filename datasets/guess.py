@@ -80,16 +80,17 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
         f"{ours} = {_shown(theirs)}{', a list' * by_name[theirs].is_list}"
         for ours, theirs in columns.items()
     ]
+    listed = by_name[columns["item"]].is_list
     left = [column for column in found.columns if column.name not in columns.values()]
+    alike = [column for column in left if listed or not column.is_list]
     several = [item for item in by_name[columns["item"]].values if " " in item or "," in item]
     if several:
         notes.append(f"the whole text is one item, also {quoted(several[0])}")
     if "timestamp" not in columns:
-        listed = by_name[columns["item"]].is_list
         of = "the rows, and of their lists" if listed else "the rows"
         notes.append(f"no times: each user's order is that of {of}")
         if not given:
-            _check_other_times(path, left)
+            _check_other_times(path, alike)
     elif not by_name[columns["timestamp"]].is_time:
         source["timestamp_unit"] = unit or _unit(path, by_name[columns["timestamp"]])
         notes.append(f"the times are {times.NAMES[source['timestamp_unit']]}")
@@ -97,7 +98,7 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
         raise DataError(f"{path}: --timestamp-unit: there are no times, or they have a unit")
     if left:
         notes.append("not read: " + ", ".join(_shown(column.name) for column in left))
-    return Guess(source, notes + _events(left))
+    return Guess(source, notes + _events(alike))
 
 
 def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
@@ -138,19 +139,16 @@ def _usual(ours: str, found: Sample, chosen: Columns) -> list[str]:
 
     Items may be lists. Then, and only then, the other columns but the user's may be lists, too.
     """
-    single = [column for column in found.columns if not column.is_list]
-    lists = [column for column in found.columns if column.is_list]
-    groups = [single]
+    single = [str(column.name) for column in found.columns if not column.is_list]
+    lists = [str(column.name) for column in found.columns if column.is_list]
     if ours == "item":
-        groups = [single, lists]
-    elif any(column.name == chosen.get("item") for column in lists):
-        groups = [lists, single]
-    for group in groups:
-        if there := called(ours, [str(column.name) for column in group], group is lists):
-            return there
-    if ours == "timestamp":
-        return [str(c.name) for group in groups for c in group if _looks_like_a_time(c)]
-    return []
+        return called(ours, single, lists)
+    beside = lists if chosen.get("item") in lists else []
+    there = called(ours, (), beside) or called(ours, single)
+    if ours == "timestamp" and not there:
+        known = {*single, *beside}
+        return [str(c.name) for c in found.columns if c.name in known and _looks_like_a_time(c)]
+    return there
 
 
 def _suggested(columns: list[Column]) -> str:
@@ -182,6 +180,11 @@ def _unit(path: Path, column: Column) -> str:
     """The unit of the times. Raises DataError if they have none in common, or may be dates."""
     units = {times.unit_of(value) for value in column.values}
     unit = next(iter(units), None)
+    if not column.values:
+        raise DataError(
+            f"{path}: the first rows have no times in {_shown(column.name)}: give "
+            "--timestamp-unit, or leave the times out with --columns"
+        )
     shown = ", ".join(map(quoted, column.values[:3]))
     if len(units) != 1 or unit is None:
         raise DataError(

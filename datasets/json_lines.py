@@ -15,7 +15,7 @@ from datasets import lists, text
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 from datasets.layouts import HISTORY, IDS, NUMBERS, WHERE, Layout
 from datasets.malformed import NOT_UTF8, is_utf8
-from datasets.streams import NEWLINE, count_lines, opened
+from datasets.streams import NEWLINE, opened
 from datasets.times import ISO, iso_seconds
 
 SAMPLE_LINES = 1_000  # in which the first value of each column is searched for
@@ -41,19 +41,20 @@ def batches(
     """
     kinds = _kinds(path, layout, member)
     schema = pa.schema([(layout.header[ours], kind) for ours, kind in kinds.items()])
-    reading = ReadOptions(block_size=text.PIECE_BYTES)
     parsing = ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     first = 1  # number of the block's first line
-    with opened(path, member, progress, layout.encoding) as stream:
+    with opened(path, member, progress, layout.encoding, layout.longest_line) as stream:
         for block in text.blocks(stream):
             begins = first
-            first += count_lines(block)
+            lines = _lengths(block)
+            first += len(lines)
+            reading = ReadOptions(block_size=max(text.PIECE_BYTES, int(lines.max())))
             try:
                 rows = read_json(pa.BufferReader(block), reading, parsing)
                 rows.validate(full=True)  # Arrow's parser does not check that text is UTF-8
             except pa.ArrowInvalid as error:
                 raise _malformed(path, layout, member, kinds, begins, str(error)) from None
-            if rows.num_rows != count_lines(block) or not _is_object_each(block):
+            if rows.num_rows != len(lines) or not _is_object_each(block, lines):
                 raise _malformed(path, layout, member, kinds, begins, AN_OBJECT)
             for batch in rows.to_batches():
                 columns = [_converted(n, batch[layout.header[n]], layout) for n in kinds]
@@ -62,17 +63,19 @@ def batches(
 
 def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: str) -> DataError:
     """See ``readers.Parser``."""
-    with opened(path, member, encoding=layout.encoding) as stream:
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         (raw,) = islice(stream, row, row + 1)
     return DataError(f"{path}:{row + 1}: {reason}: found {_shown(raw)}")
 
 
 def first_time(path: Path, layout: Layout, member: str | None) -> str | float | None:
     """See ``readers.Parser``."""
-    with opened(path, member, encoding=layout.encoding) as stream:
-        value = (_object(stream.readline()) or {}).get(layout.header.get("timestamp", ""))
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
+        rows = (_object(raw) or {} for raw in islice(stream, SAMPLE_LINES))
+        values = (row.get(layout.header.get("timestamp", "")) for row in rows)
+        value = next((value for value in values if value != []), None)
     if isinstance(value, list):
-        value = next(iter(value), None)
+        value = value[0]
     is_time = isinstance(value, str | int | float) and not isinstance(value, bool)
     return value if is_time else None
 
@@ -80,7 +83,7 @@ def first_time(path: Path, layout: Layout, member: str | None) -> str | float | 
 def _kinds(path: Path, layout: Layout, member: str | None) -> dict[str, pa.DataType]:
     """The types of the columns that are read, by our names."""
     kinds: dict[str, pa.DataType] = {}
-    with opened(path, member, encoding=layout.encoding) as stream:
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         rows = [_object(raw) or {} for raw in islice(stream, SAMPLE_LINES)]
     for ours, theirs in layout.header.items():
         if ours in layout.optional and not any(theirs in row for row in rows):
@@ -88,7 +91,8 @@ def _kinds(path: Path, layout: Layout, member: str | None) -> dict[str, pa.DataT
         values = [row[theirs] for row in rows if row.get(theirs) is not None]
         if values and isinstance(values[0], list) and ours not in ("user", HISTORY):
             inside = chain.from_iterable(value for value in values if isinstance(value, list))
-            kinds[ours] = pa.list_(_kind(ours, next(inside, ""), layout))
+            first = next((value for value in inside if value is not None), "")
+            kinds[ours] = pa.list_(_kind(ours, first, layout))
         else:
             kinds[ours] = _kind(ours, next(iter(values), ""), layout)
     return kinds
@@ -113,15 +117,23 @@ def _object(raw: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _is_object_each(block: pa.Buffer) -> bool:
-    """Whether each line begins with { and ends with }. With as many rows as lines, each line is
-    then one object."""
+def _lengths(block: pa.Buffer) -> np.ndarray:
+    """The length of each line, with its newline, [n_lines] int64; the last may lack it."""
     characters = np.frombuffer(block, np.uint8)
-    ends = np.flatnonzero(characters == NEWLINE)
+    ends = np.flatnonzero(characters == NEWLINE) + 1
     if characters[-1] != NEWLINE:
         ends = np.append(ends, len(characters))
-    begins = np.append(0, ends[:-1] + 1)
+    return np.diff(ends, prepend=0)
+
+
+def _is_object_each(block: pa.Buffer, lines: np.ndarray) -> bool:
+    """Whether each line begins with { and ends with }. With as many rows as lines, each line is
+    then one object. ``lines`` are their lengths."""
+    characters = np.frombuffer(block, np.uint8)
+    ends = np.cumsum(lines)
+    begins = ends - lines
     last = ends - 1
+    last -= characters[last] == NEWLINE
     last -= characters[last] == ord("\r")
     return bool((characters[begins] == ord("{")).all() and (characters[last] == ord("}")).all())
 
@@ -146,7 +158,7 @@ def _malformed(
     otherwise: str,
 ) -> DataError:
     """The error for the first line that is no row; see ``malformed.malformed``."""
-    with opened(path, member, encoding=layout.encoding) as stream:
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         for number, raw in enumerate(stream, start=1):
             reason = _reason(raw, layout, kinds) if number >= first else None
             if reason:

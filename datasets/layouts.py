@@ -6,6 +6,7 @@ from typing import Any
 
 from datasets import times
 from datasets.errors import quoted
+from datasets.streams import LONGEST_LINE, LONGEST_LIST
 from datasets.times import TICKS
 
 FIELDS = ("user", "item", "rating", "timestamp")
@@ -57,6 +58,11 @@ class Layout:
     def ticks_per_second(self) -> int:
         """1 for seconds, 1,000 for milliseconds."""
         return TICKS.get(self.unit or "s", 1)
+
+    @property
+    def longest_line(self) -> int:
+        """Of a text file, in bytes."""
+        return LONGEST_LIST if self.sequences or self.format == JSON_LINES else LONGEST_LINE
 
     def also(self, columns: Iterable[str | int]) -> "Layout":
         """The same layout with these columns of the file, too: by name, or by number in a file

@@ -11,6 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datasets.errors import DataError
+from datasets.layouts import WHERE
+
+LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 
 
 class Invalid(DataError):
@@ -31,8 +40,7 @@ class Interactions(NamedTuple):
 
 
 def is_list(kind: pa.DataType) -> bool:
-    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(is_kind(kind) for is_kind in kinds)
+    return any(is_kind(kind) for is_kind in LISTS)
 
 
 def converted(lists: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> pa.Array:
@@ -45,29 +53,46 @@ def converted(lists: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> pa.Ar
 def interactions(batch: pa.RecordBatch) -> Interactions:
     """The interactions of the rows, in the order of the rows and of the lists.
 
-    ``batch`` has a column item. A row with an empty list has none. Raises Invalid for a row without
-    a list of items, or with another list that has not as many values.
+    ``batch`` has a column item. A row with an empty list has none. A row without a list of a column
+    of ``filters: where:`` has null in it. Raises Invalid for a row without a list of items or
+    numbers, or with one that has not as many values.
     """
     listed = [name for name in batch.schema.names if is_list(batch[name].type)]
     if not listed:
         return Interactions(batch, None)
     if "item" not in listed:
         raise Invalid(0, f"{listed[0]} is a list, and item is none")
-    if batch["item"].null_count:
-        raise Invalid(int(pc.index(batch["item"].is_null(), True).as_py()), "item is missing")
     counts = _lengths(batch["item"])
-    for name in listed:
-        other = _lengths(batch[name])
-        if (other != counts).any():
-            row = int(np.argmax(other != counts))
-            reason = f"item is a list of {counts[row]:,} and {name} one of {other[row]:,}"
-            raise Invalid(row, reason)
     rows = np.repeat(np.arange(len(counts)), counts)
-    columns = [
-        column.flatten() if name in listed else column.take(pa.array(rows))
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
-    ]
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in listed:
+            missing = column.is_null().to_numpy(zero_copy_only=False)
+            missing &= (counts > 0) | (name == "item")
+            _check(name, _lengths(column), counts, missing)
+            columns.append(_with_nulls(column.flatten(), missing[rows]))
+        else:
+            columns.append(column.take(pa.array(rows)))
     return Interactions(pa.RecordBatch.from_arrays(columns, batch.schema.names), rows)
+
+
+def _check(name: str, lengths: np.ndarray, counts: np.ndarray, missing: np.ndarray) -> None:
+    """Raise Invalid for the first row whose list has not as many values as there are items, or is
+    missing; all [n_rows]."""
+    wrong = missing if not name.startswith(WHERE) else np.zeros_like(missing)
+    wrong = wrong | ((lengths != counts) & ~missing)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        reason = f"item is a list of {counts[row]:,} and {name} one of {lengths[row]:,}"
+        raise Invalid(row, f"{name} is missing" if missing[row] else reason)
+
+
+def _with_nulls(values: pa.Array, missing: np.ndarray) -> pa.Array:
+    """The values with nulls before, between or behind them where ``missing`` [n] bool."""
+    if not missing.any():
+        return values
+    places = np.cumsum(~missing) - 1
+    return values.take(pa.array(places, mask=missing))
 
 
 def _lengths(lists: pa.Array) -> np.ndarray:

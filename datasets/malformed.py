@@ -39,7 +39,7 @@ def malformed(
         n.removeprefix(WHERE) if n.startswith(WHERE) else n.strip("_0123456789") for n in names
     )
     expected = layout.separator.join(shown)
-    with opened(path, member, encoding=layout.encoding) as stream:
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         for number, raw in enumerate(stream, start=1):
             if number < first:
                 continue

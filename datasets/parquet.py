@@ -15,7 +15,6 @@ from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, WHERE, Layout
 from datasets.times import ISO, iso_seconds
 
 ROWS_PER_BATCH = 1 << 16
-LISTS_PER_BATCH = 1 << 10  # each may have thousands of items
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked
 TEXT = (
     pa.types.is_string,
@@ -42,7 +41,6 @@ def batches(
             _check_sizes(path, layout, file.metadata)
             ours = layout.header
             listed = lists.is_list(schema.field(ours["item"]).type)
-            at_once = LISTS_PER_BATCH if listed else ROWS_PER_BATCH
             with tqdm(
                 desc=progress,
                 total=file.metadata.num_rows,
@@ -51,13 +49,37 @@ def batches(
                 leave=False,
                 disable=None if progress else True,
             ) as bar:
-                for batch in file.iter_batches(at_once, columns=list(ours.values())):
+                for batch in _rows(file, list(ours.values()), ours["item"] if listed else ""):
                     columns = [_converted(name, batch[ours[name]], layout) for name in ours]
                     bar.update(batch.num_rows)
                     yield pa.RecordBatch.from_arrays(columns, list(ours))
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:LONGEST_QUOTE]
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
+
+
+def _rows(file: ParquetFile, columns: list[str], of_lists: str) -> Iterator[pa.RecordBatch]:
+    """The columns, ROWS_PER_BATCH interactions at a time; ``of_lists`` is the column whose lists
+    hold them, if there is one.
+
+    Batches of lists never have rows of two row groups, which Arrow cannot put together where the
+    values have dictionaries.
+    """
+    if not of_lists:
+        yield from file.iter_batches(ROWS_PER_BATCH, columns=columns)
+        return
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        parts = [group.column(i) for i in range(group.num_columns)]
+        n_values = sum(p.num_values for p in parts if _is_of(p.path_in_schema, of_lists))
+        at_once = ROWS_PER_BATCH * group.num_rows // max(n_values, 1)
+        yield from file.iter_batches(max(at_once, 1), row_groups=[number], columns=columns)
+
+
+def _is_of(path: str, column: str) -> bool:
+    """Whether a column in the file has the values of a column of the schema, or of its lists, which
+    are a column such as "NAME.list.element"."""
+    return f"{path}.".startswith(f"{column}.")
 
 
 def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: str) -> DataError:
@@ -67,7 +89,7 @@ def row_error(path: Path, layout: Layout, member: str | None, row: int, reason: 
 
 def first_time(path: Path, layout: Layout, member: str | None) -> str | float | None:
     """See ``readers.Parser``."""
-    theirs = layout.header.get("timestamp")
+    theirs = layout.header.get("timestamp", "")
     try:
         with ParquetFile(path) as file:
             schema = file.schema_arrow
@@ -76,10 +98,12 @@ def first_time(path: Path, layout: Layout, member: str | None) -> str | float | 
             if pa.types.is_temporal(_of_values(schema.field(theirs).type)):
                 return None
             _check_sizes(path, layout, file.metadata)
-            for batch in file.iter_batches(1, columns=[theirs]):
-                value = batch[0][0].as_py()
-                if isinstance(value, list):
-                    value = next(iter(value), None)
+            listed = lists.is_list(schema.field(theirs).type)
+            for batch in _rows(file, [theirs], theirs if listed else ""):
+                values = batch[0].flatten() if listed else batch[0]
+                if not len(values):
+                    continue
+                value = values[0].as_py()
                 if isinstance(value, bytes):
                     return value.decode("utf-8", "replace")
                 return value if value is None or isinstance(value, str) else float(value)
@@ -117,9 +141,8 @@ def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
     ids = [
         theirs for name, theirs in layout.header.items() if name in texts or name.startswith(WHERE)
     ]
-    # Values of a list are a column of their own, such as "NAME.list.element".
     columns = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    paths = [path for path in columns if any(f"{path}.".startswith(f"{name}.") for name in ids)]
+    paths = [column for column in columns if any(_is_of(column, name) for name in ids)]
     with ParquetFile(path, read_dictionary=paths) as file:
         for number in range(metadata.num_row_groups):
             for rows in file.iter_batches(1, row_groups=[number], columns=ids):
@@ -140,7 +163,10 @@ def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
 
 
 def _is_suitable(name: str, kind: pa.DataType, layout: Layout) -> bool:
-    kind = _of_values(kind) if name != "user" else kind
+    if lists.is_list(kind) and name != "user":
+        kind = kind.value_type
+        if pa.types.is_null(kind):  # of a file whose lists are all empty
+            return True
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if name == "timestamp" and pa.types.is_temporal(kind):

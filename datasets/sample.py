@@ -7,8 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow.parquet import ParquetFile
 
 from datasets.bombs import check_unpacked
@@ -16,11 +18,13 @@ from datasets.column_names import is_usual
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
 from datasets.lists import is_list
 from datasets.malformed import is_number
-from datasets.streams import opened
+from datasets.streams import LONGEST_LIST, opened
 from datasets.times import LOOKS_ISO
 
 MOST_LINES = 1_000
+MOST_BYTES = 1 << 23  # of these lines
 MOST_ROWS = 100  # of a Parquet file, one of whose values may have megabytes
+MOST_OF_LIST = 10  # values of a list
 SEPARATORS = "\t,;| "
 A_TABLE = 0.5  # share of lines with as many fields that rows of a table have
 TYPED = re.compile(r"[^:\t]+:(token|token_seq|float|float_seq)")
@@ -117,8 +121,14 @@ def _starts_with(path: Path, start: bytes) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    with opened(path) as stream:
-        raw = list(islice(stream, MOST_LINES))
+    with opened(path, longest=LONGEST_LIST) as stream:
+        raw: list[bytes] = []
+        left = MOST_BYTES
+        for line in islice(stream, MOST_LINES):
+            raw.append(line)
+            left -= len(line)
+            if left < 0:
+                break
     try:
         lines = [line.decode().rstrip("\r\n") for line in raw]
     except UnicodeDecodeError:
@@ -180,7 +190,8 @@ def is_value(cell: str) -> bool:
 
 def _of_objects(path: Path, lines: list[str]) -> list[Column]:
     values: dict[str, list[str]] = {}
-    listed = set()
+    lists: dict[str, list[str]] = {}
+    balance: Counter[str] = Counter()  # lists less single values
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
@@ -189,13 +200,23 @@ def _of_objects(path: Path, lines: list[str]) -> list[Column]:
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: not one JSON object: found {quoted(line)}")
         for name, value in row.items():
-            cells = values.setdefault(name, [])
+            values.setdefault(name, [])
             if isinstance(value, list):
-                listed.add(name)
-            for cell in value if isinstance(value, list) else [value]:
-                if isinstance(cell, str | int | float):
-                    cells.append(json.dumps(cell) if not isinstance(cell, str) else cell)
-    return [Column(name, cells, is_list=name in listed) for name, cells in values.items()]
+                balance[name] += 1
+                lists.setdefault(name, []).extend(_texts(value[:MOST_OF_LIST]))
+            elif value is not None:
+                balance[name] -= 1
+                values[name] += _texts([value])
+    return [
+        Column(name, lists[name], is_list=True) if balance[name] > 0 else Column(name, cells)
+        for name, cells in values.items()
+    ]
+
+
+def _texts(cells: list[Any]) -> list[str]:
+    """Text and numbers of JSON, as text."""
+    found = (cell for cell in cells if isinstance(cell, str | int | float))
+    return [cell if isinstance(cell, str) else json.dumps(cell) for cell in found]
 
 
 def _of_parquet(path: Path) -> list[Column]:
@@ -204,24 +225,40 @@ def _of_parquet(path: Path) -> list[Column]:
             metadata = file.metadata
             groups = [metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups)]
             check_unpacked(path, sum(groups), path.stat().st_size)
-            plain = [f.name for f in file.schema_arrow if _is_plain(f.type)]
+            schema = file.schema_arrow
+            plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
             rows = next(file.iter_batches(MOST_ROWS, columns=plain), None)
             if rows is None:
                 raise DataError(f"{path}: the file contains no interactions")
-            return [_of_column(name, rows[name]) for name in rows.schema.names]
+            found = [
+                Column(
+                    name,
+                    [str(value) for value in rows[name].to_pylist() if value is not None],
+                    pa.types.is_temporal(rows[name].type),
+                )
+                for name in rows.schema.names
+            ]
+            of_lists = [field.name for field in schema if is_list(field.type)]
+            return [*found, *filter(None, (_of_lists(file, name) for name in of_lists))]
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = " ".join(str(error).split())[:LONGEST_QUOTE]
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    """Whether a column holds values, or lists of values."""
-    return not pa.types.is_nested(kind.value_type if is_list(kind) else kind)
+def _of_lists(file: ParquetFile, name: str) -> Column | None:
+    """A column of lists; None if its values cannot be read, or are no plain values.
 
-
-def _of_column(name: str, values: pa.Array) -> Column:
-    listed = is_list(values.type)
-    if listed:
-        values = values.flatten()
-    texts = [str(value) for value in values.to_pylist() if value is not None]
-    return Column(name, texts, pa.types.is_temporal(values.type), listed)
+    Nobody may need it, so that this is no error.
+    """
+    try:
+        for group in range(file.num_row_groups):  # lists of several groups may not fit together
+            for rows in file.iter_batches(MOST_ROWS, row_groups=[group], columns=[name]):
+                kind = rows[name].type.value_type
+                if pa.types.is_nested(kind):
+                    return None
+                lists = pc.list_slice(rows[name], 0, MOST_OF_LIST)
+                values = [str(value) for value in lists.flatten().to_pylist() if value is not None]
+                return Column(name, values, pa.types.is_temporal(kind), is_list=True)
+    except (pa.ArrowException, OverflowError):
+        pass
+    return None

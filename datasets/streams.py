@@ -27,7 +27,9 @@ from datasets.errors import LONGEST_QUOTE, DataError, quoted
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LONGEST_LINE = 1 << 16  # bytes; blocks have this size, so a line within one block never exceeds it
+BLOCK = 1 << 16  # bytes
+LONGEST_LINE = BLOCK  # at least as long as a block, so that a line within one never exceeds it
+LONGEST_LIST = 1 << 23  # of a line that lists the items of a user
 
 NEWLINE = 10
 FIRST_PRINTED = 32
@@ -51,12 +53,14 @@ def opened(
     member: str | None = None,
     progress: str | None = None,
     encoding: str = "utf-8",
+    longest: int = LONGEST_LINE,
 ) -> Iterator[IO[bytes]]:
     """Open a text file as a stream of UTF-8 bytes without byte order mark.
 
     Files that end in .gz or .zip are decompressed. ``member`` is a pattern that fits one member of
     a zip archive; None: the archive holds one file. ``progress`` labels a progress bar over the
-    file's bytes; None: no bar. ``encoding`` is that of the file.
+    file's bytes; None: no bar. ``encoding`` is that of the file, ``longest`` the limit of a line in
+    bytes.
 
     Raises DataError, with the line where there is one, when the file is opened or while it is
     read: it cannot be read, its compression is damaged or not supported, it expands without
@@ -73,7 +77,7 @@ def opened(
             raise _unreadable(path, error) from None
         if encoding != "utf-8":
             stream = _Recoded(path, stream, encoding)
-        text = io.BufferedReader(_CheckedText(path, stream, packed_bytes), LONGEST_LINE)
+        text = io.BufferedReader(_CheckedText(path, stream, packed_bytes, longest), BLOCK)
         if text.peek(3).startswith(UTF8_MARK):
             text.read(3)
         yield text
@@ -152,10 +156,11 @@ class _CheckedText(io.RawIOBase):
     in a line of text, and when the bytes are far more than ``packed_bytes()``, the number of
     compressed bytes that were read for them."""
 
-    def __init__(self, path: Path, stream: Bytes, packed_bytes: Callable[[], float]):
+    def __init__(self, path: Path, stream: Bytes, packed_bytes: Callable[[], float], longest: int):
         self._path = path
         self._stream = stream
         self._packed_bytes = packed_bytes
+        self._longest = longest
         self._bytes = 0  # passed on
         self._line = 1  # number of the line that has begun
         self._length = 0  # bytes of that line that were passed on
@@ -167,7 +172,7 @@ class _CheckedText(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer)
         try:
-            block = self._stream.read(min(len(view), LONGEST_LINE))
+            block = self._stream.read(min(len(view), BLOCK))
         except DataError:
             raise
         except Exception as error:  # as in ``opened``: an archive damaged further on
@@ -222,9 +227,9 @@ class _CheckedText(io.RawIOBase):
     def _check_lengths(self, block: bytes, newlines: int) -> None:
         end = block.find(b"\n")
         self._length += len(block) if end < 0 else end
-        if self._length > LONGEST_LINE:
+        if self._length > self._longest:
             raise DataError(
-                f"{self._path}:{self._line}: a line of more than {LONGEST_LINE:,} bytes: not a "
+                f"{self._path}:{self._line}: a line of more than {self._longest:,} bytes: not a "
                 "file of interactions, or its line ends are missing"
             )
         if end >= 0:

@@ -11,13 +11,13 @@ from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 from datasets.errors import DataError, quoted
 from datasets.layouts import NO_HEADER, NUMBERS, Layout
 from datasets.malformed import UNCLOSED, fields_of, is_number, malformed
-from datasets.streams import LONGEST_LINE, count_lines, opened
+from datasets.streams import LONGEST_LINE, LONGEST_LIST, count_lines, opened
 from datasets.times import ISO, iso_seconds
 
 BLOCK_BYTES = 1 << 23  # given to the parser at once
-MOST_EMPTY = 1 << 18  # bytes of empty lines at the end of a file
+MOST_EMPTY = 2 * LONGEST_LIST  # bytes of empty lines at the end of a file
 FIELDS_OF_SEQUENCES = ("user", "item")
-PIECE_BYTES = 1 << 20  # parsed by one thread; longer than the longest line of streams.py
+PIECE_BYTES = 1 << 20  # parsed by one thread; longer than LONGEST_LINE
 
 
 def batches(
@@ -49,7 +49,7 @@ def batches(
         strings_can_be_null=False,
     )
     first = 2 if layout.header else 1  # number of the block's first line
-    with opened(path, member, progress, layout.encoding) as stream:
+    with opened(path, member, progress, layout.encoding, layout.longest_line) as stream:
         if layout.header:
             stream.readline()
         for block in blocks(stream):
@@ -82,7 +82,7 @@ def first_time(path: Path, layout: Layout, member: str | None) -> str | None:
     names, used = _fields(path, layout, member)
     if "timestamp" not in used:
         return None
-    with opened(path, member, encoding=layout.encoding) as stream:
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         if layout.header:
             stream.readline()
         line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
@@ -165,7 +165,7 @@ def _in_seconds(rows: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.R
 
 def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], list[str]]:
     """(names of all fields, names of those to read), from the layout and the header line."""
-    with opened(path, member, encoding=layout.encoding) as stream:
+    with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         first_line = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
     if not first_line:
         raise DataError(f"{path}: the file is empty or starts with an empty line")

@@ -3,11 +3,13 @@
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, layouts
+from datasets import DataError, layouts, prepare, readers
 from tests.datasets.test_json_lines import said
 from tests.datasets.test_own_files import write_parquet
 from tests.datasets.test_readers import read
@@ -143,3 +145,108 @@ def test_a_long_id_in_a_list_is_found_before_rows_are_read(here):
     write_parquet(here / "f", u=["a"] * 9, i=[["x" * 2_000_000]] * 9, t=[[5]] * 9)
     with pytest.raises(DataError, match="column 'i' has a value of more than 256 characters"):
         read(here / "f", TABLE)
+
+
+def test_a_file_whose_unneeded_lists_cannot_be_read_is_described(here):
+    """Lists of two row groups that do not fit together, rows without a list of a fixed size, and
+    times after the year 9999."""
+    users, items, times = zip(*ROWS, strict=True)
+    category = pa.dictionary(pa.int8(), pa.string())
+    write_parquet(
+        here / "mine.parquet",
+        user=users,
+        item=items,
+        time=times,
+        tags=pa.array([["a", "b"]] * len(ROWS), pa.list_(category)),
+        vector=pa.array([[1.5, 2], None] * (len(ROWS) // 2), pa.list_(pa.float32(), 2)),
+        seen=pa.array([[2**60]] * len(ROWS), pa.list_(pa.timestamp("us"))),
+    )
+    columns = prepared(here, "--from", "mine.parquet")[0]["sources"][0]["columns"]
+    assert columns == {"user": "user", "item": "item", "timestamp": "time"}
+
+
+def test_lists_beside_single_items_are_not_read(here):
+    lines = [
+        {"user": u, "item": i, "time": t, "seen_at": ["31/01/2023"], "type": ["view", "sale"]}
+        for u, i, t in ROWS
+    ]
+    lines[30]["time"] = []  # PHP writes nothing so
+    (here / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    done = CliRunner().invoke(prepare.command, ["--from", "mine.jsonl"])
+    assert done.exit_code == 1
+    assert "Error: mine.jsonl:31: timestamp should be a number" in done.output
+    lines[30]["time"] = ROWS[30][2]
+    (here / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    said = prepared(here, "--from", "other.jsonl")[1]
+    assert "- not read: seen_at, type\n" in said
+    assert "filters" not in said
+
+
+@pytest.mark.parametrize("ours", ["ts", "ts_list", "event_times", "timestamp"])
+def test_lists_of_times_go_before_times_of_rows(here, ours):
+    rows = [
+        {
+            "uid": row["user_id"],
+            "page": "p",
+            "created_at": "2019-01-01",
+            "item_ids": row["item_ids"],
+        }
+        | {ours: row["timestamps"]}
+        for row in of_users()
+    ]
+    (here / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = prepared(here, "--from", "mine.jsonl")[0]["sources"][0]["columns"]
+    assert columns == {"user": "uid", "item": "item_ids", "timestamp": ours}
+
+
+@pytest.mark.parametrize("times", [[5000, 6000], ["1970-01-01T00:00:05", "1970-01-01T00:00:06"]])
+def test_the_unit_is_that_of_the_first_list_with_a_time(here, times):
+    rows = [{"u": "x", "i": [], "t": []}, {"u": "a", "i": [1, 2], "t": times}]
+    unit = {5000: "ms"}.get(times[0])
+    (here / "f").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_parquet(here / "p", **{name: [row[name] for row in rows] for name in "uit"})
+    for path, format in ((here / "f", "jsonl"), (here / "p", "parquet")):
+        layout = readers.with_unit(path, layouts.layout_of(format, COLUMNS, timestamp_unit=unit))
+        assert read(path, layout) == [("a", "1", 5.0), ("a", "2", 6.0)]
+
+
+def test_lists_of_a_column_that_filters_need_may_be_missing(here):
+    layout = layouts.layout_of("jsonl", {"user": "u", "item": "i"}).also(["kind"])
+    rows = [
+        {"u": "a", "i": [1, 2], "kind": [None, 3]},
+        {"u": "b", "i": [4, 5]},
+        {"u": "c", "i": [6], "kind": [7]},
+    ]
+    (here / "f").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (batch,) = readers.read(here / "f", layout)
+    assert batch["user"].to_pylist() == list("aabbc")
+    assert batch["item"].to_pylist() == list("12456")
+    assert batch["where.kind"].to_pylist() == [None, "3", None, None, "7"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.dictionary(pa.int32(), pa.string())),
+        pa.list_view(pa.string()),
+        pa.large_list(pa.string()),
+        pa.list_(pa.string(), 2),
+    ],
+)
+def test_lists_of_every_kind_are_read(here, kind):
+    lists = [["x", "y"], ["z", "x"], ["y", "z"], ["x", "x"]]
+    write_parquet(here / "f", u=list("abcd"), i=pa.array(lists, kind))
+    layout = layouts.layout_of("parquet", {"user": "u", "item": "i"})
+    expected = [(user, item) for user, items in zip("abcd", lists, strict=True) for item in items]
+    assert read(here / "f", layout) == expected
+
+
+def test_a_file_whose_lists_are_all_empty_has_no_interactions(here):
+    pq.write_table(pa.Table.from_pylist([{"u": "x", "i": [], "t": []}]), here / "f")
+    assert read(here / "f", TABLE) == []
+
+
+def test_a_user_may_have_many_items(here):
+    items = [f"item{n}" for n in range(60_000)]
+    (here / "f").write_text(json.dumps({"u": "a", "i": items, "t": list(range(60_000))}))
+    assert [item for _, item, _ in read(here / "f", LINES)] == items
