@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print what the suite needs, and run nothing; nothing is downloaded.",
+    help="Print what the suite needs, and start no trial; nothing is downloaded.",
 )
 @executor_options
 @cli.system_metrics_option
