@@ -85,7 +85,7 @@ def suite(
     failed = sum(each.failed(model) for each in running.all for model in read.models)
     if failed:
         of = len(running.all) * len(read.models)
-        raise UserError(f"{failed} of {of} results are missing: the lines above say why")
+        raise UserError(f"{failed} of {of} results failed: the lines above say why")
     if all(each.unavailable for each in running.all):
         raise UserError("none of the data sets is available: the lines above say why")
 

@@ -126,7 +126,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(run_verb, shops, store, monk
     monkeypatch.setattr(Trainer, "train_epoch", fails)
     done = run_verb("suite", str(shops))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("Error: 1 of 9 results are missing")
+    assert done.stderr.splitlines()[-1].startswith("Error: 1 of 9 results failed")
     why = "SASRec on mine-masked failed: SASRec learning_rate=0.002"
     assert why in done.stdout
     outcome = suite_outcome(store, "shops")
@@ -142,7 +142,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(run_verb, shops, store, monk
     assert done.returncode == 1
     assert "shops-mine-GRU4Rec will not run: there is another sweep" in done.stderr
     assert "GRU4Rec on mine failed: there is another sweep 'shops-mine-GRU4Rec'" in done.stdout
-    assert done.stderr.splitlines()[-1].startswith("Error: 3 of 9 results are missing")
+    assert done.stderr.splitlines()[-1].startswith("Error: 3 of 9 results failed")
 
 
 def test_a_dry_run_says_what_is_needed_and_downloads_and_writes_nothing(run_verb, shops, store):
