@@ -120,11 +120,10 @@ class Trial:
         values = schema.logged(epoch.part, epoch.valid, one_target=epoch.one_target)
         if epoch.train_loss is not None:
             values["train/loss"] = epoch.train_loss
+            values["sequences_per_second"] = epoch.sequences_per_second
         values |= {f"tried/{name}": value for name, value in epoch.variant.items()}
         values[schema.EPOCH_LOGGED] = epoch.train_seconds
         values["valid_seconds"] = epoch.valid_seconds
-        if epoch.part == "valid":
-            values["sequences_per_second"] = epoch.sequences_per_second
         self.outbox.say(Metrics(values, epoch.number, get_current_time_millis()))
 
     def curve(self) -> list[float]:
