@@ -146,13 +146,14 @@ def _check_sizes(path: Path, layout: Layout, metadata: FileMetaData) -> None:
     with ParquetFile(path, read_dictionary=paths) as file:
         for number in range(metadata.num_row_groups):
             for rows in file.iter_batches(1, row_groups=[number], columns=ids):
-                _check_dictionaries(path, rows)
-                break
+                values = [c.flatten() if lists.is_list(c.type) else c for c in rows.columns]
+                _check_dictionaries(path, rows.schema.names, values)
+                if all(map(len, values)):  # an empty list comes without its dictionary
+                    break
 
 
-def _check_dictionaries(path: Path, rows: pa.RecordBatch) -> None:
-    for name, column in zip(rows.schema.names, rows.columns, strict=True):
-        column = column.flatten() if lists.is_list(column.type) else column
+def _check_dictionaries(path: Path, names: list[str], columns: list[pa.Array]) -> None:
+    for name, column in zip(names, columns, strict=True):
         kind = column.type
         if pa.types.is_dictionary(kind) and not pa.types.is_integer(kind.value_type):
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
