@@ -63,7 +63,7 @@ class Known:
 
 
 def prepare(split: Split) -> tuple[Dataset, dict[str, Known]]:
-    """WarpRec's training data, and what is known when each part is evaluated, by part."""
+    """WarpRec's training data, and for each part (valid, test) what is known of its users."""
     interactions = pd.DataFrame(
         {"user_id": split.users, "item_id": split.items, TIME: split.positions}
     )

@@ -176,12 +176,12 @@ def _reason(raw: bytes, layout: Layout, kinds: dict[str, pa.DataType]) -> str | 
         return AN_OBJECT
     for ours, kind in kinds.items():
         value = row.get(layout.header[ours])
-        if lists.is_list(kind) and isinstance(value, list):
-            reasons = (_value_reason(ours, each, kind.value_type) for each in value)
-        elif lists.is_list(kind) and value is not None:
-            return f"{ours} should be a list, as in the first line"
-        else:
-            reasons = (_value_reason(ours, each, kind) for each in [value])
+        values = [value]
+        if lists.is_list(kind) and value is not None:
+            if not isinstance(value, list):
+                return f"{ours} should be a list, as in the first line"
+            values, kind = value, kind.value_type
+        reasons = (_value_reason(ours, each, kind) for each in values)
         if reason := next(filter(None, reasons), None):
             return reason
     return None

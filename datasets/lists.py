@@ -79,8 +79,9 @@ def interactions(batch: pa.RecordBatch) -> Interactions:
 def _check(name: str, lengths: np.ndarray, counts: np.ndarray, missing: np.ndarray) -> None:
     """Raise Invalid for the first row whose list has not as many values as there are items, or is
     missing; all [n_rows]."""
-    wrong = missing if not name.startswith(WHERE) else np.zeros_like(missing)
-    wrong = wrong | ((lengths != counts) & ~missing)
+    wrong = (lengths != counts) & ~missing
+    if not name.startswith(WHERE):
+        wrong |= missing
     if wrong.any():
         row = int(np.argmax(wrong))
         reason = f"item is a list of {counts[row]:,} and {name} one of {lengths[row]:,}"

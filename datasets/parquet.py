@@ -40,7 +40,6 @@ def batches(
             _check_schema(path, layout, schema)
             _check_sizes(path, layout, file.metadata)
             ours = layout.header
-            listed = lists.is_list(schema.field(ours["item"]).type)
             with tqdm(
                 desc=progress,
                 total=file.metadata.num_rows,
@@ -49,7 +48,7 @@ def batches(
                 leave=False,
                 disable=None if progress else True,
             ) as bar:
-                for batch in _rows(file, list(ours.values()), ours["item"] if listed else ""):
+                for batch in _rows(file, list(ours.values()), ours["item"]):
                     columns = [_converted(name, batch[ours[name]], layout) for name in ours]
                     bar.update(batch.num_rows)
                     yield pa.RecordBatch.from_arrays(columns, list(ours))
@@ -58,20 +57,20 @@ def batches(
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
 
 
-def _rows(file: ParquetFile, columns: list[str], of_lists: str) -> Iterator[pa.RecordBatch]:
-    """The columns, ROWS_PER_BATCH interactions at a time; ``of_lists`` is the column whose lists
-    hold them, if there is one.
+def _rows(file: ParquetFile, columns: list[str], items: str) -> Iterator[pa.RecordBatch]:
+    """The columns, ROWS_PER_BATCH interactions at a time; ``items`` is the column that has a value,
+    or a list of them, for each.
 
     Batches of lists never have rows of two row groups, which Arrow cannot put together where the
     values have dictionaries.
     """
-    if not of_lists:
+    if not lists.is_list(file.schema_arrow.field(items).type):
         yield from file.iter_batches(ROWS_PER_BATCH, columns=columns)
         return
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         parts = [group.column(i) for i in range(group.num_columns)]
-        n_values = sum(p.num_values for p in parts if _is_of(p.path_in_schema, of_lists))
+        n_values = sum(p.num_values for p in parts if _is_of(p.path_in_schema, items))
         at_once = ROWS_PER_BATCH * group.num_rows // max(n_values, 1)
         yield from file.iter_batches(max(at_once, 1), row_groups=[number], columns=columns)
 
@@ -99,7 +98,8 @@ def first_time(path: Path, layout: Layout, member: str | None) -> str | float | 
                 return None
             _check_sizes(path, layout, file.metadata)
             listed = lists.is_list(schema.field(theirs).type)
-            for batch in _rows(file, [theirs], theirs if listed else ""):
+            first = file.iter_batches(1, columns=[theirs])
+            for batch in _rows(file, [theirs], theirs) if listed else first:
                 values = batch[0].flatten() if listed else batch[0]
                 if not len(values):
                     continue

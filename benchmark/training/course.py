@@ -27,7 +27,7 @@ class Course:
     trained: int | None = None
     """After how many of them training ended; None: not yet."""
     best_epoch: int = 0
-    """The epoch that was best on validation, among those that trained if any did."""
+    """The epoch that was best on validation. Of a learned model only epochs that trained count."""
     best_variant: dict[str, float] = field(default_factory=dict)
     """Of the model that was best on validation."""
     best_valid: dict[str, float] = field(default_factory=lambda: {SELECTION_METRIC: -1.0})
