@@ -1,4 +1,4 @@
-"""Compare BERT4Rec of this suite, RecTools, RecBole and WarpRec: training time, memory, metrics.
+"""Compare BERT4Rec of seqrec, RecTools, RecBole and WarpRec: training time, memory, metrics.
 
     bench/peers.sh
     python -m bench.peer_data ml-1m ml-1m.npz --data-dir ../shared/data
@@ -25,7 +25,7 @@ from tabulate import tabulate
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 COMMANDS = {
-    "suite": [sys.executable, "-m", "bench.suite_runner"],
+    "seqrec": [sys.executable, "-m", "bench.seqrec_runner"],
     "RecTools": [ROOT / ".peers/rectools/bin/python", "-W", "ignore", HERE / "rectools_runner.py"],
     "RecBole": [ROOT / ".peers/recbole/bin/python", "-W", "ignore", HERE / "recbole_runner.py"],
     "WarpRec": [ROOT / ".peers/warprec/bin/python", "-W", "ignore", HERE / "warprec_runner.py"],
@@ -120,7 +120,7 @@ def start(name: str, data: str, threads: int) -> Runner:
 
 
 def row(runner: Runner, first: Runner) -> dict[str, str]:
-    """Row of the printed table. Ratios compare with ``first``, which is this suite by default."""
+    """Row of the printed table. Ratios compare with ``first``, which is seqrec by default."""
     epoch = runner.usual_step * runner.ready["batches_per_epoch"]
     first_epoch = first.usual_step * first.ready["batches_per_epoch"]
     complete = runner.seconds >= epoch
@@ -142,7 +142,7 @@ def row(runner: Runner, first: Runner) -> dict[str, str]:
         }
         reached = first.seconds_to(final["valid"]["ndcg@10"])
         if reached and runner is not first:
-            line["suite reached that after s"] = f"{reached:,.0f}"
+            line["seqrec reached that after s"] = f"{reached:,.0f}"
             line["times as fast"] = f"{runner.seconds / reached:,.0f}"
     return line
 

@@ -62,7 +62,7 @@ class Ended:
 
 
 def run(uri: str, verb: str, *options: str, patient: bool = True) -> Ended:
-    """Run a command of the suite in a process that is forked: importing takes longer than most."""
+    """Run a command of seqrec in a process that is forked: importing takes longer than most."""
     child = os.fork()
     if child == 0:
         for number, name in ((1, "out"), (2, "err")):

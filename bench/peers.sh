@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Creates one Python environment for each library that bench/compare.py compares with this suite:
+# Creates one Python environment for each library that bench/compare.py compares with seqrec:
 # .peers/recbole, .peers/rectools and .peers/warprec. The libraries require versions that exclude
-# each other, and those of this suite. The script can be repeated: an environment that was completed
+# each other, and those of seqrec. The script can be repeated: an environment that was completed
 # with the same requirements is kept.
 #
 #   bench/peers.sh                      # on Linux without a GPU, the CPU build of torch is enough

@@ -1,14 +1,14 @@
 """Compare engines for preparing a raw file of ratings: time and memory. Linux only.
 
     python -m bench.raw_ratings Books.csv
-    python -m bench.prepare_engines Books.csv --engines pandas,suite --rounds 3
+    python -m bench.prepare_engines Books.csv --engines pandas,seqrec --rounds 3
 
 Each run is a new process. The engines take turns, and every figure is a median over the rounds. A
 run that exceeds --gigabytes or --minutes is stopped.
 
 The engine recbole needs an atomic file (python -m bench.raw_ratings Books.inter) and the
-environment that bench/peers.sh creates. Polars and DuckDB are not among the requirements of this
-suite: install them to measure them.
+environment that bench/peers.sh creates. Polars and DuckDB are not among the requirements of
+seqrec: install them to measure them.
 """
 
 # No large imports here: Linux reports a peak memory for a child process that is at least the memory
@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[1]
-OURS = ("suite", "pandas", "polars", "duckdb")  # run by bench/raw_engines.py
+OURS = ("seqrec", "pandas", "polars", "duckdb")  # run by bench/raw_engines.py
 ENGINES = (*OURS, "recbole")
 RECBOLE = [ROOT / ".peers/recbole/bin/python", "-W", "ignore", ROOT / "bench/recbole_loader.py"]
 POLL = 0.2  # seconds between two looks at the memory of a run

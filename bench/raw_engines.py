@@ -1,9 +1,9 @@
 """Read and filter a raw file of ratings with one of several engines.
 
-    python -m bench.raw_engines suite Books.csv        # prints one JSON object
+    python -m bench.raw_engines seqrec Books.csv        # prints one JSON object
 
 The filters are those of datasets/amazon-books.yaml. Every engine applies the filters of ratings and
-times while it reads. The k-core and the sequences are computed by this suite for all engines, so
+times while it reads. The k-core and the sequences are computed by seqrec for all engines, so
 that all must give the same digest: by datasets.coded for its own reader, and for the frames of the
 others by datasets.filters and datasets.sequences.
 
@@ -47,8 +47,8 @@ def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
     return columns, described.separator, bool(described.header)
 
 
-def read_suite(path: Path) -> Coded:
-    """Read with the reader of this suite: pyarrow, and a check of every row."""
+def read_seqrec(path: Path) -> Coded:
+    """Read with the reader of seqrec: pyarrow, and a check of every row."""
     raw = source.RawFile(spec.Source(path.name, reader(path)), path)
     budget = Budget(memory.at_hand(), path.parent)
     return Coded(interactions.read(raw, BOOKS.filters, Counter()), budget)
@@ -108,7 +108,7 @@ def read_duckdb(path: Path) -> pd.DataFrame:
 
 
 ENGINES = {
-    "suite": read_suite,
+    "seqrec": read_seqrec,
     "pandas": read_pandas,
     "polars": read_polars,
     "duckdb": read_duckdb,

@@ -3,7 +3,7 @@
     .peers/recbole/bin/python bench/recbole_loader.py Books.inter      # prints one JSON object
 
 The filters are those of RecBole's published page for Amazon-Books. The time is that of creating
-RecBole's Dataset. The sequences and their digest are then computed by this suite, and their time is
+RecBole's Dataset. The sequences and their digest are then computed by seqrec, and their time is
 not counted.
 """
 

@@ -45,7 +45,7 @@ class BudgetType(click.ParamType):
 
 
 class ModelNames(click.ParamType):
-    """A,B: learned models of this suite, and any model outside this repository."""
+    """A,B: learned models of seqrec, and any model outside this repository."""
 
     name = "A,B,..."
 
@@ -138,7 +138,7 @@ def compare(
 
     check_executor(context, executor)
     given = options.given(context, values)
-    chosen = [name for name in named or [] if models.learns(name)] or models.learned_models()
+    chosen = models.learned_models() if named is None else [n for n in named if models.learns(n)]
     counted = models.counted_models() + [n for n in named or [] if not models.learns(n)]
     request = Request(name, chosen, counted, given, budget, seeds, spaces or SPACES)
     options.resolved(request.check)

@@ -146,7 +146,7 @@ def of_constructor(model: Callable[..., Any], known: Collection[str]) -> dict[st
         if default is None:
             raise ValueError(
                 f"{name_of_model}: argument {name} of its constructor needs a default: no setting "
-                "of this suite is called so"
+                "of seqrec is called so"
             )
         if name in LOGGED_BESIDE:
             raise ValueError(f"{name_of_model}: argument {name}: runs log something else as {name}")

@@ -1,4 +1,4 @@
-"""Every setting of this suite, declared once: its default, its help text and its limits.
+"""Every setting of seqrec, declared once: its default, its help text and its limits.
 
 A setting has one name: on the command line, in files, in MLflow and in the code.
 """

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmark.errors import UserError, printable
 from datasets import titles
+from datasets.errors import one_line
 from datasets.prepare import load
 
 USERS_PER_BATCH = 16_384
@@ -236,7 +237,7 @@ def _decoded(path: Path, values: pa.Array, field: pa.Field) -> pa.Array:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return one_line(error)
 
 
 def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> Histories:

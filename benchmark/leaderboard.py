@@ -18,6 +18,7 @@ import click
 
 from benchmark import cli, options
 from benchmark.errors import UserError
+from benchmark.metrics import CUT_OFFS
 from benchmark.report import metric_option, test_option
 from datasets.files import file_name, write
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
     from benchmark.leaderboards.overall import Overall
     from benchmark.reporting.content import Compared
 
-CUT_OFFS = [1, 5, 10, 20, 50]
 """Of the metrics in the reports of the data sets."""
 
 

@@ -22,6 +22,7 @@ from functools import cached_property
 import numpy as np
 
 K = 10  # the protocol's cut-off
+CUT_OFFS = [1, 5, 10, 20, 50]  # of reports
 SELECTION_METRIC = "ndcg@10"  # on validation: the best epoch has the highest
 
 

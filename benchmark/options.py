@@ -80,7 +80,7 @@ class TrialCommand(click.Command):
     def _models(self, words: list[str]) -> Iterator[str]:
         """The models that the words of a command line name.
 
-        Those of this suite are left out, because they load slowly, unless there is an option that
+        Those of seqrec are left out, because they load slowly, unless there is an option that
         is none of the command's.
         """
         options = [word.partition("=")[0].replace("_", "-") for word in words if word[:2] == "--"]
@@ -110,7 +110,7 @@ def _group(name: str) -> str:
 
 
 class ModelChoice(click.Choice[str]):
-    """The name of a model of this suite, or of another one."""
+    """The name of a model of seqrec, or of another one."""
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """One word: the names of all models are too long for a line."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.metrics import CUT_OFFS, SELECTION_METRIC
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.content import assemble, compare_leading, dataset_of
 from benchmark.reporting.formats import FORMATS
@@ -26,8 +26,6 @@ from datasets.prepare import load
 from datasets.sequences import Sequences
 from datasets.spec import Spec
 from datasets.titles import read as read_titles
-
-CUT_OFFS = [1, 5, 10, 20, 50]  # of the report that the model keeps
 
 
 def promote_best(

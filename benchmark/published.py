@@ -68,7 +68,7 @@ def published(
 
 
 def _experiment(title: str) -> str:
-    """The name of this suite's data set with that title; otherwise the title as a name."""
+    """The name of seqrec's data set with that title; otherwise the title as a name."""
     from datasets import spec  # loads pandas
 
     for name in spec.names():

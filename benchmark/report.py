@@ -9,6 +9,8 @@ python -m benchmark.report --runs 5f3c02aa 8be1d7c4                # compare two
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -18,16 +20,18 @@ import click
 
 from benchmark import cli
 from benchmark.errors import UserError
-from benchmark.metrics import NAMES
+from benchmark.metrics import CUT_OFFS, NAMES
 from benchmark.reporting import statistics
 from benchmark.reporting.formats import FORMATS, Files, latex, page, terminal
 from datasets.files import file_name, write
 
 if TYPE_CHECKING:
     from benchmark.reporting.comparison import Comparison
+    from benchmark.reporting.content import Dataset
+    from benchmark.reporting.leaderboard import Leaderboard
+    from benchmark.reporting.ranking import Ranking
 
 STDOUT = Path("-")
-CUT_OFFS = "1,5,10,20,50"
 LARGEST_CUT_OFF = 10**9  # the rank of a miss is beyond
 
 
@@ -92,7 +96,11 @@ test_option = click.option(
 )
 @metric_option
 @click.option(
-    "--k", type=CutOffs(), default=CUT_OFFS, show_default=True, help="Cut-offs of the metrics."
+    "--k",
+    type=CutOffs(),
+    default=",".join(map(str, CUT_OFFS)),
+    show_default=True,
+    help="Cut-offs of the metrics.",
 )
 @test_option
 @click.option(
@@ -142,7 +150,6 @@ def report(
     # MLflow and pandas load for seconds, which --help need not wait for.
     from benchmark.reporting.content import Dataset, assemble, compare_leading, dataset_of
     from benchmark.reporting.gather import gather
-    from benchmark.reporting.leaderboard import leaderboard
     from benchmark.tracking import server
     from benchmark.tracking.reading.run_ids import experiments_of, whole_run_id
     from benchmark.tracking.reading.trials import card
@@ -182,35 +189,26 @@ def report(
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):
         dataset = Dataset(dataset.title, f"{name}-dataset.md")
         beside = {f"{name}-dataset.md": text}
-    comparison: Comparison | None = None
-    verdict: list[str] = []
     if layout == "page":
-        board = leaderboard(ranking, comparison)
-        if not ranking.own.best.valid:
-            raise UserError(
-                "no trial has a validation metric, by which a page names the best: --layout full"
-            )
-        files: Files = {
-            f"{name}.md": page.render(ranking.own, dataset.title, dataset.card, pooled=True)
-        }
+        made = _page(ranking, dataset, name)
     else:
         compared = compare_leading(client, ranking, test)
         content = assemble(client, experiments, compared, dataset, k=k, drawn=drawn)
-        ranking = content.ranking
-        comparison = content.comparison
-        board = content.leaderboard
-        verdict = content.verdict
-        files = latex.render(content, name, full=True) if full else chosen.render(content, name)
-    files |= beside
-    for problem in ranking.problems:
+        render = partial(latex.render, full=True) if full else chosen.render
+        made = Made(
+            content.ranking,
+            content.comparison,
+            content.leaderboard,
+            content.verdict,
+            render(content, name),
+        )
+    files = made.files | beside
+    for problem in made.ranking.problems:
         click.echo(f"warning: {problem}", err=True)
     if output == STDOUT:
         click.echo(next(iter(files.values())), nl=False)
         return
-    bold = sys.stdout.isatty()
-    width = terminal.width_here()
-    click.echo(terminal.render(ranking, comparison, board, verdict, width=width, bold=bold))
-    click.echo()
+    made.show()
     output = output or Path("reports", name + chosen.suffix)
     _write(output, files)
     click.echo(f"report written to {output}")
@@ -218,6 +216,42 @@ def report(
         for experiment in experiments:
             run_id = log_report(client, experiment, files)
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A report in files, and what the terminal shows of it."""
+
+    ranking: Ranking
+    comparison: Comparison | None
+    leaderboard: Leaderboard
+    verdict: list[str]
+    files: Files
+
+    def show(self) -> None:
+        click.echo(
+            terminal.render(
+                self.ranking,
+                self.comparison,
+                self.leaderboard,
+                self.verdict,
+                width=terminal.width_here(),
+                bold=sys.stdout.isatty(),
+            )
+        )
+        click.echo()
+
+
+def _page(ranking: Ranking, dataset: Dataset, name: str) -> Made:
+    """The published layout alone."""
+    from benchmark.reporting.leaderboard import leaderboard  # late, as in ``report``
+
+    if not ranking.own.best.valid:
+        raise UserError(
+            "no trial has a validation metric, by which a page names the best: --layout full"
+        )
+    text = page.render(ranking.own, dataset.title, dataset.card, pooled=True)
+    return Made(ranking, None, leaderboard(ranking, None), [], {f"{name}.md": text})
 
 
 def _format_of(output: Path | None) -> str:

@@ -40,12 +40,12 @@ class Param(click.ParamType):
 
 
 def _name(context: click.Context, param: click.Parameter, name: str) -> str:
-    """The name. Raises BadParameter for the name of one of this suite's models."""
+    """The name. Raises BadParameter for the name of one of seqrec's models."""
     if not name.strip() or not name.isprintable() or len(name) > 80:
         raise click.BadParameter("it should be a line of text, such as RecTools-SASRec.")
     if name.casefold() in {m.casefold() for m in (*FILES, BASELINES)}:
         raise click.BadParameter(
-            f"{name} is a model of this suite: add the library, such as RecTools-{name}."
+            f"{name} is a model of seqrec: add the library, such as RecTools-{name}."
         )
     return name.strip()
 

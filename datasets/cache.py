@@ -62,7 +62,7 @@ def path_of(spec: Spec, raw: RawFile | None) -> Path:
 
 
 def _key(spec: Spec, raw: RawFile | None) -> str:
-    """Digest of everything that determines the sequences.
+    """Digest of the description, and of the state of the raw files.
 
     The raw file counts with size and modification time, as in make: hashing gigabytes would take
     longer than all later steps.

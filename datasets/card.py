@@ -258,9 +258,3 @@ def _day(seconds: float) -> str:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
     except (OverflowError, ValueError, OSError):
         return "not a date of the calendar"
-
-
-if __name__ == "__main__":  # the command also trains, which this folder does not know
-    from benchmark import card, cli
-
-    cli.run(card.card)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets.errors import DataError
+from datasets.errors import DataError, one_line
 
 ADDRESS = "RAY_ADDRESS"
 LONGEST_REASON = 300  # characters
@@ -68,4 +68,4 @@ def result(ray: Any, of: Any) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:LONGEST_REASON]
+    return one_line(error, LONGEST_REASON)

@@ -31,6 +31,11 @@ def quoted(value: object) -> str:
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
 
 
+def one_line(error: object, longest: int = LONGEST_QUOTE) -> str:
+    """The text of an error in one line, cut after ``longest`` characters."""
+    return " ".join(str(error).split())[:longest]
+
+
 def visible(text: str) -> str:
     """The text with escapes such as \\x1b and \\n in place of the characters that are not shown.
 

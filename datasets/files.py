@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: the one way in which this suite writes a file."""
+"""Files that appear whole or not at all."""
 
 import errno
 import fcntl

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from datasets import files, lists
-from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.errors import DataError, one_line, quoted
 from datasets.layouts import FIELDS, IDS
 from datasets.source import DEFAULT_FOLDER
 
@@ -48,7 +48,9 @@ def keep(
             f"{quoted(name)} is no name for a data set: use letters, digits, - and _ and ."
         )
     rest = {key: value for key, value in keys.items() if value is not None}
-    where = rest.get("filters", {}).get("where", {})
+    filters = rest.get("filters")
+    where = filters.get("where") if isinstance(filters, Mapping) else None
+    where = where if isinstance(where, Mapping) else {}  # other values are refused with the file
     table = _table(frame, name, columns, where)
     sink = pa.BufferOutputStream()
     try:
@@ -125,5 +127,5 @@ def _plain(categories: pa.Array) -> pa.Array:
 
 
 def _no_table(name: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:LONGEST_QUOTE]
+    reason = one_line(error)
     return DataError(f"{name}: the frame is no table of interactions: {reason}")

@@ -97,7 +97,8 @@ def _none_chosen(raw: RawFile, layout: Layout, wanted: Filters) -> DataError:
 
     ``layout`` is that of the first file.
     """
-    first = next(readers.read(raw.files[0], layout, raw.source.member))
+    batches = (b for file in raw.files for b in readers.read(file, layout, raw.source.member))
+    first = next(batches)  # a part without rows has none; another part has
     for column, values in wanted.where.items():
         there = first[layout.ours(column)].unique().drop_null().to_pylist()
         if not set(values) & set(there):

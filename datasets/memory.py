@@ -7,22 +7,19 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from datasets.errors import DataError, quoted
 
-MEMORY = Path("/proc/meminfo")
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 VARIABLE = "SEQREC_MEMORY_GB"
 SHARE = 0.4  # of the free memory, which also holds ids, and rows while they are sorted
-UNKNOWN = 4 << 30  # bytes of free memory, where the system does not say
 
 
 def at_hand() -> int:
     """The bytes that rows may take: a share of the free memory, or of $SEQREC_MEMORY_GB if this is
     less. Raises DataError for a value that is no positive number."""
-    free = UNKNOWN
-    if MEMORY.exists():
-        fields = dict(line.split(":") for line in MEMORY.read_text().splitlines())
-        free = int(fields["MemAvailable"].split()[0]) << 10
+    free = psutil.virtual_memory().available
     for path in LIMITS:
         if path.exists() and (limit := path.read_text().strip()).isdecimal():
             free = min(free, int(limit))

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from datasets import lists
 from datasets.bombs import check_unpacked
-from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.errors import DataError, one_line, quoted
 from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, WHERE, Layout
 from datasets.times import ISO, iso_seconds
 
@@ -53,7 +53,7 @@ def batches(
                     bar.update(batch.num_rows)
                     yield pa.RecordBatch.from_arrays(columns, list(ours))
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_QUOTE]
+        reason = one_line(error)
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from datasets.errors import LONGEST_QUOTE, DataError, in_project
+from datasets.errors import DataError, in_project, one_line
 
 MAX_BYTES = 1_000_000  # of a file; our own have a thousand
 LONGEST_NUMBER = 100  # characters; YAML's base-60 numbers take quadratic time
@@ -47,7 +47,7 @@ def read(path: Path) -> object:
 
 
 def _yaml_error(where: str | Path, reason: str) -> DataError:
-    reason = " ".join(reason.split())[:LONGEST_QUOTE]
+    reason = one_line(reason)
     return DataError(f"{where}: cannot be read as YAML: {reason}")
 
 

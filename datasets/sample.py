@@ -15,7 +15,7 @@ from pyarrow.parquet import ParquetFile
 
 from datasets.bombs import check_unpacked
 from datasets.column_names import is_usual
-from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.errors import DataError, one_line, quoted
 from datasets.lists import is_list
 from datasets.malformed import is_number
 from datasets.streams import LONGEST_LIST, opened
@@ -241,7 +241,7 @@ def _of_parquet(path: Path) -> list[Column]:
             of_lists = [field.name for field in schema if is_list(field.type)]
             return [*found, *filter(None, (_of_lists(file, name) for name in of_lists))]
     except (pa.ArrowException, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_QUOTE]
+        reason = one_line(error)
         raise DataError(f"{path}: cannot be read as a Parquet file: {reason}") from None
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from datasets.bombs import check_unpacked
-from datasets.errors import LONGEST_QUOTE, DataError, quoted
+from datasets.errors import DataError, one_line, quoted
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -124,7 +124,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
         return DataError(f"{path}: cannot be read: {error.strerror}")
     if isinstance(error, RuntimeError) and "password" in str(error):
         return DataError(f"{path}: the archive is encrypted: unpack it, and use the file inside")
-    reason = " ".join(str(error).split())[:LONGEST_QUOTE]
+    reason = one_line(error)
     return DataError(f"{path}: damaged archive: {reason}; download the file again")
 
 

@@ -74,7 +74,7 @@ def short_name(name: str) -> str:
 
 
 def source_digest(name: str) -> str | None:
-    """What tells versions of an outside model's source apart; None for a model of this suite."""
+    """What tells versions of an outside model's source apart; None for a model of seqrec."""
     if not is_outside(name):
         return None
     from models.outside import load  # late: it imports torch

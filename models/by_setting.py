@@ -1,4 +1,4 @@
-"""Which models of this suite have a setting, read from the text of their files.
+"""Which models of seqrec have a setting, read from the text of their files.
 
 The help texts of commands need it, and torch, which these files import, loads slowly.
 """

@@ -87,7 +87,10 @@ class Model(nn.Module, ABC):
 
 
 class Examples(Protocol):
-    """What a learned model trains on in one step: the arguments of its ``forward``, in order."""
+    """What a learned model trains on in one step: the arguments of its ``forward``, in order.
+
+    The class is called with tensors in the same order for a CUDA graph, as that of a NamedTuple.
+    """
 
     @property
     def targets(self) -> Tensor:

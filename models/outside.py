@@ -111,7 +111,7 @@ def _load(name: str) -> Outside:
     where, class_name = _parts(name)
     if class_name in models.FILES:
         raise OutsideError(
-            f"{name}: a model of this suite is called {class_name}, too: give the class another "
+            f"{name}: a model of seqrec is called {class_name}, too: give the class another "
             "name, so that reports can tell them apart"
         )
     module, source = _from_file(where) if where.endswith(".py") else _from_module(where)

@@ -151,7 +151,7 @@ class Board:
     columns: tuple[Column, ...]
     title: str = "Leaderboard"
     version: str = ""
-    """Of the suite that made the board."""
+    """Version of seqrec that made the board."""
     made: str = ""
     """When, ISO 8601 in UTC, to the second."""
     origin: str = ""

@@ -64,7 +64,7 @@ def _board(content: object) -> Board:
         raise ValueError(f"schema should be {SCHEMA!r}, not {quoted(found.get('schema'))}")
     if found.get("schema_version") != VERSION:
         raise ValueError(
-            f"schema_version is {quoted(found.get('schema_version'))}; this version of the suite "
+            f"schema_version is {quoted(found.get('schema_version'))}; this version of seqrec "
             f"reads {VERSION}"
         )
     columns = [_column(part, where) for part, where in _list(found, "columns", "the file")]

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.errors import UserError
 from benchmark.leaderboards.board import Board, Column, Entry
-from benchmark.reporting.comparison import LEVEL
+from benchmark.reporting.comparison import EQUAL, LEVEL
 from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
 from benchmark.reporting.statistics import wilcoxon
 from benchmark.reporting.words import few
@@ -17,7 +17,6 @@ from benchmark.reporting.words import few
 LEAST = 2  # models and data sets that are compared
 LEAST_SECONDS = 1e-3  # of a trial
 MOST = 3  # names in a reason
-EQUAL = 1e-12  # means that differ by less are equal: sums differ in their last digits
 
 
 @dataclass(frozen=True)

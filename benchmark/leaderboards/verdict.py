@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 from benchmark.leaderboards.board import Board
-from benchmark.leaderboards.overall import EQUAL, Overall, Place, cost
+from benchmark.leaderboards.overall import Overall, Place, cost
 from benchmark.leaderboards.shown import (
     FAILED,
     MISSING,
@@ -17,6 +17,7 @@ from benchmark.leaderboards.shown import (
     state,
 )
 from benchmark.leaderboards.shown import best as is_best
+from benchmark.reporting.comparison import EQUAL
 from benchmark.reporting.words import few, seconds
 
 FEW = 10

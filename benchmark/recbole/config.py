@@ -1,7 +1,7 @@
 """RecBole's configuration files: the settings of a trial in them.
 
 ``datasets.recbole`` reads the filters and the split from the same files. A key whose value would
-mean another evaluation than this suite's is refused; a key that nobody reads is named in a note.
+mean another evaluation than seqrec's is refused; a key that nobody reads is named in a note.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from datasets import recbole
 from datasets.recbole import refused
 
 PROTOCOL = ("metrics", "topk", "valid_metric", "loss_type")
-"""Keys whose values are checked against this suite's evaluation."""
+"""Keys whose values are checked against seqrec's evaluation."""
 
 _TEMPORAL = (
     "RecBole evaluates every interaction of the last two periods; here each user's first "
@@ -54,7 +54,7 @@ class Config:
     def notes(self, settings: Settings, given: Mapping[str, Value]) -> Iterator[str]:
         """One line for each part of the file that is not used, or not used as RecBole uses it.
 
-        Raises DataError for filters and splits that this suite does not have.
+        Raises DataError for filters and splits that seqrec does not have.
         """
         _, split = recbole.filters_and_split(self.content, self.path)
         for note in (
@@ -137,7 +137,7 @@ class Config:
 def read(given: Mapping[str, Value]) -> Config:
     """The configuration file that the options name, or an empty one.
 
-    Raises DataError if it is no configuration, or if it needs another evaluation than this suite's.
+    Raises DataError if it is no configuration, or if it needs another evaluation than seqrec's.
     """
     path = str(given.get("recbole_config", ""))
     content = recbole.read(path) if path else {}

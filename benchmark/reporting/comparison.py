@@ -15,7 +15,7 @@ from benchmark.reporting.slices import Slice, slices
 
 MOST = 10  # rows
 LEVEL = 0.05  # of significance
-EQUAL = 1e-12  # values of a user that differ by less are equal: sums differ in their last digits
+EQUAL = 1e-12  # values, and means, that differ by less are equal: sums differ in their last digits
 
 
 @dataclass(frozen=True)

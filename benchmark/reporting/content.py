@@ -140,7 +140,7 @@ def assemble(
 def dataset_of(ranking: Ranking, experiment: str) -> Dataset:
     """The data set as the best trials logged it.
 
-    For runs that did not log it: the data set of this suite that they, or the experiment, name.
+    For runs that did not log it: the data set of seqrec that they, or the experiment, name.
     """
     tags = ranking.own.records[0].tags
     if schema.DATASET_TITLE in tags:

@@ -113,5 +113,5 @@ def pair(
 def _trial(client: MlflowClient, run: str) -> Record:
     trial = record(read_run(client, run))
     if not trial.complete or trial.published:
-        raise ReportError(f"run {trial.run_id} is no trial with a result of this suite's")
+        raise ReportError(f"run {trial.run_id} is no trial with a result of seqrec's")
     return trial

@@ -163,8 +163,7 @@ def _rank_block(
     if queries.masked:
         starts = targets.starts[queries.first][of]
         ends = targets.ends[queries.first][of]
-        all_items = torch.from_numpy(queries.sequences.items.astype(np.int64))
-        seen = pairs(all_items, starts, ends)
+        seen = pairs(torch.from_numpy(queries.sequences.items), starts, ends)
     wanted = torch.from_numpy(queries.target_items[at])
     found = Best(best.shape[1])
     given = Given(queries.n_items)

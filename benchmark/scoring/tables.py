@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from benchmark.errors import printable
 from benchmark.scoring.queries import ScoreError
+from datasets.errors import one_line
 
 ROWS_PER_BATCH = 1 << 16
 ALIASES = {"user_id": "user", "item_id": "item"}
@@ -154,4 +155,4 @@ def _unreadable(path: Path, error: Exception) -> ScoreError:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return one_line(error)

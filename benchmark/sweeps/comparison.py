@@ -84,6 +84,8 @@ class Comparison:
 
     def announce(self) -> None:
         """Print how long the learned models take, as far as a few steps can tell."""
+        if not self.learned:
+            return
         rows = self.forecast.table(self.learned, self.effort)
         print("expected of the learned models, one trial at a time on this machine:")
         print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))

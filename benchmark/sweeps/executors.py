@@ -18,6 +18,7 @@ from benchmark.sweeps.tasks import (
     Task,
 )
 from datasets import DataError, cluster
+from datasets.errors import one_line
 
 
 class Here(Executor):
@@ -56,8 +57,12 @@ class Ray(Executor):
             self.ray = cluster.connect(installation.folders(), _inherited())
         except DataError as error:
             raise ExecutorError(str(error)) from None
-        self._check_room()
-        self._check_store(job.tracking_uri)
+        try:
+            self._check_room()
+            self._check_store(job.tracking_uri)
+        except ExecutorError:
+            self.close()  # else no later executor of this process could connect
+            raise
         from benchmark.attempt import attempt  # late, as in ``Here``
 
         put = self.ray.put
@@ -119,7 +124,7 @@ class Ray(Executor):
         except self.ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self.ray.exceptions.RayError as error:
-            return f"its worker was lost {RETRIES + 1} times: {' '.join(str(error).split())}"
+            return f"its worker was lost {RETRIES + 1} times: {one_line(error)}"
         return None
 
     def _slots(self) -> int:

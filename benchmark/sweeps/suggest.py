@@ -23,7 +23,7 @@ from benchmark.declaration import Value
 from benchmark.sweeps import space as spaces
 from benchmark.sweeps.space import Choice, Interval, Space
 
-# The suite itself reports what a user can mend, before anything starts.
+# Seqrec itself reports what a user can mend, before anything starts.
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", module="optuna")
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

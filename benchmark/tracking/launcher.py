@@ -20,7 +20,7 @@ from datasets.errors import masked
 DEFAULT_EXPERIMENT = "0"  # of `mlflow run` without --experiment-name
 
 OURS = (schema.OWNER, schema.COMMAND, schema.SWEEP, schema.REPORT, schema.STARTED)
-"""Every run of this suite has one of these tags, whatever the version that wrote it."""
+"""Every run of seqrec has one of these tags, whatever the version that wrote it."""
 
 
 def new_run(

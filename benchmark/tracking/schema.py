@@ -69,7 +69,7 @@ SYNTHETIC = "synthetic"  # "true" if the data are not real
 FAILURE = "failure"  # why a trial did not finish
 PRUNED = "pruned"  # when a pruner stopped the trial
 STARTED = "started_run"  # in the run of `mlflow run`: the run of the trial or sweep it started
-NOTE = "seqrec.note"  # 16 digits of the SHA-256 of the description by this suite
+NOTE = "seqrec.note"  # 16 digits of the SHA-256 of the description by seqrec
 WEIGHTS = "seqrec.weights"  # in the model of a trial, in MLflow's list of models: its best weights
 REPORT = "seqrec.report"  # in the run that holds an experiment's report
 
@@ -95,14 +95,14 @@ TURN = "seqrec.turn"  # in the page's own run: when its process was ready to log
 PAGE_DIGEST = "page_digest"  # SHA-256 of the file, in the page's own run
 CONTRADICTIONS = "contradictions"  # where the page contradicts itself, in the page's own run
 
-# Another library's result, which was scored from a file: this suite trained nothing.
+# Another library's result, which was scored from a file: seqrec trained nothing.
 SCORED = "seqrec.scored"  # the name of the file with the test ranking
 SCORED_DIGEST = "scored_digest"  # its SHA-256
 UNTIL = "seqrec.ranks_until"  # the last rank that its lists know; absent if they know all
 
 # A trial has a result if all of these are known for best_valid and for test. Where each query has
 # one target, hit@10 and precision@10 need not be logged: they follow from recall@10, and a reader
-# computes them if both are missing. The list does not grow with the metrics that this suite
+# computes them if both are missing. The list does not grow with the metrics that seqrec
 # computes: stored results stay results. A scored result may lack those of best_valid: a report
 # shows it, and chooses nothing by it.
 RESULT_METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 from tqdm import tqdm
 
+from benchmark import interruption
 from benchmark.errors import UserError
 from benchmark.tracking.outage import (
     check_answer,
@@ -32,7 +33,7 @@ from datasets.errors import masked
 from datasets.files import replacing
 
 LONG_WAIT = 600.0  # seconds for a server that goes away while a trial or a sweep is at work
-SHORTEST_WAIT = 2.0  # seconds for any other command
+SHORTEST_WAIT = 2.0  # seconds for any other command, or after a signal
 LONGEST_PAUSE = 8.0  # seconds between two requests
 DEFAULT_STORE = "sqlite:///mlflow.db"
 MLFLOWS_SETTINGS = {
@@ -115,7 +116,8 @@ def _client(tracking_uri: str | None) -> MlflowClient:
 class Client:
     """An MlflowClient whose methods wait for the server during an outage.
 
-    They raise Unavailable after ``wait`` seconds, and at once if the server refuses the user.
+    They raise Unavailable after ``wait`` seconds, SHORTEST_WAIT after a signal, and at once if
+    the server refuses the user.
     """
 
     def __init__(self, client: MlflowClient, wait: float):
@@ -174,7 +176,8 @@ def _repeated(ask: Callable[[], T], wait: float, where: str) -> T:
             outage = is_outage(error)
             if not outage and not is_forbidden(error):
                 raise
-            if not outage or time.monotonic() - started > wait:
+            patience = min(wait, SHORTEST_WAIT) if interruption.heard() else wait
+            if not outage or time.monotonic() - started > patience:
                 raise Unavailable(f"{where} {problem(error)}") from None
             if pause == 4:  # printed once, and only for an outage of some seconds
                 tqdm.write(masked(f"waiting: {where} {problem(error)}"), file=sys.stderr)

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
-import models.batches
 from benchmark.errors import UserError
-from datasets.targets import Split, Targets
+from datasets.targets import Split
 from models.batches import Interactions, by_length, gather, within
 from models.model import Histories
 
@@ -119,25 +117,3 @@ class TrainingBatches:
         kept = np.minimum(2 + (draw * (lengths - 1)).astype(np.int64), lengths)
         ends: np.ndarray = self.starts + kept
         return ends
-
-
-def histories(
-    interactions: Interactions, targets: Targets, *, max_length: int, batch_size: int, pad: int
-) -> Iterator[tuple[np.ndarray, Histories, Tensor]]:
-    """Yield the targets in batches of similar history length.
-
-    Each batch is (rows of ``targets`` [batch] int64, their histories, target items [batch] int64).
-    Histories are the last ``max_length`` interactions, padded with ``pad`` on the left.
-    """
-    items = interactions.items
-    batches = models.batches.histories(
-        interactions,
-        targets.starts,
-        targets.ends,
-        max_length=max_length,
-        batch_size=batch_size,
-        pad=pad,
-    )
-    for rows, past in batches:
-        wanted = items[torch.from_numpy(targets.positions[rows]).to(items.device)].long()
-        yield rows, past, wanted

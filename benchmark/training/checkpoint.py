@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from benchmark.errors import UserError
+from datasets.files import replacing
 
 State = tuple[dict[str, torch.Tensor], dict[str, Any]]
 """Tensors by name, and JSON values by name."""
@@ -22,21 +22,15 @@ class CheckpointError(UserError):
 
 
 def save(path: Path, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
-    """Write a checkpoint under another name, sync it, and rename it: it is whole or not there.
-
-    ``values`` are JSON. Raises OSError, and leaves nothing, if the disk has no room.
+    """Write a checkpoint, whole or not at all (``replacing``). ``values`` are JSON.
+    Raises OSError, and leaves nothing, if the disk has no room.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     text = json.dumps(values)
     try:
-        save_file(on_cpu, part, metadata={"values": text, "digest": _digest(on_cpu, text)})
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
+        with replacing(path) as part:
+            save_file(on_cpu, part, metadata={"values": text, "digest": _digest(on_cpu, text)})
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
         raise OSError(f"cannot be written: {error}") from None
 
 
@@ -53,7 +47,7 @@ def load(path: Path) -> State:
             raise ValueError("its checksum is wrong")
         return tensors, json.loads(about["values"])
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint of this suite: {error}") from None
+        raise CheckpointError(f"{path}: not a checkpoint of seqrec: {error}") from None
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], values: str) -> str:

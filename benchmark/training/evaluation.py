@@ -8,12 +8,11 @@ import torch
 from benchmark.errors import UserError
 from benchmark.settings import MASKED, REPEATED
 from benchmark.training import workers
-from benchmark.training.batches import histories
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences
 from datasets.targets import Split, Targets
-from models.batches import Interactions, pairs, within
+from models.batches import Interactions, histories, pairs, within
 from models.model import Model
 from models.ranking import Best, rank, users_at_once
 
@@ -132,13 +131,14 @@ def rank_and_list(
     at_once = users_at_once(model.n_items, items.device)
     batches = histories(
         interactions,
-        queries,
+        queries.starts,
+        queries.ends,
         max_length=model.max_length + model.memory,
         batch_size=at_once,
         pad=model.n_items,
     )
     total = -(-len(first) // at_once)
-    for number, (rows, past, _) in enumerate(bar(batches, total=total, desc="ranking")):
+    for number, (rows, past) in enumerate(bar(batches, total=total, desc="ranking")):
         if number % workers.size() != workers.number():
             continue
         done = 0

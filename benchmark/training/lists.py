@@ -59,11 +59,11 @@ def self_information(users: np.ndarray, of: int) -> np.ndarray:
 
 def _popularity(sequences: Sequences, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """The training interactions, and the training users, of each item: [n_items] int64 each."""
-    users, place = within(split.train_ends - split.train_starts)
-    items = sequences.items[split.train_starts[users] + place].astype(np.int64)
-    interactions = np.bincount(items, minlength=sequences.n_items)
+    interactions = split.trained(sequences)
     if sequences.statistics["pairs"] == sequences.n_interactions:  # no item repeats
         return interactions, interactions
+    users, place = within(split.train_ends - split.train_starts)
+    items = sequences.items[split.train_starts[users] + place].astype(np.int64)
     distinct = np.unique(users * sequences.n_items + items) % sequences.n_items
     owners = np.bincount(distinct, minlength=sequences.n_items)
     return interactions, owners

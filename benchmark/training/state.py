@@ -36,7 +36,7 @@ def capture(trainer: Trainer) -> State:
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
     """Continue from a captured state; its tensors may come from another device.
 
-    Raises TrainingError if it is of another model or another version of this suite.
+    Raises TrainingError if it is of another model or another version of seqrec.
     """
     try:
         _restore(trainer, tensors, values)

@@ -304,7 +304,8 @@ class Trainer:
         rows = slice(0, 1) if idle else slice(workers.number(), None, workers.size())
         mine = examples.rows(rows)
         wanted = (mine.targets >= 0).sum() * (not idle)
-        return mine, wanted * workers.size() / (examples.targets >= 0).sum()
+        # A batch of one-item windows has no target; its loss is 0.
+        return mine, wanted * workers.size() / (examples.targets >= 0).sum().clamp(min=1)
 
     def finish(self) -> None:
         """Train to the end and rank, in a process whose results nobody reads."""

@@ -84,12 +84,12 @@ def test_a_library_without_its_environment_is_named(monkeypatch):
         compare.main()
 
 
-@pytest.mark.parametrize("peer", ["suite", "recbole", "rectools", "warprec"])
+@pytest.mark.parametrize("peer", ["seqrec", "recbole", "rectools", "warprec"])
 def test_a_runner_answers_line_by_line(peer, tmp_path):
     command = [ROOT / ".peers" / peer / "bin" / "python", ROOT / "bench" / f"{peer}_runner.py"]
     environment = dict(os.environ)
-    if peer == "suite":
-        command = [sys.executable, "-m", "bench.suite_runner"]
+    if peer == "seqrec":
+        command = [sys.executable, "-m", "bench.seqrec_runner"]
         environment["PYTHONPATH"] = str(ROOT)
     elif not command[0].exists():
         pytest.skip("made by bench/peers.sh, on demand")
@@ -101,9 +101,9 @@ def test_a_runner_answers_line_by_line(peer, tmp_path):
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
     )
     samples = {"recbole": (lengths - 3).sum()}.get(peer, 50)
-    # The suite's step size rises for 600 steps. Its training ends after 200 epochs, here 400 steps.
-    rate = {"suite": "0.1"}.get(peer, "0.003")
-    rest = "steps 1000\nevaluate\nsteps 1\n" if peer == "suite" else ""
+    # Seqrec's step size rises for 600 steps. Its training ends after 200 epochs, here 400 steps.
+    rate = {"seqrec": "0.1"}.get(peer, "0.003")
+    rest = "steps 1000\nevaluate\nsteps 1\n" if peer == "seqrec" else ""
     options = ["--batch-size", "30", "--threads", "1", "--learning-rate", rate]
     done = subprocess.run(
         [*command, "data.npz", *options],

@@ -191,7 +191,7 @@ def test_settings_are_the_arguments_of_the_constructor(here):
     assert (share.default, share.kind, share.help) == (1, float, "Share of all.")
     assert (own["kind"].choices, own["k"].kind) == (("a", "b"), int)
     settings = Settings.of(model="a.py:Good", k=5)
-    assert settings.hidden_size == 16  # the constructor's, not this suite's
+    assert settings.hidden_size == 16  # the constructor's, not seqrec's
     given = {"hidden_size": 16, "share": 1, "kind": "a", "k": 5}
     assert {name: settings.as_dict()[name] for name in given} == given
     assert "k" not in Settings.of().as_dict()

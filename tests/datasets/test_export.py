@@ -1,4 +1,4 @@
-"""A split in the files of other libraries is the split of this suite: training rows, histories and
+"""A split in the files of other libraries is the split of seqrec: training rows, histories and
 targets, under every protocol."""
 
 import json

@@ -1,6 +1,7 @@
 """Filters: where, duplicates and the minima, each against a plain computation of the same."""
 
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -122,6 +123,19 @@ def test_a_value_that_no_row_has_is_named_with_those_that_there_are(here):
         "data/log: filters.where: no row has 'buy' in event; the first rows have 'cart', "
         "'purchase', 'view'"
     )
+
+
+def test_a_first_part_without_rows_is_no_obstacle_to_the_message(here):
+    Path("data").mkdir()
+    Path("data/a.csv").write_text("user,item,timestamp,event\n")
+    Path("data/b.csv").write_text("user,item,timestamp,event\nu,i,1,view\nu,j,2,view\n")
+    columns = "{user: user, item: item, timestamp: timestamp}"
+    source = f"{{files: [a.csv, b.csv], reader: csv, columns: {columns}}}"
+    Path("p.yaml").write_text(
+        f"title: P\nsources: [{source}]\nfilters: {{where: {{event: buy}}}}\n"
+    )
+    with pytest.raises(DataError, match="no row has 'buy' in event; the first rows have 'view'"):
+        load("p.yaml")
 
 
 def test_values_that_no_row_has_together_are_named(here):

@@ -53,7 +53,7 @@ def nothing_loaded(monkeypatch, tmp_path):
             "a.py:A",
             "its constructor should name its settings, in place of **rest",
         ),
-        (COUNTED + "class SASRec(Base): pass", "a.py:SASRec", "a model of this suite is called SA"),
+        (COUNTED + "class SASRec(Base): pass", "a.py:SASRec", "a model of seqrec is called SA"),
     ],
 )
 def test_what_is_no_model_is_one_line(tmp_path, code, name, message):

@@ -79,7 +79,7 @@ def _models(ranking: Ranking) -> str:
 
 
 def _model_link(record: Record) -> str | None:
-    """As logged; for runs that did not log it, the link of this suite's model of that name."""
+    """As logged; for runs that did not log it, the link of seqrec's model of that name."""
     if schema.MODEL_LINK in record.tags:
         return record.tags[schema.MODEL_LINK]
     name = str(record.params.get("model", ""))

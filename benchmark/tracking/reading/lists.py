@@ -17,7 +17,7 @@ COLUMNS = ("query", "item", "rank", *MEASURED)
 def lists(client: MlflowClient, trials: list[Record]) -> Tables:
     """The lists that the trials logged. Trials of earlier versions have none.
 
-    Raises Unavailable if the store of a trial that this suite trained does not answer.
+    Raises Unavailable if the store of a trial that seqrec trained does not answer.
     """
     return tables(client, trials, schema.LISTS.format(part="test"), "lists", table_in, always=False)
 

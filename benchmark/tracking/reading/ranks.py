@@ -15,7 +15,7 @@ COLUMNS = ("user", "item", "rank", "query", "history", "popularity", "repeated")
 def ranks(client: MlflowClient, trials: list[Record], part: str) -> Tables:
     """The ranks that the trials logged; ``part`` is valid or test.
 
-    A trial that this suite trained has logged them: raises Unavailable if its store does not
+    A trial that seqrec trained has logged them: raises Unavailable if its store does not
     answer. Others need not have any.
     """
     name = schema.RANKS.format(part=part)

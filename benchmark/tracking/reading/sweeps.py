@@ -27,7 +27,7 @@ Definition = dict[str, Any]
 
 
 class SweepUnreadable(TrackingError):
-    """What a sweep searched is not known: its file is lost, or not of this suite."""
+    """What a sweep searched is not known: its file is lost, or not of seqrec."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def tables(
     """The artifact ``name`` of each trial, read from its file by ``read``.
 
     ``read`` raises ValueError for a file that is no table of ``what``. ``always``: each trial that
-    this suite trained has logged one, so that a missing one is lost. Raises Unavailable if the
+    seqrec trained has logged one, so that a missing one is lost. Raises Unavailable if the
     store of such a trial does not answer.
     """
 

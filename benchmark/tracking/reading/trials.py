@@ -38,7 +38,7 @@ STATISTICS = (
     "sparsity",
     "users_not_evaluated",
 )
-"""The numbers of a data set that every trial of this suite logged."""
+"""The numbers of a data set that every trial of seqrec logged."""
 
 Of = TypeVar("Of")
 Found = TypeVar("Found")
@@ -46,7 +46,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Record:
-    """One trial as it was logged, by this suite or by anyone who keeps to the schema."""
+    """One trial as it was logged, by seqrec or by anyone who keeps to the schema."""
 
     run_id: str
     name: str
@@ -95,7 +95,7 @@ class Record:
 
     @property
     def trained_here(self) -> bool:
-        """Whether this suite trained it, so that all artifacts of the schema were logged."""
+        """Whether seqrec trained it, so that all artifacts of the schema were logged."""
         return schema.COMMAND in self.tags
 
     @property
@@ -233,7 +233,7 @@ def _param(name: str, text: str) -> Param:
 def card(client: MlflowClient, trial: Record) -> str | None:
     """The card of the trial's data set; None if the trial kept none that is harmless.
 
-    Raises Unavailable if the store of this suite's trial does not answer.
+    Raises Unavailable if the store of seqrec's trial does not answer.
     """
     try:
         with artifact(client, trial.artifact_uri, schema.CARD) as path:
@@ -295,7 +295,7 @@ def _count(value: float | None) -> int | None:
 
 
 def _statistics(profile: str) -> dict[str, int | float]:
-    """The numbers of the profile as this suite logs it; other tools log other things there."""
+    """The numbers of the profile as seqrec logs it; other tools log other things there."""
     numbers = {
         name: value
         for name, value in _mapping(profile).items()
@@ -324,7 +324,7 @@ def _wrong(stored: dict[str, float]) -> str | None:
 
 
 def _result(stored: dict[str, float], part: str) -> dict[str, float] | None:
-    """The metrics of a part that this suite knows, by name.
+    """The metrics of a part that seqrec knows, by name.
 
     None unless all of ``schema.RESULT_METRICS`` are known: logged, or computed from recall@10.
     """

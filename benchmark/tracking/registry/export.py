@@ -31,6 +31,7 @@ from benchmark.renaming import renamed
 from benchmark.settings import Settings
 from benchmark.tracking.registry.code import code_of
 from benchmark.training import checkpoint
+from datasets.errors import one_line
 
 RECOMMENDER = Path(__file__).with_name("recommender.py")
 # mlflow-skinny suffices to run a model and has mlflow's version. numpy and pandas: its data.
@@ -62,7 +63,7 @@ def export(
     """Write the model into a new folder. ``model`` names its run and its id; ``titles`` are those
     of the items that have one, by raw id.
 
-    Raises CheckpointError if the weights are damaged, or of another version of this suite: the code
+    Raises CheckpointError if the weights are damaged, or of another version of seqrec: the code
     beside them would be this version's. Raises MlflowException if MLflow refuses.
     """
     own = {name: settings.value(name) for name in sorted(models.own_settings(settings.model))}
@@ -70,9 +71,9 @@ def export(
     try:
         models.build(settings.model, len(item_ids), own).load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise checkpoint.CheckpointError(
-            f"its weights do not fit {settings.model_name} in this version of the suite: {reason}"
+            f"its weights do not fit {settings.model_name} in this version of seqrec: {reason}"
         ) from None
     with tempfile.TemporaryDirectory() as temporary, _quiet():
         code = code_of(settings.model)

@@ -117,7 +117,7 @@ def _download(client: MlflowClient, trial: Record, folder: str) -> tuple[Path, S
         return weights, stored_settings(client, trial.run_id)
     except (MlflowException, OSError, TypeError, ValueError, DataError) as error:
         raise TrackingError(
-            f"run {trial.run_id} has no {schema.BEST} and {schema.CONFIG} of this suite: "
+            f"run {trial.run_id} has no {schema.BEST} and {schema.CONFIG} of seqrec: "
             f"{reason(error)}"
         ) from None
 

@@ -3,8 +3,8 @@
 import os
 import socket
 import time
-from contextlib import suppress
 
+import psutil
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
@@ -60,9 +60,4 @@ def _abandoned(model: LoggedModel) -> bool:
         return True
     if host != socket.gethostname():
         return False
-    with suppress(PermissionError):  # it is there, and another user's
-        try:
-            os.kill(int(process), 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-    return False
+    return not psutil.pid_exists(int(process))

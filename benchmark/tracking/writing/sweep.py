@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import yaml
 from mlflow import MlflowClient
@@ -21,7 +21,7 @@ from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
 from benchmark.tracking.reading.swept import SweptTrial, Values, swept
-from benchmark.tracking.server import LONG_WAIT, TrackingError
+from benchmark.tracking.server import LONG_WAIT, TrackingError, Unavailable
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.trial import Trial
@@ -52,9 +52,11 @@ class Sweep:
             try:
                 yield
             except BaseException:
-                # Raises TakenOver: a new owner of the sweep has its trials, too.
-                ownership.check(self.client, self.run_id, self.heart.owner)
-                close_trials(self.client, self.run, "stopped with its sweep")
+                # While the server is away, trials stay RUNNING: the next start closes them.
+                with suppress(Unavailable):
+                    # Raises TakenOver: a new owner of the sweep has its trials, too.
+                    ownership.check(self.client, self.run_id, self.heart.owner)
+                    close_trials(self.client, self.run, "stopped with its sweep")
                 raise
 
     def trials(self) -> list[SweptTrial]:

@@ -1,4 +1,4 @@
-"""Files of other libraries give the ranks that this suite gives the same scores."""
+"""Files of other libraries give the ranks that seqrec gives the same scores."""
 
 from pathlib import Path
 

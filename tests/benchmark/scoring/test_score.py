@@ -240,7 +240,7 @@ def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
         ),
         (["exported/mine/csv/other.csv", *given], 1, "their data_digest is d, the data set's is"),
         (["good.csv", "--dataset", "none", "--name", "X"], 1, "no data set is called 'none'"),
-        (["good.csv", "--dataset", mine, "--name", "sasrec"], 2, "is a model of this suite"),
+        (["good.csv", "--dataset", mine, "--name", "sasrec"], 2, "is a model of seqrec"),
         (["good.csv", *given, "--param", "epochs"], 2, "'epochs' is not NAME=VALUE"),
         (["good.csv", *given, "--param", "model=x"], 2, "model has an option of its own"),
         (["good.csv", *given, "--param", "a=1", "--param", "a=2"], 2, "a has two values, 1 and 2"),

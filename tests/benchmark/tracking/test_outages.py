@@ -182,6 +182,30 @@ def test_a_sweep_outlives_its_server(here, server_database):
             assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
 
 
+def test_a_sweep_stops_soon_while_its_server_is_away(here, server_database):
+    Path("few.test").write_text("learning_rate choice [0.01, 0.02, 0.03]\n")
+    port = free_port()
+    options = ["--dataset", "demo", *TINY, "--epochs", "3"]
+    with serve(here, server_database, port) as uri:
+        process = start(uri, "benchmark.sweep", "few.test", *options)
+        until(process, "trial 1 of 3")
+        until(process, "epoch 1")
+    for line in process.stderr:
+        if "Ctrl-C ends the wait" in line:  # the first trial waits for ten minutes
+            break
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    assert " -m benchmark.sweep few.test " in said.split("to resume: ")[1]
+    with serve(here, server_database, port):
+        again = start(uri, "benchmark.sweep", "few.test", *options)
+        _, said = again.communicate(timeout=300)
+        assert again.returncode == 0, said
+        client = MlflowClient(uri)
+        runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+        assert [run.info.status for run in runs] == ["FINISHED"] * 4
+
+
 @pytest.fixture
 def proxy(server) -> Iterator[Proxy]:
     with proxied(server) as made:

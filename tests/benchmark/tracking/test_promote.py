@@ -146,7 +146,7 @@ def test_weights_of_another_version_are_refused_and_leave_no_champion(
     tensors["former"] = tensors.pop("item_bias.weight")
     checkpoint.save(path, tensors, values)
     store.log_artifact(run.info.run_id, path, str(Path(schema.BEST).parent))
-    message = "its weights do not fit BERT4Rec in this version of the suite: Error(s) in loading"
+    message = "its weights do not fit BERT4Rec in this version of seqrec: Error(s) in loading"
     refused(promote("demo"), f"run {run.info.run_id} cannot be registered as 'demo': {message}")
     with pytest.raises(MlflowException):
         store.get_model_version_by_alias("demo", "champion")

@@ -5,9 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.training.batches import TrainingBatches, histories, windows
-from datasets.targets import Targets
-from models.batches import Interactions
+from benchmark.training.batches import TrainingBatches, windows
+from models.batches import Interactions, histories
 
 PAD = 999
 untimed = Interactions.without_times
@@ -99,17 +98,16 @@ def test_passes_differ_and_repeat_with_the_seed():
 
 
 @given(st.lists(st.integers(1, 15), min_size=1, max_size=10), st.integers(1, 9))
-def test_histories_end_before_their_target(lengths, size):
+def test_histories_are_the_last_items_before_their_ends(lengths, size):
     starts, ends = bounds(lengths)
-    items = torch.arange(100, 100 + sum(lengths) + len(lengths))
-    targets = Targets.next_items(np.arange(len(lengths)), starts, ends)
+    items = torch.arange(100, 100 + sum(lengths))
     seen = {}
-    found = histories(untimed(items), targets, max_length=size, batch_size=3, pad=PAD)
-    for rows, history, target in found:
-        for row, past, item in zip(rows, history.items.tolist(), target.tolist(), strict=True):
-            seen[int(row)] = ([i for i in past if i != PAD], item)
+    found = histories(untimed(items), starts, ends, max_length=size, batch_size=3, pad=PAD)
+    for rows, history in found:
+        for row, past in zip(rows, history.items.tolist(), strict=True):
+            seen[int(row)] = [i for i in past if i != PAD]
     expected = {
-        row: (items[max(a, b - size) : b].tolist(), int(items[b]))
+        row: items[max(a, b - size) : b].tolist()
         for row, (a, b) in enumerate(zip(starts, ends, strict=True))
     }
     assert seen == expected

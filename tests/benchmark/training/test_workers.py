@@ -1,6 +1,7 @@
 """One trial on two real processes: as on one without dropout, repeatable with it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,24 @@ def test_two_processes_train_and_rank_as_one(train_here, run_command, store):
     for name, value in first.data.metrics.items():
         if name.startswith("test/"):
             assert second.data.metrics[name] == pytest.approx(value, rel=1e-3)
+
+
+def test_a_batch_without_targets_is_shared_by_two_processes(run_command, run_verb, store, here):
+    """Users of three interactions have one for training, after which nothing is predicted."""
+    rows = [f"u{u},i{(u + n) % 7},{n}" for u in range(40) for n in range(3 if u < 30 else 9)]
+    Path("data").mkdir()
+    Path("data/short.csv").write_text("\n".join(["user,item,timestamp", *rows]))
+    columns = "{user: user, item: item, timestamp: timestamp}"
+    source = f"{{file: short.csv, reader: csv, columns: {columns}}}"
+    Path("short.yaml").write_text(f"title: Short\nsources: [{source}]\n")
+    words = ["--dataset", "short.yaml", *TINY, *SAME[:-1], "8", "--model", "SASRec"]
+    alone = run_verb("train", *words)
+    assert alone.returncode == 0, alone.stderr
+    shared = run_command("python", *TORCHRUN, str(free_port()), "-m", "benchmark.train", *words)
+    assert shared.returncode == 0, shared.stderr
+    second, first = store.search_runs([store.get_experiment_by_name("short").experiment_id])
+    of_two, of_one = (history(store, run, "train/loss") for run in (second, first))
+    assert of_two == pytest.approx(of_one, rel=1e-4)
 
 
 def test_with_dropout_two_processes_repeat_their_own_numbers(run_command, store):

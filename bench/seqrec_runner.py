@@ -1,6 +1,6 @@
-"""Runner of this suite's BERT4Rec for bench/compare.py; peer_gate.py describes the protocol.
+"""Runner of seqrec's BERT4Rec for bench/compare.py; peer_gate.py describes the protocol.
 
-    python -m bench.suite_runner data.npz --seed 1 --threads 2
+    python -m bench.seqrec_runner data.npz --seed 1 --threads 2
 
 This program trains the trial of `mlflow run . -P dataset=NAME` with the same settings, until early
 stopping ends it. What this trial does
