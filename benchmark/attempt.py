@@ -1,6 +1,7 @@
 """One attempt at a trial: from its last checkpoint, or from the start, to its end or its
 failure."""
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+import models
 from benchmark import interruption
 from benchmark.data import Data
 from benchmark.errors import MachineError, TakenOver, UserError
@@ -102,13 +104,29 @@ def train(
     trial.log_machine(device.describe(trainer.device))
     if line := estimate.announcement(trainer):
         print(line, flush=True)
-    with trial.system_metrics(), trainer.energy.measuring():
+    with (
+        trial.system_metrics(),
+        trainer.energy.measuring(),
+        _naming_the_check(trainer.settings.model),
+    ):
         if not _train_epochs(trial, trainer, prune, on_epoch or _print):
             trial.log_pruned(trainer.pruned_result())
             return None
         result = trainer.result()
     trial.log_result(result)
     return result
+
+
+@contextmanager
+def _naming_the_check(model: str) -> Iterator[None]:
+    """The traceback of an error in another model's code ends with the command that finds it."""
+    try:
+        yield
+    except Exception as error:
+        if models.is_outside(model) and not isinstance(error, UserError):
+            command = shlex.join(["python", "-m", "benchmark.check", model])
+            error.add_note(f"to look for a mistake in the model: {command}")
+        raise
 
 
 def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch: OnEpoch) -> bool:

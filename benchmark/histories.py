@@ -62,7 +62,12 @@ def from_file(path: Path) -> Histories:
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
         _check(path, schema)
-        names = [name for name in schema.names if name not in (*READ, *ANSWERS)]
+        names = [name for name in schema.names if name not in READ]
+        if answers := [name for name in names if name in ANSWERS]:
+            raise UserError(
+                f"{path}: the recommendations have a column {' and a column '.join(answers)}, too: "
+                "give it another name"
+            )
         rows = _rows_per_batch(path, file)
         file = pq.ParquetFile(path, read_dictionary=_texts(file))
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:

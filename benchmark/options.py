@@ -117,7 +117,11 @@ class ModelChoice(click.Choice[str]):
         return "MODEL"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return value if is_outside(value) else super().convert(value, param, ctx)
+        if is_outside(value):
+            return str(value)
+        if str(value).endswith(".py"):
+            self.fail(f"{value!r} lacks the class: FILE.py:CLASS", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def setting_options(

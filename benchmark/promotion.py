@@ -103,7 +103,7 @@ def _candidates(
     own = ranking.own.rows
     rows = [row for row in own if row.model == (model or row.model)]
     if not rows:
-        known = ", ".join(dict.fromkeys(row.model for row in ranking.rows))
+        known = ", ".join(dict.fromkeys(row.model for row in own))
         raise TrackingError(f"no ranked trial of {experiment!r} has model {model}; {known} have")
     return [trial for row in rows for trial in sorted(row.records, key=score, reverse=True)]
 

@@ -166,7 +166,7 @@ def report(
     ids = tuple(whole_run_id(client, run) for run in runs or ())
     if len(set(ids)) < len(ids):
         raise UserError(f"--runs names run {ids[0]} twice: it takes two runs to compare")
-    experiments = experiments or tuple(experiments_of(client, ids))
+    experiments = tuple(dict.fromkeys(experiments)) or tuple(experiments_of(client, ids))
     chosen = FORMATS[form]
     drawn = chosen.draws and output != STDOUT
     if layout == "full":
@@ -183,7 +183,7 @@ def report(
     name = (
         output.stem
         if output and output != STDOUT
-        else file_name("-".join([*experiments, *(run[:8] for run in ids)]))
+        else file_name("-".join([*experiments, *sweeps, *(run[:8] for run in ids)]))
     )
     beside: Files = {}
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):

@@ -57,7 +57,8 @@ def measure(trainer: Trainer) -> OrderLoss:
     chance = np.random.default_rng(trainer.settings.seed)
     found = [_shuffled_values(trainer, targets, chance) for _ in range(SHUFFLES)]
     shuffled = np.mean(found, axis=0)  # [queries]
-    low, high = interval(_by_user(in_order - shuffled, targets)[None])
+    lost, queries = _by_user(in_order - shuffled, targets)
+    low, high = interval(lost[None], weights=queries)
     return OrderLoss(
         float(in_order.mean()), float(shuffled.mean()), float(low.item()), float(high.item())
     )
@@ -97,9 +98,8 @@ def shuffled(
     return items, baskets, moved
 
 
-def _by_user(values: np.ndarray, targets: Targets) -> np.ndarray:
-    """Values of queries [queries] as values of users, with the same mean: [users] float64."""
+def _by_user(values: np.ndarray, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the values [queries] of each user, and the number of these: [users] float64."""
     users = targets.users[begins(targets.queries)]
     _, of_user = np.unique(users, return_inverse=True)
-    sums = np.bincount(of_user, values)
-    return sums * (len(sums) / len(values))
+    return np.bincount(of_user, values), np.bincount(of_user).astype(np.float64)

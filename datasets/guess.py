@@ -123,6 +123,8 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
         there = [name for name in _usual(ours, found, columns) if name not in columns.values()]
         if ours == "rating" and len(there) > 1:  # only a filter would need it
             there = []
+        if twice := next((name for name in there if names.count(name) > 1), None):
+            raise DataError(f"{path}: the header names {quoted(twice)} twice: rename one of them")
         if len(there) > 1 or (not there and ours in INTERACTIONS.needed):
             problem = f"may be {' or '.join(map(quoted, there))}" if there else "is not clear"
             raise DataError(
@@ -187,10 +189,11 @@ def _unit(path: Path, column: Column) -> str:
         )
     shown = ", ".join(map(quoted, column.values[:3]))
     if len(units) != 1 or unit is None:
+        unit_helps = ", give --timestamp-unit," * all(map(is_number, column.values))
         raise DataError(
             f"{path}: the times in {_shown(column.name)} have no unit in common, such as {shown}: "
-            "write ISO 8601 (2023-01-31) or numbers, give --timestamp-unit, or leave the times out "
-            "with --columns"
+            f"write ISO 8601 (2023-01-31) or numbers{unit_helps} or leave the times out with "
+            "--columns"
         )
     if unit == "s" and column.values and all(map(_is_day, column.values)):
         raise DataError(

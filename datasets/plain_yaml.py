@@ -1,5 +1,6 @@
 """YAML files from unknown authors: plain values only, in bounded time and memory."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, problem, node.start_mark)
         return node
 
+    def construct_whole(self, node: yaml.ScalarNode) -> int | str:
+        """1:30 is text, and not 90: YAML 1.1's numbers to the base of 60 surprise. So is 010."""
+        text = str(node.value)
+        odd = ":" in text or re.match(r"[-+]?0[0-7_]", text)
+        return text if odd else int(self.construct_yaml_int(node))
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Turn whatever PyYAML raises for an invalid value into an error with its line."""
         try:
@@ -79,6 +86,12 @@ class _Loader(yaml.SafeLoader):
         """Refuse duplicate keys, which YAML forbids; PyYAML would take the last one."""
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
-            problem = "duplicate key in this mapping"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+            texts = [str(key.value) for key, _ in node.value]
+            again = next((n for n, t in enumerate(texts) if t in texts[:n]), 0)
+            problem = f"duplicate key {texts[again]:.40} in this mapping"
+            mark = node.value[again][0].start_mark
+            raise yaml.constructor.ConstructorError(None, None, problem, mark)
         return mapping
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole)

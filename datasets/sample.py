@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow.parquet import ParquetFile
 
 from datasets.bombs import check_unpacked
-from datasets.column_names import is_usual
+from datasets.column_names import called, is_usual
 from datasets.errors import DataError, one_line, quoted
 from datasets.lists import is_list
 from datasets.malformed import is_number
@@ -28,6 +28,7 @@ MOST_OF_LIST = 10  # values of a list
 SEPARATORS = "\t,;| "
 A_TABLE = 0.5  # share of lines with as many fields that rows of a table have
 TYPED = re.compile(r"[^:\t]+:(token|token_seq|float|float_seq)")
+OPENS_QUOTE = re.compile(r'(?:^|[\t,;|])"')  # at the beginning of a field
 DOUBLE_COLONS = re.compile(r"[^:]+::[^:]+::[^:]+::[^:]+")
 
 
@@ -92,6 +93,12 @@ def read(path: Path, has_header: bool | None = None, sequences: bool = False) ->
 def _of_sequences(path: Path, lines: list[str]) -> Sample:
     """Lines with different numbers of fields. Raises DataError if they may be rows of a table, or
     have several separators."""
+    for number, line in enumerate(lines, start=1):
+        if line.count('"') % 2 and OPENS_QUOTE.search(line):
+            raise DataError(
+                f"{path}:{number}: a quote is not closed in its line, found {quoted(line)}: each "
+                "line is one row; a file with text of several lines can be read as Parquet"
+            )
     separator = _by_fields(lines)[0]
     rows = [_fields(line, separator) for line in lines]
     usual, often = Counter(map(len, rows)).most_common(1)[0]
@@ -159,6 +166,13 @@ def _of_rows(path: Path, rows: list[list[str]], has_header: bool | None) -> list
     first, *rest = rows
     if has_header is None:
         has_header = _is_header(path, first, rest)
+    if not has_header and is_usual(first):
+        raise DataError(
+            f"{path}:1: the first line names the columns: {quoted(first)}; give their names, such "
+            f"as --columns user={called('user', first)[0]},item={called('item', first)[0]}"
+        )
+    if has_header and not rest:
+        raise DataError(f"{path}: the file has a header line and no rows")
     names: list[str | int] = [*first] if has_header else [*range(1, len(first) + 1)]
     values = zip(*(rest if has_header else rows), strict=True) if rest or not has_header else ()
     columns = [[cell for cell in column if cell] for column in values] or [[] for _ in names]

@@ -97,7 +97,9 @@ def read(content: object, where: str, split: SplitFiles | None) -> Source:
         raise ValueError(f"split should stand beside {where}, not in them")
     if split:
         parts["split"] = split
-    parts["files"] = tuple(list_at(parts, "files"))
+    parts["files"] = files = tuple(list_at(parts, "files"))
+    if twice := next((file for file in files if files.count(file) > 1), None):
+        raise ValueError(f"files should name {quoted(twice)} once")
     return build(Source, parts, where)
 
 

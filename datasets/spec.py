@@ -137,7 +137,11 @@ def read(name_or_path: str) -> Spec:
 
 def _spec(name: str, content: object) -> Spec:
     """Build the spec. Raises ValueError for whatever would be ignored or fail later."""
-    parts = {**mapping(content, "the file"), "name": name}
+    parts = dict(mapping(content, "the file"))
+    for key in ("name", "folder", "temporal"):
+        if key in parts:
+            raise ValueError(f"unknown key '{key}' in the file")
+    parts["name"] = name
     files = _split_files(parts)
     sources = list_at(parts, "sources")
     parts["sources"] = tuple(source_spec.read(source, "sources", files) for source in sources)
@@ -145,9 +149,6 @@ def _spec(name: str, content: object) -> Spec:
         parts["titles"] = source_spec.read(parts["titles"], "titles", None)
     if parts.get("synthetic"):
         parts["synthetic"] = build(Walks, parts["synthetic"], "synthetic")
-    for key in ("folder", "temporal"):
-        if key in parts:
-            raise ValueError(f"unknown key '{key}' in the file")
     if isinstance(parts.get("split"), dict) and TEMPORAL in parts["split"]:
         parts |= _temporal(parts["split"])
     parts["filters"] = filters.read(parts.get("filters") or {})

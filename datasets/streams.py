@@ -37,6 +37,7 @@ DELETE = b"\x7f"
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 UTF8_MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
 
 
@@ -188,6 +189,8 @@ class _CheckedText(io.RawIOBase):
         return len(block)
 
     def _check_start(self, block: bytes) -> None:
+        if self._path.suffix.lower() in SPREADSHEETS:
+            raise DataError(f"{self._path}: a spreadsheet: save it as CSV")
         if block.startswith(ARCHIVES):
             raise DataError(
                 f"{self._path}: compressed data instead of text: unpack the file; only one level "

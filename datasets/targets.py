@@ -62,6 +62,20 @@ class Targets:
             found[rows] = counts[begins + lengths] > counts[begins]
         return found
 
+    def tied(self, sequences: Sequences) -> np.ndarray | None:
+        """Whether a neighbouring interaction of the user has the time of the target: [n] bool.
+        None without timestamps."""
+        if sequences.timestamps is None:
+            return None
+        at = self.positions
+        times = sequences.timestamps[at]
+        first = sequences.offsets[self.users]
+        last = sequences.offsets[self.users + 1] - 1
+        before = (at > first) & (sequences.timestamps[np.maximum(at - 1, first)] == times)
+        after = (at < last) & (sequences.timestamps[np.minimum(at + 1, last)] == times)
+        found: np.ndarray = before | after
+        return found
+
     def chosen(self, rows: np.ndarray) -> Self:
         """Some of the targets; ``rows`` is [n] bool, or int64."""
         return replace(
@@ -131,12 +145,5 @@ class Split:
     def tied_targets(self, sequences: Sequences) -> float | None:
         """Share of the test targets with a neighbouring interaction of their user at the same time:
         the order of equal times decides what the target is. None without timestamps."""
-        if sequences.timestamps is None:
-            return None
-        at = self.test.positions
-        times = sequences.timestamps[at]
-        first = sequences.offsets[self.test.users]
-        last = sequences.offsets[self.test.users + 1] - 1
-        before = (at > first) & (sequences.timestamps[np.maximum(at - 1, first)] == times)
-        after = (at < last) & (sequences.timestamps[np.minimum(at + 1, last)] == times)
-        return float((before | after).mean())
+        tied = self.test.tied(sequences)
+        return None if tied is None else float(tied.mean())

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
+from datasets.column_names import called, is_usual
 from datasets.errors import DataError, quoted
 from datasets.layouts import NO_HEADER, NUMBERS, Layout
 from datasets.malformed import UNCLOSED, fields_of, is_number, malformed
@@ -195,6 +196,12 @@ def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], 
 def _numbered(path: Path, layout: Layout, first_line: str) -> tuple[list[str], list[str]]:
     """See ``_fields``, for a file without a header line."""
     fields = fields_of(first_line, layout) or []
+    if is_usual(fields):
+        raise DataError(
+            f"{path}:1: the first line names the columns, and would be an interaction, found "
+            f"{quoted(first_line)}: name them in place of their numbers, such as columns: "
+            f"{{user: {called('user', fields)[0]}, item: {called('item', fields)[0]}}}"
+        )
     names = [f"_{i}" for i in range(len(fields))]
     for name, number in layout.positions.items():
         if number > len(fields) and name in layout.optional:

@@ -133,11 +133,11 @@ def build(name: str, n_items: int, given: Mapping[str, Setting]) -> "Model":
     ``given`` are settings by name; those that the model does not have are ignored. Raises
     ValueError if the settings do not go together.
     """
-    MODELS[name].check(given)
     settings = {key: given[key] for key in _named(MODELS[name])}
     try:
+        MODELS[name].check(given)
         model = MODELS[name](n_items, **settings)
-    except ValueError as error:
+    except Exception as error:
         if not is_outside(name):
             raise
         from models.outside import why  # late, likewise

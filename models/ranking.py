@@ -23,6 +23,10 @@ MISS = 2**31 - 1
 """The rank of a target that is no candidate: beyond every cut-off, whatever the catalogue."""
 
 
+class ScoresError(ValueError):
+    """A model's scores are not what ``Model.scores`` promises. The message says how."""
+
+
 class Scoring(Protocol):
     """What ``rank`` needs of a model."""
 
@@ -93,8 +97,9 @@ def rank(
     items of each history from the same scores.
 
     The rank is n_items minus the number of items that score strictly below the target. So a target
-    that ties with other items ranks behind all of them, and a score that is not a number never
-    helps: a constant model, or a broken one, ranks every target last.
+    that ties with other items ranks behind all of them: a constant model ranks every target last.
+    Raises ScoresError for scores of another shape or type, and for a target's score that is not a
+    number.
 
     The target's score comes from the same matrix product as the other items': another product
     would round differently and break ties by accident. So all scores are kept until those of the
@@ -105,13 +110,15 @@ def rank(
     target_scores = torch.empty(len(targets), 1, device=targets.device)
     kept = []
     for first, last in chunks:
-        scores = model.scores(queries, first, last)  # [batch, last - first]
+        scores = _checked(model.scores(queries, first, last), last - first)
         if len(chunks) == 1 or len(scores) * model.n_items <= CACHED_SCORES:
             kept.append(scores)
         inside = ((targets >= first) & (targets < last))[:, None]
         column = (targets - first).clamp(0, last - first - 1)[:, None]
         found = scores.gather(1, column) if rows is None else scores[rows[:, None], column]
         target_scores = torch.where(inside, found, target_scores)
+    if target_scores.isnan().any():
+        raise ScoresError("the scores of targets are not numbers (NaN)")
     below = torch.zeros_like(targets)
     for number, (first, last) in enumerate(chunks):
         scores = kept[number] if kept else model.scores(queries, first, last)
@@ -127,6 +134,19 @@ def rank(
         asked = torch.arange(len(targets), device=targets.device) if rows is None else rows
         ranks[torch.isin(asked * model.n_items + targets, row * model.n_items + item)] = MISS
     return ranks
+
+
+def _checked(scores: Tensor, items: int) -> Tensor:
+    """The scores of so many items, [batch, items] float."""
+    found: object = scores  # of a model outside this repository anything may be
+    if not isinstance(found, Tensor):
+        raise ScoresError(f"scores should be a tensor, not {type(found).__name__}")
+    if found.ndim != 2 or found.shape[1] != items or not found.is_floating_point():
+        raise ScoresError(
+            f"scores are {found.dtype} of shape {list(found.shape)}: they should be float of shape "
+            f"[batch, {items}]"
+        )
+    return found
 
 
 def _below(scores: Tensor, limits: Tensor, rows: Tensor | None) -> Tensor:

@@ -43,7 +43,7 @@ def loss(subject: Subject) -> None:
     value = model(*found)
     check_tensor("the loss", value, (), floating=True)
     if not torch.isfinite(value):
-        raise Broken(f"the loss is {float(value)}")
+        raise Broken(f"the loss is {float(value.detach())}")
     if not value.requires_grad:
         raise Broken("the loss has no gradient")
     value.backward()

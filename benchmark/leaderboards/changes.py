@@ -125,7 +125,7 @@ def _by_users(
     """None without the ranks of all trials on the same targets."""
     if client is None or entry.kind == "published":
         return None
-    after, before = (Row(_records(client, cell)) for cell in reversed(cells))
+    after, before = (Row(_records(client, cell, metric)) for cell in reversed(cells))
     if (len(before.records), len(after.records)) != tuple(len(c.outcomes) for c in cells):
         return None
     tables = ranks(client, [*before.records, *after.records], "test").tables
@@ -139,17 +139,19 @@ def _by_users(
     return _Tested((found.low, found.high), found.p, "users (one seed)")
 
 
-def _records(client: MlflowClient, cell: Cell) -> list[Record]:
-    """The trials of the cell that the tracking server has, with a result."""
+def _records(client: MlflowClient, cell: Cell, metric: str) -> list[Record]:
+    """The trials of the cell that the tracking server has, with the result that the cell shows."""
     found = []
     for outcome in cell.outcomes:
         try:
-            found.append(record(client.get_run(outcome.run)))
+            trial = record(client.get_run(outcome.run))
         except Unavailable:
             raise
         except MlflowException:  # it was tracked elsewhere, or deleted
             continue
-    return [trial for trial in found if trial.complete]
+        if trial.complete and trial.test and trial.test.get(metric) == outcome.test.get(metric):
+            found.append(trial)
+    return found
 
 
 def _by_seeds(cells: tuple[Cell, Cell], metric: str) -> _Tested | None:

@@ -48,7 +48,7 @@ def load(path: Path) -> Board:
             content = file.read(MOST_BYTES + 1)  # a pipe has no size
         if len(content) > MOST_BYTES:
             raise ValueError(f"larger than {MOST_BYTES:,} bytes")
-        board = _board(json.loads(content.decode()))
+        board = _board(json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once))
         return replace(board, origin=board.origin or visible(path.stem))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
@@ -56,6 +56,14 @@ def load(path: Path) -> Board:
         raise UserError(f"{path}: no leaderboard: nested too deeply") from None
     except ValueError as error:
         raise UserError(f"{path}: no leaderboard: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping of JSON. Raises ValueError for a key that is there twice."""
+    keys = [key for key, _ in pairs]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise ValueError(f"a mapping has the key {quoted(twice)} twice")
+    return dict(pairs)
 
 
 def _board(content: object) -> Board:
@@ -84,11 +92,16 @@ def _column(content: object, where: str) -> Column:
     cells: dict[Entry, Cell] = {}
     for part, place in _list(found, "cells", where):
         entry = _built(Entry, _mapping(part, place), place)
+        if not entry.model.strip():
+            raise ValueError(f"{place}: model should be the name of a model")
         if entry in cells:
             raise ValueError(f"{place}: {entry.name} has a cell already")
         outcomes = [
             _outcome(outcome, at) for outcome, at in _list(_mapping(part, place), "outcomes", place)
         ]
+        runs = [(outcome.run, outcome.seed) for outcome in outcomes if outcome.run]
+        if len(set(runs)) < len(runs):
+            raise ValueError(f"{place}: an outcome is there twice")
         cells[entry] = _built(Cell, _mapping(part, place), place, outcomes=tuple(outcomes))
     column = _built(Column, found, where, cells=cells)
     return column if Path(column.report).name == column.report else replace(column, report="")
@@ -96,6 +109,8 @@ def _column(content: object, where: str) -> Column:
 
 def _outcome(content: object, where: str) -> Outcome:
     outcome = _built(Outcome, _mapping(content, where), where)
+    if not outcome.test:
+        raise ValueError(f"{where}.test should have metrics")
     for name, value in outcome.test.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{where}.test: {name} is {value:g}, which is no value from 0 to 1")
@@ -143,7 +158,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return type(value) is int and abs(value) < LARGEST
+    return type(value) is int and 0 <= value < LARGEST
 
 
 def _is_cost(value: object) -> bool:
@@ -156,18 +171,21 @@ def _are_numbers(value: object) -> bool:
 
 def _is_interval(value: object) -> bool:
     return value is None or (
-        isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+        isinstance(value, list)
+        and len(value) == 2
+        and all(map(_is_number, value))
+        and value[0] <= value[1]
     )
 
 
 KINDS: dict[Any, tuple[Callable[[object], bool], str]] = {
     str: (_is_text, f"a text of at most {LONGEST:,} characters"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
-    int | None: (lambda value: value is None or _is_whole(value), "a whole number"),
+    int | None: (lambda value: value is None or _is_whole(value), "a whole number from 0 on"),
     float | None: (_is_cost, "a number from 0 on"),
     dict[str, float]: (_are_numbers, "numbers by name"),
     dict[str, int | float]: (_are_numbers, "numbers by name"),
-    tuple[float, float] | None: (_is_interval, "two numbers"),
+    tuple[float, float] | None: (_is_interval, "two numbers, the smaller first"),
     Kind: (lambda value: value in get_args(Kind), f"one of {', '.join(get_args(Kind))}"),
 }
 """For each type of a field: what accepts a value, and its name in messages."""

@@ -71,6 +71,9 @@ def overall(board: Board, baseline: str = "") -> Overall | None:
     Raises UserError for a baseline that is not compared.
     """
     block = _complete(board)
+    rows = [entry.name for entry in board.entries]
+    if baseline and baseline.lower() not in map(str.lower, rows):
+        raise UserError(f"no row is called {baseline!r}; there are: {', '.join(rows)}")
     if min(len(block.entries), len(block.columns)) < LEAST:
         return None
     values = np.array([[c.value(e, board.metric) for c in block.columns] for e in block.entries])

@@ -1,5 +1,6 @@
 """The sections of a report that compare its leading rows."""
 
+from math import isnan
 from statistics import fmean, stdev
 
 import numpy as np
@@ -40,7 +41,8 @@ def compared(ranking: Ranking, comparison: Comparison | None, k: list[int]) -> l
         Section(
             "Slices",
             f"Mean {what} of groups of users: by the length of the history, by the number of "
-            "training interactions with the target, and by whether the target is in the history."
+            "training interactions with the target, by whether the target is in the history, and, "
+            "if any do, by whether it shares its time with the interaction before or after it."
             + _SEVERAL
             * comparison.several,
             table=_slices(comparison, names),
@@ -59,7 +61,7 @@ def _beside_the_first(comparison: Comparison, names: dict[int, str]) -> Table:
         if comparison.noise_known:
             cells["with seeds"] = shown_interval(row.low_with_seeds, row.high_with_seeds, "+.4f")
         cells |= {
-            "d_z": f"{row.effect:+.2f}",
+            "d_z": "" if isnan(row.effect) else f"{row.effect:+.2f}",
             "p": row.shown_p,
             "win": f"{row.win:.1%}",
             "tie": f"{row.tie:.1%}",

@@ -155,6 +155,14 @@ class Comparison:
         return rows
 
     @cached_property
+    def _weights(self) -> np.ndarray:
+        """The number of queries of each user, in units of its mean: [users] float64."""
+        first_targets = metrics.begins(self.targets["query"].to_numpy())
+        counts = np.unique(self._users[first_targets], return_counts=True)[1]
+        weights: np.ndarray = counts / counts.mean()
+        return weights
+
+    @cached_property
     def _resampled(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows' means in resamples of the users, and of users and seeds together.
 
@@ -163,7 +171,8 @@ class Comparison:
         """
         by_seed = self._by_seed(self.metric)
         ends = np.cumsum([len(of_row) for of_row in by_seed])
-        every = statistics.resampled(np.concatenate(by_seed))  # [resamples, seeds of all rows]
+        # [resamples, seeds of all rows]
+        every = statistics.resampled(np.concatenate(by_seed), self._weights)
         means = np.split(every, ends[:-1], axis=1)
         of_seeds = statistics.seeds_resampled(means)
         for i, place in enumerate(self.places):

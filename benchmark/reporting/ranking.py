@@ -11,8 +11,15 @@ from benchmark.tracking.reading.basis import Basis
 from benchmark.tracking.reading.sweeps import SweepRecord
 from benchmark.tracking.reading.trials import Param, Record
 
-# Parameters that decide no result.
-NOT_SEARCHED = ("device", "data_dir", "recbole_config", "resume", "system_metrics")
+# Parameters that decide no result, or the protocol, by which trials are compared or not.
+NOT_SEARCHED = (
+    "device",
+    "data_dir",
+    "recbole_config",
+    "resume",
+    "system_metrics",
+    "evaluate_users",
+)
 
 
 class ReportError(UserError):

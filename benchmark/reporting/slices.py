@@ -12,9 +12,10 @@ def slices(targets: pd.DataFrame) -> list[Slice]:
     """Groups of targets; ``targets`` are those of a ``Comparison``.
 
     Quarters of the queries by history length, and of the targets by popularity; if any target has
-    no training interaction, those targets and the others; repeated and new targets. A query with
-    several targets belongs to each group in which one of them is, with these alone. Empty if the
-    trials did not log these columns.
+    no training interaction, those targets and the others; repeated and new targets; if any share
+    their time with a neighbouring interaction, these and the others. A query with several targets
+    belongs to each group in which one of them is, with these alone. Empty if the trials did not log
+    these columns.
     """
     found: list[Slice] = []
     if "history" in targets:
@@ -30,6 +31,10 @@ def slices(targets: pd.DataFrame) -> list[Slice]:
     if "repeated" in targets:
         repeated = targets["repeated"].to_numpy()
         found += [("target", "repeated", repeated), ("target", "new", ~repeated)]
+    if "tied" in targets:
+        tied = targets["tied"].to_numpy()
+        if tied.any():
+            found += [("target's time", "shared", tied), ("target's time", "its own", ~tied)]
     return [(name, part, inside) for name, part, inside in found if inside.any()]
 
 

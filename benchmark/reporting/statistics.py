@@ -14,15 +14,19 @@ FLIPS = 10_000
 NUMBERS_PER_BATCH = 1 << 22  # 32 MB of float64
 
 
-def resampled(values: np.ndarray) -> np.ndarray:
+def resampled(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """The mean of each row in bootstrap resamples of the users: [rows, users] -> [RESAMPLES, rows].
 
-    All rows are computed by one matrix product, with the same resamples; these are the same at
-    every call. NaN for fewer than two users.
+    ``weights`` [users], 1 by default, are in proportion to the number of queries of each user,
+    whose value is then their sum: a resample's mean is the sum of values divided by that of
+    weights, because another sample of users has another number of queries. All rows are computed by
+    one matrix product, with the same resamples; these are the same at every call. NaN for fewer
+    than two users.
     """
     rows, users = values.shape
     if users < 2:
         return np.full((RESAMPLES, rows), np.nan)
+    weights = np.ones(users) if weights is None else weights
     chance = np.random.default_rng(0)
     means = []
     batch = max(1, NUMBERS_PER_BATCH // users)
@@ -30,7 +34,8 @@ def resampled(values: np.ndarray) -> np.ndarray:
         # A resample at a time fits into the processor's cache.
         drawn = (chance.integers(0, users, users) for _ in range(min(batch, RESAMPLES - first)))
         times = np.stack([np.bincount(one, minlength=users) for one in drawn], dtype=np.float64)
-        means.append(times @ values.T / users)  # [resamples of the batch, rows]
+        # [resamples of the batch, rows]
+        means.append(times @ values.T / (times @ weights)[:, None])
     return np.concatenate(means)
 
 
@@ -59,12 +64,14 @@ def percentiles(means: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray
     return low, high
 
 
-def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def interval(
+    values: np.ndarray, confidence: float = 0.95, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bootstrap over users of the mean of each row: [rows, users] -> 2 x [rows].
 
-    Equal to scipy's ``bootstrap``.
+    Equal to scipy's ``bootstrap``. ``weights`` are those of ``resampled``.
     """
-    return percentiles(resampled(values), confidence)
+    return percentiles(resampled(values, weights), confidence)
 
 
 def effect_size(differences: np.ndarray) -> np.ndarray:
@@ -76,7 +83,8 @@ def effect_size(differences: np.ndarray) -> np.ndarray:
     mean = differences.mean(axis=1)
     found = np.where(mean == 0, 0.0, np.nan)
     differ = np.ptp(differences, axis=1) > 0
-    found[differ] = mean[differ] / differences[differ].std(axis=1, ddof=1)
+    if differ.any():  # of several users
+        found[differ] = mean[differ] / differences[differ].std(axis=1, ddof=1)
     return found
 
 

@@ -132,7 +132,7 @@ def _cost(
 def _kind_that_is_missing(leader: Standing) -> str:
     row = leader.row
     if not row.learned:
-        return "No learned model was run on these data."
+        return "No learned model is among these trials."
     settings = {"model": BASELINES}
     if dataset := row.param("dataset"):
         settings["dataset"] = str(dataset)
@@ -140,7 +140,7 @@ def _kind_that_is_missing(leader: Standing) -> str:
         if (value := row.param(name)) not in ("", SETTINGS[name].default):
             settings[name] = str(value)
     return (
-        f"No counted model was run on these data, so it is not known whether {row.entry} beats "
+        f"No counted model is among these trials, so it is not known whether {row.entry} beats "
         f"one. To run all of them: {training_command(settings)}"
     )
 

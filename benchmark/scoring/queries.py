@@ -172,8 +172,8 @@ class Queries:
             return []
         users = "users" if self.n == self.targets.n_users else "queries"
         return [
-            f"{lacking:,} of {len(asked):,} {users} are not in the file: their targets count as "
-            "misses"
+            f"{lacking:,} of {len(asked):,} {users} have no result in the file: their targets "
+            "count as misses"
         ]
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from benchmark.errors import printable
 from benchmark.scoring.queries import ScoreError
 from datasets.errors import one_line
+from datasets.lists import is_list
 
 ROWS_PER_BATCH = 1 << 16
 ALIASES = {"user_id": "user", "item_id": "item"}
@@ -135,8 +136,7 @@ def _converted(path: Path, name: str, column: pa.Array) -> pa.Array:
 
 def _suits(wanted: pa.DataType, kind: pa.DataType) -> bool:
     if pa.types.is_list(wanted):
-        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        return is_list and _suits(wanted.value_type, kind.value_type)
+        return is_list(kind) and _suits(wanted.value_type, kind.value_type)
     if _is_text(kind):  # of a CSV file
         return True
     whole = pa.types.is_integer(kind)

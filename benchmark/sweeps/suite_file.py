@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import models
+from benchmark import durations
 from benchmark.declaration import Value
 from benchmark.errors import UserError
 from benchmark.fields import SETTINGS
@@ -141,7 +142,9 @@ def _suite(name: str, content: object, text: str) -> Suite:
         raise ValueError(f"title should be one line of text, not {quoted(title)}")
     seeds = parts.get("seeds", DEFAULT_SEEDS)
     if not isinstance(seeds, int) or isinstance(seeds, bool) or not 1 <= seeds <= MOST_SEEDS:
-        raise ValueError(f"seeds should be from 1 to {MOST_SEEDS:,}, not {quoted(seeds)}")
+        raise ValueError(
+            f"seeds should be a whole number from 1 to {MOST_SEEDS:,}, not {quoted(seeds)}"
+        )
     learned = dict(_learned(parts.get("models")))
     counted = _counted(parts.get("baselines", True))
     if not learned and not counted:
@@ -152,12 +155,24 @@ def _suite(name: str, content: object, text: str) -> Suite:
         title,
         text,
         seeds,
-        Budget.read(str(parts.get("budget", ""))),
+        _budget(parts.get("budget")),
         _settings(parts.get("settings"), "settings", (*learned, *counted), ("dataset", "model")),
         entries,
         learned,
         counted,
     )
+
+
+def _budget(given: object) -> Budget:
+    if isinstance(given, bool) or not isinstance(given, int | str):
+        raise ValueError(
+            f"budget should be a number of points, such as 8, or {durations.EXPECTED}, not "
+            f"{quoted(given)}"
+        )
+    try:
+        return Budget.read(str(given))
+    except ValueError as error:
+        raise ValueError(f"budget: {error}") from None
 
 
 def _check(suite: Suite) -> None:

@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
+from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 from mlflow.utils.time import get_current_time_millis
 from tqdm import tqdm
 
@@ -61,6 +62,8 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
     """
     given = _with_credentials(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"))
     where = given or DEFAULT_STORE
+    if re.match(r"[\w.-]+:\d+(/|$)", where):
+        raise TrackingError(f"the tracking server {where} has no http:// or https:// before it")
     try:
         with _environment(MLFLOW_HTTP_REQUEST_TIMEOUT="10"), _alone(where):
             _make_database(given)
@@ -72,6 +75,11 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
         ) from None
     except (AttributeError, NameError, TypeError):
         raise  # a defect, not an outage
+    except UnsupportedModelRegistryStoreURIException:
+        raise TrackingError(
+            f"the tracking server {where} should begin with http://, https://, sqlite:/// or the "
+            "name of another database"
+        ) from None
     except Exception as error:  # of requests, SQLAlchemy or MLflow, by kind of store
         raise Unavailable(f"the tracking server {where} {problem(error)}") from None
     return cast(MlflowClient, Client(client, SHORTEST_WAIT))  # it has all of its methods
@@ -199,11 +207,16 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             if found is None:
                 raise
     if found.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"experiment {name!r} is deleted; to restore it: "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}"
-        )
+        raise TrackingError(deleted(found))
     return found.experiment_id
+
+
+def deleted(experiment: Experiment) -> str:
+    """The message of an error: the experiment is deleted."""
+    return (
+        f"experiment {experiment.name!r} is deleted; to restore it: "
+        f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    )
 
 
 def _artifact_location(tracking_uri: str, experiment: str) -> str | None:

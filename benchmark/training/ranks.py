@@ -2,9 +2,10 @@
 
 A table has one row for each target: ``user`` and ``item`` (raw ids), ``rank`` (from 1) and
 ``query``, a number that targets with one history share. A target that is no candidate has the rank
-``models.ranking.MISS``: metrics have a mean, ranks have none. Three more columns let a report group
+``models.ranking.MISS``: metrics have a mean, ranks have none. More columns let a report group
 targets without the data: ``history`` (interactions before the target), ``popularity`` (training
-interactions with the target) and ``repeated`` (whether the target is in the history).
+interactions with the target), ``repeated`` (whether the target is in the history) and, of data with
+times, ``tied`` (whether the interaction before or after it has its time).
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ def rank_table(
     """The table of ``ranks``, [n] int64, which are those of ``targets`` in their order."""
     items = sequences.items
     wanted = items[targets.positions]  # [n]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "user": sequences.user_ids[targets.users],
             "item": sequences.item_ids[wanted],
@@ -31,3 +32,5 @@ def rank_table(
             "repeated": targets.repeated(items),
         }
     )
+    tied = targets.tied(sequences)
+    return table if tied is None else table.assign(tied=tied)

@@ -41,6 +41,7 @@ from benchmark.training.ranks import rank_table
 from datasets.memory import return_freed
 from models.batches import Interactions, within
 from models.model import Examples, Histories, LearnedModel, Model
+from models.ranking import ScoresError
 
 if TYPE_CHECKING:
     from benchmark.settings import Settings
@@ -177,6 +178,13 @@ class Trainer:
                 valid_seconds=valid_seconds,
                 sequences_per_second=self.batches.n_windows / train_seconds,
             )
+
+    @contextmanager
+    def _sound_scores(self) -> Iterator[None]:
+        try:
+            yield
+        except ScoresError as error:
+            raise TrainingError(f"{self.settings.model_name}: {error}") from None
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:
@@ -322,22 +330,27 @@ class Trainer:
         started = time.perf_counter()
         self.averaged.load_state_dict(self.best_weights)
         valid = self.ranks(self.split.valid)
-        test, lists = rank_and_list(
-            self.averaged,
-            self.interactions,
-            self.split.test,
-            self.settings.history,
-            self.bar,
-            k=K,
-        )
+        with self._sound_scores():
+            test, lists = rank_and_list(
+                self.averaged,
+                self.interactions,
+                self.split.test,
+                self.settings.history,
+                self.bar,
+                k=K,
+            )
         self.seconds += time.perf_counter() - started
         return {"valid": valid, "test": test}, lists
 
     def ranks(self, targets: Targets) -> np.ndarray:
-        """The ranks of ``targets``, [n] int64, by the running mean of the weights."""
-        return rank_targets(
-            self.averaged, self.interactions, targets, self.settings.history, self.bar
-        )
+        """The ranks of ``targets``, [n] int64, by the running mean of the weights.
+
+        Raises TrainingError for scores that no model may give.
+        """
+        with self._sound_scores():
+            return rank_targets(
+                self.averaged, self.interactions, targets, self.settings.history, self.bar
+            )
 
     def result(self) -> Result:
         """Evaluate the best epoch's model on test, once."""

@@ -16,7 +16,7 @@ from benchmark.training.evaluation import rank
 from datasets.targets import Targets
 from models import ranking
 from models.batches import Interactions
-from models.ranking import MISS
+from models.ranking import MISS, ScoresError
 
 K = 10
 THEIRS = {
@@ -221,8 +221,10 @@ def test_a_constant_model_ranks_every_target_last():
 
 def test_scores_that_are_no_numbers_never_help():
     nan, inf = float("nan"), float("inf")
-    assert ranked([[nan] * 4, [nan, 1, 2, 3], [3, nan, nan, 1]], [1, 0, 0]) == [4, 4, 3]
+    assert ranked([[3, nan, nan, 1]], [0]) == [3]
     assert ranked([[-inf] * 4, [inf] * 4], [2, 2]) == [4, 4]
+    with pytest.raises(ScoresError, match="not numbers"):
+        ranked([[nan, 1, 2, 3]], [0])
 
 
 @pytest.mark.parametrize("hidden", [8, 64])

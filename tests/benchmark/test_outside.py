@@ -102,7 +102,7 @@ def test_its_settings_are_searched_beside_those_of_other_models(run_verb, store,
     outside._loaded.clear()
     done = run_verb(*words)
     assert done.returncode == 1
-    assert "its model sources differs" in done.stderr
+    assert "with other model sources: " in done.stderr
     Path("space.yaml").write_text("model: ['none.py:A']\nseed: [1]\n")
     done = run_verb(*words)
     assert done.returncode == 1
@@ -117,8 +117,10 @@ def test_its_settings_are_searched_beside_those_of_other_models(run_verb, store,
 def test_a_wrong_model_is_one_line_and_starts_no_run(run_verb, store, own_data, here, mean):
     for file, name in (("a", "data_dir"), ("b", "resume"), ("c", "help"), ("d", "run_id")):
         (here / f"{file}.py").write_text(EXAMPLE.replace("decay: ", f"{name}: str = '', decay: "))
+    (here / "e.py").write_text(EXAMPLE.replace("super().__init__(", "len("))
     for model, code, message in (
         ("none.py:A", 1, "No such file or directory"),
+        ("e.py:MeanOfLast", 1, "MeanOfLast cannot be built: "),
         ("a.py:MeanOfLast", 1, "data_dir is another option: give the setting another name"),
         ("b.py:MeanOfLast", 1, "resume is another option: give the setting another name"),
         ("c.py:MeanOfLast", 1, "help is another option: give the setting another name"),
@@ -141,10 +143,34 @@ def test_an_error_in_its_code_keeps_its_traceback(run_verb, store, own_data, mea
     Path(mean.rpartition(":")[0]).write_text(
         EXAMPLE.replace("self.mean(items) @", "self.nothing @")
     )
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="no attribute 'nothing'") as caught:
         run_verb("train", "--dataset", own_data, "--model", mean, *TWO)
+    (note,) = caught.value.__notes__
+    assert note == f"to look for a mistake in the model: python -m benchmark.check {mean}"
     (run,) = runs(store)
     assert run.data.tags["failure"].startswith("AttributeError: ")
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ("{} * float('nan')", "the scores of targets are not numbers (NaN)"),
+        ("{}.tolist()", "scores should be a tensor, not list"),
+        ("{}.long()", "scores are torch.int64 of shape "),
+        ("F.pad({}, (0, 1))", "they should be float of shape [batch, "),
+    ],
+)
+def test_scores_that_no_model_may_give_are_one_line(
+    run_verb, store, own_data, mean, scores, message
+):
+    given = re.search(r"def scores.*\n +return (.*)", EXAMPLE)[1]
+    Path(mean.rpartition(":")[0]).write_text(EXAMPLE.replace(given, scores.format(f"({given})")))
+    done = run_verb("train", "--dataset", own_data, "--model", mean, *TWO)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: MeanOfLast: ")
+    assert message in done.stderr
+    (run,) = runs(store)
+    assert run.info.status == "FAILED"
 
 
 CONSTRUCTORS = """

@@ -71,7 +71,8 @@ def test_a_trial_leaves_all_that_the_schema_promises(run_command, store, here):
     assert weights["network.item_embedding.weight"].shape == (202, 8)
     for part, key in (("valid", "best_valid"), ("test", "test")):
         ranks = pd.read_parquet(f"{folder}/ranks/{part}.parquet")
-        assert list(ranks) == ["user", "item", "rank", "query", "history", "popularity", "repeated"]
+        groups = ["history", "popularity", "repeated", "tied"]
+        assert list(ranks) == ["user", "item", "rank", "query", *groups]
         assert len(ranks) == 3000
         stored = {"best_valid": record(run).valid, "test": record(run).test}[key]
         found = means(ranks["rank"].to_numpy(), ranks["query"].to_numpy())
@@ -97,6 +98,11 @@ def test_a_rank_says_what_its_user_had_and_how_popular_the_target_is():
     table = rank_table(sequences, split, split.valid, np.array([1, 2]))
     assert table["popularity"].tolist() == [1, 1]
     assert table["repeated"].tolist() == [True, True]
+    timed = from_interactions(
+        pd.DataFrame({"user": list("aaab"), "item": list("xyzx"), "timestamp": [1, 2, 2, 1]})
+    )
+    split = leave_one_out(timed)
+    assert rank_table(timed, split, split.test, np.array([1])).loc[0, "tied"]
 
 
 @pytest.mark.process

@@ -212,6 +212,10 @@ def test_published_layouts_are_recognised(here):
         ('{"user": 1}\n[]\n', "f.x:2: not one JSON object: found '[]'"),
         ("", "the file is empty or starts with an empty line"),
         ("PAR1", "cannot be read as a Parquet file"),
+        ('user,item,text\na,b,"c\nd"\na,c,"d\ne"\n', "f.x:2: a quote is not closed in its line"),
+        ('user,item,text\na,b,c\na,d,e\na,c,"d\ne"\n', "f.x:4: a quote is not closed in its line"),
+        ("user,item,time\n", "the file has a header line and no rows"),
+        ("user,item,item,time\na,b,c,1\n", "the header names 'item' twice: rename one of them"),
         ("user,item\nä,b\n", "not UTF-8 text: describe it in a YAML file, with its encoding"),
     ],
 )
@@ -219,6 +223,23 @@ def test_what_the_rows_leave_open_is_asked(here, content, message):
     (here / "f.x").write_bytes(content.encode("latin-1"))
     assert message in refused("--from", "f.x")
     assert not (here / "f.yaml").exists()
+
+
+def test_a_header_is_no_interaction(here):
+    (here / "f.csv").write_text("user_id,item_id\nu,i\nu,j\nu,k\n")
+    assert refused("--from", "f.csv", "--columns", "user=1,item=2") == (
+        "Error: f.csv:1: the first line names the columns: ['user_id', 'item_id']; give their "
+        "names, such as --columns user=user_id,item=item_id\n"
+    )
+    source = "{file: f.csv, reader: csv, columns: {user: 1, item: 2}}"
+    (here / "f.yaml").write_text(f"title: F\nsources: [{source}]\n")
+    with pytest.raises(DataError, match=r"such as columns: \{user: user_id, item: item_id\}"):
+        load("f.yaml", ".")
+
+
+def test_a_spreadsheet_is_called_so(here):
+    (here / "f.xlsx").write_bytes(b"PK\x03\x04 and so on")
+    assert "f.xlsx: a spreadsheet: save it as CSV" in refused("--from", "f.xlsx")
 
 
 @pytest.mark.parametrize(

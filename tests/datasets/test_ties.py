@@ -136,7 +136,10 @@ def test_tied_targets_are_those_that_the_order_of_rows_decides():
         *[("c", item, time) for item, time in zip("xyz", (2, 3, 4), strict=True)],
     ]
     sequences = from_interactions(frame(rows))
-    assert leave_one_out(sequences).tied_targets(sequences) == pytest.approx(1 / 3)
+    split = leave_one_out(sequences)
+    assert split.tied_targets(sequences) == pytest.approx(1 / 3)
+    assert split.valid.tied(sequences).tolist() == [True, True, False]
+    assert split.test.tied(sequences).tolist() == [True, False, False]
     without = from_interactions(frame(rows).drop(columns="timestamp"))
     assert leave_one_out(without).tied_targets(without) is None
 

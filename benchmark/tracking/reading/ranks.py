@@ -9,7 +9,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.tables import Tables, columns, ids, tables, whole_numbers
 from benchmark.tracking.reading.trials import Record
 
-COLUMNS = ("user", "item", "rank", "query", "history", "popularity", "repeated")
+COLUMNS = ("user", "item", "rank", "query", "history", "popularity", "repeated", "tied")
 
 
 def ranks(client: MlflowClient, trials: list[Record], part: str) -> Tables:
@@ -42,10 +42,11 @@ def _checked(content: pa.Table) -> pd.DataFrame:
             found[name] = whole_numbers(name, content[name])
         except (KeyError, ValueError):
             continue
-    if "repeated" in content.column_names:
-        repeated = content["repeated"]
-        if pa.types.is_boolean(repeated.type) and not repeated.null_count:
-            found["repeated"] = repeated.to_numpy()
+    for name in ("repeated", "tied"):
+        if name in content.column_names:
+            column = content[name]
+            if pa.types.is_boolean(column.type) and not column.null_count:
+                found[name] = column.to_numpy()
     if "query" in found:
         found["query"] = np.cumsum(np.diff(found["query"], prepend=found["query"][0]) != 0)
     else:

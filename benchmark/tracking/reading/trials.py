@@ -16,7 +16,7 @@ from benchmark.recbole.links import harmless
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import artifact
 from benchmark.tracking.reading.basis import Basis
-from benchmark.tracking.server import TrackingError, Unavailable
+from benchmark.tracking.server import TrackingError, Unavailable, deleted
 from datasets.errors import visible
 from models import short_name
 
@@ -25,6 +25,8 @@ Param = int | float | str
 
 LARGEST = 1e15
 """No number of a trial reaches this. (MLflow's SQL stores return infinity as 1.8e308.)"""
+
+MOST_NAMED = 20  # experiments, in an error
 
 NAMES_OF_THINGS = ("dataset", "model", "recbole_config")
 """Parameters that are text, even if they read as a number: a data set may be called 007."""
@@ -128,11 +130,14 @@ def records(client: MlflowClient, experiment: str, only: Iterable[str] = ()) -> 
     TrackingError if there is no such experiment, or no run in it.
     """
     where = client.get_experiment_by_name(experiment)
-    if where is None or where.lifecycle_stage == "deleted":
-        known = ", ".join(visible(e.name) for e in client.search_experiments(max_results=20))
+    if where is None:
+        names = [visible(e.name) for e in client.search_experiments(max_results=MOST_NAMED + 1)]
+        known = ", ".join([*names[:MOST_NAMED], *["..."] * (len(names) > MOST_NAMED)])
         raise TrackingError(
             f"there is no experiment {experiment!r} at {client.tracking_uri}; there are: {known}"
         )
+    if where.lifecycle_stage == "deleted":
+        raise TrackingError(deleted(where))
     ids = ", ".join(f"'{run_id}'" for run_id in only)
     runs = search(client, where.experiment_id, f"attributes.run_id IN ({ids})" if ids else "")
     if not runs and not ids:

@@ -11,12 +11,8 @@ Nothing in it is a pickle.
 """
 
 import json
-import logging
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -30,6 +26,7 @@ from benchmark.installation import ROOT
 from benchmark.renaming import renamed
 from benchmark.settings import Settings
 from benchmark.tracking.registry.code import code_of
+from benchmark.tracking.registry.quiet import quiet
 from benchmark.training import checkpoint
 from datasets.errors import one_line
 
@@ -75,7 +72,7 @@ def export(
         raise checkpoint.CheckpointError(
             f"its weights do not fit {settings.model_name} in this version of seqrec: {reason}"
         ) from None
-    with tempfile.TemporaryDirectory() as temporary, _quiet():
+    with tempfile.TemporaryDirectory() as temporary, quiet():
         code = code_of(settings.model)
         artifacts = {
             "weights": str(shutil.copyfile(weights, Path(temporary, "weights.safetensors"))),
@@ -113,17 +110,3 @@ def _requirements() -> list[str]:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     versions = dict(line.split("==") for line in lines if "==" in line)
     return [f"{name}=={versions[name.removesuffix('-skinny')]}" for name in PACKAGES]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence MLflow's advice to use type hints: with them a server checks rows one by one."""
-    logger = logging.getLogger("mlflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -3,7 +3,6 @@
 The model runs the code that it was registered with, not this repository's ``models``.
 """
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
+from benchmark.tracking.registry.quiet import quiet
 from benchmark.tracking.server import TrackingError
 
 if TYPE_CHECKING:  # importing it would import ``models``
@@ -37,10 +37,10 @@ def load_recommender(client: MlflowClient, uri: str) -> Loaded:
 
     Raises TrackingError if there is no such model, or if it is of another kind.
     """
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        loaded = mlflow.pyfunc.load_model(uri)
-        recommender = loaded.unwrap_python_model()
+        with quiet():
+            loaded = mlflow.pyfunc.load_model(uri)
+            recommender = loaded.unwrap_python_model()
     except (MlflowException, OSError) as error:
         raise TrackingError(f"model {uri} cannot be loaded: {reason(error)}") from None
     if type(recommender).__name__ != "Recommender":  # a class of the model's own code

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import yaml
 from mlflow import MlflowClient
@@ -250,11 +251,19 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
     ours = yaml.safe_load(dump(definition))
     for key in dict.fromkeys([*theirs, *ours]):
         if theirs.get(key) != ours.get(key):
+            there, here = _that_differ(theirs.get(key), ours.get(key))
             raise TrackingError(
-                f"there is another sweep {name!r} in this experiment (run {run.info.run_id}), and "
-                f"its {key} differs: {theirs.get(key)} there, {ours.get(key)} here; "
-                "give this one another --name"
+                f"there is another sweep {name!r} in this experiment (run {run.info.run_id}) with "
+                f"other {key}: {there} there, {here} here; give this one another --name"
             )
+
+
+def _that_differ(theirs: Any, ours: Any) -> tuple[Any, Any]:
+    """Of two mappings the values that differ; other values as they are."""
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        return theirs, ours
+    keys = [k for k in dict.fromkeys([*theirs, *ours]) if theirs.get(k) != ours.get(k)]
+    return {k: theirs.get(k) for k in keys}, {k: ours.get(k) for k in keys}
 
 
 def _check_protocol(client: MlflowClient, name: str, run: Run, protocol: str) -> None:

@@ -84,6 +84,16 @@ def test_columns_of_one_title_get_what_tells_them_apart(file):
     assert exchange.load(file(exchange.dump(board))).columns == board.columns
 
 
+def test_a_byte_order_mark_is_no_error_and_a_key_twice_is(tmp_path):
+    text = exchange.dump(small("lab"))
+    path = tmp_path / "board.json"
+    path.write_text(text, encoding="utf-8-sig")
+    assert exchange.load(path) == small("lab")
+    path.write_text(text.replace('"metric":', '"metric": "x", "metric":', 1))
+    with pytest.raises(UserError, match="a mapping has the key 'metric' twice"):
+        exchange.load(path)
+
+
 def test_unknown_keys_are_ignored(file):
     content = json.loads(exchange.dump(small("lab")))
     content["later"] = content["columns"][0]["cells"][0]["later"] = {"x": 1}
@@ -118,6 +128,24 @@ def test_unknown_keys_are_ignored(file):
         (
             lambda c: c["columns"][0]["cells"][0].update(seconds=-1),
             "columns[0].cells[0]: seconds should be a number from 0 on, not -1",
+        ),
+        (
+            lambda c: c["columns"][0]["cells"][0]["outcomes"].append(
+                c["columns"][0]["cells"][0]["outcomes"][0]
+            ),
+            "columns[0].cells[0]: an outcome is there twice",
+        ),
+        (
+            lambda c: c["columns"][0]["cells"][0]["outcomes"][0].update(test={}),
+            "columns[0].cells[0].outcomes[0].test should have metrics",
+        ),
+        (
+            lambda c: c["columns"][0]["cells"][0].update(interval=[0.9, 0.1]),
+            "columns[0].cells[0]: interval should be two numbers, the smaller first, not",
+        ),
+        (
+            lambda c: c["columns"][0]["cells"][0].update(model=" "),
+            "columns[0].cells[0]: model should be the name of a model",
         ),
         (
             lambda c: c["columns"][0]["cells"][0].update(level=1),

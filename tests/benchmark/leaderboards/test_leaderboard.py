@@ -160,7 +160,7 @@ def test_a_suites_trials_are_those_of_its_own_sweeps(store):
     ("options", "message"),
     [
         (["--experiment", "none"], "Error: there is no experiment 'none' at sqlite:///"),
-        (["--baseline", "Nobody"], "Error: baseline 'Nobody' is not compared over the data sets"),
+        (["--baseline", "Nobody"], "Error: no row is called 'Nobody'; there are: "),
         (["--suite", "none"], "Error: no suite 'none' has run at sqlite:///"),
         (["--with", "no.json"], "no.json: no leaderboard: Expecting value: line 1"),
         (

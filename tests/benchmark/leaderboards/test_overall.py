@@ -181,7 +181,7 @@ def test_one_data_set_under_two_protocols_is_no_independent_evidence():
 
 
 def test_a_baseline_that_is_not_compared_is_refused():
-    with pytest.raises(UserError, match="'Z' is not compared over the data sets; there are: X, Y"):
+    with pytest.raises(UserError, match="no row is called 'Z'; there are: X, Y"):
         overall(made({"A": {"X": 0.3, "Y": 0.2}, "B": {"X": 0.3, "Y": 0.4}}), "Z")
 
 

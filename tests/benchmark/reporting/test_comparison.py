@@ -45,7 +45,12 @@ def log(store, model, ranks, experiment="e", seed=1, items=None, extra=True, rat
     table = {"user": n.astype(str), "item": n.astype(str) if items is None else items}
     table |= {"rank": ranks}
     if extra:
-        table |= {"history": 3 + n % 7, "popularity": n // 2, "repeated": n % 4 == 0}
+        table |= {
+            "history": 3 + n % 7,
+            "popularity": n // 2,
+            "repeated": n % 4 == 0,
+            "tied": n % 3 == 0,
+        }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "test.parquet")
         pd.DataFrame(table).to_parquet(path)
@@ -119,6 +124,10 @@ def test_any_cut_off_and_any_part_of_the_users(report, store, here, ranks):
     (repeated,) = [row for row in slices if row["part"] == "repeated"]
     expected = per_query(ranks["Good"][::4], EVERYBODY[::4], "ndcg@10").mean()
     assert (repeated["users"], repeated["1 Good"]) == ("100", f"{expected:.4f}")
+    shared, own = [row for row in slices if row["by"] == "target's time"]
+    expected = per_query(ranks["Good"][::3], EVERYBODY[::3], "ndcg@10").mean()
+    assert (shared["users"], shared["1 Good"]) == ("134", f"{expected:.4f}")
+    assert (own["part"], own["users"]) == ("its own", "266")
     never, yes = [row for row in slices if row["by"] == "target in training"]
     expected = per_query(ranks["Good"][:2], EVERYBODY[:2], "ndcg@10").mean()  # popularity 0
     assert (never["part"], never["users"], never["1 Good"]) == ("never", "2", f"{expected:.4f}")
@@ -387,3 +396,11 @@ def test_users_with_several_queries_are_compared_as_users_and_means_are_over_que
     )
     assert comparison.values("recall@3", np.array([0, 1, 0, 0], bool)).tolist() == [[0]]
     assert comparison.several
+
+
+def test_where_every_query_is_a_hit_the_interval_has_no_width():
+    users = np.repeat(np.arange(9), [1, 7, 2, 1, 4, 1, 1, 3, 5])
+    targets = pd.DataFrame({"user": users, "item": "i", "query": np.arange(len(users))})
+    ranks = np.ones((1, len(users)), dtype=np.int64)
+    comparison = Comparison("ndcg@10", "t", [1], [ranks], [None], targets, [])
+    assert comparison.intervals[1] == pytest.approx((1.0, 1.0))

@@ -95,7 +95,7 @@ def test_by_default_the_page_is_followed_by_tables_in_a_file_that_is_named(repor
     text = (here / "reports/amazon-books.md").read_text()
     above, page, below = text.partition((ROOT / "tests/published_page.md").read_text())
     assert above.startswith("BERT4Rec is the only model: test ndcg@10 0.0244")
-    assert "No counted model was run on these data, so it is not known whether" in above
+    assert "No counted model is among these trials, so it is not known whether" in above
     assert page
     found = rows(below)
     assert [row[:5] for row in found[:1] + found[2:4]] == [

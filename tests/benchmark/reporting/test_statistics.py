@@ -155,6 +155,24 @@ def test_an_interval_is_scipys():
     assert not np.allclose(low, values.mean(axis=1), atol=0.2 * width.min())
 
 
+def test_an_interval_over_users_with_several_queries_is_scipys_of_a_ratio():
+    """Another sample of users has another number of queries."""
+    chance = np.random.default_rng(2)
+    queries = chance.integers(1, 8, 60).astype(float)
+    sums = np.array([chance.binomial(int(n), 0.6) for n in queries], dtype=float)
+
+    def mean(sums, queries, axis=-1):
+        return sums.sum(axis) / queries.sum(axis)
+
+    expected = stats.bootstrap(
+        (sums, queries), mean, paired=True, n_resamples=20_000, method="percentile", rng=0
+    ).confidence_interval
+    (low,), (high,) = interval(sums[None], weights=queries)
+    width = expected.high - expected.low
+    assert low == pytest.approx(expected.low, abs=0.06 * width)
+    assert high == pytest.approx(expected.high, abs=0.06 * width)
+
+
 def test_one_user_has_no_interval():
     low, high = interval(np.array([[0.5], [0.25]]))
     assert np.isnan([*low, *high]).all()

@@ -115,7 +115,7 @@ def test_without_a_counted_model_the_command_that_runs_them_is_said(report, stor
     assert only.startswith(f"Net is the only model: test ndcg@10 {ndcg(ranks['Good'])} (95% inter")
     assert only.endswith("1.5 s a trial, 1.2 k parameters.")
     assert missing == (
-        "No counted model was run on these data, so it is not known whether Net beats one. To run "
+        "No counted model is among these trials, so it is not known whether Net beats one. To run "
         "all of them: mlflow run . -P model=baselines -P 'dataset=my data.yaml' -P history=masked"
     )
     assert caution == "Caution: one seed of Net."
@@ -126,7 +126,7 @@ def test_without_a_learned_model_the_best_counted_ones_are_compared(report, stor
         log(store, model, ranks[model], **COUNTED)
     verdict = as_json(report, here)["verdict"]
     assert verdict[0].startswith("Good leads on validation and is better on test than Bad")
-    assert verdict[-1] == "No learned model was run on these data."
+    assert verdict[-1] == "No learned model is among these trials."
 
 
 def test_unequal_tuning_other_devices_and_a_last_epoch_are_cautions(report, store, here, ranks):

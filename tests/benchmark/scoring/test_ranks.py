@@ -120,7 +120,7 @@ def test_items_without_a_score_and_users_that_are_missing(here, asked):
     missing = asked[1].queries < 2
     assert found.ranks.tolist() == np.where(missing, MISS, truth).tolist()
     assert found.remarks == [
-        f"2 of {len(scores)} users are not in the file: their targets count as misses",
+        f"2 of {len(scores)} users have no result in the file: their targets count as misses",
         "1 items have no score: they rank behind all others",
     ]
 

@@ -135,7 +135,7 @@ def test_a_sample_of_users_has_the_ranks_of_its_own_trial_and_counts_who_is_miss
     trainer, _, sequences, split = trained("Popularity", mine, "ranked")
     write_lists(trainer, sequences, split.test, K, "all.parquet")
     done = run_verb("score", "all.parquet", *options, "--name", "all")
-    assert (done.returncode, "are not in the file" in done.stderr) == (0, False), done.stderr
+    assert (done.returncode, "have no result in the file" in done.stderr) == (0, False), done.stderr
     found = runs_of(store)
     own = ranks_in(store, found["Popularity"], "test")
     ranks = ranks_in(store, found["all"], "test")
@@ -146,7 +146,7 @@ def test_a_sample_of_users_has_the_ranks_of_its_own_trial_and_counts_who_is_miss
     few = own["user"].iloc[:19]
     lists[lists["user"].isin(few)].to_parquet("few.parquet")
     done = run_verb("score", "few.parquet", *options, "--name", "few")
-    assert "1 of 20 users are not in the file: their targets count as misses" in done.stderr
+    assert "1 of 20 users have no result in the file: their targets count as misses" in done.stderr
 
 
 def test_the_report_ranks_scored_runs_and_chooses_none_by_test(run_verb, mine, store, here):
@@ -170,7 +170,7 @@ def test_the_report_ranks_scored_runs_and_chooses_none_by_test(run_verb, mine, s
     assert done.returncode == 0, done.stderr
     models = [row["model"] for row in printed(done.stdout)]
     assert models == ["Popularity", "Other (scored)", "Perfect (scored)"]
-    assert "No learned model was run" in done.stdout  # another library's is not known to be one
+    assert "No learned model is among" in done.stdout  # another library's is not known to be one
     text = Path("r.md").read_text()
     assert "- **Model**: [Popularity]" in text
     assert "Rows 2, 3: scored from a file of another library" in text

@@ -265,8 +265,12 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
 def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
     assert sweep_here("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
     for space, option, message in (
-        ("learning_rate choice [0.01, 0.02]", "1", "its space differs: ['learning_rate choice [0"),
-        ("learning_rate choice [0.01]", "2", "its settings differs: "),
+        ("learning_rate choice [0.01, 0.02]", "1", "with other space: ['learning_rate choice [0"),
+        (
+            "learning_rate choice [0.01]",
+            "2",
+            "with other settings: {'epochs': 1} there, {'epochs': 2} here; ",
+        ),
     ):
         done = sweep_here(space, "--epochs", option)
         assert done.returncode == 1
