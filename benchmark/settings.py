@@ -15,10 +15,6 @@ from models import MODELS
 if TYPE_CHECKING:  # it imports torch
     from models.model import Model
 
-MASKED = "history masked"
-"""What a protocol says of histories that are no candidates; where targets repeat, what becomes of
-them follows: ``REPEATED``. Earlier versions always wrote ``MASKED`` alone."""
-REPEATED = ", repeated targets "
 RARE = ("recbole_config", "evaluate_users")
 """Settings that are recorded only where they are used."""
 BASELINES = "baselines"

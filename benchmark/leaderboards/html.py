@@ -12,6 +12,7 @@ from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.leaderboards.charts import charts
 from benchmark.leaderboards.details import details
 from benchmark.leaderboards.overall import Overall, ordered
+from benchmark.protocol import Protocol
 from benchmark.reporting.formats import tables, templates
 
 TEMPLATE = "leaderboard.html.j2"
@@ -120,27 +121,23 @@ def _count(number: int, what: str) -> str:
 
 
 def _heads(board: Board) -> list[Head]:
-    common = set(_common(board))
+    common = Protocol(tuple(_common(board)))
     return [
         Head(
             column.title,
             column.synthetic,
             column.protocol,
-            own="; ".join(part for part in _parts(column.protocol) if part not in common),
+            own=str(Protocol.parse(column.protocol).without([common])),
             report=quote(column.report.lstrip("/")),  # never an address elsewhere
         )
         for column in board.columns
     ]
 
 
-def _parts(protocol: str) -> list[str]:
-    return [part.strip() for part in protocol.split(";") if part.strip()]
-
-
 def _common(board: Board) -> list[str]:
     """The parts of the protocol that all data sets share."""
-    protocols = [_parts(column.protocol) for column in board.columns]
-    first = protocols[0] if protocols else []
+    protocols = [Protocol.parse(column.protocol).parts for column in board.columns]
+    first = protocols[0] if protocols else ()
     return [part for part in first if all(part in other for other in protocols)]
 
 

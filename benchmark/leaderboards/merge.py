@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmark.errors import UserError
 from benchmark.leaderboards.board import Board, Column
-from benchmark.reporting.ranking import without_common
+from benchmark.protocol import Protocol
 
 
 def merged(own: Board, others: Sequence[Board]) -> Board:
@@ -75,10 +75,8 @@ def with_own_titles(columns: Sequence[Column]) -> list[Column]:
 def _apart(this: Column, twins: list[Column], at: int) -> str:
     """What the column has and none of its twins; empty if all others have something."""
     every = [this, *twins]
-    protocols = [
-        without_common(c.protocol, "; ".join(o.protocol for o in every if o is not c))
-        for c in every
-    ]
+    of_all = [Protocol.parse(column.protocol) for column in every]
+    protocols = [str(p.without(of_all[:n] + of_all[n + 1 :])) for n, p in enumerate(of_all)]
     short = [protocol.partition(",")[0] for protocol in protocols]
     for texts in (short, protocols):
         if texts.count(texts[0]) == 1:

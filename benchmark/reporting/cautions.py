@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.protocol import MASKED, Protocol
 from benchmark.reporting import problems
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.row import Row
-from benchmark.settings import MASKED, REPEATED
 from benchmark.tracking import schema
 from datasets import card
 
@@ -48,7 +48,7 @@ def cautions(ranking: Ranking, comparison: Comparison | None = None) -> list[str
         _published(ranking),
         *_scored(ranking),
         *_data(ranking),
-        LEAKAGE if _protocol(ranking).startswith("leave-one-out") else None,
+        LEAKAGE if ranking.protocol.sees_later_interactions else None,
     ]
     return [text for text in found if text]
 
@@ -195,10 +195,10 @@ def _given_away(ranking: Ranking, comparison: Comparison | None) -> bool:
     trials = [*ranking.own.records, *(record for record, _ in ranking.not_ranked)]
     digest = trials[0].tags.get(schema.DATA_DIGEST)
     same = [trial.tags for trial in trials if trial.tags.get(schema.DATA_DIGEST) == digest]
-    protocols = [tags.get(schema.PROTOCOL, "") for tags in same]
-    old = any(f"{MASKED};" in text for text in protocols)
-    known = any(MASKED + REPEATED in text for text in protocols)
-    shown = f"{MASKED};" in _protocol(ranking) and bool(_repeats(comparison).any())
+    protocols = [Protocol.parse(tags.get(schema.PROTOCOL, "")) for tags in same]
+    old = any(protocol.masks_alone for protocol in protocols)
+    known = any(protocol.says_what_repeats for protocol in protocols)
+    shown = ranking.protocol.masks_alone and bool(_repeats(comparison).any())
     return (old and known) or shown
 
 
@@ -236,9 +236,5 @@ def _data(ranking: Ranking) -> list[str]:
     numbers = ranking.own.records[0].statistics
     if not numbers:
         return []
-    found = card.warnings(numbers, _protocol(ranking))
+    found = card.warnings(numbers, str(ranking.protocol))
     return [f"{text[0].upper()}{text[1:]}." for text in found]
-
-
-def _protocol(ranking: Ranking) -> str:
-    return ranking.own.records[0].tags.get(schema.PROTOCOL, "")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from benchmark.errors import UserError
+from benchmark.protocol import Protocol
 from benchmark.reporting.row import Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.basis import Basis
@@ -59,6 +60,11 @@ class Ranking:
         rows = [row for row in here if not row.scored]
         chosen = rows or here
         return replace(self, rows=chosen) if 0 < len(chosen) < len(self.rows) else self
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """That of the own trials; without parts if they did not log it."""
+        return Protocol.parse(self.own.records[0].tags.get(schema.PROTOCOL, ""))
 
     @cached_property
     def points_tried(self) -> dict[str, int]:
@@ -228,17 +234,11 @@ def _key(value: Param) -> tuple[bool, Param]:
 def _difference(basis: Basis, ranked: Basis) -> str:
     """The field that differs; of the protocol only the part that differs."""
     found = []
-    for tag, a, b in basis.differences(ranked):
-        only_a = without_common(a, b)
-        only_b = without_common(b, a)
+    for tag, *values in basis.differences(ranked):
+        a, b = map(Protocol.parse, values)  # a digest is one part
+        only_a, only_b = str(a.without([b])), str(b.without([a]))
         found.append(f"other {tag}: {only_a or 'none'} instead of {only_b or 'none'}")
     return "; ".join(found)
-
-
-def without_common(text: str, other: str) -> str:
-    """The parts of a text, between semicolons, that the other text does not have."""
-    parts, others = ([part.strip() for part in t.split(";")] for t in (text, other))
-    return "; ".join(part for part in parts if part not in others)
 
 
 def why_unfinished(record: Record) -> str:

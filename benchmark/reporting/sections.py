@@ -161,12 +161,9 @@ def _not_ranked(ranking: Ranking) -> Table:
 
 
 def _protocol(ranking: Ranking) -> list[str]:
-    tags = ranking.own.records[0].tags
     params = ranking.own.best.params
-    if schema.PROTOCOL not in tags:
-        return []
-    lines = [part.strip() for part in tags[schema.PROTOCOL].split(";")]
-    if "max_length" in params:
+    lines = list(ranking.protocol.parts)
+    if lines and "max_length" in params:
         lines.append(f"the last {params['max_length']} positions are seen")
     return lines
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from benchmark import protocol as protocols
 from benchmark.errors import UserError
-from benchmark.settings import MASKED, REPEATED
+from benchmark.protocol import Protocol
 from benchmark.training import workers
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
@@ -20,20 +21,12 @@ from models.ranking import Best, rank, users_at_once
 def protocol(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> str:
     """What two results must share to be compared, beside the data.
 
-    ``history`` and ``evaluate_users`` are the settings. Where no target repeats, masked and novel
-    are the same. A sample that leaves nobody out is none.
+    ``history`` and ``evaluate_users`` are the settings. A sample that leaves nobody out is none.
     """
-    whole = split
-    split = _sampled(sequences, split, evaluate_users)
-    rule = "history not masked"
-    if history != "ranked":
-        rule = MASKED
-        valid, test = repeated(sequences, split)
-        if valid or test:
-            left_out = f"left out ({valid:,} of validation, {test:,} of test)"
-            rule += REPEATED + ("are misses" if history == "masked" else left_out)
-    text = f"{split.name}; every item a candidate; {rule}; ties rank last; best valid ndcg@10"
-    return text if split is whole else f"{text}; a fixed sample of {evaluate_users:,} users"
+    of = _sampled(sequences, split, evaluate_users)
+    again = (0, 0) if history == "ranked" else repeated(sequences, of)
+    rule = protocols.history(history, again)
+    return str(Protocol.of(split.name, rule, 0 if of is split else evaluate_users))
 
 
 def repeated(sequences: Sequences, split: Split) -> tuple[int, int]:

@@ -7,8 +7,6 @@ from itertools import groupby
 from string import ascii_letters
 from typing import TYPE_CHECKING
 
-from benchmark.tracking import schema
-
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.content import Content
     from benchmark.reporting.leaderboard import Figure, Standing
@@ -136,9 +134,7 @@ def _caption(content: Content) -> str:
     comparison = content.comparison
     board = content.leaderboard
     metric = escape(ranking.metric)
-    tags = ranking.own.records[0].tags
-    parts = [part.strip() for part in tags.get(schema.PROTOCOL, "").split(";")]
-    protocol = ", ".join(part for part in parts if part and not part.startswith("best valid "))
+    protocol = ", ".join(ranking.protocol.evaluation)
     sentences = [
         *(["Synthetic data"] if content.synthetic else []),
         f"Test results on {escape(content.dataset.title)}",

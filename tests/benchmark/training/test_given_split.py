@@ -40,7 +40,11 @@ def ranks(name: str, sequences, split) -> dict[str, pd.DataFrame]:
     found = trainer.final_ranks()
     targets = {"valid": split.valid, "test": split.test}
     tables = {p: rank_table(sequences, split, targets[p], found[p]) for p in targets}
-    return {part: t.drop(columns="query").set_index(["user", "item"]) for part, t in tables.items()}
+    # The neighbours of a target, which "tied" is about, need not be in the files.
+    return {
+        part: table.drop(columns=["query", "tied"]).set_index(["user", "item"])
+        for part, table in tables.items()
+    }
 
 
 def exported(sequences, rows: dict[str, np.ndarray], told: dict[str, np.ndarray]) -> str:
