@@ -12,8 +12,8 @@ from typing import Self
 from benchmark.metrics import SELECTION_METRIC
 
 MASKED = "history masked"
-"""Items of the history are no candidates. Earlier versions always wrote this alone; now follows what
-becomes of targets that repeat, where there are any."""
+"""Items of the history are no candidates. What becomes of repeated targets follows where there are
+any; earlier versions never wrote it."""
 _REPEATED = f"{MASKED}, repeated targets "
 _NOT_MASKED = "history not masked"
 _SELECTION = f"best valid {SELECTION_METRIC}"

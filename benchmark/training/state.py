@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from benchmark.training.checkpoint import State
@@ -24,10 +23,7 @@ def capture(trainer: Trainer) -> State:
     tensors |= {f"averaging.{k}": v for k, v in trainer.averaging.state().items()}
     tensors |= {f"optimizer.{k}": v for k, v in trainer.optimizers.state().items()}
     tensors["loss_sum"] = trainer.loss_sum
-    tensors["random.masking"] = trainer.masking.get_state()
-    tensors["random.cpu"] = torch.get_rng_state()
-    if trainer.device.type == "cuda":
-        tensors["random.device"] = torch.cuda.get_rng_state(trainer.device)
+    tensors |= {f"random.{k}": v for k, v in trainer.randomness.state().items()}
     values = {name: getattr(trainer, name) for name in COUNTERS}
     values |= {name: getattr(trainer.course, name) for name in OF_COURSE + LATER_OF_COURSE}
     return tensors, values | {"energy": trainer.energy.stored()}
@@ -55,7 +51,7 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     trainer.averaging.restore(part("averaging."))
     trainer.optimizers.restore(part("optimizer."))
     trainer.loss_sum = tensors["loss_sum"].to(trainer.device)
-    trainer.random_states = part("random.")
+    trainer.randomness.restore(part("random."))
     for name in COUNTERS:
         setattr(trainer, name, values[name])
     course = trainer.course

@@ -37,6 +37,7 @@ from benchmark.training.lists import list_table
 from benchmark.training.memory import out_of_memory, peak_memory, reset_peak
 from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
+from benchmark.training.randomness import Randomness
 from benchmark.training.ranks import rank_table
 from datasets.memory import return_freed
 from models.batches import Interactions, within
@@ -91,8 +92,7 @@ class Trainer:
         self.shared: torch.nn.Module = self.model
         if workers.size() > 1 and self.learns:
             self.shared = DistributedDataParallel(self.model, broadcast_buffers=False)
-        self.shuffling = torch.Generator()
-        self.masking = torch.Generator()
+        self.randomness = Randomness(settings.seed, self.device)
         self.interactions = Interactions(
             torch.from_numpy(sequences.items).to(self.device),  # not copied on a CPU
             torch.from_numpy(sequences.baskets).to(self.device),
@@ -121,7 +121,6 @@ class Trainer:
         )
         self.steps = 0
         self.begin_epoch()
-        self.random_states: dict[str, Tensor] = {}  # from a checkpoint within an epoch
         self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
         self.energy = Meter(self.device)
@@ -233,8 +232,8 @@ class Trainer:
             self._count(self.model)
             self.averaged.load_state_dict(self.model.state_dict())
         self.model.train()
-        self._seed()
-        batches = islice(self.batches.shuffled(self.shuffling), self.batch, None)
+        self.randomness.begin(self.course.epoch, resumes=self.batch > 0)
+        batches = islice(self.batches.shuffled(self.randomness.shuffling), self.batch, None)
         before = self.epoch_seconds
         for batch in self.bar(
             batches,
@@ -260,37 +259,19 @@ class Trainer:
             )
         return mean
 
-    def _seed(self) -> None:
-        """Seed the random generators by the trial's seed and the number of the epoch.
-
-        An epoch that resumes in its middle continues from the saved states instead. All processes
-        shuffle and mask alike; each has its own dropout.
-        """
-        seeds = np.random.SeedSequence([self.settings.seed, self.course.epoch]).spawn(3)
-        shuffling, masking, dropout = (int(s.generate_state(1, np.uint64)[0]) for s in seeds)
-        self.shuffling.manual_seed(shuffling)
-        self.masking.manual_seed(masking)
-        torch.manual_seed((dropout + workers.number()) % 2**64)
-        if self.batch and self.random_states:
-            self.masking.set_state(self.random_states["masking"])
-            torch.set_rng_state(self.random_states["cpu"])
-            if "device" in self.random_states:
-                torch.cuda.set_rng_state(self.random_states["device"], self.device)
-            self.random_states = {}
-
     def _step(self, batch: Histories) -> Tensor:
         """Train on a batch of sequences; this process's part of the mean loss, []."""
         assert isinstance(self.model, LearnedModel)
         self.steps += 1
         self.optimizers.begin_step(self.steps, fallen=self.course.fallen > 0)
-        examples = self.model.examples(batch, self.masking)
+        examples = self.model.examples(batch, self.randomness.masking)
         loss = self.graphs.run(self._update, examples) if self.graphs else self._update(examples)
         self.averaging.after_step(self.steps)
         return loss
 
     def _update(self, examples: Examples) -> Tensor:
         """Move the weights by the gradients of the examples; the loss as of ``_step``."""
-        examples, share = self._share(examples)
+        examples, share = workers.share(examples)
         bf16 = self.settings.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
             loss: Tensor = self.shared(*examples) * share
@@ -299,21 +280,6 @@ class Trainer:
         self.averaging.before_step()
         self.optimizers.step()
         return loss.detach() / workers.size()
-
-    def _share(self, examples: Examples) -> tuple[Examples, Tensor | float]:
-        """This process's rows of a batch, and the weight of its loss in the mean over processes.
-
-        The mean is over the batch's targets, and no two processes have equally many.
-        """
-        if workers.size() == 1:
-            return examples, 1.0
-        idle = workers.number() >= len(examples.targets)
-        # An idle process takes part with one row, whose loss has no weight.
-        rows = slice(0, 1) if idle else slice(workers.number(), None, workers.size())
-        mine = examples.rows(rows)
-        wanted = (mine.targets >= 0).sum() * (not idle)
-        # A batch of one-item windows has no target; its loss is 0.
-        return mine, wanted * workers.size() / (examples.targets >= 0).sum().clamp(min=1)
 
     def finish(self) -> None:
         """Train to the end and rank, in a process whose results nobody reads."""

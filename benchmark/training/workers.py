@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from models.model import Examples
+
 T = TypeVar("T")
 
 
@@ -53,3 +55,18 @@ def total(values: Tensor) -> Tensor:
     if size() > 1:
         dist.all_reduce(values)
     return values
+
+
+def share(examples: Examples) -> tuple[Examples, Tensor | float]:
+    """This process's rows of a batch, and the weight of its loss in the mean over processes.
+
+    The mean is over the batch's targets, and no two processes have equally many.
+    """
+    if size() == 1:
+        return examples, 1.0
+    idle = number() >= len(examples.targets)
+    # An idle process takes part with one row, whose loss has no weight.
+    mine = examples.rows(slice(0, 1) if idle else slice(number(), None, size()))
+    wanted = (mine.targets >= 0).sum() * (not idle)
+    # A batch of one-item windows has no target; its loss is 0.
+    return mine, wanted * size() / (examples.targets >= 0).sum().clamp(min=1)
