@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import __version__, keywords
+from benchmark import __version__, durations, keywords
 from benchmark.champion import Champion
 from benchmark.data import Data
 from benchmark.declaration import Value
@@ -162,6 +162,7 @@ def sweep(
     trials: int | None = None,
     seeds: int = 1,
     pruner: str = "none",
+    timeout: str | None = None,
     executor: str = "here",
     jobs: int = 1,
     cpus_per_trial: float = 1,
@@ -174,8 +175,9 @@ def sweep(
     {"learning_rate": [0.001, 0.003], "dropout": {"uniform": [0.1, 0.5]}}. ``name`` is that of the
     sweep; for a file, its name without suffix is the default. ``method`` is grid, random or tpe;
     None: grid if all dimensions are choices, else tpe. ``trials`` is the number of points of a
-    method that does not try all; None: 20. ``settings`` are what all trials share. ``jobs`` is the
-    number of trials at once on this machine.
+    method that does not try all; None: 20. ``timeout`` is a time such as "2h": no point is started
+    that is expected to end later. ``settings`` are what all trials share. ``jobs`` is the number of
+    trials at once on this machine.
 
     A sweep of the same name and content resumes: finished trials are kept. Raises UserError for a
     space that cannot be read or tried, and if no trial has finished.
@@ -217,7 +219,8 @@ def sweep(
     note(definition.never_tried())
     if trials is not None and METHODS[method].exhaustive:
         raise UserError(f"a {method} tries all points: leave out trials, or name another method")
-    effort = as_user_error(lambda: Effort(20 if trials is None else trials, seeds))
+    seconds = None if timeout is None else as_user_error(lambda: durations.seconds(timeout))
+    effort = as_user_error(lambda: Effort(20 if trials is None else trials, seeds, seconds=seconds))
     found = search(client, data, definition, name, effort, executor, resources)
     return Swept(found.run_id, found.experiment, found.name, found.best.values, found.best.score)
 

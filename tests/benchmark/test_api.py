@@ -179,6 +179,14 @@ def test_a_sweep_is_kept_and_resumes(shop):
         seqrec.trials("shop", sweep="other")
 
 
+def test_a_sweep_ends_when_its_time_is_up(shop):
+    """Two of three trials are not started: one has taken longer than a tenth of a second."""
+    space = {"learning_rate": [0.001, 0.01, 0.02]}
+    short = {"epochs": 1, **TINY, "timeout": "0.1s"}
+    seqrec.sweep(shop, space, name="short", model="SASRec", **short)
+    assert len(seqrec.trials("shop", sweep="short")) == 1
+
+
 def test_two_models_are_compared_and_the_better_one_recommends(shop):
     seeds = [seqrec.train(shop, model="SASRec", epochs=1, seed=n, **TINY) for n in (1, 2)]
     markov = seqrec.train(shop, model="Markov")
@@ -253,6 +261,7 @@ def test_a_setting_is_checked_before_anything_is_tracked(shop, store, settings, 
         ({"dropout": [0.1]}, {"method": "best"}, "no search method is called 'best'"),
         ({"dropout": [0.1]}, {"trials": 3}, "a grid tries all points: leave out trials"),
         ({"dropout": [0.1]}, {"seeds": 0}, "0 seeds: at least 1"),
+        ({"dropout": [0.1]}, {"timeout": "soon"}, "'soon' is no time: give a time, such as 2h"),
         ({"dropout": [0.1]}, {"executor": "there"}, "no executor is called 'there'"),
         ({"dropout": [0.1]}, {"gpus_per_trial": 1}, "not for executor 'here'"),
         ({"dropout": [0.1]}, {"dropout": 0.2}, "dropout: both searched and given"),
