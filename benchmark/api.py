@@ -62,6 +62,11 @@ def load(name: str | Path, *, data_dir: str | Path | None = None, recbole_config
     whose settings are defaults of the trials. Raises DataError if the data are not found, cannot be
     downloaded, or cannot be used.
     """
+    if not isinstance(name, str | Path):
+        raise UserError(
+            f"a data set is given by its name or the path of its YAML file, not by a "
+            f"{type(name).__name__}; seqrec.from_frame(frame, name) makes one of a frame"
+        )
     return Data.load(str(name), None if data_dir is None else str(data_dir), recbole_config)
 
 
@@ -90,7 +95,7 @@ def from_frame(
 
     keys = {
         "timestamp_unit": timestamp_unit,
-        "filters": None if filters is None else dict(filters),
+        "filters": dict(filters) if isinstance(filters, Mapping) else filters,
         "split": dict(split) if isinstance(split, Mapping) else split,
         "ties": ties,
         "targets": targets,
@@ -126,12 +131,12 @@ def train(
 
 
 def resume(
-    run_id: str, *, data_dir: str | Path | None = None, on_epoch: OnEpoch | None = None
+    run_id: str | Trained, *, data_dir: str | Path | None = None, on_epoch: OnEpoch | None = None
 ) -> Trained:
     """Continue an interrupted trial from its last state, to the same result.
 
-    ``run_id`` may be the first characters of the id. Raises UserError if there is no such run, if
-    it has finished, or if data or protocol are not those it was started with.
+    ``run_id`` may be the first characters of the id, or a trial. Raises UserError if there is no
+    such run, if it has finished, or if data or protocol are not those it was started with.
     """
     from benchmark import attempt
     from benchmark.tracking import server
@@ -140,7 +145,7 @@ def resume(
     from benchmark.training import state
 
     client = server.connect()
-    trial, settings = tracked.resume(client, whole_run_id(client, run_id))
+    trial, settings = tracked.resume(client, whole_run_id(client, _run_id(run_id)))
     try:
         data = Data.of(settings, None if data_dir is None else str(data_dir))
         trainer = data.trainer(settings)
@@ -225,8 +230,10 @@ def sweep(
     return Swept(found.run_id, found.experiment, found.name, found.best.values, found.best.score)
 
 
-def trials(experiment: str, *, sweep: str | None = None) -> pd.DataFrame:
+def trials(experiment: str | Data, *, sweep: str | None = None) -> pd.DataFrame:
     """The trials of an experiment, a row each, the best by validation first.
+
+    A data set stands for the experiment of its name.
 
     Columns: run_id, name, status, sweep; each setting, under its name; "valid ndcg@10", "test
     ndcg@10" and so on; best_epoch, last_epoch, seconds; data_digest and protocol, in which results
@@ -238,7 +245,7 @@ def trials(experiment: str, *, sweep: str | None = None) -> pd.DataFrame:
     from benchmark.tracking import server
     from benchmark.tracking.reading.trials import records
 
-    found = records(server.connect(), experiment)
+    found = records(server.connect(), _experiment(experiment))
     return frame(of_sweep(found, sweep) if sweep else found)
 
 
@@ -267,7 +274,7 @@ def compare(
 
 
 def promote(
-    experiment: str,
+    experiment: str | Data,
     *,
     name: str | None = None,
     sweep: str | None = None,
@@ -285,13 +292,14 @@ def promote(
     from benchmark import promotion
     from benchmark.tracking import server
 
+    experiment = _experiment(experiment)
     trial, version = promotion.promote_best(
         server.connect(),
         experiment,
         name=name,
         sweep=sweep,
         model=model,
-        run=_run_ids(run)[0] if run else None,
+        run=None if run is None else _run_id(run),
         force=force,
         data_dir=None if data_dir is None else str(data_dir),
     )
@@ -306,10 +314,32 @@ def champion(name: str) -> Champion:
     from benchmark.tracking import server
     from benchmark.tracking.registry.loading import load_recommender
 
+    if not isinstance(name, str):
+        raise UserError(f"a champion is given by its name, not by a {type(name).__name__}")
     uri = name if name.startswith("models:/") else f"models:/{name}@champion"
     return Champion(uri, load_recommender(server.connect(), uri))
 
 
 def _run_ids(runs: str | Trained | Sequence[str | Trained]) -> list[str]:
-    several = [runs] if isinstance(runs, str | Trained) else runs
-    return [run if isinstance(run, str) else run.run_id for run in several]
+    several = runs if isinstance(runs, list | tuple) else [runs]
+    return [_run_id(run) for run in several]
+
+
+def _run_id(run: object) -> str:
+    if isinstance(run, Trained):
+        return run.run_id
+    if not isinstance(run, str):
+        raise UserError(
+            f"a run is given by its id, or by what train returned, not by a {type(run).__name__}"
+        )
+    return run
+
+
+def _experiment(given: object) -> str:
+    if isinstance(given, Data):
+        return given.spec.name
+    if not isinstance(given, str):
+        raise UserError(
+            f"an experiment is given by its name or its data set, not by a {type(given).__name__}"
+        )
+    return given

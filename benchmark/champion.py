@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
+from datasets.errors import quoted
 
 if TYPE_CHECKING:  # they load slowly, and ``seqrec`` imports this file
     import pandas as pd
@@ -62,6 +64,11 @@ class Champion:
         import pandas as pd
         from mlflow.exceptions import MlflowException
 
+        histories = _lists(histories)
+        if isinstance(k, bool) or not isinstance(k, Integral):
+            raise UserError(f"k should be a whole number, not {quoted(k)}")
+        if exclude_seen not in (None, True, False):
+            raise UserError(f"exclude_seen should be True or False, not {quoted(exclude_seen)}")
         if times is not None and not self.model.reads_times:
             raise UserError(f"model {self.uri} reads no times: it is of an earlier version")
         if times is not None and len(times) != len(histories):
@@ -88,3 +95,14 @@ class Champion:
                 where = f" (rows from {first:,})" if first else ""
                 raise UserError(f"no recommendations{where}: {error.message}") from None
         return pd.concat(answers, ignore_index=True)
+
+
+def _lists(histories: object) -> list[History]:
+    """The histories. Raises UserError for what holds none: a text, a mapping, a frame."""
+    odd = isinstance(histories, str | bytes | Mapping) or hasattr(histories, "columns")
+    if odd or not isinstance(histories, Iterable):
+        raise UserError(
+            "histories should be a list of lists of ids, one for each user, not "
+            f"{type(histories).__name__}"
+        )
+    return list(histories)

@@ -19,7 +19,6 @@ IDS_PER_BATCH = 1 << 22  # on average; a batch of long histories has fewer users
 IDS_PER_ROW_GROUP = 200_000_000  # one row of a hostile file may have them all
 BYTES_PER_COLUMN = 1 << 30  # of text in a batch: a few bytes of parquet can repeat a long value
 READ = ("history", "times")
-ANSWERS = ("items", "scores", "titles")  # columns that the recommendations fill
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,15 @@ def from_file(path: Path) -> Histories:
     Raises UserError, here or from a batch, if the file cannot be read, if it has no column
     ``history``, and if ``times`` do not belong to the histories.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
     try:
-        if path.exists() and not path.is_file():
+        if not path.is_file():
             raise UserError(f"{path}: is not a file")  # reading a pipe might never end
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
         _check(path, schema)
         names = [name for name in schema.names if name not in READ]
-        if answers := [name for name in names if name in ANSWERS]:
-            raise UserError(
-                f"{path}: the recommendations have a column {' and a column '.join(answers)}, too: "
-                "give it another name"
-            )
         rows = _rows_per_batch(path, file)
         file = pq.ParquetFile(path, read_dictionary=_texts(file))
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:

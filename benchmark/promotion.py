@@ -101,7 +101,7 @@ def _candidates(
             )
         return found
     own = ranking.own.rows
-    rows = [row for row in own if row.model == (model or row.model)]
+    rows = [row for row in own if row.model.lower() == (model or row.model).lower()]
     if not rows:
         known = ", ".join(dict.fromkeys(row.model for row in own))
         raise TrackingError(f"no ranked trial of {experiment!r} has model {model}; {known} have")

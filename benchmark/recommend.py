@@ -87,6 +87,8 @@ def recommend(
         raise click.UsageError("--recbole-config belongs to --dataset")
     if output.suffix.lower() not in SUFFIXES:
         raise UserError(f"{output}: give a name that ends in .parquet or .csv")
+    if file and file.exists() and output.exists() and output.samefile(file):
+        raise UserError(f"{output}: is the file of histories: give the output another name")
     model = load_recommender(server.connect(), uri)
     if exclude_seen is None:
         exclude_seen = model.exclude_seen

@@ -115,8 +115,12 @@ def _write(
     titles = model.titles if source.titles is None else source.titles
     answers = _answer_fields(layout, titled=titles is not None)
     names = {field.name for field in answers}
-    kept = [n for n, field in enumerate(source.fields) if field.name not in names]
-    schema = pa.schema([source.fields[n] for n in kept] + answers)
+    if taken := [field.name for field in source.fields if field.name in names]:
+        raise UserError(
+            f"the recommendations have a column {' and a column '.join(taken)}, too: give that of "
+            "the histories another name"
+        )
+    schema = pa.schema([*source.fields, *answers])
     if layout.csv:
         schema = _csv_schema(schema)
     writer = pyarrow.csv.CSVWriter if layout.csv else pq.ParquetWriter
@@ -127,7 +131,9 @@ def _write(
         for batch in source.batches:
             known.count(batch, catalogue)
             answer = _answer(model, batch, titles, k, exclude_seen)
-            others = [batch.others[n].cast(schema.types[at]) for at, n in enumerate(kept)]
+            others = [
+                other.cast(kind) for other, kind in zip(batch.others, schema.types, strict=False)
+            ]
             columns = _long(others, answer) if layout.long else _lists(others, answer)
             _write_batch(out, pa.record_batch(columns, schema))
             bar.update(len(batch.lengths))

@@ -20,6 +20,7 @@ from datasets.errors import DataError, one_line, quoted
 from datasets.layouts import FIELDS, IDS
 from datasets.source import DEFAULT_FOLDER
 
+EXAMPLE = '{"user": "customer", "item": "product"}'
 FOLDER = "frames"
 """In the data folder."""
 NAME = re.compile(r"[\w-][\w.-]{0,99}")
@@ -43,10 +44,14 @@ def keep(
     written once. Raises DataError if the frame is no table, lacks a column, or has values that
     Parquet has no type for, and if the files cannot be written.
     """
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise DataError(
             f"{quoted(name)} is no name for a data set: use letters, digits, - and _ and ."
         )
+    if columns is not None:
+        if not isinstance(columns, Mapping):
+            raise DataError(f"columns should be like {EXAMPLE}, not {quoted(columns)}")
+        columns = {ours: str(theirs) for ours, theirs in columns.items()}
     rest = {key: value for key, value in keys.items() if value is not None}
     filters = rest.get("filters")
     where = filters.get("where") if isinstance(filters, Mapping) else None
@@ -93,7 +98,8 @@ def _table(
     try:
         if isinstance(frame, pd.DataFrame):
             known = [str(column) for column in frame.columns]
-            frame = frame[[column for column in frame.columns if column in wanted]]
+            frame = frame.set_axis(known, axis=1)  # names may be numbers
+            frame = frame.loc[:, [name in wanted for name in known]]
             table = pa.Table.from_pandas(frame, preserve_index=False)
         else:
             table = pa.table(frame)
@@ -104,7 +110,7 @@ def _table(
         if column not in known:
             raise DataError(
                 f"{name}: the frame has no column {quoted(column)}: name its columns, such as "
-                'columns={"user": "customer", "item": "product"}; there are: ' + ", ".join(known)
+                f"columns={EXAMPLE}; there are: " + ", ".join(known)
             )
         if known.count(column) > 1:
             raise DataError(f"{name}: the frame has several columns {quoted(column)}")

@@ -123,6 +123,53 @@ def test_a_frame_is_checked_as_strictly_as_a_file(here, change, options, message
     assert "\n" not in str(error.value)
 
 
+def test_columns_may_have_numbers_for_names(tracked):
+    numbered = frame().set_axis([0, 1, 2], axis=1)
+    data = seqrec.from_frame(numbered, "shop", columns={"user": 0, "item": 1, "timestamp": 2})
+    assert data.sequences.digest == seqrec.from_frame(frame(), "shop").sequences.digest
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: seqrec.train(frame(), model="Markov"), "not by a DataFrame; seqrec.from_frame"),
+        (lambda: seqrec.train(None), "not by a NoneType"),
+        (lambda: seqrec.from_frame(frame(), 3), "3 is no name for a data set"),
+        (lambda: seqrec.from_frame(frame(), "s", columns=["user"]), "columns should be like"),
+        (lambda: seqrec.from_frame(frame(), "s", filters=["k_core"]), "filters should be a map"),
+        (lambda: seqrec.from_frame(frame(), "s", filters={"where": None}), "where should be"),
+        (lambda: seqrec.resume(None), "a run is given by its id, or by what train returned"),
+        (lambda: seqrec.trials(["shop"]), "an experiment is given by its name or its data set"),
+        (lambda: seqrec.compare(None, "abcd"), "a run is given by its id"),
+        (lambda: seqrec.champion(None), "a champion is given by its name"),
+        (lambda: seqrec.promote("shop", run=["a", "b"]), "a run is given by its id"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_line(tracked, call, message):
+    with pytest.raises((UserError, DataError), match=message) as caught:
+        call()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_champion_takes_lists_of_ids(shop):
+    seqrec.train(shop, model="Markov")
+    seqrec.promote(shop, model="markov")
+    assert len(seqrec.trials(shop)) == 1
+    champion = seqrec.champion("shop")
+    of_lists = champion.recommend([["i1", "i2"], ["i3"]], k=2)
+    pd.testing.assert_frame_equal(champion.recommend(iter([["i1", "i2"], ["i3"]]), k=2), of_lists)
+    for histories, options, message in (
+        (None, {}, "histories should be a list of lists of ids, one for each user, not NoneType"),
+        ({"a": ["i1"]}, {}, "not dict"),
+        (pd.DataFrame({"history": [["i1"]]}), {}, "not DataFrame"),
+        ([["i1"]], {"k": "3"}, "k should be a whole number, not '3'"),
+        ([["i1"]], {"k": 2.5}, "k should be a whole number, not 2.5"),
+        ([["i1"]], {"exclude_seen": "no"}, "exclude_seen should be True or False, not 'no'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            champion.recommend(histories, **options)
+
+
 def test_a_trial_is_that_of_the_command(shop, run_verb, store, capsys):
     epochs = []
     trial = seqrec.train(shop, model="SASRec", epochs=2, **TINY, on_epoch=epochs.append)

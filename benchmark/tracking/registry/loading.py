@@ -42,7 +42,8 @@ def load_recommender(client: MlflowClient, uri: str) -> Loaded:
             loaded = mlflow.pyfunc.load_model(uri)
             recommender = loaded.unwrap_python_model()
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"model {uri} cannot be loaded: {reason(error)}") from None
+        hint = "" if ":" in uri else f"; a registered model is models:/{uri}@champion"
+        raise TrackingError(f"model {uri} cannot be loaded: {reason(error)}{hint}") from None
     if type(recommender).__name__ != "Recommender":  # a class of the model's own code
         raise TrackingError(f"model {uri} was not registered by python -m benchmark.promote")
     digest = _data_digest(client, loaded.metadata.run_id)

@@ -60,4 +60,7 @@ def _abandoned(model: LoggedModel) -> bool:
         return True
     if host != socket.gethostname():
         return False
-    return not psutil.pid_exists(int(process))
+    try:
+        return not psutil.pid_exists(int(process))
+    except OverflowError:  # the tag is anybody's
+        return True

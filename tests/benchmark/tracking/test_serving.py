@@ -434,7 +434,7 @@ def test_all_users_of_a_data_set_are_served(recommend, here):
 
 
 def test_a_row_for_each_item_in_parquet_and_csv(run_verb, served, here):
-    histories = {"user": ["a", 'b"'], "rank": [7, 8], "history": [["i1"], ["i5", "i2"]]}
+    histories = {"user": ["a", 'b"'], "age": [7, 8], "history": [["i1"], ["i5", "i2"]]}
     pd.DataFrame(histories).to_parquet("h.parquet")
     words = ["--model", URI, "--histories", "h.parquet", "--k", "3"]
     for options in (["o.parquet"], ["long.parquet", "--long"], ["o.csv"]):
@@ -443,9 +443,9 @@ def test_a_row_for_each_item_in_parquet_and_csv(run_verb, served, here):
         )
         assert done.returncode == 0, done.stderr
     lists = pd.read_parquet("o.parquet")
-    assert list(lists) == ["user", "rank", "items", "scores"]
+    assert list(lists) == ["user", "age", "items", "scores"]
     long = pd.read_parquet("long.parquet")
-    assert list(long) == ["user", "rank", "item", "score"]  # the rank is the item's
+    assert list(long) == ["user", "age", "rank", "item", "score"]
     assert long["user"].tolist() == ["a"] * 3 + ['b"'] * 3
     assert long["rank"].tolist() == [1, 2, 3] * 2
     assert long["item"].tolist() == [*lists["items"][0], *lists["items"][1]]
@@ -459,6 +459,12 @@ def test_a_row_for_each_item_in_parquet_and_csv(run_verb, served, here):
     )
     assert done.returncode == 1
     assert "Error: column tags of the histories has lists, which CSV has not: " in done.stderr
+    pd.DataFrame(histories | {"rank": [1, 2]}).to_parquet("h.parquet")
+    done = run_verb(
+        "recommend", *words, "--output", "o.csv", MLFLOW_TRACKING_URI=served.tracking_uri
+    )
+    assert done.returncode == 1
+    assert "the recommendations have a column rank, too: give that of the histories" in done.stderr
 
 
 def test_ids_that_the_model_does_not_know_are_counted(run_verb, served, here):
@@ -480,7 +486,7 @@ def test_ids_that_the_model_does_not_know_are_counted(run_verb, served, here):
     ("options", "message"),
     [
         (["--model", "models:/demo@nobody"], "Registered model alias nobody not found"),
-        (["--histories", "no.parquet"], "no.parquet: cannot be read as a parquet file: "),
+        (["--histories", "no.parquet"], "no.parquet: no such file"),
         (["--histories", "text.parquet"], "text.parquet: cannot be read as a parquet file: "),
         (["--histories", "pipe"], "pipe: is not a file"),
         (["--histories", "other.parquet"], "other.parquet: no column history; there are: user"),
@@ -490,6 +496,9 @@ def test_ids_that_the_model_does_not_know_are_counted(run_verb, served, here):
         (["--histories", "unknown.parquet"], "champion knows none of the 2 ids of the histories: "),
         (["--output", "text.parquet/o"], "text.parquet/o: cannot be written: "),
         (["--output", "o.xlsx"], "o.xlsx: give a name that ends in .parquet or .csv"),
+        (["--output", "good.parquet"], "good.parquet: is the file of histories: give the output"),
+        (["--histories", "items.parquet"], "the recommendations have a column items, too: give"),
+        (["--model", "good"], "; a registered model is models:/good@champion"),
     ],
 )
 def test_a_mistake_is_one_line(run_verb, served, here, options, message):
@@ -498,6 +507,7 @@ def test_a_mistake_is_one_line(run_verb, served, here, options, message):
     pd.DataFrame({"user": ["a"]}).to_parquet("other.parquet")
     pd.DataFrame({"history": [[1.5, 2]]}).to_parquet("numbers.parquet")
     pd.DataFrame({"history": [["i1"]]}).to_parquet("good.parquet")
+    pd.DataFrame({"history": [["i1"]], "items": [1]}).to_parquet("items.parquet")
     pd.DataFrame({"history": [[7, 8]]}).to_parquet("unknown.parquet")
     histories = pa.array([["i1"]] * 2000)
     one = pa.DictionaryArray.from_arrays(np.zeros(2000, np.int32), ["x" * 1_000_000])
