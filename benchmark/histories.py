@@ -55,9 +55,9 @@ def from_file(path: Path) -> Histories:
     Raises UserError, here or from a batch, if the file cannot be read, if it has no column
     ``history``, and if ``times`` do not belong to the histories.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
     try:
+        if not path.exists():
+            raise UserError(f"{path}: no such file")
         if not path.is_file():
             raise UserError(f"{path}: is not a file")  # reading a pipe might never end
         file = pq.ParquetFile(path)

@@ -4,6 +4,7 @@ python -m benchmark.recommend --model models:/ml-1m@champion --dataset ml-1m --o
 python -m benchmark.recommend --model models:/ml-1m@champion --histories h.parquet --output o.csv
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -87,8 +88,9 @@ def recommend(
         raise click.UsageError("--recbole-config belongs to --dataset")
     if output.suffix.lower() not in SUFFIXES:
         raise UserError(f"{output}: give a name that ends in .parquet or .csv")
-    if file and file.exists() and output.exists() and output.samefile(file):
-        raise UserError(f"{output}: is the file of histories: give the output another name")
+    with suppress(OSError):  # one of the two is not there
+        if file and output.samefile(file):
+            raise UserError(f"{output}: is the file of histories: give the output another name")
     model = load_recommender(server.connect(), uri)
     if exclude_seen is None:
         exclude_seen = model.exclude_seen

@@ -183,7 +183,7 @@ def report(
     name = (
         output.stem
         if output and output != STDOUT
-        else file_name("-".join([*experiments, *sweeps, *(run[:8] for run in ids)]))
+        else file_name("-".join([*experiments, *(run[:8] for run in ids)]))
     )
     beside: Files = {}
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):

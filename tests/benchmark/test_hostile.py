@@ -54,7 +54,7 @@ def test_a_hostile_space_is_one_line(here, content, message):
         ('"a\\nb": [1]', ": 'a\\nb': no such setting"),
         ('"a\\eb": 1', ": 'a\\x1bb': expected [VALUE, ...]"),
         ("layers: &a [1]\nheads: *a", ":1: cannot be read as YAML: references"),
-        ("layers: [1]\nlayers: [2]", ":1: cannot be read as YAML: duplicate key in"),
+        ("layers: [1]\nlayers: [2]", ":2: cannot be read as YAML: duplicate key layers in"),
         ("layers: [2020-02-30]", ":1: cannot be read as YAML: day is out of range"),
         (f'dropout: ["1{"0" * 400}"]', ": dropout cannot be 10"),
         (b"layers: [\xff]", ": cannot be read as YAML: not UTF-8 text"),
