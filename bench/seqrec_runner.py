@@ -3,11 +3,10 @@
     python -m bench.seqrec_runner data.npz --seed 1 --threads 2
 
 This program trains the trial of `mlflow run . -P dataset=NAME` with the same settings, until early
-stopping ends it. What this trial does
-beside training steps counts as training time: it computes the weights of SLIM before the first
-step, evaluates on validation after each epoch (which decides when the learning rate falls), and
-chooses the weight of SLIM's scores at the end. From then on "evaluate" is about the model that it
-returns.
+stopping ends it. What this trial does beside training steps counts as training time: it computes
+the weights of SLIM before the first step, evaluates on validation after each epoch (which decides
+when the learning rate falls), and chooses the weight of SLIM's scores at the end. From then on
+"evaluate" is about the model that it returns.
 """
 
 from collections.abc import Iterable, Iterator

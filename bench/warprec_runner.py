@@ -63,7 +63,7 @@ class Known:
 
 
 def prepare(split: Split) -> tuple[Dataset, dict[str, Known]]:
-    """WarpRec's training data, and for each part (valid, test) what is known of its users."""
+    """WarpRec's training data, and the users' histories: those of valid and those of test."""
     interactions = pd.DataFrame(
         {"user_id": split.users, "item_id": split.items, TIME: split.positions}
     )

@@ -10,7 +10,7 @@ can correct is a UserError or a DataError, whose message is one line. docs/pytho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -321,8 +321,9 @@ def champion(name: str) -> Champion:
 
 
 def _run_ids(runs: str | Trained | Sequence[str | Trained]) -> list[str]:
-    several = runs if isinstance(runs, list | tuple) else [runs]
-    return [_run_id(run) for run in several]
+    if isinstance(runs, str) or not isinstance(runs, Iterable):
+        return [_run_id(runs)]
+    return [_run_id(run) for run in runs]
 
 
 def _run_id(run: object) -> str:

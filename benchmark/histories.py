@@ -67,7 +67,7 @@ def from_file(path: Path) -> Histories:
         rows = _rows_per_batch(path, file)
         file = pq.ParquetFile(path, read_dictionary=_texts(file))
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a parquet file: {_line(error)}") from None
+        raise UserError(f"{path}: cannot be read as a parquet file: {one_line(error)}") from None
     fields = [schema.field(name) for name in names]
     return Histories(file.metadata.num_rows, fields, _batches(path, file, fields, rows))
 
@@ -172,7 +172,7 @@ def _batches(
             yield Batch(others, ids, lengths, times)
             first += len(lengths)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: damaged: {_line(error)}") from None
+        raise UserError(f"{path}: damaged: {one_line(error)}") from None
 
 
 def _flat(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
@@ -235,10 +235,6 @@ def _decoded(path: Path, values: pa.Array, field: pa.Field) -> pa.Array:
             f"{len(values):,} rows: leave it out"
         )
     return values.dictionary_decode().cast(field.type)
-
-
-def _line(error: Exception) -> str:
-    return one_line(error)
 
 
 def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> Histories:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
     from benchmark.leaderboards.overall import Overall
     from benchmark.reporting.content import Compared
 
-"""Of the metrics in the reports of the data sets."""
-
 
 @click.command(context_settings=cli.CONTEXT)
 @click.option(

@@ -55,13 +55,13 @@ class Protocol:
 
     @property
     def masks_alone(self) -> bool:
-        """Whether histories are masked, and nothing is said of targets that repeat: there are none,
-        or an earlier version wrote this."""
+        """Whether the history is masked, without a word on repeated targets: no target repeats, or
+        an earlier version wrote the text."""
         return MASKED in self.parts
 
     @property
     def says_what_repeats(self) -> bool:
-        """Whether it is said what becomes of targets that repeat."""
+        """Whether a part names what becomes of repeated targets."""
         return any(part.startswith(_REPEATED) for part in self.parts)
 
 

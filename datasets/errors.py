@@ -2,7 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Hashable, Iterable
 from pathlib import Path
+from typing import TypeVar
+
+Value = TypeVar("Value", bound=Hashable)
 
 LONGEST_QUOTE = 200  # characters
 
@@ -34,6 +38,16 @@ def quoted(value: object) -> str:
 def one_line(error: object, longest: int = LONGEST_QUOTE) -> str:
     """The text of an error in one line, cut after ``longest`` characters."""
     return " ".join(str(error).split())[:longest]
+
+
+def twice(values: Iterable[Value]) -> Value | None:
+    """The first value that is there for the second time; None if each is there once."""
+    seen: set[Value] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
 
 
 def visible(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from datasets import sample, times
 from datasets.column_names import called
-from datasets.errors import DataError, quoted
+from datasets.errors import DataError, quoted, twice
 from datasets.layouts import INTERACTIONS, LAYOUTS, SEQUENCES
 from datasets.malformed import is_number
 from datasets.sample import Column, Sample
@@ -123,8 +123,8 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
         there = [name for name in _usual(ours, found, columns) if name not in columns.values()]
         if ours == "rating" and len(there) > 1:  # only a filter would need it
             there = []
-        if twice := next((name for name in there if names.count(name) > 1), None):
-            raise DataError(f"{path}: the header names {quoted(twice)} twice: rename one of them")
+        if (same := twice(name for name in names if name in there)) is not None:
+            raise DataError(f"{path}: the header names {quoted(same)} twice: rename one of them")
         if len(there) > 1 or (not there and ours in INTERACTIONS.needed):
             problem = f"may be {' or '.join(map(quoted, there))}" if there else "is not clear"
             raise DataError(

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from datasets.errors import DataError, in_project, one_line
+from datasets.errors import DataError, in_project, one_line, twice
 
 MAX_BYTES = 1_000_000  # of a file; our own have a thousand
 LONGEST_NUMBER = 100  # characters; YAML's base-60 numbers take quadratic time
@@ -86,10 +86,10 @@ class _Loader(yaml.SafeLoader):
         """Refuse duplicate keys, which YAML forbids; PyYAML would take the last one."""
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
-            texts = [str(key.value) for key, _ in node.value]
-            again = next((n for n, t in enumerate(texts) if t in texts[:n]), 0)
-            problem = f"duplicate key {texts[again]:.40} in this mapping"
-            mark = node.value[again][0].start_mark
+            keys = [self.construct_object(key) for key, _ in node.value]
+            key = twice(keys)
+            problem = f"duplicate key {key!s:.40} in this mapping"
+            mark = node.value[keys.index(key, keys.index(key) + 1)][0].start_mark
             raise yaml.constructor.ConstructorError(None, None, problem, mark)
         return mapping
 

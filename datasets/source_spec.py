@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import layouts, packages
 from datasets.checked import UNPRINTABLE, build, list_at, mapping
-from datasets.errors import quoted
+from datasets.errors import quoted, twice
 from datasets.layouts import HISTORY, Fields, Layout
 
 
@@ -97,9 +97,7 @@ def read(content: object, where: str, split: SplitFiles | None) -> Source:
         raise ValueError(f"split should stand beside {where}, not in them")
     if split:
         parts["split"] = split
-    parts["files"] = files = tuple(list_at(parts, "files"))
-    if twice := next((file for file in files if files.count(file) > 1), None):
-        raise ValueError(f"files should name {quoted(twice)} once")
+    parts["files"] = tuple(list_at(parts, "files"))
     return build(Source, parts, where)
 
 
@@ -127,3 +125,5 @@ def check(source: Source, where: str, fields: Fields) -> None:
         if not file.name or (outside and (source.package or source.url)):
             folder = "package's folder" if source.package else "data folder"
             raise ValueError(f"file should be a path below the {folder}, not {quoted(place)}")
+    if (same := twice(source.files)) is not None:
+        raise ValueError(f"files should name {quoted(same)} once")

@@ -17,7 +17,7 @@ from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind, Outco
 from benchmark.metrics import NAMES
 from benchmark.recbole.links import is_web
 from benchmark.tracking.reading.trials import LARGEST
-from datasets.errors import quoted, visible
+from datasets.errors import quoted, twice, visible
 
 SCHEMA = "seqrec.leaderboard"
 VERSION = 1
@@ -60,9 +60,8 @@ def load(path: Path) -> Board:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A mapping of JSON. Raises ValueError for a key that is there twice."""
-    keys = [key for key, _ in pairs]
-    if twice := next((key for key in keys if keys.count(key) > 1), None):
-        raise ValueError(f"a mapping has the key {quoted(twice)} twice")
+    if (key := twice(key for key, _ in pairs)) is not None:
+        raise ValueError(f"a mapping has the key {quoted(key)} twice")
     return dict(pairs)
 
 

@@ -67,7 +67,6 @@ class Row:
 def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
     """index.html. Without a comparison over data sets it has their figures alone."""
     heads = _heads(board)
-    common = _common(board)
     opened: list[dict[str, Any]] = []
     rows = [_row(board, found, entry, opened) for entry in ordered(board, found)]
     seconds = [[_seconds(column, row.entry) for column in board.columns] for row in rows]
@@ -80,7 +79,7 @@ def render(board: Board, found: Overall | None, verdict: list[str]) -> str:
         facts=_facts(board),
         verdict=verdict,
         heads=heads,
-        common=common,
+        common=_common(board).parts,
         rows=rows,
         found=found,
         notes=shown.scope(board, found),
@@ -121,7 +120,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _heads(board: Board) -> list[Head]:
-    common = Protocol(tuple(_common(board)))
+    common = _common(board)
     return [
         Head(
             column.title,
@@ -134,11 +133,11 @@ def _heads(board: Board) -> list[Head]:
     ]
 
 
-def _common(board: Board) -> list[str]:
+def _common(board: Board) -> Protocol:
     """The parts of the protocol that all data sets share."""
     protocols = [Protocol.parse(column.protocol).parts for column in board.columns]
     first = protocols[0] if protocols else ()
-    return [part for part in first if all(part in other for other in protocols)]
+    return Protocol(tuple(part for part in first if all(part in other for other in protocols)))
 
 
 def _row(board: Board, found: Overall | None, entry: Entry, opened: list[dict[str, Any]]) -> Row:

@@ -126,7 +126,7 @@ def _converted(path: Path, name: str, column: pa.Array) -> pa.Array:
         column = column.cast(wanted)
     except pa.ArrowInvalid as error:
         raise ScoreError(
-            f"{path}: column {name} should be {KINDS[wanted]}: {_line(error)}"
+            f"{path}: column {name} should be {KINDS[wanted]}: {one_line(error)}"
         ) from None
     values = column.flatten() if pa.types.is_list(wanted) else column
     if column.null_count or values.null_count:
@@ -150,9 +150,5 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> ScoreError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else _line(error)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
     return ScoreError(f"{path}: cannot be read: {reason}")
-
-
-def _line(error: Exception) -> str:
-    return one_line(error)

@@ -197,8 +197,7 @@ def only_choices(space: Space) -> bool:
 
 
 def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
-    """``models`` are those that are searched: a setting that seqrec does not declare is
-    declared by one of them."""
+    """``models`` are the searched ones. They declare the settings that seqrec does not have."""
     having = [model for model in models if name in declared(model)] if name not in SETTINGS else []
     if name not in SETTINGS and not having:
         known = dict.fromkeys(chain(SETTINGS, *(declared(model) for model in models)))

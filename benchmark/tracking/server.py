@@ -211,10 +211,11 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
-def deleted(experiment: Experiment) -> str:
-    """The message of an error: the experiment is deleted."""
+def deleted(experiment: Experiment, run_id: str = "") -> str:
+    """The message of an error: the experiment, that of the run if one is given, is deleted."""
+    of_run = f" of run {run_id}" if run_id else ""
     return (
-        f"experiment {experiment.name!r} is deleted; to restore it: "
+        f"experiment {experiment.name!r}{of_run} is deleted; to restore it: "
         f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
     )
 

@@ -22,8 +22,9 @@ class CheckpointError(UserError):
 
 
 def save(path: Path, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all (``replacing``). ``values`` are JSON.
-    Raises OSError, and leaves nothing, if the disk has no room.
+    """Write a checkpoint, whole or not at all (``replacing``).
+
+    ``values`` are JSON. Raises OSError, and leaves nothing, if the disk has no room.
     """
     on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     text = json.dumps(values)

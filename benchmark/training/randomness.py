@@ -12,8 +12,8 @@ from benchmark.training import workers
 class Randomness:
     """Each epoch has seeds of its own, from the trial's seed and the number of the epoch.
 
-    So an epoch does not depend on what was drawn before it. All processes of a shared trial shuffle
-    and mask alike; each has its own dropout, which draws from torch's own generator.
+    An epoch therefore does not depend on earlier draws. The processes of a shared trial draw the
+    same order and the same masks. Each draws its own dropout, from torch's own generator.
     """
 
     def __init__(self, seed: int, device: torch.device):

@@ -44,6 +44,7 @@ def test_plain_values_are_taken(here):
         (LAUGHS, "f.yaml:1: cannot be read as YAML: references (&a, *a) are not supported"),
         ("a: 1\nb: *a\n", "f.yaml:2: cannot be read as YAML: references (&a, *a) are not"),
         ("a: 1\nb: 2\na: 3\n", "f.yaml:3: cannot be read as YAML: duplicate key a in"),
+        ("1: a\n0x1: b\n", "f.yaml:2: cannot be read as YAML: duplicate key 1 in"),
         ("a:\n  b: 1\n  b: 1\n", "f.yaml:3: cannot be read as YAML: duplicate key b in"),
         ("a: !!python/object/apply:os.system [true]", "f.yaml:1: cannot be read as YAML: could"),
         ("a: 2020-02-30", "f.yaml:1: cannot be read as YAML: day is out of range for month"),

@@ -68,6 +68,11 @@ def test_a_folder_that_spark_wrote_is_read(here):
     assert len(load(described(here, sources=[source]))[1].items) == 18
 
 
+def test_a_part_is_named_once(here):
+    with pytest.raises(DataError, match="files should name 'a' once"):
+        load(described(here, sources=[csv_source(files=["a", "b", "a"])]))
+
+
 @pytest.mark.parametrize("key", ["file", "url", "size"])
 def test_parts_and_one_file_cannot_stand_together(here, key):
     source = csv_source(files=["a"]) | {key: 3 if key == "size" else "a"}

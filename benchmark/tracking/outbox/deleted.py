@@ -4,6 +4,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking.outage import is_outage
+from benchmark.tracking.server import deleted
 
 
 def why_gone(client: MlflowClient, run_id: str) -> str | None:
@@ -21,8 +22,5 @@ def why_gone(client: MlflowClient, run_id: str) -> str | None:
         return None
     experiment = client.get_experiment(run.info.experiment_id)
     if experiment.lifecycle_stage == "deleted":
-        return (
-            f"experiment {experiment.name!r} of run {run_id} is deleted; to restore it: "
-            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
-        )
+        return deleted(experiment, run_id)
     return f"run {run_id} is deleted; to restore it: mlflow runs restore --run-id {run_id}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
@@ -160,36 +161,47 @@ def test_what_is_left_of_the_last_epoch_is_delivered(run_verb, store, monkeypatc
     assert "nothing to deliver" in run_verb("sync").stdout
 
 
-def test_a_sweep_outlives_its_server(here, server_database):
+def sweep(uri: str, epochs: int) -> Process:
+    """A sweep of three trials."""
     Path("few.test").write_text("learning_rate choice [0.01, 0.02, 0.03]\n")
-    port = free_port()
-    options = ["--dataset", "demo", *TINY, "--epochs", "5"]
-    with serve(here, server_database, port) as uri:
-        process = start(uri, "benchmark.sweep", "few.test", *options)
+    options = ["--dataset", "demo", *TINY, "--epochs", str(epochs)]
+    return start(uri, "benchmark.sweep", "few.test", *options)
+
+
+def finished_trials(uri: str) -> list[Run]:
+    """The three trials of the sweep; all of them, and the sweep itself, have finished."""
+    client = MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    return runs[:-1]
+
+
+def begun(here, database, port: int, epochs: int) -> tuple[str, Process]:
+    """A sweep in the first epoch of its first trial, whose server at the URI has stopped."""
+    with serve(here, database, port) as uri:
+        process = sweep(uri, epochs)
         until(process, "trial 1 of 3")
         until(process, "epoch 1")
+    return uri, process
+
+
+def test_a_sweep_outlives_its_server(here, server_database):
+    port = free_port()
+    uri, process = begun(here, server_database, port, epochs=5)
     for line in process.stderr:  # until the sweep reports the outage
         if "tracking server" in line:
             break
     with serve(here, server_database, port):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-        client = MlflowClient(uri)
-        runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
-        assert [run.info.status for run in runs] == ["FINISHED"] * 4
-        for run in runs[:-1]:
-            history = client.get_metric_history(run.info.run_id, "valid/ndcg_at_10")
+        for run in finished_trials(uri):
+            history = MlflowClient(uri).get_metric_history(run.info.run_id, "valid/ndcg_at_10")
             assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
 
 
 def test_a_sweep_stops_soon_while_its_server_is_away(here, server_database):
-    Path("few.test").write_text("learning_rate choice [0.01, 0.02, 0.03]\n")
     port = free_port()
-    options = ["--dataset", "demo", *TINY, "--epochs", "3"]
-    with serve(here, server_database, port) as uri:
-        process = start(uri, "benchmark.sweep", "few.test", *options)
-        until(process, "trial 1 of 3")
-        until(process, "epoch 1")
+    uri, process = begun(here, server_database, port, epochs=3)
     for line in process.stderr:
         if "Ctrl-C ends the wait" in line:  # the first trial waits for ten minutes
             break
@@ -198,12 +210,10 @@ def test_a_sweep_stops_soon_while_its_server_is_away(here, server_database):
     assert process.returncode == 143, said
     assert " -m benchmark.sweep few.test " in said.split("to resume: ")[1]
     with serve(here, server_database, port):
-        again = start(uri, "benchmark.sweep", "few.test", *options)
+        again = sweep(uri, epochs=3)
         _, said = again.communicate(timeout=300)
         assert again.returncode == 0, said
-        client = MlflowClient(uri)
-        runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
-        assert [run.info.status for run in runs] == ["FINISHED"] * 4
+        assert len(finished_trials(uri)) == 3
 
 
 @pytest.fixture
