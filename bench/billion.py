@@ -97,7 +97,7 @@ def train(folder: Path, share: float, evaluate_users: int) -> None:
         epochs=1,
         batch_size=128,
         embeddings="random",
-        blend="none",  # SLIM counts for minutes, here on meaningless data
+        blend="none",  # SLIST counts for minutes, here on meaningless data
         evaluate_users=evaluate_users,
     )
     trainer = Trainer(settings, some, found.split_of(some))

@@ -4,8 +4,8 @@
 
 This program trains the trial of `mlflow run . -P dataset=NAME` with the same settings, until early
 stopping ends it. What this trial does beside training steps counts as training time: it computes
-the weights of SLIM before the first step, evaluates on validation after each epoch (which decides
-when the learning rate falls), and chooses the weight of SLIM's scores at the end. From then on
+the weights of SLIST before the first step, evaluates on validation after each epoch (which decides
+when the learning rate falls), and chooses the weight of SLIST's scores at the end. From then on
 "evaluate" is about the model that it returns.
 """
 
@@ -78,7 +78,7 @@ def main() -> None:
         batches_per_epoch=len(trainer.batches),
         parameters=sum(p.numel() for p in trainer.model.parameters()),
     )
-    gate.before_step()  # before the trial counts SLIM's weights, which is a part of it
+    gate.before_step()  # before the trial counts SLIST's weights, which is a part of it
     for _ in trainer.epochs():
         pass
     gate.end()

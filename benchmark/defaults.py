@@ -25,8 +25,8 @@ BATCHES = (32, 256)  # the smallest and the largest
 STEPS_OF_PATIENCE = 500
 EPOCHS_OF_PATIENCE = 3  # at least
 MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
-LARGEST_CATALOGUE = 200_000  # items: SLIM's part holds a score of each for each user of a batch
-MOST_PAIRS = 2e9  # of interactions of one user, which SLIM counts: four minutes on one core
+LARGEST_CATALOGUE = 200_000  # items: SLIST's part holds a score of each for each user of a batch
+MOST_PAIRS = 2e9  # of interactions of one user, which SLIST counts: four minutes on one core
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
       smaller, for an epoch of about 100 steps.
     - ``patience``: the epochs of 500 steps, at least 3.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
-    - ``embeddings``, ``blend``: slim, in catalogues of up to 200,000 items, if users' interactions
+    - ``embeddings``, ``blend``: slist, in catalogues of up to 200,000 items, if users' interactions
       make up to 2e9 pairs.
     """
     if not settings.undecided:
@@ -80,8 +80,8 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
         "windows": "sampled" if facts.per_user > settings.max_length else "tiled",
         "batch_size": _batch_size(facts, settings.max_length, n_windows),
         "repeats": _repeats(facts, settings.history),
-        "embeddings": "slim" if small else "random",
-        "blend": "slim" if small else "none",
+        "embeddings": "slist" if small else "random",
+        "blend": "slist" if small else "none",
     }
     settings = _with(settings, found)
     steps = max(1.0, n_windows / settings.batch_size)

@@ -145,19 +145,19 @@ class Fields:
         group="model",
     )
     embeddings: str = setting(
-        "slim",
-        "Initial item embeddings: random, or slim (a factorization of the weights of the model "
-        "SLIM, plus small random numbers).",
+        "slist",
+        "Initial item embeddings: random, or slist (a factorization of the weights of the model "
+        "SLIST, plus small random numbers).",
         by_data=True,
-        choices=("random", "slim"),
+        choices=("random", "slist"),
         group="model",
     )
     blend: str = setting(
-        "slim",
+        "slist",
         "Second part of the scores, with a weight that is chosen on validation after training: "
-        "none, or slim (the logarithm of the scores of the model SLIM).",
+        "none, or slist (the logarithm of the scores of the model SLIST).",
         by_data=True,
-        choices=("none", "slim"),
+        choices=("none", "slist"),
         group="model",
     )
     initialisation: str = setting(

@@ -143,7 +143,7 @@ def build(name: str, n_items: int, given: Mapping[str, Setting]) -> "Model":
         from models.outside import why  # late, likewise
 
         raise ValueError(f"{name} cannot be built: {why(error)}") from error
-    from models.blend import with_slim  # late: torch loads slowly
+    from models.blend import blended  # late: torch loads slowly
     from models.model import LearnedModel
 
-    return with_slim(model, given) if isinstance(model, LearnedModel) else model
+    return blended(model, given) if isinstance(model, LearnedModel) else model

@@ -1,4 +1,4 @@
-"""A network beside SLIM: the start of its item embeddings, and a second part of its scores.
+"""A network beside a linear model: the start of its item embeddings, and a part of its scores.
 
 A network of width 64 cannot hold which items have users in common, item by item; a sparse matrix
 can. docs/sparse-data.md has what either part is worth.
@@ -11,16 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.linear import SparseLinear
+from models.local_linear import LocalLinear
 from models.model import Examples, Histories, LearnedModel
 from models.slim import SLIM
+from models.slist import SLIST
 
-RIDGE = 100.0  # between the best ones of the data sets that were tried
-FLOOR = 1e-3  # of SLIM's scores before their logarithm
+LINEAR: Mapping[str, type[LocalLinear]] = {"slim": SLIM, "slist": SLIST}
+"""By the values of the settings ``embeddings`` and ``blend``. Models that were registered before
+version 0.13 have "slim"."""
+CHOSEN = {"share": 0.5, "ridge": 100.0, "decay": 0.75}  # between the best ones of several data sets
+FLOOR = 1e-3  # of the linear model's scores before their logarithm
 START = 0.05  # standard deviation of the embeddings' starts, beside the random ones
 SPARE = 16  # more eigenvectors than are used, so that those converge in fewer iterations
 ITERATIONS = 10
-
-DECAY = 0.75  # of SLIM, likewise
 VARIANTS = tuple({"weight": weight} for weight in (0.5, 1.0, 2.0, 4.0, 8.0))
 
 
@@ -29,46 +33,58 @@ class BlendQuery(NamedTuple):
 
     network: Any
     """The network's query."""
-    slim: Tensor | None
-    """[batch, n_items] float: SLIM's part of the scores; None if it has no weight."""
+    linear: Tensor | None
+    """[batch, n_items] float: the linear model's part of the scores; None if it has no weight."""
 
 
 class Blend(LearnedModel):
-    """The ``network``'s scores, plus ``weight`` times the logarithm of SLIM's.
+    """The ``network``'s scores, plus ``weight`` times the logarithm of a linear model's.
 
-    A network that is trained with a softmax scores by logarithms of probabilities, and SLIM by
-    estimates of probabilities; the logarithm makes them alike. The network is trained alone. Then
-    several weights are tried on validation: the result is two models, each trained without the
-    other.
+    A network that is trained with a softmax scores by logarithms of probabilities, and the linear
+    model by estimates of probabilities; the logarithm makes them alike. The network is trained
+    alone. Then several weights are tried on validation: the result is two models, each trained
+    without the other.
     """
 
     weight: Tensor
     """[] float: 0 while the network is trained."""
 
-    def __init__(self, network: LearnedModel, *, start: bool, scores: bool):
-        """``start``: the item embeddings start from a factorization of SLIM's weights.
-        ``scores``: SLIM has a part in the scores."""
+    def __init__(self, network: LearnedModel, *, embeddings: str, blend: str):
+        """``embeddings``: the linear model from whose weights, factorized, the item embeddings
+        start; ``blend``: the one with a part in the scores. Both are keys of ``LINEAR``; another
+        value is none."""
         super().__init__()
         self.network = network
         self.n_items = network.n_items
         self.max_length = network.max_length
         self.memory = network.memory
         self.window = network.window
-        self.start = start
-        self.slim = SLIM(network.n_items) if scores else None
-        self.variants = VARIANTS if scores else ()
+        self.embeddings = embeddings
+        self.blend = blend
+        if blend in LINEAR:
+            self.add_module(blend, LINEAR[blend](network.n_items))
+            self.variants = VARIANTS
         self.register_buffer("weight", torch.zeros(()))
 
+    @property
+    def linear(self) -> LocalLinear | None:
+        """The linear model with a part in the scores. A state has it by the name of its kind."""
+        found = self._modules.get(self.blend)
+        return found if isinstance(found, LocalLinear) else None
+
     def count(self, items: Tensor, users: Tensor) -> None:
-        slim = self.slim or SLIM(self.n_items).to(items.device)
-        slim.count(items, users, ridges=(RIDGE,))
-        slim.use(ridge=RIDGE, decay=DECAY)
-        slim.forget()
-        if self.start:
-            table = self.items().data
-            vectors = factors(slim, table.shape[1])
-            # Items without neighbours, whose vectors are 0, keep their random embeddings.
-            table += vectors * (START / vectors.std().clamp(min=1e-12))
+        start = self.linear
+        if start is not None:
+            _solve(start, items, users)
+        if self.embeddings not in LINEAR:
+            return
+        if self.embeddings != self.blend or start is None:
+            start = LINEAR[self.embeddings](self.n_items).to(items.device)
+            _solve(start, items, users)
+        table = self.items().data
+        vectors = factors(start, table.shape[1])
+        # Items without neighbours, whose vectors are 0, keep their random embeddings.
+        table += vectors * (START / vectors.std().clamp(min=1e-12))
 
     def use(self, **values: float) -> None:
         """``values`` are ``weight``."""
@@ -85,33 +101,41 @@ class Blend(LearnedModel):
         return loss
 
     def queries(self, histories: Histories) -> BlendQuery:
-        slim: Tensor | None = None
-        if self.slim is not None and self.weight > 0:
+        linear: Tensor | None = None
+        if self.linear is not None and self.weight > 0:
             # In place: with a large catalogue this is the largest tensor of a ranking.
-            slim = self.slim.queries(histories).clamp_(min=0).add_(FLOOR).log_().mul_(self.weight)
-        return BlendQuery(self.network.queries(histories), slim)
+            linear = self.linear.queries(histories).clamp_(min=0)
+            linear.add_(FLOOR).log_().mul_(self.weight)
+        return BlendQuery(self.network.queries(histories), linear)
 
     def scores(self, queries: BlendQuery, first: int, last: int) -> Tensor:
         scores = self.network.scores(queries.network, first, last)
-        return scores if queries.slim is None else scores.add_(queries.slim[:, first:last])
+        return scores if queries.linear is None else scores.add_(queries.linear[:, first:last])
 
 
-def factors(slim: SLIM, width: int) -> Tensor:
-    """Vectors whose products are nearest to SLIM's weights, made symmetric: [n_items, width] float.
+def _solve(model: LocalLinear, items: Tensor, users: Tensor) -> None:
+    model.count(items, users, [CHOSEN])
+    model.use(**CHOSEN)
+    model.forget()
 
-    They are the eigenvectors of the largest eigenvalues times the roots of these, by subspace
-    iteration (Halko et al. 2011, https://arxiv.org/abs/0909.4061, algorithm 4.4). Columns are 0
-    where an eigenvalue is negative, or where there are fewer items than ``width``.
+
+def factors(linear: SparseLinear, width: int) -> Tensor:
+    """Vectors whose products are nearest to the model's weights: [n_items, width] float.
+
+    The weights are made symmetric. The vectors are their eigenvectors with the largest eigenvalues,
+    times the roots of these, by subspace iteration (Halko et al. 2011,
+    https://arxiv.org/abs/0909.4061, algorithm 4.4). Columns are 0 where an eigenvalue is negative,
+    or where there are fewer items than ``width``.
     """
-    n = slim.n_items
-    order = slim.columns.argsort(stable=True)
-    rows = torch.repeat_interleave(torch.arange(n, device=order.device), slim.offsets.diff())
-    counts = torch.bincount(slim.columns, minlength=n)
-    forth = (slim.columns, slim.offsets[:-1], slim.weights)
-    back = (rows[order], counts.cumsum(0) - counts, slim.weights[order])
+    n = linear.n_items
+    order = linear.columns.argsort(stable=True)
+    rows = torch.repeat_interleave(torch.arange(n, device=order.device), linear.offsets.diff())
+    counts = torch.bincount(linear.columns, minlength=n)
+    forth = (linear.columns, linear.offsets[:-1], linear.weights)
+    back = (rows[order], counts.cumsum(0) - counts, linear.weights[order])
 
     def product(x: Tensor) -> Tensor:
-        """SLIM's weights, made symmetric, times ``x`` [n_items, k]."""
+        """The weights, made symmetric, times ``x`` [n_items, k]."""
         sums = (
             F.embedding_bag(columns, x, starts, mode="sum", per_sample_weights=weights)
             for columns, starts, weights in (forth, back)
@@ -130,8 +154,8 @@ def factors(slim: SLIM, width: int) -> Tensor:
     return found
 
 
-def with_slim(network: LearnedModel, given: Mapping[str, Any]) -> LearnedModel:
+def blended(network: LearnedModel, given: Mapping[str, Any]) -> LearnedModel:
     """The network, or a ``Blend`` of it if the settings ``embeddings`` or ``blend`` ask for one."""
-    start = given.get("embeddings") == "slim"
-    scores = given.get("blend") == "slim"
-    return Blend(network, start=start, scores=scores) if start or scores else network
+    embeddings, blend = (str(given.get(name)) for name in ("embeddings", "blend"))
+    asked = embeddings in LINEAR or blend in LINEAR
+    return Blend(network, embeddings=embeddings, blend=blend) if asked else network

@@ -8,16 +8,18 @@ ranking, the items of a history weigh less the older they are.
 from itertools import product
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from models.counted import Cost, users_in_common
-from models.linear import DenseLinear
+from models.counted import Cost
+from models.linear import Decayed
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 LARGEST_RESIDUAL = 1e-3
+ITEMS_PER_CHUNK = 512  # of which the users of all pairs are counted at once
 
 
-class EASE(DenseLinear):
+class EASE(Decayed):
     """Items score by the sum of weights from the items of the history to them.
 
     With G the number of users of each pair of items, and P the inverse of G + ``ridge`` I, the
@@ -31,13 +33,20 @@ class EASE(DenseLinear):
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))
     )
 
+    weights: Tensor
+    """[n_items, n_items] float: from the item of the row to that of the column."""
     ridge: Tensor
     """[] float: of ``weights``; 0 before the first solution."""
 
     def __init__(self, n_items: int):
         """Raises ValueError for a catalogue whose square does not fit into memory."""
-        check_catalogue("EASE", n_items)
+        if n_items > LARGEST_CATALOGUE:
+            raise ValueError(
+                "EASE holds matrices of all items by all items, for at most "
+                f"{LARGEST_CATALOGUE:,} items; these data have {n_items:,}: try SLIST"
+            )
         super().__init__(n_items)
+        self.register_buffer("weights", torch.zeros(0, 0))
         self.register_buffer("ridge", torch.zeros(()))
         self.common: Tensor | None = None  # [n_items, n_items]: users of each pair, while counting
 
@@ -62,14 +71,28 @@ class EASE(DenseLinear):
         inverse = inverse_of(self.common, ridge)
         self.weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0.0)
 
+    def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
+        return F.embedding_bag(items, self.weights, mode="sum", per_sample_weights=weights)
 
-def check_catalogue(name: str, n_items: int) -> None:
-    """Raises ValueError for a catalogue whose square does not fit into memory."""
-    if n_items > LARGEST_CATALOGUE:
-        raise ValueError(
-            f"{name} holds matrices of all items by all items, for at most {LARGEST_CATALOGUE:,} "
-            f"items; these data have {n_items:,}: try SLIM"
-        )
+
+def users_in_common(items: Tensor, users: Tensor, n_items: int) -> Tensor:
+    """The number of users of each pair of items: [n_items, n_items] float32.
+
+    ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
+    """
+    n_users = int(users.max()) + 1
+    had = torch.unique(items * n_users + users)  # ordered by item
+    edges = torch.searchsorted(had, torch.arange(n_items + 1, device=had.device) * n_users)
+    of_items = had % n_users
+    common = torch.empty(n_items, n_items, device=items.device)
+    for first in range(0, n_items, ITEMS_PER_CHUNK):
+        last = min(first + ITEMS_PER_CHUNK, n_items)
+        chunk = torch.arange(last - first, device=items.device)
+        theirs = torch.zeros(n_users, len(chunk), device=items.device)  # 1 where the user has it
+        item = torch.repeat_interleave(chunk, edges[first : last + 1].diff())
+        theirs[of_items[edges[first] : edges[last]], item] = 1.0
+        common[first:last] = F.embedding_bag(of_items, theirs, edges[:-1], mode="sum").T
+    return common
 
 
 def inverse_of(common: Tensor, ridge: float) -> Tensor:

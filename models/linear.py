@@ -3,7 +3,6 @@
 from abc import abstractmethod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.counted import Counted
@@ -47,22 +46,11 @@ class Decayed(Counted):
         return queries[:, first:last].clone()
 
 
-class DenseLinear(Decayed):
-    """Items score by the sum of the entries from the items of the history to them."""
-
-    weights: Tensor
-    """[n_items, n_items] float: from the item of the row to that of the column."""
-
-    def __init__(self, n_items: int):
-        super().__init__(n_items)
-        self.register_buffer("weights", torch.zeros(0, 0))
-
-    def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
-        return F.embedding_bag(items, self.weights, mode="sum", per_sample_weights=weights)
-
-
 class SparseLinear(Decayed):
-    """As ``DenseLinear``, with entries from each item to some items."""
+    """Items score by the sum of the weights from the items of the history to them.
+
+    There are weights from each item to some items.
+    """
 
     offsets: Tensor
     """[n_items + 1] int64: the weights from item i are those at offsets[i] .. offsets[i + 1] - 1.

@@ -155,9 +155,9 @@ def run_verb(here, capsys):
 
 
 SIZES = ["--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", "1"]
-# Without SLIM beside the network: most tests are about what stands around a model.
+# Without SLIST beside the network: most tests are about what stands around a model.
 NETWORK = [*SIZES, "--embeddings", "random", "--blend", "none"]
-SLIM = ["--embeddings", "slim", "--blend", "slim"]  # puts it back
+SLIST = ["--embeddings", "slist", "--blend", "slist"]  # puts it back
 TINY = [*NETWORK, "--batch-size", "128"]  # 24 steps on the demo data
 
 

@@ -66,7 +66,7 @@ def loss(subject: Subject) -> None:
 
 
 def embeddings(subject: Subject) -> None:
-    """``items`` returns the memory of a parameter, so that SLIM's factors can be written to it."""
+    """``items`` returns the memory of a parameter, so that SLIST's factors can be written to it."""
     model = subject.learned()
     table = model.items()
     check_tensor("items()", table, (N_ITEMS, None), floating=True)

@@ -56,7 +56,7 @@ class Cell:
     failure: str = ""
     """Why there is no result; empty if there is one."""
     settings: str = ""
-    """The searched settings, and "+ SLIM" if SLIM has a part in the scores; may be empty."""
+    """The searched settings, and "+ SLIST" if SLIST has a part in the scores; may be empty."""
     points_tried: int | None = None
     """How many settings were tried; None if that is not known."""
     seconds: float | None = None

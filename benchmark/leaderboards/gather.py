@@ -18,7 +18,7 @@ from benchmark.reporting.content import Compared, compare_leading
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Standing, leaderboard
 from benchmark.reporting.ranking import Ranking, ReportError, order, why_unfinished
-from benchmark.reporting.row import SLIM, Row
+from benchmark.reporting.row import Row
 from benchmark.tracking import schema, server
 from benchmark.tracking.reading.run_ids import every_experiment
 from benchmark.tracking.reading.trials import Record, records
@@ -134,11 +134,10 @@ def _entry(row: Row) -> Entry:
 def _cell(client: MlflowClient, ranking: Ranking, standing: Standing) -> Cell:
     row = standing.row
     figure = standing.test[ranking.metric]
-    slim = SLIM.strip() * (row.name != row.model)
     own = not row.published and not row.scored
     return Cell(
         outcomes=tuple(_outcome(client, record) for record in row.records),
-        settings=" ".join(filter(None, [slim, settings_of(row, ranking)])),
+        settings=" ".join(filter(None, [row.blend, settings_of(row, ranking)])),
         points_tried=ranking.points_tried[row.model] if own else None,
         seconds=row.seconds,
         memory_mb=row.metric("peak_memory_mb"),

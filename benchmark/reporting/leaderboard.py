@@ -62,7 +62,7 @@ def leaderboard(
     ranking: Ranking, comparison: Comparison | None, *, variants: bool = True
 ) -> Leaderboard:
     """One row for each model. Its published or scored results are a model of their own, and so are
-    those with "+ SLIM" if there are to be ``variants``."""
+    those with "+ SLIST" if there are to be ``variants``."""
     metrics = list(dict.fromkeys((ranking.metric, *SHOWN)))
     places = first_places(ranking, variants=variants)
     rows = {place: ranking.rows[place - 1] for place in places}
@@ -86,7 +86,7 @@ def first_places(ranking: Ranking, *, variants: bool = True) -> list[int]:
     """The place of the best row of each model, ascending; ``variants`` as in ``leaderboard``."""
     first: dict[str, int] = {}
     for place, row in enumerate(ranking.rows, start=1):
-        first.setdefault(row.entry if variants else row.without_slim, place)
+        first.setdefault(row.entry if variants else row.unblended, place)
     return list(first.values())
 
 

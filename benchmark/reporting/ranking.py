@@ -116,9 +116,9 @@ class Ranking:
 
     @cached_property
     def tuned(self) -> dict[str, list[str]]:
-        """The same, by the model's entry, of its rows with and without SLIM together: in one
-        search, SLIM may have a part in the scores of some rows."""
-        together = {row.entry: row.without_slim for row in self.rows}
+        """The same, by the model's entry, of its rows with and without SLIST together: in one
+        search, SLIST may have a part in the scores of some rows."""
+        together = {row.entry: row.unblended for row in self.rows}
         return self._differing(together)
 
     def _differing(self, groups: dict[str, str]) -> dict[str, list[str]]:

@@ -7,8 +7,6 @@ from functools import cached_property
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import Param, Record
 
-SLIM = " + SLIM"  # after the name of a model in whose scores it has a part
-
 
 @dataclass(frozen=True)
 class Row:
@@ -34,21 +32,31 @@ class Row:
 
     @cached_property
     def name(self) -> str:
-        """The model; "+ SLIM" if SLIM has a part in its scores."""
-        blended = self.params.get("blend") == "slim"
+        """The model; with "+ SLIST" if SLIST has a part in its scores."""
+        return " ".join(filter(None, [self.model, self.blend]))
+
+    @cached_property
+    def blend(self) -> str:
+        """The linear model with a part in the scores, as "+ SLIST"; empty if there is none."""
+        # Before version 0.13 it was SLIM.
         weights = [r.metrics.get(f"{schema.BEST_TRIED}weight", 0.0) for r in self.records]
-        return f"{self.model}{SLIM}" if blended and any(weights) else self.model
+        return (
+            f"+ {self.params['blend']}".upper() if "blend" in self.params and any(weights) else ""
+        )
 
     @property
     def entry(self) -> str:
         """The name, with where the result comes from if its trial did not run here."""
-        where = " (published)" * self.published + " (scored)" * self.scored
-        return self.name + where + self.mark
+        return self.name + self._origin
 
     @property
-    def without_slim(self) -> str:
-        """The entry of all rows of its model, whether or not SLIM has a part in their scores."""
-        return self.entry.replace(SLIM, "")
+    def unblended(self) -> str:
+        """The entry of all rows of its model, whether or not a linear model has a part in them."""
+        return self.model + self._origin
+
+    @property
+    def _origin(self) -> str:
+        return " (published)" * self.published + " (scored)" * self.scored + self.mark
 
     @property
     def learned(self) -> bool:

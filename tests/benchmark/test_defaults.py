@@ -36,8 +36,8 @@ def test_sparse_short_sequences():
         "windows": "tiled",
         "patience": 4,
         "repeats": "learned",
-        "embeddings": "slim",
-        "blend": "slim",
+        "embeddings": "slist",
+        "blend": "slist",
     }
 
 
@@ -49,8 +49,8 @@ def test_dense_long_sequences():
         "windows": "sampled",
         "patience": 13,  # 38 steps in an epoch
         "repeats": "learned",
-        "embeddings": "slim",
-        "blend": "slim",
+        "embeddings": "slist",
+        "blend": "slist",
     }
 
 
@@ -73,10 +73,10 @@ def test_repeats_are_weighted_by_frequency_where_they_are_asked_for(history, exp
 
 
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_CATALOGUE", 79), ("MOST_PAIRS", 6399)])
-def test_large_data_have_no_part_of_slim(monkeypatch, limit, value):
+def test_large_data_have_no_part_of_slist(monkeypatch, limit, value):
     """100 users have 8 training interactions each: 6,400 pairs."""
     monkeypatch.setattr(f"benchmark.defaults.{limit}", value + 1)
-    assert found(data(100, 8, 80))["blend"] == "slim"
+    assert found(data(100, 8, 80))["blend"] == "slist"
     monkeypatch.setattr(f"benchmark.defaults.{limit}", value)
     of = found(data(100, 8, 80))
     assert (of["embeddings"], of["blend"]) == ("random", "none")
@@ -101,7 +101,7 @@ def test_what_is_given_or_in_the_recipe_stays():
 def test_the_command_repeats_what_was_decided():
     settings = decided(Settings.of(dataset="mine.yaml"), *data(16_000, 8, 6_400))
     words = settings.command().split()
-    for word in ("dropout=0.5", "batch_size=128", "windows=tiled", "patience=4", "blend=slim"):
+    for word in ("dropout=0.5", "batch_size=128", "windows=tiled", "patience=4", "blend=slist"):
         assert word in words
 
 

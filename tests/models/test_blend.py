@@ -1,4 +1,4 @@
-"""A network beside SLIM, compared with numpy on dense matrices."""
+"""A network beside SLIST, compared with numpy on dense matrices."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ import torch
 
 from benchmark.settings import Settings
 from models import build
-from models.blend import DECAY, FLOOR, RIDGE, VARIANTS, factors
+from models.blend import CHOSEN, FLOOR, VARIANTS, factors
 from models.model import Histories
-from models.slim import SLIM
+from models.slist import SLIST
+from tests.models.test_slim import dense
 
 N_ITEMS = 30
 HISTORIES = Histories.without_times(torch.tensor([[N_ITEMS, 3, 5, 8], [1, 2, 4, 9]]))
@@ -23,20 +24,11 @@ def interactions():
     return items.flatten(), torch.arange(200).repeat_interleave(6)
 
 
-def dense(slim):
-    """SLIM's weights from row to column, [N_ITEMS, N_ITEMS]."""
-    found = np.zeros((N_ITEMS, N_ITEMS))
-    for item in range(N_ITEMS):
-        entries = slice(slim.offsets[item], slim.offsets[item + 1])
-        found[item, slim.columns[entries]] = slim.weights[entries]
-    return found
-
-
 @pytest.fixture
-def slim():
-    model = SLIM(N_ITEMS)
+def slist():
+    model = SLIST(N_ITEMS)
     model.count(*interactions())
-    model.use(ridge=RIDGE, decay=1.0)
+    model.use(**CHOSEN)
     return model
 
 
@@ -54,15 +46,15 @@ def scores(model):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_scores_are_the_networks_plus_a_multiple_of_the_logarithm_of_slims(slim, variant):
+def test_scores_are_the_networks_plus_a_multiple_of_the_logarithm_of_slists(slist, variant):
     blend = model()
     blend.count(*interactions())
     alone = scores(blend)
     blend.use(**variant)
-    weights = dense(slim)
+    weights = dense(slist).numpy()
     expected = alone.copy()
     for row, history in enumerate([[3, 5, 8], [1, 2, 4, 9]]):
-        counts = DECAY ** np.arange(len(history))[::-1]
+        counts = CHOSEN["decay"] ** np.arange(len(history))[::-1]
         sums = np.maximum(counts @ weights[history], 0)
         expected[row] += variant["weight"] * np.log(sums + FLOOR)
     np.testing.assert_allclose(scores(blend), expected, rtol=1e-4, atol=1e-5)
@@ -76,15 +68,15 @@ def test_without_a_weight_the_network_ranks_alone(name):
     np.testing.assert_array_equal(scores(blend), scores(alone))
 
 
-def test_the_start_is_nearest_to_slims_weights(slim):
-    weights = dense(slim)
+def test_the_start_is_nearest_to_slists_weights(slist):
+    weights = dense(slist).numpy()
     symmetric = (weights + weights.T) / 2
     values, vectors = np.linalg.eigh(symmetric)
     kept = np.maximum(values[-8:], 0)
     nearest = vectors[:, -8:] * kept @ vectors[:, -8:].T
-    found = factors(slim, 8).numpy()
+    found = factors(slist, 8).numpy()
     np.testing.assert_allclose(found @ found.T, nearest, atol=1e-4)
-    every = factors(slim, 64).numpy()  # more columns than items
+    every = factors(slist, 64).numpy()  # more columns than items
     assert every.shape == (N_ITEMS, 64)
     positive = vectors * np.maximum(values, 0) @ vectors.T
     np.testing.assert_allclose(every @ every.T, positive, atol=1e-4)
@@ -100,7 +92,7 @@ def test_items_without_neighbours_start_at_random():
     assert moved.std() == pytest.approx(0.05, rel=1e-3)
 
 
-def test_a_state_holds_the_weights_of_slim():
+def test_a_state_holds_the_weights_of_slist():
     blend = model()
     blend.count(*interactions())
     blend.use(weight=2.0)

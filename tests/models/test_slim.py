@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, neighbours, slim
+from models import build, local_linear, neighbours
 from models.neighbours import pairs_in_common
-from models.slim import SLIM, slim_weights
+from models.slim import SLIM
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 
 
@@ -38,12 +38,31 @@ def most_similar(common, item, k):
     return sorted(others, key=key)[:k]
 
 
-def weights(common, ridge, k):
+def local_weights(users, ridge, k, gram, target):
+    """From the neighbours of each item to it, [N_ITEMS, N_ITEMS], by least squares."""
+    common = had(users).T @ had(users)
     found = np.zeros((N_ITEMS, N_ITEMS))
     for item in range(N_ITEMS):
         near = most_similar(common, item, k)
-        gram = common[np.ix_(near, near)] + ridge * np.eye(len(near))
-        found[near, item] = np.linalg.solve(gram, common[near, item])
+        system = gram[np.ix_(near, near)] + ridge * np.eye(len(near))
+        found[near, item] = np.linalg.solve(system, target[near, item])
+    return found
+
+
+def scores_by(weights, users, decay):
+    """[users, N_ITEMS]: of histories whose items weigh decay ** age."""
+    found = []
+    for user in users:
+        ages = {item: age for age in range(len(user))[::-1] for item in user[-1 - age]}
+        found.append(sum(decay**age * weights[item] for item, age in ages.items()))
+    return np.stack(found)
+
+
+def dense(model):
+    """The weights of a ``SparseLinear`` from row to column, [n_items, n_items]."""
+    rows = torch.repeat_interleave(torch.arange(model.n_items), model.offsets.diff())
+    found = torch.zeros(model.n_items, model.n_items)
+    found[rows, model.columns] = model.weights
     return found
 
 
@@ -56,21 +75,18 @@ def weights(common, ridge, k):
 def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIM", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slim, "NEIGHBOURS", k)
-        patch.setattr(slim, "ITEMS_PER_BATCH", 4)
+        patch.setattr(local_linear, "NEIGHBOURS", k)
+        patch.setattr(local_linear, "ENTRIES_PER_BATCH", 16)
         patch.setattr(neighbours, "PAIRS_PER_CHUNK", 8)
         model.count(*interactions(users))
         model.use(**variant)
 
     common = had(users).T @ had(users)
-    expected = []
-    for user in users:
-        ages = {item: age for age in range(len(user))[::-1] for item in user[-1 - age]}
-        rows = weights(common, variant["ridge"], k)
-        expected.append(sum(variant["decay"] ** age * rows[i] for i, age in ages.items()))
+    weights = local_weights(users, variant["ridge"], k, common, common)
+    expected = scores_by(weights, users, variant["decay"])
     query = model.queries(padded(users, 24))
     found = torch.cat([model.scores(query, 0, 4), model.scores(query, 4, N_ITEMS)], 1)
-    np.testing.assert_allclose(found.numpy(), np.stack(expected), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_weights_from_all_items_are_those_of_ease():
@@ -78,12 +94,10 @@ def test_weights_from_all_items_are_those_of_ease():
     ease = build("EASE", N_ITEMS, {})
     ease.count(*interactions(users))
     ease.use(ridge=20.0, decay=1.0)
-    near, found = slim_weights(*interactions(users), N_ITEMS, ridge=20.0, k=N_ITEMS)
-    assert near.shape == found.shape == (N_ITEMS, N_ITEMS)
-    dense = torch.zeros(N_ITEMS + 1, N_ITEMS)  # the last row: of padding
-    dense.T.scatter_(1, near, found)
-    torch.testing.assert_close(dense[:-1], ease.weights)
-    assert not dense[-1].any()
+    slim = build("SLIM", N_ITEMS, {})
+    slim.count(*interactions(users))
+    slim.use(ridge=20.0, decay=1.0)
+    torch.testing.assert_close(dense(slim), ease.weights)
 
 
 @pytest.mark.parametrize("n_items", [20, 2000])  # 2,000: the pairs are sorted, not counted

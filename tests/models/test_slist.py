@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, slist
+from models import build, local_linear, slist
 from models.slist import SLIST
 from tests.models.test_repeats import N_ITEMS, baskets, padded
-from tests.models.test_slim import had, interactions
+from tests.models.test_slim import dense, had, interactions, local_weights, scores_by
 
 
 def past_and_future(users):
@@ -26,22 +27,50 @@ def past_and_future(users):
 
 
 @settings(max_examples=30)
-@given(st.lists(baskets, min_size=2, max_size=6), st.sampled_from(SLIST.variants))
-def test_scores_are_those_of_the_closed_form(users, variant):
+@given(
+    st.lists(baskets, min_size=2, max_size=6),
+    st.sampled_from(SLIST.variants),
+    st.integers(1, N_ITEMS + 1),
+)
+def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIST", N_ITEMS, {})
-    model.count(*interactions(users))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slist, "PAIRS_PER_CHUNK", 8)
+        patch.setattr(local_linear, "NEIGHBOURS", k)
+        model.count(*interactions(users))
         model.use(**variant)
 
     sets, (past, future) = had(users), past_and_future(users)
     share = variant["share"]
     system = share * sets.T @ sets + (1 - share) * past.T @ past
     target = share * sets.T @ sets + (1 - share) * past.T @ future
-    weights = np.linalg.solve(system + variant["ridge"] * np.eye(N_ITEMS), target)
-    expected = []
-    for user in users:
-        ages = {item: age for age in range(len(user))[::-1] for item in user[-1 - age]}
-        expected.append(sum(variant["decay"] ** age * weights[i] for i, age in ages.items()))
+    weights = local_weights(users, variant["ridge"], k, system, target)
+    expected = scores_by(weights, users, variant["decay"])
     found = model.scores(model.queries(padded(users, 24)), 0, N_ITEMS)
-    np.testing.assert_allclose(found.numpy(), np.stack(expected), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_places_far_apart_add_nothing_that_counts():
+    """Beyond ``REACH``: the sums are those of all pairs to single precision."""
+    rng = np.random.default_rng(0)
+    users = [[[int(item)] for item in rng.integers(0, N_ITEMS, 90)] for _ in range(3)]
+    model = build("SLIST", N_ITEMS, {})
+    model.count(*interactions(users))
+    model.use(share=0.2, ridge=20.0, decay=1.0)
+    sets, (past, future) = had(users), past_and_future(users)
+    gram = 0.2 * sets.T @ sets + 0.8 * past.T @ past
+    target = 0.2 * sets.T @ sets + 0.8 * past.T @ future
+    expected = local_weights(users, 20.0, N_ITEMS, gram, target)
+    np.testing.assert_allclose(dense(model).numpy(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_state_of_version_1_scores_as_it_did():
+    weights = torch.randn(N_ITEMS, N_ITEMS)
+    buffers = {"decay": 0.5, "share": 0.2, "ridge": 20.0}
+    state = {name: torch.tensor(value) for name, value in buffers.items()} | {"weights": weights}
+    model = build("SLIST", N_ITEMS, {})
+    model.load_state_dict(state)
+    assert torch.equal(dense(model), weights)
+    users = [[[1], [2, 3]], [[0], [0], [4]]]
+    found = model.scores(model.queries(padded(users, 24)), 0, N_ITEMS)
+    np.testing.assert_allclose(found, scores_by(weights.numpy(), users, 0.5), rtol=1e-5)

@@ -41,12 +41,12 @@ def test_long_models_and_values_are_shortened():
     assert (row["model"], row["learning_rate"]) == (LONG, 0.0012345678)  # the table is in full
 
 
-def test_rows_of_one_search_with_and_without_slim_have_the_settings_that_differ():
-    rates = [trial("Net", rate, learning_rate=rate / 10, blend="slim") for rate in (1, 2)]
+def test_rows_of_one_search_with_and_without_slist_have_the_settings_that_differ():
+    rates = [trial("Net", rate, learning_rate=rate / 10, blend="slist") for rate in (1, 2)]
     rates[0].metrics[f"{schema.BEST_TRIED}weight"] = 0.5
     ranking = content(*rates, trial("Other", 3)).ranking
     assert [(row.entry, settings_of(row, ranking)) for row in ranking.rows] == [
-        ("Net + SLIM", "lr=0.1"),
+        ("Net + SLIST", "lr=0.1"),
         ("Net", "lr=0.2"),
         ("Other", ""),
     ]

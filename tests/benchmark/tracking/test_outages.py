@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.outbox import Outbox
 from models.blend import VARIANTS
-from tests.conftest import SLIM, TINY, free_port, serve, until
+from tests.conftest import SLIST, TINY, free_port, serve, until
 from tests.forked import Process
 from tests.proxy import Proxy, proxied
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.process
 EPOCHS = 16
 # Batches of which an epoch takes long enough for a server to go and come.
 SLOW = ["--batch-size", "64", "--patience", str(EPOCHS)]
-OPTIONS = ["--dataset", "demo", *TINY, *SLIM, "--epochs", str(EPOCHS), *SLOW]
+OPTIONS = ["--dataset", "demo", *TINY, *SLIST, "--epochs", str(EPOCHS), *SLOW]
 
 
 def start(uri: str, *words: str) -> Process:

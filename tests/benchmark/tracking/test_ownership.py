@@ -16,11 +16,11 @@ from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.writing.status import end
 from models.blend import VARIANTS
 from tests.benchmark.sweeps.test_sweep import words_for
-from tests.conftest import SLIM, TINY, until
+from tests.conftest import SLIST, TINY, until
 from tests.forked import Process
 
 EPOCHS = 5
-LARGE_BATCHES = ["--batch-size", "1024", "--patience", "99", *SLIM]  # epochs of a second
+LARGE_BATCHES = ["--batch-size", "1024", "--patience", "99", *SLIST]  # epochs of a second
 
 
 def runs(store: MlflowClient, experiment: str = "demo") -> list:

@@ -26,7 +26,7 @@ pytestmark = [
 EPOCHS = 5
 OPTIONS = [
     *("--epochs", str(EPOCHS), "--batch-size", "64", "--learning-rate", "0.01"),
-    *("--blend", "slim"),  # its weights are tried after training
+    *("--blend", "slist"),  # its weights are tried after training
 ]
 
 

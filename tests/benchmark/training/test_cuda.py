@@ -11,9 +11,8 @@ from benchmark.training import state
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from models import counted_models, scorer
+from models import build, counted_models, scorer
 from models.batches import Interactions
-from models.slim import slim_weights
 from tests.conftest import one_each
 
 pytestmark = [
@@ -54,14 +53,18 @@ def test_a_model_ranks_on_a_gpu_as_on_a_cpu(trainer, model, history):
         assert one_each(on_gpu)[name] == pytest.approx(value, abs=2e-3), name
 
 
-def test_slim_s_weights_are_solved_on_a_gpu_as_on_a_cpu():
+@pytest.mark.parametrize("model", ["SLIM", "SLIST"])
+def test_the_weights_of_neighbours_are_solved_on_a_gpu_as_on_a_cpu(model):
     rng = np.random.default_rng(0)
     items = torch.from_numpy(rng.integers(0, 50, 2000))
     users = torch.arange(2000) // 10
-    neighbours, weights = slim_weights(items, users, 50, k=8)
-    found = slim_weights(items.cuda(), users.cuda(), 50, k=8)
-    assert torch.equal(found[0].cpu(), neighbours)
-    torch.testing.assert_close(found[1].cpu(), weights)
+    on_cpu, on_gpu = build(model, 50, {}), build(model, 50, {}).cuda()
+    on_cpu.count(items, users)
+    on_gpu.count(items.cuda(), users.cuda())
+    for variant in on_cpu.variants:
+        on_cpu.use(**variant)
+        on_gpu.use(**variant)
+        torch.testing.assert_close(on_gpu.state_dict(), on_cpu.state_dict(), check_device=False)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
