@@ -26,7 +26,7 @@ STEPS_OF_PATIENCE = 500
 EPOCHS_OF_PATIENCE = 3  # at least
 MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
 LARGEST_CATALOGUE = 200_000  # items: SLIST's part holds a score of each for each user of a batch
-MOST_PAIRS = 2e9  # of interactions of one user, which SLIST counts: four minutes on one core
+MOST_PAIRS = 1e9  # of interactions of one user, which SLIST counts: minutes, and some gigabytes
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
     - ``patience``: the epochs of 500 steps, at least 3.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
     - ``embeddings``, ``blend``: slist, in catalogues of up to 200,000 items, if users' interactions
-      make up to 2e9 pairs.
+      make up to 1e9 pairs.
     """
     if not settings.undecided:
         return settings

@@ -99,3 +99,19 @@ def test_a_state_holds_the_weights_of_slist():
     again = model(seed=2)
     again.load_state_dict(blend.state_dict())
     np.testing.assert_array_equal(scores(again), scores(blend))
+
+
+def test_a_state_of_before_version_0_13_has_slim_as_its_linear_model():
+    settings = Settings.of(model="SASRec", hidden_size=8).as_dict()
+    blend, again = (
+        build("SASRec", N_ITEMS, settings | {"embeddings": "slim", "blend": "slim"}).eval()
+        for _ in range(2)
+    )
+    blend.count(*interactions())
+    blend.use(weight=2.0)
+    state = blend.state_dict()
+    assert {name for name in state if "slim" in name or "slist" in name} == {
+        f"slim.{name}" for name in ("decay", "offsets", "columns", "weights")
+    }
+    again.load_state_dict(state)
+    np.testing.assert_array_equal(scores(again), scores(blend))
