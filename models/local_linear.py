@@ -133,7 +133,8 @@ class LocalLinear(SparseLinear):
     def products(
         self, pairs: Neighbourhoods, items: Tensor, users: Tensor, share: float
     ) -> Products:
-        """``items`` and ``users`` are those of ``count``, with the numbers of ``pairs``."""
+        """``items`` and ``users`` are those of ``count``, with the numbers of ``pairs``. ``share``
+        is 1 in models whose ``variants`` have none."""
 
     def count(
         self, items: Tensor, users: Tensor, variants: Sequence[Mapping[str, float]] | None = None

@@ -39,7 +39,7 @@ class Scoring(Protocol):
 
 
 @dataclass
-class Best:
+class TopItems:
     """The ``k`` best items of each query, from the scores of one chunk of items after the other.
 
     Equal scores are in the order of the items.
@@ -86,7 +86,7 @@ def rank(
     targets: Tensor,
     seen: Tensor | None = None,
     rows: Tensor | None = None,
-    best: Best | None = None,
+    best: TopItems | None = None,
 ) -> Tensor:
     """The rank of each target among all items, from 1: [n_targets] int64.
 
@@ -205,7 +205,7 @@ def recommend(
 
 def _best(model: Model, queries: Any, k: int, seen: Tensor | None) -> tuple[Tensor, Tensor]:
     """The k best items, [batch, k] int64, and their scores; k <= n_items."""
-    best = Best(k)
+    best = TopItems(k)
     for first, last in _chunks(model.n_items):
         scores = model.scores(queries, first, last)  # [batch, last - first]
         if seen is not None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmark.metrics import K
 from benchmark.scoring.queries import Queries, Ranked, ScoreError, as_text, not_evaluated
 from models.batches import pairs, within
-from models.ranking import MISS, Best, rank
+from models.ranking import MISS, TopItems, rank
 
 SCORES_PER_BLOCK = 1 << 23
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -165,7 +165,7 @@ def _rank_block(
         ends = targets.ends[queries.first][of]
         seen = pairs(torch.from_numpy(queries.sequences.items), starts, ends)
     wanted = torch.from_numpy(queries.target_items[at])
-    found = Best(best.shape[1])
+    found = TopItems(best.shape[1])
     given = Given(queries.n_items)
     ranks[at] = rank(given, known, wanted, seen, torch.from_numpy(row), found).numpy()
     best[of] = found.items.numpy()

@@ -27,7 +27,7 @@ from models import short_name
 
 
 @dataclass(frozen=True)
-class Cell:
+class Reached:
     """What one model has reached on the data set."""
 
     score: float | None = None
@@ -58,7 +58,7 @@ class Comparison:
     """Its name, once a sweep has been opened."""
     without_result: list[str] = field(default_factory=list)
     """One line for each contender without a finished trial."""
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Reached] = field(default_factory=dict)
     """By model, once its sweep has ended or failed."""
 
     summaries: dict[str, Summary] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Comparison:
             if not go_on:
                 raise
             print(f"{contender.name}: failed: {error}", flush=True)
-            self.cells |= dict.fromkeys(contender.models, Cell(failure=str(error)))
+            self.cells |= dict.fromkeys(contender.models, Reached(failure=str(error)))
             return 0.0
 
     def _ran(self, contender: Contender, effort: Effort, workers: Executor) -> float:
@@ -161,7 +161,7 @@ class Comparison:
         return seconds
 
 
-def _cells(contender: Contender, plan: Plan) -> Iterator[tuple[str, Cell]]:
+def _cells(contender: Contender, plan: Plan) -> Iterator[tuple[str, Reached]]:
     """Each model of the sweep, with the result of its best point."""
     if not contender.learned:
         for number, values in plan.values.items():
@@ -169,17 +169,17 @@ def _cells(contender: Contender, plan: Plan) -> Iterator[tuple[str, Cell]]:
     elif best := plan.best():
         yield contender.name, _cell(plan, best.number)
     else:
-        yield contender.name, Cell(failure="; ".join(plan.failures()))
+        yield contender.name, Reached(failure="; ".join(plan.failures()))
 
 
-def _cell(plan: Plan, number: int) -> Cell:
+def _cell(plan: Plan, number: int) -> Reached:
     scores = [t.score for t in plan.with_result(number) if t.score is not None]
     failures = [
         f"seed {trial.seed}: {trial.why_it_failed}"
         for (n, _), trial in sorted(plan.trials.items())
         if n == number and trial.record.status == "FAILED"
     ]
-    return Cell(sum(scores) / len(scores) if scores else None, "; ".join(failures))
+    return Reached(sum(scores) / len(scores) if scores else None, "; ".join(failures))
 
 
 def _result(plan: Plan) -> str:

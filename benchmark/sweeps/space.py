@@ -14,8 +14,8 @@ from benchmark.recbole import names
 from benchmark.settings import Settings, converted, declared, has
 from benchmark.sweeps.space_files import (
     LISTED,
-    Entry,
     SpaceError,
+    WrittenDimension,
     entries_of,
     read_entries,
 )
@@ -119,7 +119,7 @@ def of(content: Mapping[str, object], model: str = Settings.model) -> Space:
     return _space(list(entries_of(content, "space")), "space", model)
 
 
-def _space(entries: list[Entry], where: str, model: str) -> Space:
+def _space(entries: list[WrittenDimension], where: str, model: str) -> Space:
     space: Space = {}
     listed = [str(v) for entry in entries if entry.name == "model" for v in entry.values]
     found = [SETTINGS["model"].spelled(name) for name in listed or [model]]
@@ -196,7 +196,7 @@ def only_choices(space: Space) -> bool:
     return all(isinstance(dimension, Choice) for dimension in space.values())
 
 
-def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
+def _dimension(name: str, entry: WrittenDimension, models: list[str]) -> Choice | Interval:
     """``models`` are the searched ones. They declare the settings that seqrec does not have."""
     having = [model for model in models if name in declared(model)] if name not in SETTINGS else []
     if name not in SETTINGS and not having:
@@ -215,7 +215,7 @@ def _dimension(name: str, entry: Entry, models: list[str]) -> Choice | Interval:
     return _interval(name, entry, model)
 
 
-def _interval(name: str, entry: Entry, model: str | None) -> Interval:
+def _interval(name: str, entry: WrittenDimension, model: str | None) -> Interval:
     setting = declared(model)[name] if model else SETTINGS[name]
     if setting.kind is str:
         raise ValueError(f"{entry.kind} is for numbers: list the values to choose from")
@@ -239,7 +239,7 @@ def _interval(name: str, entry: Entry, model: str | None) -> Interval:
     return interval
 
 
-def _bounds(entry: Entry) -> list[int | float]:
+def _bounds(entry: WrittenDimension) -> list[int | float]:
     """Low, high and, for a quniform, the step: finite numbers in order."""
     wanted = ["low", "high", "step"] if entry.kind == "quniform" else ["low", "high"]
     bounds = [value for value in entry.values if not isinstance(value, str)]

@@ -29,7 +29,7 @@ class SpaceError(UserError):
     """A search space cannot be read or tried. The message says where and why."""
 
 
-class Entry(NamedTuple):
+class WrittenDimension(NamedTuple):
     """One dimension of a search space, in the words of its file."""
 
     where: str
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     """The dimension as the file has it, in one line."""
 
 
-def read_entries(path: Path) -> Iterator[Entry]:
+def read_entries(path: Path) -> Iterator[WrittenDimension]:
     """The dimensions of a hyper.test or YAML file, in order. Raises SpaceError."""
     return _yaml(path) if path.suffix in (".yaml", ".yml") else _hyper_test(path)
 
@@ -62,7 +62,7 @@ _TOKEN = re.compile(
 )
 
 
-def _hyper_test(path: Path) -> Iterator[Entry]:
+def _hyper_test(path: Path) -> Iterator[WrittenDimension]:
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield _entry(f"{path}:{number}", line.strip())
@@ -82,7 +82,7 @@ def _text(path: Path) -> str:
     raise SpaceError(f"{path}: the search space cannot be read: {reason}")
 
 
-def _entry(where: str, line: str) -> Entry:
+def _entry(where: str, line: str) -> WrittenDimension:
     found = _LINE.fullmatch(line)
     if not found or found["kind"] not in KINDS:
         raise SpaceError(
@@ -98,7 +98,7 @@ def _entry(where: str, line: str) -> Entry:
     if marks != (["[", *between, "]"] if kind in LISTED else between):
         form = "[VALUE, ...]" if kind in LISTED else "LOW, HIGH"
         raise SpaceError(f"{where}: {printable(name)}: expected {form}, found {rest[:80]!r}")
-    return Entry(where, name, kind, values, True, line)
+    return WrittenDimension(where, name, kind, values, True, line)
 
 
 def _tokens(text: str) -> tuple[list[str], list[Value]]:
@@ -141,7 +141,7 @@ def _number(word: str) -> Value:
     return word
 
 
-def _yaml(path: Path) -> Iterator[Entry]:
+def _yaml(path: Path) -> Iterator[WrittenDimension]:
     try:
         document = plain_yaml.read(path)
     except DataError as error:
@@ -153,7 +153,7 @@ def _yaml(path: Path) -> Iterator[Entry]:
     yield from entries_of(document, str(path))
 
 
-def entries_of(document: Mapping[Any, Any], where: str) -> Iterator[Entry]:
+def entries_of(document: Mapping[Any, Any], where: str) -> Iterator[WrittenDimension]:
     """The dimensions of a mapping as YAML has it, in order. Raises SpaceError with ``where``."""
     for name, content in document.items():
         kind, values = "choice", content
@@ -168,7 +168,7 @@ def entries_of(document: Mapping[Any, Any], where: str) -> Iterator[Entry]:
         numbers = [_number(value) if isinstance(value, str) else value for value in values]
         listed = f"[{', '.join(map(str, values))}]"
         of_kind = listed if values is content else f"{{{kind}: {listed}}}"
-        yield Entry(where, str(name), kind, numbers, False, f"{name}: {of_kind}")
+        yield WrittenDimension(where, str(name), kind, numbers, False, f"{name}: {of_kind}")
 
 
 def _is_list_of_values(values: object) -> bool:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmark.errors import MachineError, UserError
-from benchmark.sweeps.comparison import Cell, Comparison
+from benchmark.sweeps.comparison import Comparison, Reached
 from benchmark.sweeps.contenders import Contender
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.forecast import Forecast, measured
 from benchmark.sweeps.plan import Effort
 from benchmark.sweeps.request import Request
-from benchmark.sweeps.suite_file import Entry, Suite
+from benchmark.sweeps.suite_file import Suite, SuiteData
 from benchmark.sweeps.tasks import ExecutorError, Resources
 from benchmark.sweeps.to_come import trials_to_come
 from benchmark.tracking import launcher, server
@@ -40,7 +40,7 @@ OF_ALL_DATA = (MachineError, Unavailable, ExecutorError)
 class OnData:
     """A data set of a suite, and how far it is."""
 
-    entry: Entry
+    entry: SuiteData
     request: Request
     experiment: str
     """The name of the experiment with its sweeps."""
@@ -59,7 +59,7 @@ class OnData:
     """Of the learned models that have trials to come."""
     left_out: dict[str, str] = field(default_factory=dict)
     """The counted models that do not fit the data, with the reason."""
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Reached] = field(default_factory=dict)
     """By model; those that have not run yet are missing."""
 
     @property

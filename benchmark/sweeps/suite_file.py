@@ -51,7 +51,7 @@ class SuiteError(UserError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class SuiteData:
     """A data set of a suite, under one protocol."""
 
     spec: Spec
@@ -84,7 +84,7 @@ class Suite:
     """Of each data set."""
     settings: Mapping[str, Value]
     """For the models that have them."""
-    datasets: tuple[Entry, ...]
+    datasets: tuple[SuiteData, ...]
     learned: Mapping[str, Own]
     """By model."""
     counted: tuple[str, ...]
@@ -94,7 +94,7 @@ class Suite:
         """The names of all models, as reports show them: the learned ones first."""
         return [models.short_name(model) for model in (*self.learned, *self.counted)]
 
-    def request(self, entry: Entry) -> Request:
+    def request(self, entry: SuiteData) -> Request:
         """What is compared on one data set."""
         return Request(
             f"{self.name}-{entry.name}",
@@ -191,7 +191,7 @@ def _check(suite: Suite) -> None:
             raise ValueError(f"with {quoted(entry.name)} of datasets: {error}") from None
 
 
-def _entries(parts: dict[str, Any], of_models: tuple[str, ...]) -> Iterator[Entry]:
+def _entries(parts: dict[str, Any], of_models: tuple[str, ...]) -> Iterator[SuiteData]:
     found = list_at(parts, "datasets")
     if not found:
         raise ValueError("datasets should be a list with at least one data set")
@@ -208,7 +208,7 @@ def _entries(parts: dict[str, Any], of_models: tuple[str, ...]) -> Iterator[Entr
             known = recbole.read_spec(name, str(config)) if config else spec.read(name)
         except DataError as error:
             raise ValueError(f"{where}: {error}") from None
-        yield Entry(known, {"dataset": name, **settings})
+        yield SuiteData(known, {"dataset": name, **settings})
 
 
 def _learned(content: object) -> Iterator[tuple[str, Own]]:

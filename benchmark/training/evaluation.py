@@ -15,7 +15,7 @@ from datasets.sequences import Sequences
 from datasets.targets import Split, Targets
 from models.batches import Interactions, histories, pairs, within
 from models.model import Model
-from models.ranking import Best, rank, users_at_once
+from models.ranking import TopItems, rank, users_at_once
 
 
 def protocol(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> str:
@@ -104,8 +104,8 @@ def rank_and_list(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ranks of all targets, [n_targets] int64, and the k best items of each query.
 
-    These are [n_queries, min(k, n_items)] int64, as ``models.ranking.Best`` has them. Both are in
-    the order of the targets.
+    These are [n_queries, min(k, n_items)] int64, as ``models.ranking.TopItems`` has them. Both are
+    in the order of the targets.
 
     ``interactions`` are those of ``Sequences``, on the model's device. With ``history`` "ranked"
     the items of a target's history are candidates like all others; otherwise none of them is,
@@ -143,7 +143,7 @@ def rank_and_list(
             row, place = within(counts[of])
             wanted = first[of][row] + place  # [m] targets of these queries
             target = items[torch.from_numpy(targets.positions[wanted]).to(items.device)].long()
-            best = Best(k) if k else None
+            best = TopItems(k) if k else None
             several = len(wanted) > len(of)
             row_of = torch.from_numpy(row).to(items.device) if several else None
             try:

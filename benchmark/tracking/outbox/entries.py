@@ -23,7 +23,7 @@ from benchmark.tracking.outbox.messages import (
     Untag,
 )
 from benchmark.tracking.outbox.model import Model
-from benchmark.tracking.outbox.shown import Best, ExperimentTags, NameSuffix, Note
+from benchmark.tracking.outbox.shown import BestPoint, ExperimentTags, NameSuffix, Note
 from benchmark.tracking.server import TrackingError
 from datasets import files
 
@@ -33,7 +33,7 @@ KINDS: dict[str, type[Message]] = {
     message.kind: message
     for message in (
         *(Metrics, Labels, Data, Artifact, Status, Untag, Discard),
-        *(ExperimentTags, Note, NameSuffix, Model, Best),
+        *(ExperimentTags, Note, NameSuffix, Model, BestPoint),
     )
 }
 
@@ -48,7 +48,7 @@ def from_json(stored: dict[str, Any]) -> Message:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Queued:
     """A message in its place on disk."""
 
     path: Path
@@ -66,7 +66,7 @@ class Entry:
         """The name of the artifact that the message sends; None if it sends none."""
         return self.message.name if isinstance(self.message, Artifact) else None
 
-    def replaces(self, other: "Entry") -> bool:
+    def replaces(self, other: "Queued") -> bool:
         """Whether the other one, said before this one, need not be delivered any more."""
         if other.artifact is None:
             return False
@@ -93,7 +93,7 @@ def owner(folder: Path) -> str | None:
         return None
 
 
-def on_disk(folder: Path) -> list[Entry]:
+def on_disk(folder: Path) -> list[Queued]:
     """The messages of an earlier process, in order; files without a message are removed.
 
     Raises TrackingError if a message is damaged.
@@ -102,7 +102,7 @@ def on_disk(folder: Path) -> list[Entry]:
     for path in sorted(folder.glob("*.json")):
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            found.append(Entry(path, from_json(stored), int(stored["epoch"])))
+            found.append(Queued(path, from_json(stored), int(stored["epoch"])))
         except (ValueError, KeyError, TypeError):
             raise TrackingError(f"{path} is damaged: remove it to deliver the rest") from None
     whole = {entry.attachments for entry in found}

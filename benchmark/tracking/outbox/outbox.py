@@ -27,7 +27,7 @@ from benchmark.tracking import ownership
 from benchmark.tracking.outage import is_outage, reason
 from benchmark.tracking.outbox import entries
 from benchmark.tracking.outbox.deleted import why_gone
-from benchmark.tracking.outbox.entries import Entry
+from benchmark.tracking.outbox.entries import Queued
 from benchmark.tracking.outbox.messages import Artifact, Message
 from benchmark.tracking.server import TrackingError, without_credentials
 from datasets import files
@@ -81,7 +81,7 @@ class Outbox:
         self.waiting = entries.on_disk(self.folder)
         self.next_number = 1 + max((int(entry.path.stem) for entry in self.waiting), default=0)
         self.epoch = max((entry.epoch for entry in self.waiting), default=0)
-        self.sending: Entry | None = None
+        self.sending: Queued | None = None
         self.problem: Exception | None = None  # of the last try
         self.refused = False  # whether the problem is for good
         self.gone: str | None = None  # that the run was deleted, and how to restore it
@@ -108,7 +108,7 @@ class Outbox:
         """Deliver a message some time. If the disk is full it is kept in memory alone."""
         with self.changed:  # a thread beside the training says system metrics
             self.epoch = max(self.epoch, message.epoch)
-        self._put(Entry(self._next_path(), message, self.epoch))
+        self._put(Queued(self._next_path(), message, self.epoch))
 
     def keep(self, name: str, write: Callable[[Path], object]) -> None:
         """Write a file with ``write`` and deliver it as the artifact ``name``.
@@ -116,7 +116,7 @@ class Outbox:
         An undelivered file of the same name is superfluous and removed. Raises MachineError, and
         leaves nothing, if the file cannot be written.
         """
-        entry = Entry(self._next_path(), Artifact(name), self.epoch)
+        entry = Queued(self._next_path(), Artifact(name), self.epoch)
         file = entry.attachments / Path(name).name
         try:
             file.parent.mkdir()
@@ -208,7 +208,7 @@ class Outbox:
             f"{self.folder}: {remedy}"
         )
 
-    def drop(self, superfluous: Callable[[Entry], bool]) -> int:
+    def drop(self, superfluous: Callable[[Queued], bool]) -> int:
         """Remove superfluous entries that were found on disk; their number."""
         with self.changed:
             dropped = [entry for entry in self.waiting if superfluous(entry)]
@@ -222,7 +222,7 @@ class Outbox:
             self.next_number += 1
             return self.folder / f"{self.next_number - 1:06d}.json"
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: Queued) -> None:
         entry.write()
         with self.changed:
             if self.taken_over:
@@ -279,7 +279,7 @@ class Outbox:
         for entry in left:
             entry.remove()
 
-    def _first(self) -> Entry | None:
+    def _first(self) -> Queued | None:
         """The entry to deliver next, as soon as there is one; None once the outbox is closed."""
         with self.changed:
             while not self.waiting and not self.closed:

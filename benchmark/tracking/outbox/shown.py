@@ -47,7 +47,7 @@ class Note(Message):
 
 
 @dataclass(frozen=True)
-class Best(Message):
+class BestPoint(Message):
     """The best point of a sweep, as tags with the prefix ``schema.BEST_POINT``, and no others."""
 
     kind = "best"

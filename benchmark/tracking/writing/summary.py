@@ -7,7 +7,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from benchmark.tracking import schema
 from benchmark.tracking.outbox.messages import Message, Metrics
-from benchmark.tracking.outbox.shown import Best, Note
+from benchmark.tracking.outbox.shown import BestPoint, Note
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,6 @@ class Summary:
         change, and a sweep that continues may find a better one."""
         return [
             Metrics(dict(self.metrics), schema.WHOLE_TRIAL, get_current_time_millis()),
-            Best({name: str(value) for name, value in self.best.items()}),
+            BestPoint({name: str(value) for name, value in self.best.items()}),
             Note(self.text),
         ]

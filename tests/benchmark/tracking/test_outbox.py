@@ -12,7 +12,7 @@ from benchmark.tracking.outbox.entries import as_json, from_json
 from benchmark.tracking.outbox.messages import Artifact, Data, Labels, Metrics, Status
 from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
-from benchmark.tracking.outbox.shown import Best, ExperimentTags, NameSuffix, Note
+from benchmark.tracking.outbox.shown import BestPoint, ExperimentTags, NameSuffix, Note
 from benchmark.tracking.server import TrackingError
 
 
@@ -140,7 +140,7 @@ def test_messages_are_the_same_after_a_while_on_disk():
         ExperimentTags({"t": "x"}),
         Note("text"),
         NameSuffix(" (pruned)"),
-        Best({"learning_rate": "0.01"}),
+        BestPoint({"learning_rate": "0.01"}),
         Model(3, {"test/ndcg_at_10": 0.5}, 7),
     ):
         assert from_json(as_json(message)) == message

@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException, RestException
 from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
-from benchmark.tracking.outbox.shown import Best, ExperimentTags, NameSuffix, Note
+from benchmark.tracking.outbox.shown import BestPoint, ExperimentTags, NameSuffix, Note
 from benchmark.tracking.reading.trials import record
 
 NOTE = "mlflow.note.content"
@@ -73,7 +73,9 @@ def test_a_description_is_replaced_unless_a_user_wrote_it(store, run_id):
 
 def test_the_tags_of_the_best_point_are_those_of_no_other(store, run_id):
     store.set_tag(run_id, "best", "mine")
-    deliver(store, run_id, Best({"model": "SASRec", "heads": "2"}), Best({"model": "Markov"}))
+    deliver(
+        store, run_id, BestPoint({"model": "SASRec", "heads": "2"}), BestPoint({"model": "Markov"})
+    )
     tags = store.get_run(run_id).data.tags
     assert {name: text for name, text in tags.items() if name.startswith("best")} == {
         "best": "mine",
