@@ -146,18 +146,18 @@ class Fields:
     )
     embeddings: str = setting(
         "slist",
-        "Initial item embeddings: random, or slist (a factorization of the weights of the model "
-        "SLIST, plus small random numbers).",
+        "Initial item embeddings: random, or slim or slist (a factorization of the weights of the "
+        "model SLIM or SLIST, plus small random numbers).",
         by_data=True,
-        choices=("random", "slist"),
+        choices=("random", "slim", "slist"),
         group="model",
     )
     blend: str = setting(
         "slist",
         "Second part of the scores, with a weight that is chosen on validation after training: "
-        "none, or slist (the logarithm of the scores of the model SLIST).",
+        "none, or slim or slist (the logarithm of the scores of the model SLIM or SLIST).",
         by_data=True,
-        choices=("none", "slist"),
+        choices=("none", "slim", "slist"),
         group="model",
     )
     initialisation: str = setting(

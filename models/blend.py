@@ -18,8 +18,8 @@ from models.slim import SLIM
 from models.slist import SLIST
 
 LINEAR: Mapping[str, type[LocalLinear]] = {"slim": SLIM, "slist": SLIST}
-"""By the values of the settings ``embeddings`` and ``blend``. Models that were registered before
-version 0.13 have "slim"."""
+"""By the values of the settings ``embeddings`` and ``blend``. Before version 0.13, the default was
+slim."""
 CHOSEN = {"share": 0.5, "ridge": 100.0, "decay": 0.75}  # between the best ones of several data sets
 FLOOR = 1e-3  # of the linear model's scores before their logarithm
 START = 0.05  # standard deviation of the embeddings' starts, beside the random ones

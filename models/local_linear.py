@@ -9,7 +9,7 @@ penalty.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,6 @@ from torch import Tensor
 from models.linear import SparseLinear
 from models.neighbours import by_popularity, chunks, nearest, pairs_in_common
 
-NEIGHBOURS = 300  # docs/sparse-data.md has what more of them are worth
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
 
 
@@ -122,6 +121,9 @@ class Neighbourhoods:
 class LocalLinear(SparseLinear):
     """A model whose weights are those of ``Neighbourhoods.solved``."""
 
+    NEIGHBOURS: ClassVar[int]
+    """Of each item."""
+
     def __init__(self, n_items: int):
         super().__init__(n_items)
         # Once counted: the neighbours of the items ``order``, and the weights by share and ridge.
@@ -140,7 +142,7 @@ class LocalLinear(SparseLinear):
         self, items: Tensor, users: Tensor, variants: Sequence[Mapping[str, float]] | None = None
     ) -> None:
         """``variants``: the values that ``use`` can take afterwards; None: those of the class."""
-        pairs = Neighbourhoods.of(items, users, self.n_items, NEIGHBOURS)
+        pairs = Neighbourhoods.of(items, users, self.n_items, self.NEIGHBOURS)
         items = pairs.order.argsort()[items]
         ridges: dict[float, set[float]] = {}
         for values in variants or self.variants:

@@ -20,7 +20,7 @@ class SLIM(LocalLinear):
     """
 
     link = "https://doi.org/10.1109/ICDM.2011.134"
-    version = 2  # version 1 had 100 neighbours
+    NEIGHBOURS = 100
     variants = tuple(
         {"ridge": ridge, "decay": decay}
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))

@@ -38,7 +38,6 @@ class Row:
     @cached_property
     def blend(self) -> str:
         """The linear model with a part in the scores, as "+ SLIST"; empty if there is none."""
-        # Before version 0.13 it was SLIM.
         weights = [r.metrics.get(f"{schema.BEST_TRIED}weight", 0.0) for r in self.records]
         return (
             f"+ {self.params['blend']}".upper() if "blend" in self.params and any(weights) else ""

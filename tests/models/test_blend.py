@@ -92,26 +92,13 @@ def test_items_without_neighbours_start_at_random():
     assert moved.std() == pytest.approx(0.05, rel=1e-3)
 
 
-def test_a_state_holds_the_weights_of_slist():
-    blend = model()
+@pytest.mark.parametrize("kind", ["slim", "slist"])  # slim: the default before version 0.13
+def test_a_state_holds_the_weights_of_the_linear_model(kind):
+    blend = model(embeddings=kind, blend=kind)
     blend.count(*interactions())
     blend.use(weight=2.0)
-    again = model(seed=2)
+    buffers = {name for name in blend.state_dict() if name.startswith(f"{kind}.")}
+    assert buffers == {f"{kind}.{name}" for name in ("decay", "offsets", "columns", "weights")}
+    again = model(seed=2, embeddings=kind, blend=kind)
     again.load_state_dict(blend.state_dict())
-    np.testing.assert_array_equal(scores(again), scores(blend))
-
-
-def test_a_state_of_before_version_0_13_has_slim_as_its_linear_model():
-    settings = Settings.of(model="SASRec", hidden_size=8).as_dict()
-    blend, again = (
-        build("SASRec", N_ITEMS, settings | {"embeddings": "slim", "blend": "slim"}).eval()
-        for _ in range(2)
-    )
-    blend.count(*interactions())
-    blend.use(weight=2.0)
-    state = blend.state_dict()
-    assert {name for name in state if "slim" in name or "slist" in name} == {
-        f"slim.{name}" for name in ("decay", "offsets", "columns", "weights")
-    }
-    again.load_state_dict(state)
     np.testing.assert_array_equal(scores(again), scores(blend))

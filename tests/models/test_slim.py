@@ -75,7 +75,7 @@ def dense(model):
 def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIM", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_linear, "NEIGHBOURS", k)
+        patch.setattr(SLIM, "NEIGHBOURS", k)
         patch.setattr(local_linear, "ENTRIES_PER_BATCH", 16)
         patch.setattr(neighbours, "PAIRS_PER_CHUNK", 8)
         model.count(*interactions(users))
@@ -94,7 +94,7 @@ def test_weights_from_all_items_are_those_of_ease():
     ease = build("EASE", N_ITEMS, {})
     ease.count(*interactions(users))
     ease.use(ridge=20.0, decay=1.0)
-    slim = build("SLIM", N_ITEMS, {})
+    slim = build("SLIM", N_ITEMS, {})  # it has more neighbours than there are items
     slim.count(*interactions(users))
     slim.use(ridge=20.0, decay=1.0)
     torch.testing.assert_close(dense(slim), ease.weights)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, local_linear, slist
+from models import build, slist
 from models.slist import SLIST
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import dense, had, interactions, local_weights, scores_by
@@ -36,7 +36,7 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIST", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slist, "PAIRS_PER_CHUNK", 8)
-        patch.setattr(local_linear, "NEIGHBOURS", k)
+        patch.setattr(SLIST, "NEIGHBOURS", k)
         model.count(*interactions(users))
         model.use(**variant)
 
