@@ -18,6 +18,7 @@ from models.linear import SparseLinear
 from models.neighbours import by_popularity, chunks, nearest, pairs_in_common
 
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
+POPULAR = 8192  # items whose pairs are looked up in a matrix: a search takes ten times as long
 
 
 class Products(NamedTuple):
@@ -31,6 +32,8 @@ class Products(NamedTuple):
     """[m] float: the target of the weight from the second item to the first."""
     own: Tensor
     """[n_items + 1] float: ``gram`` of each item with itself; 0 for padding."""
+    itself: Tensor
+    """[n_items + 1] float: the target of the weight from each item to itself."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,13 @@ class Neighbourhoods:
         # The items of a batch have equally many neighbours, or nearly: there is little to pad.
         order = found.argsort()
         order = order[found[order] > 0]
+        popular = self._popular(products)
         for first, last in chunks(found[order] ** 2, ENTRIES_PER_BATCH):
             batch = order[first:last]
             most = int(found[batch[-1]])
-            gram, target = self._systems(batch, self.neighbours[batch, :most], products)
+            near = self.neighbours[batch, :most]
+            gram = self._gram(near, products, popular)
+            target = self._targets(near, batch, products)
             for place, ridge in enumerate(ridges):
                 system = gram.clone()
                 system.diagonal(dim1=1, dim2=2).add_(ridge)
@@ -104,18 +110,37 @@ class Neighbourhoods:
                 solutions[place, batch, :most] = weights[..., 0].float()
         return solutions
 
-    def _systems(self, items: Tensor, near: Tensor, products: Products) -> tuple[Tensor, Tensor]:
-        """A_NN [batch, k, k] and B_Nj [batch, k], float64, of ``items`` j and neighbours N."""
-        k = near.shape[1]
-        a, b = torch.triu_indices(k, k, 1, device=near.device)
-        place, there = self.places(near[:, a], near[:, b])
-        gram = torch.diag_embed(products.own[near].double())
-        gram[:, a, b] = (products.gram[place] * there).double()
-        gram[:, b, a] = gram[:, a, b]
+    def _popular(self, products: Products) -> Tensor:
+        """A of the most popular items, and zeros: [m + 1, m + 1] float, m up to ``POPULAR``."""
+        m = min(POPULAR, len(self.order))
+        first, second = self.keys // len(self.sizes), self.keys % len(self.sizes)
+        both = second < m  # and so is the first; the last key's second is 0, and its gram
+        matrix = products.gram.new_zeros(m + 1, m + 1)
+        matrix[first[both].clamp(max=m), second[both]] = products.gram[both]
+        matrix += matrix.T.clone()
+        return matrix
+
+    def _gram(self, near: Tensor, products: Products, popular: Tensor) -> Tensor:
+        """A_NN of neighbours N, [batch, k, k] float64."""
+        m = len(popular) - 1
+        inside = near.clamp(max=m)
+        gram = popular[inside[:, :, None], inside[:, None, :]].double()
+        if m < len(self.order):
+            a, b = torch.triu_indices(near.shape[1], near.shape[1], 1, device=near.device)
+            row, pair = (near[:, b] >= m).nonzero(as_tuple=True)  # near is ascending
+            a, b = a[pair], b[pair]
+            place, there = self.places(near[row, a], near[row, b])
+            gram[row, a, b] = (products.gram[place] * there).double()
+            gram[row, b, a] = gram[row, a, b]
+        gram.diagonal(dim1=1, dim2=2).copy_(products.own[near])
+        return gram
+
+    def _targets(self, near: Tensor, items: Tensor, products: Products) -> Tensor:
+        """B_Nj of neighbours N and ``items`` j, [batch, k] float64."""
         item = items[:, None].expand_as(near)
         place, there = self.places(near, item)
         target = torch.where(near < item, products.forth[place], products.back[place])
-        return gram, (target * there).double()
+        return (target * there).double()
 
 
 class LocalLinear(SparseLinear):
@@ -126,10 +151,11 @@ class LocalLinear(SparseLinear):
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
-        # Once counted: the neighbours of the items ``order``, and the weights by share and ridge.
+        # Once counted: the neighbours of the items ``order``, and, by share and ridge, the weights
+        # from the neighbours and those from the items to themselves.
         self.order = torch.zeros(0, dtype=torch.int64)
         self.neighbours = torch.zeros(0, 0, dtype=torch.int64)
-        self.solved: dict[tuple[float, float], Tensor] = {}
+        self.solved: dict[tuple[float, float], tuple[Tensor, Tensor]] = {}
 
     @abstractmethod
     def products(
@@ -150,17 +176,22 @@ class LocalLinear(SparseLinear):
         for share, some in ridges.items():
             products = self.products(pairs, items, users, share)
             for ridge, weights in zip(some, pairs.solved(products, [*some]), strict=True):
-                self.solved[share, ridge] = weights
+                to_itself = (products.itself / (products.own + ridge))[:-1]
+                self.solved[share, ridge] = weights, to_itself
         self.order = pairs.order
         self.neighbours = pairs.neighbours
 
     def use(self, **values: float) -> None:
         """``values`` are ``ridge`` and ``decay``, and ``share`` where the model has one."""
         self.decay.fill_(values["decay"])
-        weights = self.solved[values.get("share", 1.0), values["ridge"]]
+        weights, to_itself = self.solved[values.get("share", 1.0), values["ridge"]]
         item, place = weights.nonzero(as_tuple=True)
-        near = self.order[self.neighbours[item, place]]
-        self.fill(near, self.order[item], weights[item, place])
+        again = to_itself.nonzero()[:, 0]
+        self.fill(
+            self.order[torch.cat([self.neighbours[item, place], again])],
+            self.order[torch.cat([item, again])],
+            torch.cat([weights[item, place], to_itself[again]]),
+        )
 
     def forget(self) -> None:
         """Keep the solution that is used, and no other."""

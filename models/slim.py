@@ -6,6 +6,7 @@ https://doi.org/10.1109/ICDM.2011.134; ``models.local_linear`` has what differs 
 
 from itertools import product
 
+import torch
 from torch import Tensor
 
 from models.local_linear import LocalLinear, Neighbourhoods, Products
@@ -29,4 +30,6 @@ class SLIM(LocalLinear):
     def products(
         self, pairs: Neighbourhoods, items: Tensor, users: Tensor, share: float
     ) -> Products:
-        return Products(pairs.users, pairs.users, pairs.users, pairs.sizes)
+        return Products(
+            pairs.users, pairs.users, pairs.users, pairs.sizes, torch.zeros_like(pairs.sizes)
+        )

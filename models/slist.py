@@ -24,7 +24,8 @@ class SLIST(LocalLinear):
     in S and in T: its past, where the item of place a <= t counts ``PAST`` ** (t - a), and its
     future, where that of place b > t counts ``PAST`` ** (b - t - 1). The weights B minimise (the
     paper's section 3.4) ``share`` |X - X B|^2 + (1 - ``share``) |T - S B|^2 + ``ridge`` |B|^2, with
-    weights from the neighbours alone.
+    weights from the neighbours alone. The weight of an item to itself is what T alone asks for, as
+    if there were no other: 0 where no sequence repeats the item.
     """
 
     link = "https://arxiv.org/abs/2103.16104"
@@ -54,6 +55,7 @@ class SLIST(LocalLinear):
         rows = (1 - self.PAST ** (2 * rows)) / (1 - self.PAST**2)  # the sum above, over t
         gram, forth, back = (share * pairs.users for _ in range(3))
         own = share * pairs.sizes
+        itself = torch.zeros_like(own)
         own.index_add_(0, items, (1 - share) * rows)
         before = place.clamp(max=self.REACH)
         for first, last in chunks(before, PAIRS_PER_CHUNK):
@@ -66,12 +68,13 @@ class SLIST(LocalLinear):
             both *= rows[b]
             same = one == other
             own.index_add_(0, one[same], 2 * both[same])
+            itself.index_add_(0, one[same], follows[same])
             at = pairs.places(one, other)[0][~same]  # items of one sequence have a user in common
             ahead = (one < other)[~same]
             gram.index_add_(0, at, both[~same])
             forth.index_add_(0, at, follows[~same] * ahead)
             back.index_add_(0, at, follows[~same] * ~ahead)
-        return Products(gram, forth, back, own)
+        return Products(gram, forth, back, own, itself)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A state of version 1 scores as it did: by a matrix of all items by all items."""

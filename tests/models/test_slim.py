@@ -77,6 +77,7 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SLIM, "NEIGHBOURS", k)
         patch.setattr(local_linear, "ENTRIES_PER_BATCH", 16)
+        patch.setattr(local_linear, "POPULAR", N_ITEMS // 2)
         patch.setattr(neighbours, "PAIRS_PER_CHUNK", 8)
         model.count(*interactions(users))
         model.use(**variant)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, slist
+from models import build, local_linear, slist
 from models.slist import SLIST
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import dense, had, interactions, local_weights, scores_by
@@ -26,6 +26,15 @@ def past_and_future(users):
     return np.reshape(past, (-1, N_ITEMS)), np.reshape(future, (-1, N_ITEMS))
 
 
+def expected_weights(users, share, ridge, k):
+    sets, (past, future) = had(users), past_and_future(users)
+    system = share * sets.T @ sets + (1 - share) * past.T @ past
+    target = share * sets.T @ sets + (1 - share) * past.T @ future
+    weights = local_weights(users, ridge, k, system, target)
+    again = (1 - share) * np.diag(past.T @ future)
+    return weights + np.diag(again / (np.diag(system) + ridge))
+
+
 @settings(max_examples=30)
 @given(
     st.lists(baskets, min_size=2, max_size=6),
@@ -37,14 +46,11 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slist, "PAIRS_PER_CHUNK", 8)
         patch.setattr(SLIST, "NEIGHBOURS", k)
+        patch.setattr(local_linear, "POPULAR", N_ITEMS // 2)
         model.count(*interactions(users))
         model.use(**variant)
 
-    sets, (past, future) = had(users), past_and_future(users)
-    share = variant["share"]
-    system = share * sets.T @ sets + (1 - share) * past.T @ past
-    target = share * sets.T @ sets + (1 - share) * past.T @ future
-    weights = local_weights(users, variant["ridge"], k, system, target)
+    weights = expected_weights(users, variant["share"], variant["ridge"], k)
     expected = scores_by(weights, users, variant["decay"])
     found = model.scores(model.queries(padded(users, 24)), 0, N_ITEMS)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
@@ -57,10 +63,7 @@ def test_places_far_apart_add_nothing_that_counts():
     model = build("SLIST", N_ITEMS, {})
     model.count(*interactions(users))
     model.use(share=0.2, ridge=20.0, decay=1.0)
-    sets, (past, future) = had(users), past_and_future(users)
-    gram = 0.2 * sets.T @ sets + 0.8 * past.T @ past
-    target = 0.2 * sets.T @ sets + 0.8 * past.T @ future
-    expected = local_weights(users, 20.0, N_ITEMS, gram, target)
+    expected = expected_weights(users, 0.2, 20.0, N_ITEMS)
     np.testing.assert_allclose(dense(model).numpy(), expected, rtol=1e-5, atol=1e-7)
 
 
