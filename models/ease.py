@@ -16,7 +16,7 @@ from models.linear import Decayed
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 LARGEST_RESIDUAL = 1e-3
-ITEMS_PER_CHUNK = 512  # of which the users of all pairs are counted at once
+ITEMS_PER_CHUNK = 512  # rows of the matrix of users in common that are counted at once
 
 
 class EASE(Decayed):
