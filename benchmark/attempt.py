@@ -46,7 +46,7 @@ def attempt(
     the trial's own failure does not stop the sweep.
     """
     client = connect_patiently(tracking_uri)
-    if has_ended(client, run_id):  # its worker was lost before it could say so
+    if has_ended(client, run_id):  # an earlier worker was lost after the trial's end
         return
     trial, settings = resume(client, run_id)
     try:

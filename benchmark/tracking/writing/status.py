@@ -13,6 +13,7 @@ from benchmark.errors import MachineError, TakenOver
 from benchmark.tracking import schema
 from benchmark.tracking.outbox.messages import Labels, Message, Status, Untag
 from benchmark.tracking.outbox.outbox import SHORT_WAIT, Outbox
+from benchmark.tracking.outbox.recovery import reopen
 from benchmark.tracking.server import LONG_WAIT, TrackingError
 from datasets.errors import masked
 
@@ -74,8 +75,18 @@ def _say_how(error: BaseException, outbox: Outbox) -> None:
 
 
 def has_ended(client: MlflowClient, run_id: str) -> bool:
-    """Whether the run has finished or failed, so that there is nothing to resume."""
-    return client.get_run(run_id).info.status in schema.ENDED
+    """Whether the run has finished or failed, so that there is nothing to resume.
+
+    A process can be lost before it has delivered the run's end: messages that it left on this
+    machine are delivered first. Raises TrackingError if the server does not take them.
+    """
+
+    def ended() -> bool:
+        return client.get_run(run_id).info.status in schema.ENDED
+
+    if not ended():
+        reopen(client, run_id).close(0)
+    return ended()
 
 
 def end(client: MlflowClient, run_id: str, status: str, failure: str | None = None) -> None:

@@ -7,7 +7,10 @@ import time
 import pytest
 
 from benchmark.attempt import attempt
-from benchmark.tracking import server
+from benchmark.tracking import schema, server
+from benchmark.tracking.outbox.entries import Queued
+from benchmark.tracking.outbox.messages import Status
+from benchmark.tracking.outbox.outbox import Outbox
 from datasets.prepare import load
 from tests import clusters
 from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
@@ -67,16 +70,30 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(cluster, store, here, run_c
     assert re.search(r"trial 3 of 3: learning_rate=", said[0])
 
 
-def test_a_trial_that_has_ended_is_not_attempted_again(train_here, store):
-    """A worker can be lost after its trial has ended, but before Ray has its result."""
+@pytest.mark.parametrize("delivered", [True, False])
+def test_a_trial_that_has_ended_is_not_attempted_again(train_here, store, delivered):
+    """A worker can be lost after its trial has ended, but before Ray has its result, and before the
+    tracking server knows of the end."""
     assert train_here("--epochs", "1").returncode == 0
     assert train_here("--epochs", "1", "--learning-rate", "1000").returncode == 1
     before = [run.to_dictionary() for run in runs(store)[0]]
     assert [run["info"]["status"] for run in before] == ["FINISHED", "FAILED"]
     data = load("demo")
     for run in before:
-        attempt(store.tracking_uri, *data, run["info"]["run_id"])
-    assert [run.to_dictionary() for run in runs(store)[0]] == before
+        run_id = run["info"]["run_id"]
+        if not delivered:
+            store.update_run(run_id, status="RUNNING")
+            left = Outbox(store, run_id)
+            left.claim(store)
+            end = Status(run["info"]["status"], run["info"]["end_time"])
+            Queued(left.folder / "000001.json", end, epoch=1).write()
+            left.lock.release()  # as if its process were killed
+        attempt(store.tracking_uri, *data, run_id)
+    after = [run.to_dictionary() for run in runs(store)[0]]
+    if not delivered:
+        for run in (*before, *after):
+            del run["data"]["tags"][schema.OWNER]
+    assert after == before
 
 
 def test_without_a_cluster_it_is_one_line(store, here, run_command):
