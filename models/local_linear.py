@@ -9,6 +9,7 @@ penalty.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from models.linear import SparseLinear
 from models.neighbours import by_popularity, chunks, nearest, pairs_in_common
 
+ENTRIES = 1 << 30  # of the systems of all items, where items may have fewer neighbours
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
 POPULAR = 8192  # items whose pairs are looked up in a matrix: a search takes ten times as long
 
@@ -146,8 +148,8 @@ class Neighbourhoods:
 class LocalLinear(SparseLinear):
     """A model whose weights are those of ``Neighbourhoods.solved``."""
 
-    NEIGHBOURS: ClassVar[int]
-    """Of each item."""
+    NEIGHBOURS: ClassVar[tuple[int, int]]
+    """The fewest and the most of each item; see ``n_neighbours``."""
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
@@ -164,11 +166,18 @@ class LocalLinear(SparseLinear):
         """``items`` and ``users`` are those of ``count``, with the numbers of ``pairs``. ``share``
         is 1 in models whose ``variants`` have none."""
 
+    @property
+    def n_neighbours(self) -> int:
+        """Of each item: fewer in a large catalogue, where all systems together would be larger than
+        ``ENTRIES``."""
+        fewest, most = self.NEIGHBOURS
+        return min(most, max(fewest, isqrt(ENTRIES // max(self.n_items, 1))))
+
     def count(
         self, items: Tensor, users: Tensor, variants: Sequence[Mapping[str, float]] | None = None
     ) -> None:
         """``variants``: the values that ``use`` can take afterwards; None: those of the class."""
-        pairs = Neighbourhoods.of(items, users, self.n_items, self.NEIGHBOURS)
+        pairs = Neighbourhoods.of(items, users, self.n_items, self.n_neighbours)
         items = pairs.order.argsort()[items]
         ridges: dict[float, set[float]] = {}
         for values in variants or self.variants:

@@ -21,7 +21,7 @@ class SLIM(LocalLinear):
     """
 
     link = "https://doi.org/10.1109/ICDM.2011.134"
-    NEIGHBOURS = 100
+    NEIGHBOURS = (100, 100)
     variants = tuple(
         {"ridge": ridge, "decay": decay}
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))

@@ -30,7 +30,7 @@ class SLIST(LocalLinear):
 
     link = "https://arxiv.org/abs/2103.16104"
     version = 2  # version 1 had weights from all items, those to themselves included
-    NEIGHBOURS = 300  # docs/sparse-data.md has what more of them are worth
+    NEIGHBOURS = (300, 600)  # docs/sparse-data.md has what more of them are worth
     PAST = 0.5
     REACH = 30  # places: what items further apart add is below the precision of the sums
     variants = tuple(

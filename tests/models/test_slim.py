@@ -75,7 +75,7 @@ def dense(model):
 def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIM", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SLIM, "NEIGHBOURS", k)
+        patch.setattr(SLIM, "NEIGHBOURS", (k, k))
         patch.setattr(local_linear, "ENTRIES_PER_BATCH", 16)
         patch.setattr(local_linear, "POPULAR", N_ITEMS // 2)
         patch.setattr(neighbours, "PAIRS_PER_CHUNK", 8)

@@ -45,7 +45,7 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIST", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slist, "PAIRS_PER_CHUNK", 8)
-        patch.setattr(SLIST, "NEIGHBOURS", k)
+        patch.setattr(SLIST, "NEIGHBOURS", (k, k))
         patch.setattr(local_linear, "POPULAR", N_ITEMS // 2)
         model.count(*interactions(users))
         model.use(**variant)
@@ -54,6 +54,14 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     expected = scores_by(weights, users, variant["decay"])
     found = model.scores(model.queries(padded(users, 24)), 0, N_ITEMS)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_items", "expected"), [(1, 600), (2_982, 600), (3_416, 560), (12_101, 300), (10**6, 300)]
+)
+def test_items_of_a_small_catalogue_have_more_neighbours(n_items, expected):
+    assert build("SLIST", n_items, {}).n_neighbours == expected
+    assert build("SLIM", n_items, {}).n_neighbours == 100
 
 
 def test_places_far_apart_add_nothing_that_counts():
