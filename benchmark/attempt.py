@@ -4,10 +4,9 @@ failure."""
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -16,6 +15,7 @@ from benchmark import interruption
 from benchmark.data import Data
 from benchmark.errors import MachineError, TakenOver, UserError
 from benchmark.metrics import SELECTION_METRIC
+from benchmark.progress import print_epoch, step_bar
 from benchmark.results import Epoch, Result
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
@@ -33,8 +33,6 @@ Prune = Callable[[int, float], bool]
 
 OnEpoch = Callable[[Epoch], object]
 """Function that is called after each epoch."""
-
-T = TypeVar("T")
 
 
 def attempt(
@@ -109,7 +107,7 @@ def train(
         trainer.energy.measuring(),
         _naming_the_check(trainer.settings.model),
     ):
-        if not _train_epochs(trial, trainer, prune, on_epoch or _print):
+        if not _train_epochs(trial, trainer, prune, on_epoch or print_epoch):
             trial.log_pruned(trainer.pruned_result())
             return None
         result = trainer.result()
@@ -194,28 +192,3 @@ def _saving_when_stopped(trial: Trial, trainer: Trainer) -> Iterator[None]:
         if not interruption.hurried() and workers.size() == 1:
             _keep_state(trial, trainer)
         raise
-
-
-def step_bar(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterator[T]:
-    """A progress bar; a signal takes effect between two steps."""
-    for step in tqdm(
-        steps, total=total, desc=desc, initial=initial, unit="batch", leave=False, disable=None
-    ):
-        interruption.heed()
-        yield step
-
-
-def _print(epoch: Epoch) -> None:
-    print(_line(epoch), flush=True)
-
-
-def _line(epoch: Epoch) -> str:
-    mark = "  *" if epoch.improved else ""
-    what = " ".join(f"{name}={value:g}" for name, value in epoch.variant.items()) or "counted"
-    if epoch.train_loss is not None:
-        what = f"loss {epoch.train_loss:.4f}"
-    return (
-        f"{'tried' if epoch.part == 'tried' else f'epoch {epoch.number}'}: {what}  "
-        f"valid {SELECTION_METRIC} {epoch.valid[SELECTION_METRIC]:.4f}  "
-        f"train {epoch.train_seconds:.1f} s, valid {epoch.valid_seconds:.1f} s{mark}"
-    )

@@ -59,11 +59,11 @@ class Data:
 
     def trainer(self, settings: Settings) -> Trainer:
         """A new trial in progress; of processes that share it, the first one shows its steps."""
-        from benchmark import attempt
+        from benchmark import progress
         from benchmark.training import workers
         from benchmark.training.trainer import Trainer
 
-        bar = attempt.step_bar if workers.number() == 0 else None
+        bar = progress.step_bar if workers.number() == 0 else None
         return Trainer(settings, self.sequences, self.split, bar)
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort, Plan
 from benchmark.sweeps.summary import sum_up, summary
 from benchmark.sweeps.tasks import Executor, Job
+from benchmark.sweeps.work import work
 from benchmark.tracking import server
 from benchmark.tracking.server import Unavailable
 from benchmark.tracking.writing.comparison import log_comparison
@@ -149,7 +150,7 @@ class Comparison:
         print(f"{contender.name}: {where}", flush=True)
         with run.alive():
             plan = Plan(run, definition, self.job, effort)
-            plan.work(workers)
+            work(plan, workers)
             seconds = run.seconds
         self.summaries[contender.name] = summary(plan, None)
         self.runs[contender.name] = run.run_id

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from optuna.trial import TrialState
-from tqdm import tqdm
 
 from benchmark.declaration import Value
 from benchmark.defaults import decided
@@ -13,12 +12,10 @@ from benchmark.metrics import SELECTION_METRIC
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
 from benchmark.sweeps.suggest import Point, Pruner
-from benchmark.sweeps.summary import summary
-from benchmark.sweeps.tasks import Executor, Job, Task
+from benchmark.sweeps.tasks import Job, Task
 from benchmark.tracking import schema
 from benchmark.tracking.reading.swept import SweptTrial
 from benchmark.tracking.server import TrackingError
-from benchmark.tracking.writing.report import report_run
 from benchmark.tracking.writing.sweep import Sweep
 
 
@@ -80,39 +77,7 @@ class Plan:
         self.at_work: dict[str, tuple[int, int]] = {}  # by run
         self.shown: dict[str, int] = {}  # by run: the number of the trial on the terminal
 
-    def work(self, executor: Executor) -> None:
-        """Run all trials that are not finished. Each is stored when it ends."""
-        if self.n_to_come and (line := self._by_the_data()):
-            print(f"by the data: {line}", flush=True)
-        shared = self.definition.as_dict(self.job.sequences)["settings"]
-        self.sweep.log_shared(shared, self.job.inputs)
-        report = report_run(self.sweep.client, self.sweep.experiment_id)
-        if self.n_ended:
-            self._log_progress(report)
-        with tqdm(initial=self.n_ended, unit="trial", disable=None) as bar:
-            bar.total = self._total()
-            for task, lost in executor.run(self.next_task):
-                self.sweep.heart.check()
-                trial = self._ended(task, lost)
-                self.sweep.log_seconds()
-                self._log_progress(report)
-                bar.total = self._total()
-                if best := self.best():
-                    bar.set_postfix_str(f"best complete point {best.score:.4f}", False)
-                bar.update()
-                self._say(task.run_id, f": {self._line(trial)}")
-
-    def _say(self, run_id: str, what: str) -> None:
-        """Print a line about a trial; the progress bar makes room for it."""
-        total = self._total()
-        with tqdm.external_write_mode():
-            of = f" of {total}" if total else ""
-            print(f"trial {self.shown[run_id]}{of}{what}", flush=True)
-
-    def _log_progress(self, report: str | None) -> None:
-        self.sweep.log_progress(summary(self, report))
-
-    def _by_the_data(self) -> str:
+    def by_the_data(self) -> str:
         """The settings of all trials that the data decide; empty if models are searched."""
         base = self.definition.base
         if "model" in self.definition.space:
@@ -174,7 +139,7 @@ class Plan:
         )
         return sum(self._pending(number, seed) for number, seed in planned)
 
-    def _total(self) -> int | None:
+    def total(self) -> int | None:
         """The number of trials when the sweep is finished; None where time decides."""
         return self.n_ended + self.n_to_come if self.seconds is None else None
 
@@ -249,13 +214,15 @@ class Plan:
         )
         self.at_work[run_id] = (number, seed)
         self.shown[run_id] = self.n_ended + len(self.at_work)
-        begins = "resumes" if trial else "starts"
-        self._say(run_id, f" {begins}: {described(values | {'seed': seed})}")
         first = seed == self.seeds[0]  # the first seed decides for the others
         past = [self._point(earlier) for earlier in range(number)] if first else []
         return Task(run_id, Pruner(self.definition.pruner if first else "none", past))
 
-    def _ended(self, task: Task, lost: str | None) -> SweptTrial:
+    def ended(self, task: Task, lost: str | None) -> SweptTrial:
+        """The trial of a task that nobody works on any more; ``lost``: why its worker was lost.
+
+        Raises TrackingError if the trial's end is not recorded.
+        """
         if lost:
             self.sweep.fail_trial(task.run_id, lost)
         trial = self.sweep.trial(task.run_id)
@@ -297,7 +264,23 @@ class Plan:
             self.curves[number] = self.sweep.curve(first.record.run_id)
         return self.curves[number]
 
-    def _line(self, trial: SweptTrial) -> str:
+    def start_line(self, task: Task) -> str:
+        """A line for the terminal: that the trial of a task starts, or resumes."""
+        number, seed = self.at_work[task.run_id]
+        begins = "resumes" if (number, seed) in self.trials else "starts"
+        point = described(self.values[number] | {"seed": seed})
+        return f"{self._counted(task)} {begins}: {point}"
+
+    def end_line(self, task: Task, trial: SweptTrial) -> str:
+        """A line for the terminal: how the trial of a task ended."""
+        return f"{self._counted(task)}: {self._outcome(trial)}"
+
+    def _counted(self, task: Task) -> str:
+        total = self.total()
+        of = f" of {total}" if total else ""
+        return f"trial {self.shown[task.run_id]}{of}"
+
+    def _outcome(self, trial: SweptTrial) -> str:
         what = described(trial.values | {"seed": trial.seed})
         if trial.score is None:
             return f"{what}: failed: {trial.why_it_failed}"

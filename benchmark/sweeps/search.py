@@ -12,6 +12,7 @@ from benchmark.sweeps import space
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.plan import Best, Effort, Plan
 from benchmark.sweeps.tasks import Job, Resources
+from benchmark.sweeps.work import work
 from benchmark.tracking import server
 from benchmark.tracking.writing.sweep import open_sweep
 from benchmark.training.batches import check_learnable
@@ -63,7 +64,7 @@ def search(
         print(f"{where}{', again' if again else ''}", flush=True)
         with run.alive():
             plan = Plan(run, definition, job, effort)
-            plan.work(workers)
+            work(plan, workers)
             if shortfall := plan.shortfall():
                 print(shortfall, flush=True)
             best = plan.best()
