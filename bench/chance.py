@@ -29,8 +29,8 @@ from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.sequences import Sequences
-from datasets.splits import SPLITS
-from datasets.targets import Split, Targets
+from datasets.splitting.splits import SPLITS
+from datasets.splitting.targets import Split, Targets
 
 TRAINED = 16  # interactions of each user before the first that may be a target
 POOL = 6  # different items that a user has in training

@@ -20,7 +20,10 @@ with atheris.instrument_imports(include=["datasets", "benchmark", "yaml", "zipfi
     from benchmark.leaderboards import exchange
     from benchmark.recbole import contradictions, page
     from benchmark.sweeps import space, suite_file
-    from datasets import DataError, cache, guess, layouts, readers, spec
+    from datasets import DataError, cache
+    from datasets.describing import guess
+    from datasets.reading import layouts, readers
+    from datasets.specs import spec
     from tests.datasets.test_lines import by_python, by_us
 
 FOLDER = Path(tempfile.mkdtemp())

@@ -23,7 +23,7 @@ from benchmark.training.measurement import from_arrays, peak_flops
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
 from datasets.sequences import Sequences
-from datasets.targets import Split
+from datasets.splitting.targets import Split
 
 BATCH_SIZES = (32, 256, 1024, 4096)
 EAGER_STEPS = 100  # timed without graphs

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from datasets import spec
+from datasets.specs import spec
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".peers"

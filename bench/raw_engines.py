@@ -4,8 +4,8 @@
 
 The filters are those of datasets/amazon-books.yaml. Every engine applies the filters of ratings and
 times while it reads. The k-core and the sequences are computed by seqrec for all engines, so
-that all must give the same digest: by datasets.coded for its own reader, and for the frames of the
-others by datasets.filters and datasets.sequences.
+that all must give the same digest: by datasets.coding.coded for its own reader, and for the
+frames of the others by datasets.filters and datasets.sequences.
 
 A file called *.inter is read as an atomic file of RecBole, any other file as Books.csv. A .zip file
 contains one of these. prepare_engines.py measures the engines.
@@ -20,9 +20,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets import filters, interactions, layouts, memory, sequences, source, spec
-from datasets.coded import Coded
-from datasets.spool import Budget
+from datasets import filters, interactions, sequences, source
+from datasets.coding import memory
+from datasets.coding.coded import Coded
+from datasets.coding.spool import Budget
+from datasets.reading import layouts
+from datasets.specs import spec
 
 BOOKS = spec.read("amazon-books")
 RATING = BOOKS.filters.rating[0]  # lowest rating to keep
@@ -36,7 +39,7 @@ def reader(path: Path) -> str:
 
 
 def layout(path: Path) -> tuple[dict[str, bool], str, bool]:
-    """Layout of the file, for the engines that do not use datasets.readers.
+    """Layout of the file, for the engines that do not use datasets.reading.readers.
 
     Returns (columns, separator, header). ``columns`` maps the name of each column, in order, to
     whether it is numeric; ``header`` is True if the file begins with a header line.

@@ -25,7 +25,7 @@ from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
 from datasets.errors import masked
 from datasets.sequences import Sequences
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 from models.outside import why
 
 Prune = Callable[[int, float], bool]

@@ -10,8 +10,8 @@ from benchmark.settings import Settings
 if TYPE_CHECKING:  # they load pandas and torch, which --help need not wait for
     from benchmark.training.trainer import Trainer
     from datasets.sequences import Sequences
-    from datasets.spec import Spec
-    from datasets.targets import Split
+    from datasets.specs.spec import Spec
+    from datasets.splitting.targets import Split
 
 
 @dataclass(frozen=True, repr=False)

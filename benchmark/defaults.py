@@ -13,7 +13,7 @@ from benchmark.declaration import Value
 from benchmark.settings import Settings
 from benchmark.training.batches import window_counts
 from datasets.sequences import Sequences
-from datasets.targets import Split
+from datasets.splitting.targets import Split
 
 DENSE = 200  # interactions of an item from which on little dropout is enough
 SPARSE = 20  # interactions of an item up to which dropout is largest

@@ -24,7 +24,7 @@ from benchmark.tracking.server import TrackingError
 from datasets import DataError
 from datasets.prepare import load
 from datasets.sequences import Sequences
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 from datasets.titles import read as read_titles
 
 

@@ -69,7 +69,7 @@ def published(
 
 def _experiment(title: str) -> str:
     """The name of seqrec's data set with that title; otherwise the title as a name."""
-    from datasets import spec  # loads pandas
+    from datasets.specs import spec  # loads pandas
 
     for name in spec.names():
         if spec.read(name).title.lower() == title.lower():

@@ -122,7 +122,7 @@ test_option = click.option(
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="File to write; - is the terminal.  [default: reports/EXPERIMENT.md, .html, ...]",
+    help="File to write; - is the terminal.  [default: reports/EXPERIMENT[-SWEEP].md, .html, ...]",
 )
 @click.option(
     "--log/--no-log",
@@ -183,7 +183,7 @@ def report(
     name = (
         output.stem
         if output and output != STDOUT
-        else file_name("-".join([*experiments, *(run[:8] for run in ids)]))
+        else file_name("-".join([*experiments, *sweeps, *(run[:8] for run in ids)]))
     )
     beside: Files = {}
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):

@@ -15,7 +15,7 @@ from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.sequences import Sequences
 from datasets.spans import spans
-from datasets.targets import Targets
+from datasets.splitting.targets import Targets
 from models.batches import Interactions
 
 SHUFFLES = 3

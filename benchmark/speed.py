@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from benchmark.training.measurement import Measurement
     from datasets.sequences import Sequences
-    from datasets.targets import Split
+    from datasets.splitting.targets import Split
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)

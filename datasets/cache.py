@@ -18,8 +18,8 @@ from datasets.filters import KEEP
 from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.source import DEFAULT_FOLDER, RawFile
-from datasets.spec import Spec
-from datasets.temporal import Temporal
+from datasets.specs.spec import Spec
+from datasets.splitting.temporal import Temporal
 
 PREPARED_FOLDER = DEFAULT_FOLDER / "prepared"
 VERSION = 2  # raise it when the same file and spec would give different sequences

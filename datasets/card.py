@@ -11,9 +11,9 @@ from datasets import parts
 from datasets.errors import masked
 from datasets.filters import KEEP, Filters
 from datasets.sequences import Sequences
-from datasets.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
-from datasets.splits import GIVEN
-from datasets.targets import Targets
+from datasets.specs.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
+from datasets.splitting.splits import GIVEN
+from datasets.splitting.targets import Targets
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth

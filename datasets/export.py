@@ -15,8 +15,8 @@ from datasets.errors import DataError
 from datasets.export_formats import FORMATS, Export
 from datasets.prepare import load
 from datasets.sequences import Sequences
-from datasets.spec import Spec
-from datasets.targets import Split
+from datasets.specs.spec import Spec
+from datasets.splitting.targets import Split
 
 SPLIT_FILE = "exported.json"
 """Says of which data and which split the files beside it are."""

@@ -21,7 +21,7 @@ from datasets import files
 from datasets.errors import DataError, quoted
 from datasets.sequences import Sequences
 from datasets.spans import spans
-from datasets.targets import Split, Targets
+from datasets.splitting.targets import Split, Targets
 from datasets.ties import users_of
 
 IDS_PER_CHUNK = 1 << 22

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets import intervals
-from datasets.checked import LARGEST_K, UNPRINTABLE, build, mapping
+from datasets.checking import intervals
+from datasets.checking.checked import LARGEST_K, UNPRINTABLE, build, mapping
 from datasets.errors import quoted
-from datasets.layouts import Layout
+from datasets.reading.layouts import Layout
 
 KEEP = "keep"
 DUPLICATES = (KEEP, "first", "last", "consecutive")

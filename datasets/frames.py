@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from datasets import files, lists
+from datasets import files
 from datasets.errors import DataError, one_line, quoted
-from datasets.layouts import FIELDS, IDS
+from datasets.reading import lists
+from datasets.reading.layouts import FIELDS, IDS
 from datasets.source import DEFAULT_FOLDER
 
 EXAMPLE = '{"user": "customer", "item": "product"}'

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pandas as pd
 import pyarrow as pa
 
-from datasets import filters, readers, split_files, times
+from datasets import filters
 from datasets.errors import DataError, quoted
 from datasets.filters import KEEP, Filters
-from datasets.layouts import HISTORY, WHERE, Layout
 from datasets.parts import TRAIN
+from datasets.reading import readers, times
+from datasets.reading.layouts import HISTORY, WHERE, Layout
 from datasets.source import RawFile
+from datasets.splitting import split_files
 
 MOST_SHOWN = 5  # values in an error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,98}[A-Za-z0-9])?", re.ASCII)
 """Names that pip accepts."""
-PINNED = Path(__file__).parent.parent / "requirements-data.txt"
+PINNED = Path(__file__).parents[1] / "requirements-data.txt"
 """The versions of the packages that hold data sets of this folder."""
 
 

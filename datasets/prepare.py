@@ -14,31 +14,23 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from datasets import (
-    cache,
-    card,
-    describe,
-    distributed,
-    files,
-    interactions,
-    locks,
-    memory,
-    options,
-    recbole,
-    source,
-    times,
-)
-from datasets.coded import Coded
-from datasets.distributed import Distributed
+from datasets import cache, card, files, interactions, locks, options, source
+from datasets.coding import memory
+from datasets.coding.coded import Coded
+from datasets.coding.lookalikes import lookalikes
+from datasets.coding.spool import Budget
+from datasets.describing import describe
 from datasets.errors import DataError
-from datasets.lookalikes import lookalikes
+from datasets.machines import distributed
+from datasets.machines.distributed import Distributed
+from datasets.reading import times
 from datasets.sequences import Sequences
 from datasets.source import RawFile
-from datasets.spec import Spec
-from datasets.spec import read as read_spec
-from datasets.split_files import SplitRows
-from datasets.splits import GIVEN
-from datasets.spool import Budget
+from datasets.specs import recbole
+from datasets.specs.spec import Spec
+from datasets.specs.spec import read as read_spec
+from datasets.splitting.split_files import SplitRows
+from datasets.splitting.splits import GIVEN
 
 HERE, RAY = EXECUTORS = ("here", "ray")
 """Where rows are read, filtered and sorted."""

@@ -13,7 +13,7 @@ from datasets import locks, packages
 from datasets.download import download
 from datasets.errors import DataError, in_project
 from datasets.parts import TEST, TRAIN, VALID
-from datasets.spec import Source, Spec
+from datasets.specs.spec import Source, Spec
 
 DEFAULT_FOLDER = Path("data")
 FOLDER_VARIABLE = "SEQREC_DATA_DIR"

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from datasets import layouts, readers, source
-from datasets.spec import Spec
+from datasets import source
+from datasets.reading import layouts, readers
+from datasets.specs.spec import Spec
 
 
 def read(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.counted import Cost
-from models.linear import Decayed
+from models.linear import Decayed, weighted_sums
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 LARGEST_RESIDUAL = 1e-3
@@ -72,7 +72,7 @@ class EASE(Decayed):
         self.weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0.0)
 
     def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
-        return F.embedding_bag(items, self.weights, mode="sum", per_sample_weights=weights)
+        return weighted_sums(self.weights, items, weights)
 
 
 def users_in_common(items: Tensor, users: Tensor, n_items: int) -> Tensor:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.counted import Counted
@@ -11,6 +12,8 @@ from models.neighbours import spans
 from models.repeats import known
 
 ROWS_PER_CHUNK = 32  # histories whose entries are added up at once
+DENSE = 1 << 27  # values of a matrix of all items by all items that is made of sparse weights
+MANY = 32  # histories that are scored at once, for which such a matrix is made
 
 
 class Decayed(Counted):
@@ -65,6 +68,7 @@ class SparseLinear(Decayed):
         self.register_buffer("offsets", torch.zeros(n_items + 1, dtype=torch.int64))
         self.register_buffer("columns", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("weights", torch.zeros(0))
+        self.matrix: tuple[Tensor, Tensor] | None = None  # ``weights``, and the matrix of them
 
     def fill(self, rows: Tensor, columns: Tensor, weights: Tensor) -> None:
         """Set the weights [m] from the items ``rows`` to the items ``columns``, in any order."""
@@ -75,6 +79,8 @@ class SparseLinear(Decayed):
         self.weights = weights[order]
 
     def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
+        if len(items) >= MANY and self.n_items**2 <= DENSE:
+            return weighted_sums(self._dense(), items, weights)
         scores = weights.new_zeros(len(items), self.n_items)
         parts = (x.split(ROWS_PER_CHUNK) for x in (scores, items, weights))
         for out, some, weigh in zip(*parts, strict=True):
@@ -84,3 +90,30 @@ class SparseLinear(Decayed):
             target = row[owner] * self.n_items + self.columns[place]
             out.view(-1).index_add_(0, target, self.weights[place] * weigh[row, column][owner])
         return scores
+
+    def _dense(self) -> Tensor:
+        """The weights as a matrix [n_items, n_items], which is kept for the next call.
+
+        Sums of its rows take a tenth of the time of sums of sparse weights, or less: 30 times as
+        many values, but in order.
+        """
+        if self.matrix is None or self.matrix[0] is not self.weights:
+            rows = torch.arange(self.n_items, device=self.weights.device)
+            dense = self.weights.new_zeros(self.n_items, self.n_items)
+            dense[torch.repeat_interleave(rows, self.offsets.diff()), self.columns] = self.weights
+            self.matrix = self.weights, dense
+        return self.matrix[1]
+
+
+def weighted_sums(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
+    """The sums of rows of ``table`` [n_items, width], those of ``items`` [batch, length] int64,
+    times ``weights`` [batch, length] float: [batch, width] float."""
+    row, column = weights.nonzero(as_tuple=True)
+    counts = torch.bincount(row, minlength=len(items))
+    return F.embedding_bag(
+        items[row, column],
+        table,
+        counts.cumsum(0) - counts,
+        mode="sum",
+        per_sample_weights=weights[row, column],
+    )

@@ -14,7 +14,7 @@ from benchmark.training.progress import Bar
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.sequences import Sequences
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 from models.model import Histories, LearnedModel, Model
 
 N_ITEMS = 23

@@ -1,7 +1,7 @@
 """RecBole's configuration files: the settings of a trial in them.
 
-``datasets.recbole`` reads the filters and the split from the same files. A key whose value would
-mean another evaluation than seqrec's is refused; a key that nobody reads is named in a note.
+``datasets.specs.recbole`` reads the filters and the split from the same files. A key whose value
+would mean another evaluation than seqrec's is refused; a key that nobody reads is named in a note.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ from benchmark.fields import SETTINGS
 from benchmark.metrics import METRICS, SELECTION_METRIC, K
 from benchmark.recbole import names
 from benchmark.settings import Settings, converted
-from datasets import recbole
-from datasets.recbole import refused
+from datasets.specs import recbole
+from datasets.specs.recbole import refused
 
 PROTOCOL = ("metrics", "topk", "valid_metric", "loss_type")
 """Keys whose values are checked against seqrec's evaluation."""

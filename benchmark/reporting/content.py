@@ -22,7 +22,8 @@ from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.lists import lists
 from benchmark.tracking.reading.ranks import ranks
 from benchmark.tracking.reading.trials import Record
-from datasets import DataError, spec
+from datasets import DataError
+from datasets.specs import spec
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from benchmark.metrics import K
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.section import Section
-from datasets import DataError, spec
+from datasets import DataError
 from datasets import titles as titles_of_items
+from datasets.specs import spec
 
 PERCENTILES = (10, 30, 50, 70, 90)
 """Of the rank of the target: users are not picked by hand."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from benchmark.errors import UserError, quoted
 from datasets.sequences import Sequences
 from datasets.spans import spans
-from datasets.targets import Targets
+from datasets.splitting.targets import Targets
 
 QUERIES_PER_BLOCK = 8192
 

@@ -14,7 +14,7 @@ from benchmark.training.evaluation import evaluated, sample
 from benchmark.training.lists import list_table
 from benchmark.training.ranks import rank_table
 from datasets.sequences import Sequences
-from datasets.targets import Split, Targets
+from datasets.splitting.targets import Split, Targets
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from benchmark.errors import printable
 from benchmark.scoring.queries import ScoreError
 from datasets.errors import one_line
-from datasets.lists import is_list
+from datasets.reading.lists import is_list
 
 ROWS_PER_BATCH = 1 << 16
 ALIASES = {"user_id": "user", "item_id": "item"}

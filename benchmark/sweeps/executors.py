@@ -17,8 +17,9 @@ from benchmark.sweeps.tasks import (
     Resources,
     Task,
 )
-from datasets import DataError, cluster
+from datasets import DataError
 from datasets.errors import one_line
+from datasets.machines import cluster
 
 
 class Here(Executor):

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from benchmark.declaration import Value
 from benchmark.errors import UserError, printable
-from datasets import DataError, plain_yaml
+from datasets import DataError
+from datasets.checking import plain_yaml
 
 LISTED = ("choice", "in")
 KINDS = (*LISTED, "uniform", "quniform", "loguniform")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from benchmark.data import Data
-    from datasets.spec import Spec
+    from datasets.specs.spec import Spec
 
 OF_ALL_DATA = (MachineError, Unavailable, ExecutorError)
 """Errors that the next data set would meet, too."""

@@ -34,10 +34,12 @@ from benchmark.sweeps import space
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Own
 from benchmark.sweeps.request import OF_ALL, Request
-from datasets import DataError, plain_yaml, recbole, spec
-from datasets.checked import UNPRINTABLE, list_at, mapping
+from datasets import DataError
+from datasets.checking import plain_yaml
+from datasets.checking.checked import UNPRINTABLE, list_at, mapping
 from datasets.errors import quoted
-from datasets.spec import Spec
+from datasets.specs import recbole, spec
+from datasets.specs.spec import Spec
 
 SUITES = ROOT / "suites"
 """The suites that are named without a path."""

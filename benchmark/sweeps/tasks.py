@@ -17,7 +17,7 @@ from benchmark.sweeps.suggest import Pruner
 if TYPE_CHECKING:  # they load pandas and MLflow
     from benchmark.tracking.outbox.messages import Data
     from datasets.sequences import Sequences
-    from datasets.spec import Spec
+    from datasets.specs.spec import Spec
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
 

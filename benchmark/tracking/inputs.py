@@ -10,8 +10,8 @@ from benchmark.tracking.outbox.messages import Data
 from datasets import card, source
 from datasets.errors import masked
 from datasets.sequences import Sequences
-from datasets.spec import Spec
-from datasets.targets import Targets
+from datasets.specs.spec import Spec
+from datasets.splitting.targets import Targets
 
 TRAINING = "training"
 VALIDATION = "validation"

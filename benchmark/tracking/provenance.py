@@ -11,7 +11,7 @@ from benchmark.tracking import schema
 from datasets.errors import masked
 from datasets.sequences import Sequences
 from datasets.source import FOLDER_VARIABLE
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 from models import MODELS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmark.errors import UserError
-from datasets.targets import Split
+from datasets.splitting.targets import Split
 from models.batches import Interactions, by_length, gather, within
 from models.model import Histories
 

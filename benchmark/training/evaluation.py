@@ -12,7 +12,7 @@ from benchmark.training import workers
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences
-from datasets.targets import Split, Targets
+from datasets.splitting.targets import Split, Targets
 from models.batches import Interactions, histories, pairs, within
 from models.model import Model
 from models.ranking import TopItems, rank, users_at_once

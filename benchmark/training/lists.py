@@ -13,7 +13,7 @@ import pandas as pd
 
 from datasets.sequences import Sequences
 from datasets.spans import spans
-from datasets.targets import Split, Targets
+from datasets.splitting.targets import Split, Targets
 from models.batches import within
 
 QUERIES_PER_BLOCK = 8192  # their histories are in memory together

@@ -25,11 +25,11 @@ from benchmark.training.graphs import EAGER_STEPS
 from benchmark.training.memory import peak_memory
 from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
-from datasets.bombs import check_unpacked
 from datasets.ids import Ids
+from datasets.reading.bombs import check_unpacked
 from datasets.sequences import Sequences
-from datasets.splits import leave_one_out
-from datasets.targets import Split
+from datasets.splitting.splits import leave_one_out
+from datasets.splitting.targets import Split
 from models.model import Histories
 
 WARM_UP_STEPS = 10

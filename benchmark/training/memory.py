@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from datasets.memory import return_freed
+from datasets.coding.memory import return_freed
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from datasets.sequences import Sequences
-from datasets.targets import Split, Targets
+from datasets.splitting.targets import Split, Targets
 
 
 def rank_table(

@@ -39,7 +39,7 @@ from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.randomness import Randomness
 from benchmark.training.ranks import rank_table
-from datasets.memory import return_freed
+from datasets.coding.memory import return_freed
 from models.batches import Interactions, within
 from models.model import Examples, Histories, LearnedModel, Model
 from models.ranking import ScoresError
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from benchmark.settings import Settings
     from benchmark.training.checkpoint import State
     from datasets.sequences import Sequences
-    from datasets.targets import Split, Targets
+    from datasets.splitting.targets import Split, Targets
 
 STEPS_PER_TRIM = 128
 

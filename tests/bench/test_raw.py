@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from bench import amazon_shape, raw_ids, raw_ratings
-from datasets import prepare, spec
+from datasets import prepare
 from datasets.source import RawFile
+from datasets.specs import spec
 
 ROWS = 2_400_000  # little more than the smallest file
 

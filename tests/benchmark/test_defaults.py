@@ -8,7 +8,7 @@ from benchmark.fields import SETTINGS
 from benchmark.settings import Settings
 from datasets.ids import Ids
 from datasets.sequences import Sequences
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 
 
 def data(users, length, n_items, repeats=False):

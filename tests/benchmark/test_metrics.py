@@ -13,7 +13,7 @@ from ir_measures import RR, P, R, Success, nDCG
 from benchmark import metrics
 from benchmark.training import evaluation
 from benchmark.training.evaluation import rank
-from datasets.targets import Targets
+from datasets.splitting.targets import Targets
 from models import ranking
 from models.batches import Interactions
 from models.ranking import MISS, ScoresError

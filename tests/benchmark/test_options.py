@@ -16,7 +16,7 @@ from benchmark.options import option_type
 from benchmark.settings import Settings, checked
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.sequences import from_interactions
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 from models import MODELS
 
 HOSTILE = ["nan", "1e308", str(2**64), "9" * 5000, ""]

@@ -13,10 +13,11 @@ from benchmark.metrics import means
 from benchmark.sequential import measure, shuffled
 from benchmark.settings import Settings
 from benchmark.training.trainer import Trainer
-from datasets import card, spec
+from datasets import card
 from datasets.prepare import load
-from datasets.splits import leave_one_out
-from datasets.temporal import Temporal, temporal
+from datasets.specs import spec
+from datasets.splitting.splits import leave_one_out
+from datasets.splitting.temporal import Temporal, temporal
 
 
 def unordered(sequences):

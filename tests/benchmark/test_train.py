@@ -16,7 +16,7 @@ from benchmark.tracking.reading.trials import record
 from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 from tests.conftest import ROOT, SIZES, TINY
 from tests.forked import Process
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from datasets import DataError, card
 from datasets.prepare import load
 from datasets.sequences import from_interactions
-from datasets.splits import leave_one_out, temporal
+from datasets.splitting.splits import leave_one_out, temporal
 
 # Few users and few times: most baskets have several items, and some an item twice.
 rows = st.lists(

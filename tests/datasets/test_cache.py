@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import cache, spec
+from datasets import cache
 from datasets.sequences import Sequences, from_interactions
+from datasets.specs import spec
 
 ROWS = 20_000  # numpy reads the arrays in several pieces, and their checksums last
 FLIPS = (0x01, 0x08, 0x0C, 0x0E, 0x20, 0x80, 0xFF)  # 8, 12, 14: other compression methods

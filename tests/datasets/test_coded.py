@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import filters
-from datasets.coded import Coded
+from datasets.coding.coded import Coded
+from datasets.coding.spool import Budget
 from datasets.errors import DataError
 from datasets.filters import DUPLICATES, KEEP, Filters
 from datasets.ids import IdTable
 from datasets.sequences import from_interactions
-from datasets.spool import Budget
 
 LARGE = 1 << 30
 IDS = st.text("ab\u00e9\U0001f600-", min_size=1, max_size=40)

@@ -14,8 +14,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, cluster, shares, source, spec
+from datasets import DataError, source
+from datasets.machines import cluster, shares
 from datasets.prepare import RAY, prepare
+from datasets.specs import spec
 from tests import clusters
 from tests.conftest import ROOT, command, free_port
 from tests.forked import Process
@@ -100,7 +102,7 @@ def test_any_parts_give_the_sequences_of_one_machine(
     raw = source.find(found)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "connect", lambda *_: Inline())
-        patch.setattr("datasets.distributed.SLAB", slab)
+        patch.setattr("datasets.machines.distributed.SLAB", slab)
         assert outcome(found, raw, RAY) == outcome(found, raw, "here")
 
 

@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError, card, filters, prepare, recbole, spec
+from datasets import DataError, card, filters, prepare
 from datasets.prepare import load
+from datasets.specs import recbole, spec
 from tests.datasets.test_load import described
 
 COLUMNS = {"user": "u", "item": "i", "timestamp": "t", "rating": "r"}

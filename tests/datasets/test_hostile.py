@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, bombs, layouts, readers, streams, text, times
+from datasets import DataError
 from datasets.prepare import load
+from datasets.reading import bombs, layouts, readers, streams, text, times
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import FILES, ROWS, read, rows
 

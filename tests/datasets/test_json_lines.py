@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, layouts, text
+from datasets import DataError
+from datasets.reading import layouts, text
 from tests.datasets.test_readers import read
 
 LAYOUT = layouts.layout_of("jsonl", {"user": "u", "item": "i", "timestamp": "t"})

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, layouts, text
+from datasets import DataError
+from datasets.reading import layouts, text
 from tests.datasets.test_readers import read
 
 CSV = layouts.layout_of("csv", {"user": "u", "item": "i"})

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, layouts, prepare, readers
+from datasets import DataError, prepare
+from datasets.reading import layouts, readers
 from tests.datasets.test_json_lines import said
 from tests.datasets.test_own_files import write_parquet
 from tests.datasets.test_readers import read

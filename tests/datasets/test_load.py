@@ -14,10 +14,12 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from datasets import DataError, download, interactions, memory, prepare, source, spec
+from datasets import DataError, download, interactions, prepare, source
+from datasets.coding import memory
 from datasets.download import BLOCK
 from datasets.prepare import load
 from datasets.source import RawFile
+from datasets.specs import spec
 
 ROWS = "".join(f"i{item},u{user},5,{item}\n" for user in range(4) for item in range(5))
 

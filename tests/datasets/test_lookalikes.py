@@ -5,8 +5,8 @@ import unicodedata
 import numpy as np
 import pytest
 
+from datasets.coding.lookalikes import lookalikes
 from datasets.ids import Ids
-from datasets.lookalikes import lookalikes
 from datasets.prepare import load
 from tests.datasets.test_load import described
 

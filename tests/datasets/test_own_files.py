@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, layouts
+from datasets import DataError
 from datasets.prepare import load
+from datasets.reading import layouts
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import read
 

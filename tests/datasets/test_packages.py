@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from datasets import DataError, packages, prepare, source, spec, titles
+from datasets import DataError, packages, prepare, source, titles
 from datasets.cache import path_of
+from datasets.specs import spec
 from tests.conftest import ROOT
 
 NAME = "tiny_basket_data"

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, plain_yaml, spec
+from datasets import DataError
+from datasets.checking import plain_yaml
 from datasets.errors import LONGEST_QUOTE, quoted
+from datasets.specs import spec
 
 DESCRIPTIONS = [
     (spec.SPECS_FOLDER / f"{name}.yaml").read_bytes()

@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 import datasets
-from datasets import card, parts, prepare, spec
+from datasets import card, parts, prepare
 from datasets.download import BLOCK
 from datasets.prepare import load
+from datasets.specs import spec
 from tests.datasets.test_load import (
     ROWS,
     Mirror,

@@ -5,7 +5,8 @@ import zipfile
 
 import pytest
 
-from datasets import DataError, layouts, readers, text
+from datasets import DataError
+from datasets.reading import layouts, readers, text
 
 ROWS = [("u1", "i1", 5.0, 100.0), ("u1", "i2", 3.0, 200.0), ("u2", "i1", 4.0, 150.0)]
 FILES = {

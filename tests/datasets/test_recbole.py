@@ -8,9 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError, recbole, spec
+from datasets import DataError
 from datasets.prepare import load
-from datasets.temporal import Temporal
+from datasets.specs import recbole, spec
+from datasets.splitting.temporal import Temporal
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from datasets.filters import k_core
 from datasets.sequences import Sequences, from_interactions
-from datasets.splits import leave_one_out
-from datasets.targets import Targets
+from datasets.splitting.splits import leave_one_out
+from datasets.splitting.targets import Targets
 
 
 def frame(rows, columns=("user", "item", "timestamp")):

@@ -11,8 +11,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, guess, prepare, spec
+from datasets import DataError, prepare
+from datasets.describing import guess
 from datasets.prepare import load
+from datasets.specs import spec
 
 START = 1_600_000_000
 ROWS = [(f"u{n % 6}", f"i{n * n % 11}", START + 60 * n) for n in range(120)]

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datasets import DataError, layouts, text
+from datasets import DataError
 from datasets.prepare import load
+from datasets.reading import layouts, text
 from tests.datasets.test_load import described
 
 COLUMNS = {"user": "u", "item": "i", "timestamp": "t"}

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, prepare, spec
+from datasets import DataError, prepare
 from datasets.prepare import load
-from datasets.split_files import from_files, of_part
-from datasets.splits import given_split
+from datasets.specs import spec
+from datasets.splitting.split_files import from_files, of_part
+from datasets.splitting.splits import given_split
 
 COLUMNS = {"user": "u", "item": "i", "timestamp": "t"}
 FILES = {"train": "a.csv", "valid": "b.csv", "test": "c.csv"}

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from datasets import DataError, spec
+from datasets import DataError
+from datasets.specs import spec
 from datasets.synthetic import MOST, Walks
 
 WALKS = Walks(users=500, items=20, seed=1, successors=4, follow=1.0, shortest=3, longest=9)

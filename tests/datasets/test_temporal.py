@@ -10,10 +10,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, prepare, spec
+from datasets import DataError, prepare
 from datasets.prepare import load
 from datasets.sequences import from_interactions
-from datasets.splits import temporal
+from datasets.specs import spec
+from datasets.splitting.splits import temporal
 
 # Few users, and few timestamps (many ties) or many.
 rows = st.lists(

@@ -13,10 +13,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, card, spec
+from datasets import DataError, card
 from datasets.prepare import load
 from datasets.sequences import from_interactions
-from datasets.temporal import COLD, TARGETS, Temporal, read, temporal
+from datasets.specs import spec
+from datasets.splitting.temporal import COLD, TARGETS, Temporal, read, temporal
 
 rows = st.lists(
     st.tuples(

@@ -11,10 +11,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError, card, prepare, spec, ties
+from datasets import DataError, card, prepare, ties
 from datasets.prepare import load
 from datasets.sequences import from_interactions
-from datasets.splits import leave_one_out
+from datasets.specs import spec
+from datasets.splitting.splits import leave_one_out
 
 COLUMNS = ["user", "item", "timestamp"]
 DAY = 86_400

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError, times
+from datasets import DataError
 from datasets.prepare import load
+from datasets.reading import times
 from tests.datasets.test_load import described
 
 COLUMNS = {"user": "u", "item": "i", "timestamp": "t"}

@@ -126,7 +126,7 @@ def test_a_process_that_ends_while_it_reads_ends_as_it_wants(here, run_command):
     done = run_command(
         *("python", "-c"),
         "import time\nfrom pathlib import Path\n"
-        "from datasets import layouts, readers, streams, text\n"
+        "from datasets.reading import layouts, readers, streams, text\n"
         "text.BLOCK_BYTES = 1 << 20\n"
         "read, seen = streams._CheckedText.readinto, []\n"
         "def slow_later(*what):\n"

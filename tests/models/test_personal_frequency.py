@@ -10,7 +10,7 @@ from benchmark.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.sequences import Sequences
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 from models import build
 from models.personal_frequency import PersonalFrequency
 from tests.models.test_repeats import N_ITEMS, baskets, padded

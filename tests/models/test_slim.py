@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, local_linear, neighbours
+from models import build, linear, local_linear, neighbours
 from models.neighbours import pairs_in_common
 from models.slim import SLIM
 from tests.models.test_repeats import N_ITEMS, baskets, padded
@@ -118,3 +118,19 @@ def test_pairs_are_those_of_the_matrix_product(n_items, per_chunk, monkeypatch):
     assert np.array_equal(rows, expected[0])
     assert np.array_equal(columns, expected[1])
     assert np.array_equal(both, common[expected])
+
+
+@settings(max_examples=20)
+@given(st.lists(baskets, min_size=linear.MANY, max_size=linear.MANY + 4), st.randoms())
+def test_many_histories_score_as_each_alone(users, random):
+    """Many are scored by a matrix, few by sparse weights: also after the weights have changed."""
+    model = build("SLIM", N_ITEMS, {})
+    for _ in range(2):
+        pairs = random.sample(range(N_ITEMS**2), 20)
+        rows, columns = np.divmod(pairs, N_ITEMS)
+        values = torch.tensor([random.uniform(-1, 1) for _ in pairs])
+        model.fill(torch.from_numpy(rows), torch.from_numpy(columns), values)
+        model.decay.fill_(0.5)
+        together = model.queries(padded(users, 24))
+        alone = torch.cat([model.queries(padded([user], 24)) for user in users])
+        torch.testing.assert_close(together, alone)

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import artifact
-from datasets import plain_yaml
+from datasets.checking import plain_yaml
 from models import outside
 
 # What trials did that do not name these settings, because their version did not have them.

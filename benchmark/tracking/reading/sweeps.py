@@ -19,7 +19,8 @@ from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.artifacts import artifact
 from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
 from benchmark.tracking.server import TrackingError, Unavailable
-from datasets import DataError, plain_yaml
+from datasets import DataError
+from datasets.checking import plain_yaml
 from datasets.errors import visible
 
 Definition = dict[str, Any]

@@ -16,7 +16,7 @@ from benchmark.results import Result
 from benchmark.tracking import schema
 from datasets import card
 from datasets.sequences import Sequences
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # MLflow's pages ask for it, its Python code does not
 MODELS_ARE_TRAINED = "custom_model_development"

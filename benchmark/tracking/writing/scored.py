@@ -21,7 +21,7 @@ from benchmark.tracking.writing import status
 from benchmark.tracking.writing.descriptions import experiment_tags
 from datasets import card
 from datasets.sequences import Sequences
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 
 PARTS = {"valid": "best_valid", "test": "test"}
 """What the metrics of a part are logged as."""

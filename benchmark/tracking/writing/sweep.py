@@ -27,7 +27,7 @@ from benchmark.tracking.writing import status
 from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.trial import Trial
 from datasets.sequences import Sequences
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 
 
 class Sweep:

@@ -30,7 +30,7 @@ from benchmark.tracking.writing import status, system_metrics
 from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
 from datasets import DataError, card
 from datasets.sequences import Sequences
-from datasets.spec import Spec
+from datasets.specs.spec import Spec
 from models import MODELS, is_outside, outside
 
 Write = Callable[[Path], object]

@@ -11,7 +11,7 @@ from benchmark.recbole import config as recbole
 from benchmark.recbole import names
 from benchmark.settings import Settings
 from datasets import DataError
-from datasets import recbole as recbole_data
+from datasets.specs import recbole as recbole_data
 from tests.benchmark.recbole.test_config import CARD, config
 from tests.benchmark.test_train import trials
 

@@ -324,7 +324,7 @@ def test_published_trials_stand_beside_others_only_when_asked_for(read, report, 
     assert "(published)" not in own.stdout
     assert "\npublished trials, ranked by --with-published: 5\n" in own.stdout
     both = report("--experiment", "amazon-books", "--with-published", "--sweep", "published_page")
-    assert (here / "reports/amazon-books.md").exists()
+    assert (here / "reports/amazon-books-published_page.md").exists()
     assert [row["model"] for row in printed(both.stdout)] == ["BERT4Rec (published)"] * 5
     both = report("--experiment", "amazon-books", "--with-published")
     models = sorted(row["model"] for row in printed(both.stdout))
@@ -334,7 +334,7 @@ def test_published_trials_stand_beside_others_only_when_asked_for(read, report, 
     assert "Published rows are figures of a page: they cannot be traced" in text
     page_alone = report("--experiment", "amazon-books", "--sweep", "published_page")
     assert [row["model"] for row in printed(page_alone.stdout)] == ["BERT4Rec (published)"] * 5
-    text = (here / "reports/amazon-books.md").read_text()
+    text = (here / "reports/amazon-books-published_page.md").read_text()
     assert text.startswith("|   rank | model")  # published figures alone: no verdict
     assert f"\n\n{EXAMPLE.read_text()}" in text
 

@@ -11,8 +11,8 @@ from benchmark.scoring import matrix
 from benchmark.scoring.queries import Queries, ScoreError
 from benchmark.scoring.score import ranks_of
 from datasets.sequences import Sequences, from_interactions
-from datasets.splits import leave_one_out
-from datasets.targets import Targets
+from datasets.splitting.splits import leave_one_out
+from datasets.splitting.targets import Targets
 from models.batches import pairs, within
 from models.ranking import MISS, rank
 

@@ -22,7 +22,7 @@ from benchmark.tracking.registry.recommender import checked_body
 from benchmark.training import checkpoint
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 from models import ranking
 
 JSON = "application/json"

@@ -12,8 +12,8 @@ import yaml
 from benchmark.settings import Settings
 from benchmark.training.ranks import rank_table
 from benchmark.training.trainer import Trainer
-from datasets import spec
 from datasets.prepare import load
+from datasets.specs import spec
 from models import MODELS, learns
 
 COUNTED = [name for name in MODELS if not learns(name)]

@@ -8,8 +8,8 @@ import torch
 
 from benchmark.training.evaluation import rank_and_list, rank_targets
 from benchmark.training.lists import list_table
-from datasets.splits import leave_one_out
-from datasets.targets import Targets
+from datasets.splitting.splits import leave_one_out
+from datasets.splitting.targets import Targets
 from models import ranking
 from models.batches import Interactions
 from tests.benchmark.training.test_repeats import of_users, trained

@@ -16,8 +16,8 @@ from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.sequences import Sequences
-from datasets.splits import leave_one_out, temporal
-from datasets.targets import Split
+from datasets.splitting.splits import leave_one_out, temporal
+from datasets.splitting.targets import Split
 from models.batches import Interactions
 from models.ranking import MISS
 

@@ -9,7 +9,7 @@ from benchmark.settings import Settings
 from benchmark.training.evaluation import evaluated, protocol, sample
 from datasets.ids import Ids
 from datasets.sequences import Sequences
-from datasets.splits import leave_one_out
+from datasets.splitting.splits import leave_one_out
 
 N_USERS = 40
 RNG = np.random.default_rng(0)

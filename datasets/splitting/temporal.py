@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from datasets import baskets, intervals, ties
-from datasets.checked import build, mapping
+from datasets import ties
+from datasets.checking import intervals
+from datasets.checking.checked import build, mapping
 from datasets.errors import DataError, quoted
 from datasets.sequences import Sequences
 from datasets.spans import spans
-from datasets.targets import Split, Targets
+from datasets.splitting import baskets
+from datasets.splitting.targets import Split, Targets
 
 # Values of ``target:``, and what the name of the split, which is part of the protocol, says.
 TARGETS = {

@@ -17,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 
 from datasets import filters, ties
+from datasets.coding.memory import return_freed
+from datasets.coding.spool import Budget, Spool
 from datasets.errors import DataError
 from datasets.filters import Filters
 from datasets.ids import Ids, IdTable, order_of
-from datasets.layouts import IDS, NUMBERS
-from datasets.memory import return_freed
+from datasets.reading.layouts import IDS, NUMBERS
 from datasets.sequences import Sequences, time_order
-from datasets.spool import Budget, Spool
 
 Rows = TypeVar("Rows", pa.RecordBatch, np.ndarray)
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
-from datasets import lists, text
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import HISTORY, IDS, NUMBERS, WHERE, Layout
-from datasets.malformed import NOT_UTF8, is_utf8
-from datasets.streams import NEWLINE, opened
-from datasets.times import ISO, iso_seconds
+from datasets.reading import lists, text
+from datasets.reading.layouts import HISTORY, IDS, NUMBERS, WHERE, Layout
+from datasets.reading.malformed import NOT_UTF8, is_utf8
+from datasets.reading.streams import NEWLINE, opened
+from datasets.reading.times import ISO, iso_seconds
 
 SAMPLE_LINES = 1_000  # in which the first value of each column is searched for
 KINDS: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from datasets import filters, parts, ties
 from datasets.errors import DataError, quoted
-from datasets.layouts import FIELDS, LONGEST_ID
+from datasets.reading.layouts import FIELDS, LONGEST_ID
 from datasets.sequences import Sequences, ordered
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from datasets.errors import quoted
-from datasets.times import LATEST
+from datasets.reading.times import LATEST
 
 DAY = 24 * 60 * 60  # seconds
 

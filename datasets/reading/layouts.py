@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from datasets import times
 from datasets.errors import quoted
-from datasets.streams import LONGEST_LINE, LONGEST_LIST
-from datasets.times import TICKS
+from datasets.reading import times
+from datasets.reading.streams import LONGEST_LINE, LONGEST_LIST
+from datasets.reading.times import TICKS
 
 FIELDS = ("user", "item", "rating", "timestamp")
 IDS = ("user", "item")

@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from datasets.bombs import check_unpacked
 from datasets.errors import DataError, one_line, quoted
+from datasets.reading.bombs import check_unpacked
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

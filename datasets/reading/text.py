@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-from datasets.column_names import called, is_usual
 from datasets.errors import DataError, quoted
-from datasets.layouts import NO_HEADER, NUMBERS, Layout
-from datasets.malformed import UNCLOSED, fields_of, is_number, malformed
-from datasets.streams import LONGEST_LINE, LONGEST_LIST, count_lines, opened
-from datasets.times import ISO, iso_seconds
+from datasets.reading.column_names import called, is_usual
+from datasets.reading.layouts import NO_HEADER, NUMBERS, Layout
+from datasets.reading.malformed import UNCLOSED, fields_of, is_number, malformed
+from datasets.reading.streams import LONGEST_LINE, LONGEST_LIST, count_lines, opened
+from datasets.reading.times import ISO, iso_seconds
 
 BLOCK_BYTES = 1 << 23  # given to the parser at once
 MOST_EMPTY = 2 * LONGEST_LIST  # bytes of empty lines at the end of a file

@@ -4,7 +4,7 @@ import numpy as np
 
 from datasets.errors import DataError
 from datasets.sequences import Sequences
-from datasets.targets import Targets
+from datasets.splitting.targets import Targets
 
 
 def numbers_of(sequences: Sequences) -> np.ndarray:

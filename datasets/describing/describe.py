@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from datasets import files, source, spec
+from datasets import files, source
+from datasets.describing.guess import given_columns, guess
 from datasets.errors import DataError, in_project, quoted, visible
-from datasets.guess import given_columns, guess
+from datasets.specs import spec
 
 HEAD = "# Written by python -m datasets.prepare --from. What the first rows show; check it:"
 FILTERS = """\

@@ -24,17 +24,19 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from datasets import cluster, interactions, memory, shares
-from datasets.coded import MOST_BOXES, REMOVED, by_id, joined, offsets_of
+from datasets import interactions
+from datasets.coding import memory
+from datasets.coding.coded import MOST_BOXES, REMOVED, by_id, joined, offsets_of
+from datasets.coding.spool import Budget, Spool
 from datasets.errors import DataError
 from datasets.filters import Filters
 from datasets.ids import IdTable
+from datasets.machines import cluster, shares
 from datasets.sequences import Sequences
 from datasets.source import RawFile
 from datasets.spans import SLAB, spans
-from datasets.spec import Spec
-from datasets.splits import GIVEN
-from datasets.spool import Budget, Spool
+from datasets.specs.spec import Spec
+from datasets.splitting.splits import GIVEN
 
 BOX = 16 << 20  # bytes of files, for which there is one box
 TASKS_PER_CPU = 4  # that read, so that no machine waits long for another one

@@ -4,18 +4,22 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import filters, layouts, plain_yaml, source_spec, temporal
-from datasets.checked import UNPRINTABLE, build, list_at, mapping
+from datasets import filters
+from datasets.checking import plain_yaml
+from datasets.checking.checked import UNPRINTABLE, build, list_at, mapping
 from datasets.errors import DataError, quoted
 from datasets.filters import Filters
+from datasets.reading import layouts
 from datasets.sequences import Sequences
-from datasets.source_spec import Source, SplitFiles
-from datasets.splits import GIVEN, SPLITS, TEMPORAL, SplitRule, rule_of
+from datasets.specs import source_spec
+from datasets.specs.source_spec import Source, SplitFiles
+from datasets.splitting import temporal
+from datasets.splitting.splits import GIVEN, SPLITS, TEMPORAL, SplitRule, rule_of
+from datasets.splitting.targets import Split
+from datasets.splitting.temporal import Temporal
 from datasets.synthetic import Walks
-from datasets.targets import Split
-from datasets.temporal import Temporal
 
-SPECS_FOLDER = Path(__file__).parent
+SPECS_FOLDER = Path(__file__).parents[1]
 
 
 # Values of ``ties:``. "file" is what published protocols do, among them RecBole's, which sorts

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datasets.errors import DataError
-from datasets.layouts import WHERE
+from datasets.reading.layouts import WHERE
 
 LISTS = (
     pa.types.is_list,

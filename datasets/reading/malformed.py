@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datasets import times
 from datasets.errors import LONGEST_QUOTE, DataError, quoted
-from datasets.layouts import IDS, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, WHERE, Layout
-from datasets.streams import opened
-from datasets.times import ISO, LATEST, likely_unit
+from datasets.reading import times
+from datasets.reading.layouts import IDS, LAYOUTS, LONGEST_ID, NUMBERS, TICKS, WHERE, Layout
+from datasets.reading.streams import opened
+from datasets.reading.times import ISO, LATEST, likely_unit
 
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 UNCLOSED = (

@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 from pyarrow.parquet import FileMetaData, ParquetFile
 from tqdm import tqdm
 
-from datasets import lists
-from datasets.bombs import check_unpacked
 from datasets.errors import DataError, one_line, quoted
-from datasets.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, WHERE, Layout
-from datasets.times import ISO, iso_seconds
+from datasets.reading import lists
+from datasets.reading.bombs import check_unpacked
+from datasets.reading.layouts import HISTORY, IDS, LONGEST_ID, NUMBERS, WHERE, Layout
+from datasets.reading.times import ISO, iso_seconds
 
 ROWS_PER_BATCH = 1 << 16
 BYTES_OF_ROW = 10  # fewer than any interaction takes when unpacked

@@ -9,11 +9,20 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets import json_lines, lists, parquet, text, times
 from datasets.errors import DataError, quoted
 from datasets.ids import bytes_of
-from datasets.layouts import IDS, JSON_LINES, LONGEST_ID, NO_HEADER, NUMBERS, PARQUET, TEXT, Layout
-from datasets.times import ISO, LATEST
+from datasets.reading import json_lines, lists, parquet, text, times
+from datasets.reading.layouts import (
+    IDS,
+    JSON_LINES,
+    LONGEST_ID,
+    NO_HEADER,
+    NUMBERS,
+    PARQUET,
+    TEXT,
+    Layout,
+)
+from datasets.reading.times import ISO, LATEST
 
 FIRST_PRINTED = 32
 DELETE = 127

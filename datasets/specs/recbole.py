@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from datasets import plain_yaml, spec
-from datasets.checked import LARGEST_K
+from datasets.checking import plain_yaml
+from datasets.checking.checked import LARGEST_K
 from datasets.errors import DataError, quoted
 from datasets.filters import KEEP, Filters
-from datasets.source_spec import Source, SplitFiles
-from datasets.spec import Spec
-from datasets.splits import GIVEN, TEMPORAL
-from datasets.temporal import Temporal
+from datasets.specs import spec
+from datasets.specs.source_spec import Source, SplitFiles
+from datasets.specs.spec import Spec
+from datasets.splitting.splits import GIVEN, TEMPORAL
+from datasets.splitting.temporal import Temporal
 
 DATASET_NAME = re.compile(r"\w[\w .+-]{0,99}")  # also the name of files and of an experiment
 FILTERED_COLUMNS = ("rating", "timestamp")

@@ -10,12 +10,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from datasets import sample, times
-from datasets.column_names import called
+from datasets.describing import sample
+from datasets.describing.sample import Column, Sample
 from datasets.errors import DataError, quoted, twice
-from datasets.layouts import INTERACTIONS, LAYOUTS, SEQUENCES
-from datasets.malformed import is_number
-from datasets.sample import Column, Sample
+from datasets.reading import times
+from datasets.reading.column_names import called
+from datasets.reading.layouts import INTERACTIONS, LAYOUTS, SEQUENCES
+from datasets.reading.malformed import is_number
 
 PURCHASES = ("purchase", "buy", "order", "transaction", "sale")
 MOST_KINDS = 20  # values of a column that says what happened

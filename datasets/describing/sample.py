@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.parquet import ParquetFile
 
-from datasets.bombs import check_unpacked
-from datasets.column_names import called, is_usual
 from datasets.errors import DataError, one_line, quoted
-from datasets.lists import is_list
-from datasets.malformed import is_number
-from datasets.streams import LONGEST_LIST, opened
-from datasets.times import LOOKS_ISO
+from datasets.reading.bombs import check_unpacked
+from datasets.reading.column_names import called, is_usual
+from datasets.reading.lists import is_list
+from datasets.reading.malformed import is_number
+from datasets.reading.streams import LONGEST_LIST, opened
+from datasets.reading.times import LOOKS_ISO
 
 MOST_LINES = 1_000
 MOST_BYTES = 1 << 23  # of these lines

@@ -6,11 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from datasets import baskets, parts, ties
+from datasets import parts, ties
 from datasets.errors import DataError
 from datasets.sequences import Sequences
-from datasets.targets import Split, Targets
-from datasets.temporal import Temporal, temporal
+from datasets.splitting import baskets
+from datasets.splitting.targets import Split, Targets
+from datasets.splitting.temporal import Temporal, temporal
 
 GIVEN_NAME = "given by files (history: {})"
 ROWS = "the user's rows before the target"

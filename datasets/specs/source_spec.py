@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import layouts, packages
-from datasets.checked import UNPRINTABLE, build, list_at, mapping
+from datasets import packages
+from datasets.checking.checked import UNPRINTABLE, build, list_at, mapping
 from datasets.errors import quoted, twice
-from datasets.layouts import HISTORY, Fields, Layout
+from datasets.reading import layouts
+from datasets.reading.layouts import HISTORY, Fields, Layout
 
 
 @dataclass(frozen=True)

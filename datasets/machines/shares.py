@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from datasets import filters, interactions, memory
-from datasets.coded import REMOVED, Coded, by_id, order_of_box, records
+from datasets import filters, interactions
+from datasets.coding import memory
+from datasets.coding.coded import REMOVED, Coded, by_id, order_of_box, records
+from datasets.coding.spool import Budget
 from datasets.errors import DataError
 from datasets.filters import KEEP, Filters
 from datasets.ids import Ids, IdTable
-from datasets.layouts import Layout
+from datasets.reading.layouts import Layout
 from datasets.source import RawFile
-from datasets.spool import Budget
 
 
 @dataclass(frozen=True)

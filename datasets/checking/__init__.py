@@ -1,0 +1,1 @@
+"""YAML files from unknown authors: plain values, checked against what they describe."""

@@ -1,0 +1,1 @@
+"""Ids in, numbers out, within a budget of memory."""

@@ -1,0 +1,1 @@
+"""A first YAML file for a data file that nobody has described yet."""

@@ -1,0 +1,1 @@
+"""Preparation on the machines of a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Files and frames of interactions in, Arrow record batches out."""

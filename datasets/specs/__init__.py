@@ -1,0 +1,1 @@
+"""Descriptions of data sets: their YAML files, and RecBole's configuration files."""

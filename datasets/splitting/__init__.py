@@ -1,0 +1,1 @@
+"""Sequences in, the positions to train on and to evaluate out."""
