@@ -121,6 +121,7 @@ def train(
     from benchmark.tracking import server
     from benchmark.tracking.writing import trial as tracked
 
+    _check_called(on_epoch)
     client = server.connect()
     data = data if isinstance(data, Data) else load(data)
     wanted = keywords.settings(data, settings)
@@ -142,16 +143,13 @@ def resume(
     from benchmark.tracking import server
     from benchmark.tracking.reading.run_ids import whole_run_id
     from benchmark.tracking.writing import trial as tracked
-    from benchmark.training import state
 
+    _check_called(on_epoch)
     client = server.connect()
     trial, settings = tracked.resume(client, whole_run_id(client, _run_id(run_id)))
     try:
         data = Data.of(settings, None if data_dir is None else str(data_dir))
-        trainer = data.trainer(settings)
-        protocol = data.protocol(settings)
-        if saved := attempt.state_to_resume(trial, data.sequences, protocol):
-            state.restore(trainer, *saved)
+        trainer = attempt.resumed(trial, settings, data)
         result = attempt.complete(trial, trainer, data, new=False, on_epoch=on_epoch)
     finally:
         trial.release()
@@ -318,6 +316,12 @@ def champion(name: str) -> Champion:
         raise UserError(f"a champion is given by its name, not by a {type(name).__name__}")
     uri = name if name.startswith("models:/") else f"models:/{name}@champion"
     return Champion(uri, load_recommender(server.connect(), uri))
+
+
+def _check_called(on_epoch: object) -> None:
+    """Before a run is made: the first epoch would end it as failed."""
+    if on_epoch is not None and not callable(on_epoch):
+        raise UserError(f"on_epoch is a function of an epoch, not a {type(on_epoch).__name__}")
 
 
 def _run_ids(runs: str | Trained | Sequence[str | Trained]) -> list[str]:

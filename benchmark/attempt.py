@@ -15,17 +15,16 @@ from benchmark import interruption
 from benchmark.data import Data
 from benchmark.errors import MachineError, TakenOver, UserError
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.progress import print_epoch, step_bar
+from benchmark.progress import print_epoch
 from benchmark.results import Epoch, Result
+from benchmark.settings import Settings
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
-from benchmark.training import checkpoint, device, estimate, evaluation, state, workers
+from benchmark.training import checkpoint, device, estimate, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
 from benchmark.training.trainer import Trainer
 from datasets.errors import masked
-from datasets.sequences import Sequences
-from datasets.specs.spec import Spec
 from models.outside import why
 
 Prune = Callable[[int, float], bool]
@@ -35,9 +34,7 @@ OnEpoch = Callable[[Epoch], object]
 """Function that is called after each epoch."""
 
 
-def attempt(
-    tracking_uri: str, spec: Spec, sequences: Sequences, run_id: str, prune: Prune | None = None
-) -> None:
+def attempt(tracking_uri: str, data: Data, run_id: str, prune: Prune | None = None) -> None:
     """Train the trial of a run that a sweep has prepared. Its end or its failure is logged.
 
     Raises TrackingError or MachineError, which the next trial would meet, too, and nothing else:
@@ -49,13 +46,7 @@ def attempt(
     trial, settings = resume(client, run_id)
     try:
         with trial.ends():
-            split = spec.split_of(sequences)
-            protocol = evaluation.protocol(
-                settings.history, sequences, split, settings.evaluate_users
-            )
-            trainer = Trainer(settings, sequences, split, step_bar)
-            if saved := state_to_resume(trial, sequences, protocol):
-                state.restore(trainer, *saved)
+            trainer = resumed(trial, settings, data)
             if prune and _would_have_pruned(prune, trial.curve()[: trainer.course.epoch]):
                 trial.log_pruned(trainer.pruned_result())
             else:
@@ -84,8 +75,7 @@ def complete(
     """
     with trial.ends():
         if new:
-            protocol = data.protocol(trainer.settings)
-            trial.log_start(trainer.settings, data.spec, data.sequences, protocol, data.folder)
+            trial.log_start(trainer.settings, data)
         print(f"trial {trial.run_id} in experiment {trial.experiment}", flush=True)
         result = train(trial, trainer, on_epoch=on_epoch)
     assert result, "nobody prunes it"
@@ -150,12 +140,20 @@ def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch:
     return True
 
 
-def state_to_resume(trial: Trial, sequences: Sequences, protocol: str) -> State | None:
+def resumed(trial: Trial, settings: Settings, data: Data) -> Trainer:
+    """The trial in progress, in the state that it resumes from: see ``state_to_resume``."""
+    trainer = data.trainer(settings)
+    if saved := state_to_resume(trial, settings, data):
+        state.restore(trainer, *saved)
+    return trainer
+
+
+def state_to_resume(trial: Trial, settings: Settings, data: Data) -> State | None:
     """The state that the trial resumes from; None if it was interrupted in its first epoch.
 
     Raises TrackingError if the trial was started on other data or under another protocol.
     """
-    trial.check_data(sequences, protocol)
+    trial.check_data(settings, data)
     return last_state(trial)
 
 

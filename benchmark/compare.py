@@ -23,6 +23,7 @@ from benchmark.fields import SETTINGS
 from benchmark.sweep import check_executor, executor_options
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.tasks import Resources
+from datasets.files import file_name
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
@@ -159,6 +160,7 @@ def compare(
         report,
         experiments=(comparison.experiment,),
         sweeps=comparison.sweep_names,
+        output=Path("reports", f"{file_name(f'{comparison.experiment}-{name}')}.md"),
         tracking_uri=client.tracking_uri,
     )
     comparison.log()

@@ -140,9 +140,7 @@ def score(
     known = {"model": name, "dataset": dataset, "history": history}
     known |= {"recbole_config": recbole_config} if recbole_config else {}
     known |= {"evaluate_users": str(evaluate_users)} if evaluate_users else {}
-    run_id, experiment = log_scored(
-        client, known | params, results, file, data.spec, data.sequences, protocol, data_dir
-    )
+    run_id, experiment = log_scored(client, known | params, results, file, data, protocol)
     click.echo(f"scored {name}: run {run_id} in experiment {experiment}")
     for part, result in sorted(results.items(), reverse=True):
         shown = "  ".join(f"{metric} {value:.4f}" for metric, value in result.metrics.items())

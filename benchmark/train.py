@@ -89,10 +89,9 @@ def train(
         outside.load_stored(settings.model, source)
     data = Data.of(settings, data_dir)
     trainer = data.trainer(settings)
-    protocol = data.protocol(settings)
     if run_id and (
         saved := workers.from_first(
-            lambda: attempt.state_to_resume(trial, data.sequences, protocol) if trial else None
+            lambda: attempt.state_to_resume(trial, settings, data) if trial else None
         )
     ):
         state.restore(trainer, *saved)

@@ -117,7 +117,7 @@ class Comparison:
         of the run."""
         where = server.experiment_id(self.client, self.experiment)
         found = sum_up(self.summaries, self.runs, where, report_run(self.client, where))
-        run_id = log_comparison(self.client, where, self.name, found, self.job.inputs)
+        run_id = log_comparison(self.client, where, self.name, found, self.job.data)
         opens = server.in_ui(self.client, where, run_id)
         print(f"to open comparison {run_id}: {opens}", flush=True)
         return run_id
@@ -140,8 +140,8 @@ class Comparison:
         run, again = open_sweep(
             self.client,
             self.sweep_name(contender),
-            definition.as_dict(self.job.sequences),
-            self.job.spec,
+            definition.as_dict(self.job.data.sequences),
+            self.job.data.spec,
             self.job.protocol,
             take=self.take and not contender.learned,
         )
@@ -149,7 +149,7 @@ class Comparison:
         where = f"sweep {run.run_id} in experiment {run.experiment}{', again' if again else ''}"
         print(f"{contender.name}: {where}", flush=True)
         with run.alive():
-            plan = Plan(run, definition, self.job, effort)
+            plan = Plan(run, definition, self.job.data, effort)
             work(plan, workers)
             seconds = run.seconds
         self.summaries[contender.name] = summary(plan, None)

@@ -39,7 +39,7 @@ class Here(Executor):
 
         job = self.job
         while task := next_task():
-            attempt(job.tracking_uri, job.spec, job.sequences, task.run_id, task.prune)
+            attempt(job.tracking_uri, job.data, task.run_id, task.prune)
             yield task, None
 
     def close(self) -> None:
@@ -66,8 +66,7 @@ class Ray(Executor):
             raise
         from benchmark.attempt import attempt  # late, as in ``Here``
 
-        put = self.ray.put
-        self.job = [job.tracking_uri, put(job.spec), put(job.sequences)]
+        self.job = [job.tracking_uri, self.ray.put(job.data)]
         self.attempt: Any = self.ray.remote(
             num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES
         )(attempt)

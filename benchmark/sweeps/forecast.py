@@ -104,11 +104,10 @@ def needed(trial: Estimate, n_trials: int, effort: Effort) -> tuple[float, float
 
 def measured(learned: list[Contender], job: Job) -> Forecast:
     """Measure a few steps of each learned model. One that fails is named on stderr."""
-    split = job.spec.split_of(job.sequences)
     found: dict[str, Estimate] = {}
     for contender in learned:
         try:
-            trainer = Trainer(contender.definition.base, job.sequences, split)
+            trainer = Trainer(contender.definition.base, job.data.sequences, job.data.split)
             found[contender.name] = estimate(trainer)
         except UserError as error:
             print(f"{contender.name} cannot be measured: {error}", file=sys.stderr)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.trial import TrialState
 
+from benchmark.data import Data
 from benchmark.declaration import Value
 from benchmark.defaults import decided
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
 from benchmark.sweeps.suggest import Point, Pruner
-from benchmark.sweeps.tasks import Job, Task
+from benchmark.sweeps.tasks import Task
 from benchmark.tracking import schema
 from benchmark.tracking.reading.swept import SweptTrial
 from benchmark.tracking.server import TrackingError
@@ -57,11 +58,10 @@ class Plan:
     A trial is a point of the space, by its number from 0, with a seed.
     """
 
-    def __init__(self, sweep: Sweep, definition: Definition, job: Job, effort: Effort):
+    def __init__(self, sweep: Sweep, definition: Definition, data: Data, effort: Effort):
         self.sweep = sweep
         self.definition = definition
-        self.job = job
-        self.split = job.spec.split_of(job.sequences)
+        self.data = data
         first = definition.base.seed
         self.seeds = range(first, first + effort.seeds)
         self.more_seeds = range(first + effort.seeds, first + effort.seeds_of_best)
@@ -83,7 +83,7 @@ class Plan:
         if "model" in self.definition.space:
             return ""
         names = base.undecided - self.definition.space.keys()
-        return decided(base, self.job.sequences, self.split).described(names)
+        return decided(base, self.data.sequences, self.data.split).described(names)
 
     def next_task(self) -> Task | None:
         """An interrupted trial or, if there is none, the next one of the search; then the best
@@ -195,7 +195,7 @@ class Plan:
         past = [self._point(earlier) for earlier in range(number)]
         definition = self.definition
         if number == 0 and definition.from_defaults:
-            defaults = decided(definition.base, self.job.sequences, self.split).as_dict()
+            defaults = decided(definition.base, self.data.sequences, self.data.split).as_dict()
             return {name: defaults[name] for name in definition.space}
         return suggest.suggest(
             definition.space, definition.method, definition.base.seed, past, definition.fits
@@ -205,13 +205,10 @@ class Plan:
         self.sweep.heart.check()
         values = self.values[number]
         settings = self.definition.settings(values, seed)
-        settings = decided(settings, self.job.sequences, self.split)
+        settings = decided(settings, self.data.sequences, self.data.split)
         trial = self.trials.get((number, seed))
         run_id = trial.record.run_id if trial else self.sweep.add_trial(settings, number, values)
-        job = self.job
-        self.sweep.prepare_trial(
-            run_id, settings, job.spec, job.sequences, job.protocol, job.data_dir
-        )
+        self.sweep.prepare_trial(run_id, settings, self.data)
         self.at_work[run_id] = (number, seed)
         self.shown[run_id] = self.n_ended + len(self.at_work)
         first = seed == self.seeds[0]  # the first seed decides for the others

@@ -117,7 +117,7 @@ def _work(job: Job, jobs: int, task: Task, to_error: Connection) -> None:
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     try:
         with interruption.listening():
-            attempt(job.tracking_uri, job.spec, job.sequences, task.run_id, task.prune)
+            attempt(job.tracking_uri, job.data, task.run_id, task.prune)
     except UserError as error:
         to_error.send(error)
     except interruption.Terminated:

@@ -85,7 +85,7 @@ class Request:
         except ValueError as error:  # of a setting that only a model that is left out has
             raise UserError(str(error)) from None
         protocol = data.protocol(self.base)
-        job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data.folder)
+        job = Job(client.tracking_uri, data, protocol)
         return Comparison(
             client, self.name, job, baselines, learned, self.budget, self.seeds, left_out
         )

@@ -56,14 +56,14 @@ def search(
     if "model" not in definition.space and models.learns(settings.model):
         check_learnable(split)
     print("\n".join(space.echo(definition.space)), flush=True)
-    job = Job(client.tracking_uri, data.spec, data.sequences, protocol, data.folder)
+    job = Job(client.tracking_uri, data, protocol)
     with closing(EXECUTORS[executor](job, resources)) as workers:
         content = definition.as_dict(data.sequences)
         run, again = open_sweep(client, name, content, data.spec, protocol)
         where = f"sweep {run.run_id} in experiment {run.experiment}"
         print(f"{where}{', again' if again else ''}", flush=True)
         with run.alive():
-            plan = Plan(run, definition, job, effort)
+            plan = Plan(run, definition, data, effort)
             work(plan, workers)
             if shortfall := plan.shortfall():
                 print(shortfall, flush=True)

@@ -155,10 +155,10 @@ class Running:
     def _to_come(self, comparison: Comparison, contender: Contender) -> int | None:
         """None if the stored sweep of that name is another one."""
         job = comparison.job
-        content = contender.definition.as_dict(job.sequences)
+        content = contender.definition.as_dict(job.data.sequences)
         name = comparison.sweep_name(contender)
         try:
-            stored = stored_trials(self.client, name, content, job.spec, job.protocol)
+            stored = stored_trials(self.client, name, content, job.data.spec, job.protocol)
         except Unavailable:
             raise
         except TrackingError as error:

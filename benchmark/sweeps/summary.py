@@ -87,7 +87,7 @@ def _text(plan: Plan, head: list[str], report: str | None) -> str:
     definition = plan.definition
     where = shlex.join(["--experiment", sweep.experiment, "--sweep", sweep.name])
     lines = list(head)
-    if plan.job.spec.synthetic:
+    if plan.data.spec.synthetic:
         lines += ["The data are **SYNTHETIC**.", ""]
     lines += [f"Searched by {definition.method}, pruner {definition.pruner}:", ""]
     lines += [f"- {code(line)}" for line in space.lines(definition.space)]

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmark.errors import UserError
 from benchmark.sweeps.suggest import Pruner
 
-if TYPE_CHECKING:  # they load pandas and MLflow
-    from benchmark.tracking.outbox.messages import Data
-    from datasets.sequences import Sequences
-    from datasets.specs.spec import Spec
+if TYPE_CHECKING:
+    from benchmark.data import Data
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
 
@@ -31,18 +29,8 @@ class Job:
     """What all trials of a sweep share."""
 
     tracking_uri: str
-    spec: Spec
-    sequences: Sequences
+    data: Data
     protocol: str
-    data_dir: str | None = None
-    """The folder of the raw files, if it was given."""
-
-    @property
-    def inputs(self) -> list[Data]:
-        """The parts of the data set, as inputs of a run."""
-        from benchmark.tracking.inputs import inputs  # late: it loads MLflow
-
-        return inputs(self.spec, self.sequences, self.data_dir)
 
 
 @dataclass(frozen=True)

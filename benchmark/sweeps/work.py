@@ -13,8 +13,8 @@ def work(plan: Plan, executor: Executor) -> None:
     if plan.n_to_come and (line := plan.by_the_data()):
         print(f"by the data: {line}", flush=True)
     sweep = plan.sweep
-    shared = plan.definition.as_dict(plan.job.sequences)["settings"]
-    sweep.log_shared(shared, plan.job.inputs)
+    shared = plan.definition.as_dict(plan.data.sequences)["settings"]
+    sweep.log_shared(shared, plan.data)
     report = report_run(sweep.client, sweep.experiment_id)
     if plan.n_ended:
         sweep.log_progress(summary(plan, report))

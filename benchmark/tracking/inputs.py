@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.tracking.outbox.messages import Data
+from benchmark.data import Data
+from benchmark.tracking.outbox.messages import Input
 from datasets import card, source
 from datasets.errors import masked
 from datasets.sequences import Sequences
@@ -20,14 +21,14 @@ CONTEXTS = (TRAINING, VALIDATION, TEST)
 """MLflow's words for the parts of a split, in the order of ``Source.places``."""
 
 
-def inputs(spec: Spec, sequences: Sequences, data_dir: str | None) -> list[Data]:
-    """A data set for each part of the split.
+def inputs(data: Data) -> list[Input]:
+    """An input for each part of the split.
 
     All have the name of the whole. The digest of the training part is that of the sequences, as in
     the tag ``schema.DATA_DIGEST``, and its profile has the statistics of the whole; the others have
-    digests of their targets. ``data_dir`` is the folder of the raw files, if it was given.
+    digests of their targets.
     """
-    split = spec.split_of(sequences)
+    spec, sequences, split = data.spec, data.sequences, data.split
     trained = int((split.train_ends - split.train_starts).sum())
     profiles = {TRAINING: {"num_rows": trained, **card.numbers_of(spec, sequences)}}
     digests = {TRAINING: sequences.digest}
@@ -38,9 +39,9 @@ def inputs(spec: Spec, sequences: Sequences, data_dir: str | None) -> list[Data]
             "queries": len(targets.first_of_queries),
             "users": targets.n_users,
         }
-    sources = _sources(spec, data_dir)
+    sources = _sources(spec, data.folder)
     return [
-        Data(
+        Input(
             {
                 "name": spec.name,
                 "digest": digests[context],

@@ -6,39 +6,33 @@ import sys
 from pathlib import Path
 
 from benchmark import installation
+from benchmark.data import Data
 from benchmark.settings import Settings
 from benchmark.tracking import schema
 from datasets.errors import masked
-from datasets.sequences import Sequences
 from datasets.source import FOLDER_VARIABLE
-from datasets.specs.spec import Spec
 from models import MODELS
 
 
-def tags(
-    settings: Settings, spec: Spec, sequences: Sequences, protocol: str, data_dir: str | None
-) -> dict[str, str]:
-    """The tags of ``schema`` for a trial that this process starts now.
-
-    ``data_dir`` is the folder of the raw files, if it was given.
-    """
-    folder = data_dir or os.environ.get(FOLDER_VARIABLE)
-    return result_tags(spec, sequences, protocol) | {
-        schema.COMMAND: settings.command(None if spec.synthetic else folder),
+def tags(settings: Settings, data: Data, protocol: str) -> dict[str, str]:
+    """The tags of ``schema`` for a trial that this process starts now."""
+    folder = data.folder or os.environ.get(FOLDER_VARIABLE)
+    return result_tags(data, protocol) | {
+        schema.COMMAND: settings.command(None if data.spec.synthetic else folder),
         schema.MODEL_LINK: MODELS[settings.model].link,
     }
 
 
-def result_tags(spec: Spec, sequences: Sequences, protocol: str) -> dict[str, str]:
+def result_tags(data: Data, protocol: str) -> dict[str, str]:
     """The tags of ``schema`` for any result that this process logs, whoever trained its model."""
     return {
-        schema.DATA_DIGEST: sequences.digest,
+        schema.DATA_DIGEST: data.sequences.digest,
         schema.PROTOCOL: protocol,
         schema.COMMAND_LINE: masked(shlex.join(command_line())),
         schema.GIT_COMMIT: installation.commit(),
-        schema.DATASET_TITLE: spec.title,
-        schema.DATASET_CARD: spec.card or "",
-        schema.SYNTHETIC: str(spec.synthetic is not None).lower(),
+        schema.DATASET_TITLE: data.spec.title,
+        schema.DATASET_CARD: data.spec.card or "",
+        schema.SYNTHETIC: str(data.spec.synthetic is not None).lower(),
     }
 
 

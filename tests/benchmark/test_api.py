@@ -192,6 +192,8 @@ def test_an_error_of_the_callback_fails_the_trial(shop, store):
     def refuse(epoch):
         raise KeyError("mine")
 
+    with pytest.raises(UserError, match="on_epoch is a function of an epoch, not a str"):
+        seqrec.train(shop, model="Popularity", on_epoch="print")  # no run is made
     with pytest.raises(KeyError, match="mine"):
         seqrec.train(shop, model="Popularity", on_epoch=refuse)
     table = seqrec.trials("shop")
@@ -249,11 +251,14 @@ def test_two_models_are_compared_and_the_better_one_recommends(shop):
     assert valid.first == pytest.approx(markov.valid["ndcg@10"])
 
     other = seqrec.train(seqrec.from_frame(frame().head(500), "less"), model="Markov")
+    deleted = seqrec.train(shop, model="Popularity")
+    mlflow.MlflowClient().delete_run(deleted.run_id)
     for second, options, message in (
         (other, {}, "cannot be compared: other data_digest"),
         (seeds, {"metric": "auc"}, "no metric is called 'auc'"),
         (seeds, {"part": "train"}, "it has to be test or valid"),
-        ("ffffffff", {}, "run ffffffff cannot be read"),
+        ("ffffffff", {}, "run ffffffff does not exist on the server"),
+        (deleted, {}, "is deleted; to restore it: mlflow runs restore"),
         ([], {}, "name at least one run of each"),
     ):
         with pytest.raises(UserError, match=message):

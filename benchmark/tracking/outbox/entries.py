@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmark.tracking.outbox.messages import (
     Artifact,
-    Data,
     Discard,
+    Input,
     Labels,
     Message,
     Metrics,
@@ -32,7 +32,7 @@ OWNER = "owner"  # the name of the file; there is none before 0.3
 KINDS: dict[str, type[Message]] = {
     message.kind: message
     for message in (
-        *(Metrics, Labels, Data, Artifact, Status, Untag, Discard),
+        *(Metrics, Labels, Input, Artifact, Status, Untag, Discard),
         *(ExperimentTags, Note, NameSuffix, Model, BestPoint),
     )
 }

@@ -77,7 +77,7 @@ class Labels(Message):
 
 
 @dataclass(frozen=True)
-class Data(Message):
+class Input(Message):
     """A part of the data set that a run uses.
 
     When several runs log the same new data set at once, MLflow refuses all but one: the outbox

@@ -10,9 +10,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from benchmark.tracking import schema
+from benchmark.tracking.deleted import why_gone
 from benchmark.tracking.inputs import TEST, VALIDATION
 from benchmark.tracking.outage import is_outage, reason
-from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.messages import Message
 
 CONTEXTS = {"best_valid": VALIDATION, "test": TEST}

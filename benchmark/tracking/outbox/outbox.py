@@ -24,9 +24,9 @@ from tqdm import tqdm
 from benchmark import interruption
 from benchmark.errors import MachineError, TakenOver
 from benchmark.tracking import ownership
+from benchmark.tracking.deleted import why_gone
 from benchmark.tracking.outage import is_outage, reason
 from benchmark.tracking.outbox import entries
-from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.entries import Queued
 from benchmark.tracking.outbox.messages import Artifact, Message
 from benchmark.tracking.server import TrackingError, without_credentials

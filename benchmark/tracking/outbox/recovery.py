@@ -7,8 +7,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from benchmark.tracking import ownership, schema
+from benchmark.tracking.deleted import why_gone
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.deleted import why_gone
 from benchmark.tracking.outbox.outbox import FOLDER, SHORT_WAIT, Outbox
 from benchmark.tracking.reading.trials import last_step
 from benchmark.tracking.server import TrackingError

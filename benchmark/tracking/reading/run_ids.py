@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
+from benchmark.tracking.deleted import why_gone
 from benchmark.tracking.outage import reason
 from benchmark.tracking.server import TrackingError
 
@@ -42,9 +43,14 @@ def every_experiment(client: MlflowClient) -> list[Experiment]:
 
 
 def read_run(client: MlflowClient, text: str) -> Run:
-    """The run whose id begins with the text. Raises TrackingError unless there is one."""
+    """The run whose id begins with the text.
+
+    Raises TrackingError unless there is one, and if it was deleted.
+    """
     run_id = whole_run_id(client, text)
     try:
+        if gone := why_gone(client, run_id):
+            raise TrackingError(gone)
         return client.get_run(run_id)
     except MlflowException as error:
         raise TrackingError(f"run {run_id} cannot be read: {reason(error)}") from None

@@ -5,16 +5,17 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from benchmark.data import Data
 from benchmark.tracking import launcher, schema
+from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.messages import Data
 from benchmark.tracking.reading.trials import with_tag
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.summary import Summary
 
 
 def log_comparison(
-    client: MlflowClient, experiment_id: str, name: str, found: Summary, data: list[Data]
+    client: MlflowClient, experiment_id: str, name: str, found: Summary, data: Data
 ) -> str:
     """Log what the comparison of that name has found, in the one run that it has; its id.
 
@@ -27,7 +28,7 @@ def log_comparison(
             tags = launcher.context_tags() | {schema.COMPARISON: name}
             earlier = [client.create_run(experiment_id, run_name=name, tags=tags)]
         run_id: str = earlier[0].info.run_id
-        for message in (*data, *found.messages()):
+        for message in (*inputs(data), *found.messages()):
             message.deliver(client, run_id, Path())
         client.set_terminated(run_id)
         return run_id

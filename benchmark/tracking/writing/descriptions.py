@@ -10,13 +10,12 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
 )
 
+from benchmark.data import Data
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.recbole.links import is_web, quoted
 from benchmark.results import Result
 from benchmark.tracking import schema
 from datasets import card
-from datasets.sequences import Sequences
-from datasets.specs.spec import Spec
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # MLflow's pages ask for it, its Python code does not
 MODELS_ARE_TRAINED = "custom_model_development"
@@ -25,22 +24,21 @@ PRIMARY_METRIC = schema.metric_key("best_valid", SELECTION_METRIC)
 they would invite to select on test."""
 
 
-def experiment_tags(
-    experiment: str, spec: Spec, sequences: Sequences, protocol: str
-) -> dict[str, str]:
+def experiment_tags(experiment: str, data: Data, protocol: str) -> dict[str, str]:
     """The tags that tell MLflow's pages, and those who read them, what an experiment is.
 
-    ``spec``, ``sequences`` and ``protocol`` are those of its first trial.
+    ``data`` and ``protocol`` are those of its first trial.
     """
     return {
         EXPERIMENT_KIND: MODELS_ARE_TRAINED,
         MLFLOW_EXPERIMENT_PRIMARY_METRIC_NAME: PRIMARY_METRIC,
         MLFLOW_EXPERIMENT_PRIMARY_METRIC_GREATER_IS_BETTER: "True",
-        MLFLOW_RUN_NOTE: _of_experiment(experiment, spec, sequences, protocol)[: schema.LONGEST],
+        MLFLOW_RUN_NOTE: _of_experiment(experiment, data, protocol)[: schema.LONGEST],
     }
 
 
-def _of_experiment(experiment: str, spec: Spec, sequences: Sequences, protocol: str) -> str:
+def _of_experiment(experiment: str, data: Data, protocol: str) -> str:
+    spec, sequences = data.spec, data.sequences
     numbers = sequences.statistics
     title = spec.title
     if spec.card and spec.card.startswith("http") and is_web(spec.card):

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.data import Data
 from benchmark.scoring.score import Scored
 from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.inputs import inputs
@@ -20,8 +21,6 @@ from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.descriptions import experiment_tags
 from datasets import card
-from datasets.sequences import Sequences
-from datasets.specs.spec import Spec
 
 PARTS = {"valid": "best_valid", "test": "test"}
 """What the metrics of a part are logged as."""
@@ -32,27 +31,24 @@ def log_scored(
     params: Mapping[str, str],
     results: Mapping[str, Scored],
     file: Path,
-    spec: Spec,
-    sequences: Sequences,
+    data: Data,
     protocol: str,
-    data_dir: str | None = None,
 ) -> tuple[str, str]:
     """Log a finished run; its id, and its experiment.
 
     ``params`` name the model, the data set and the history, and whatever else is known of the
     other library's settings. ``results`` are those of test and, if there are any, of valid;
-    ``file`` is that of test; ``data_dir`` is the folder of the raw files, if it was given. Raises
-    TrackingError if the server does not take them.
+    ``file`` is that of test. Raises TrackingError if the server does not take them.
     """
     check_room()
-    tags = provenance.result_tags(spec, sequences, protocol) | {
+    tags = provenance.result_tags(data, protocol) | {
         schema.SCORED: file.name,
         schema.SCORED_DIGEST: _digest(file),
     }
     if (until := results["test"].until) is not None:
         tags[schema.UNTIL] = str(until)
     try:
-        run, _ = launcher.new_run(client, spec.name, params["model"], {})
+        run, _ = launcher.new_run(client, data.spec.name, params["model"], {})
         outbox = Outbox(client, run.info.run_id)
         outbox.claim(client)
         experiment: str = client.get_experiment(run.info.experiment_id).name
@@ -64,18 +60,18 @@ def log_scored(
     with status.ends(outbox):
         new = {key: value for key, value in params.items() if key not in run.data.params}
         outbox.say(Labels(params=new, tags=tags))
-        for data in inputs(spec, sequences, data_dir):
-            outbox.say(data)
+        for message in inputs(data):
+            outbox.say(message)
         config = yaml.safe_dump(dict(params), sort_keys=False)
         outbox.keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-        page = card.render(spec, sequences)
+        page = card.render(data.spec, data.sequences)
         outbox.keep(schema.CARD, lambda path: path.write_text(page, encoding="utf-8"))
         for part, result in results.items():
             outbox.keep(schema.RANKS.format(part=part), result.ranks.to_parquet)
         if (lists := results["test"].lists) is not None:
             outbox.keep(schema.LISTS.format(part="test"), lists.to_parquet)
         outbox.say(Metrics(metrics, 0, get_current_time_millis()))
-        outbox.say(ExperimentTags(experiment_tags(experiment, spec, sequences, protocol)))
+        outbox.say(ExperimentTags(experiment_tags(experiment, data, protocol)))
     return run.info.run_id, experiment
 
 

@@ -13,11 +13,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.data import Data
 from benchmark.settings import Settings
 from benchmark.tracking import heartbeat, launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart
+from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
-from benchmark.tracking.outbox.messages import Data, Labels, Metrics
+from benchmark.tracking.outbox.messages import Labels, Metrics
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
@@ -26,7 +28,6 @@ from benchmark.tracking.server import LONG_WAIT, TrackingError, Unavailable
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.trial import Trial
-from datasets.sequences import Sequences
 from datasets.specs.spec import Spec
 
 
@@ -84,15 +85,7 @@ class Sweep:
         self.client.update_run(run.info.run_id, status="SCHEDULED")
         return run.info.run_id
 
-    def prepare_trial(
-        self,
-        run_id: str,
-        settings: Settings,
-        spec: Spec,
-        sequences: Sequences,
-        protocol: str,
-        data_dir: str | None,
-    ) -> None:
+    def prepare_trial(self, run_id: str, settings: Settings, data: Data) -> None:
         """Log all that is known before the trial starts, unless it has been logged."""
         outbox = reopen(self.client, run_id)
         try:
@@ -105,7 +98,7 @@ class Sweep:
                         "trial cannot be resumed without its artifacts"
                     )
                 trial = Trial(self.client, run, outbox)
-                trial.log_start(settings, spec, sequences, protocol, data_dir)
+                trial.log_start(settings, data)
         finally:
             delivered = outbox.close(LONG_WAIT)
         outbox.check()
@@ -125,10 +118,10 @@ class Sweep:
         one until now."""
         return self.seconds_before + time.monotonic() - self.started
 
-    def log_shared(self, settings: Values, data: list[Data]) -> None:
+    def log_shared(self, settings: Values, data: Data) -> None:
         """Log what all trials share: their settings, as params, and their data set."""
         new = {name: v for name, v in settings.items() if name not in self.run.data.params}
-        for message in (Labels(params=new), *data):
+        for message in (Labels(params=new), *inputs(data)):
             self.outbox.say(message)
 
     def log_seconds(self) -> None:

@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.data import Data
 from benchmark.declaration import Value
 from benchmark.results import Epoch, Machine, Result
 from benchmark.settings import Settings
@@ -29,7 +30,6 @@ from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status, system_metrics
 from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
 from datasets import DataError, card
-from datasets.sequences import Sequences
 from datasets.specs.spec import Spec
 from models import MODELS, is_outside, outside
 
@@ -61,28 +61,22 @@ class Trial:
         """Give the run up to other processes, if it has not ended."""
         self.outbox.close(0)
 
-    def log_start(
-        self,
-        settings: Settings,
-        spec: Spec,
-        sequences: Sequences,
-        protocol: str,
-        data_dir: str | None,
-    ) -> None:
+    def log_start(self, settings: Settings, data: Data) -> None:
         """Log all that is known before the first step."""
         params = settings.as_dict() | self._keep_source(settings.model)
         version = MODELS[settings.model].version
         logged = params | ({"model_version": version} if version > 1 else {})
         # `mlflow run` has logged what was given with -P, and params never change.
         new = {key: value for key, value in logged.items() if key not in self.run.data.params}
-        tags = provenance.tags(settings, spec, sequences, protocol, data_dir)
+        protocol = data.protocol(settings)
+        tags = provenance.tags(settings, data, protocol)
         self.tags |= tags
         self.outbox.say(Labels(params=new, tags=tags))
-        for data in inputs(spec, sequences, data_dir):
-            self.outbox.say(data)
+        for message in inputs(data):
+            self.outbox.say(message)
         self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))
-        self._keep_text(schema.CARD, card.render(spec, sequences))
-        about = experiment_tags(self.experiment, spec, sequences, protocol)
+        self._keep_text(schema.CARD, card.render(data.spec, data.sequences))
+        about = experiment_tags(self.experiment, data, protocol)
         self.outbox.say(ExperimentTags(about))
 
     def system_metrics(self) -> AbstractContextManager[None]:
@@ -94,15 +88,16 @@ class Trial:
         tags = {schema.HOST: machine.host, schema.DEVICE: machine.device}
         self.outbox.say(Labels(tags=tags))
 
-    def check_data(self, sequences: Sequences, protocol: str) -> None:
+    def check_data(self, settings: Settings, data: Data) -> None:
         """Raises TrackingError if the trial was started on other data or under another protocol."""
         before = self.run.data.tags.get(schema.DATA_DIGEST)
-        if before != sequences.digest:
+        if before != data.sequences.digest:
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started on data with digest "
-                f"{before}, these have {sequences.digest}"
+                f"{before}, these have {data.sequences.digest}"
             )
         before = self.run.data.tags.get(schema.PROTOCOL)
+        protocol = data.protocol(settings)
         if before != protocol:
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started with the protocol "

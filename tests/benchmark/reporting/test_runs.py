@@ -45,12 +45,14 @@ def test_two_runs_are_compared_and_each_is_a_row(run_verb, runs, store):
 
 
 def test_wrong_runs_are_one_line(run_verb, runs, store):
-    first, second, *_ = runs
+    first, second, deleted, *_ = runs
+    store.delete_run(deleted)
     experiment = store.get_experiment_by_name("mine")
     done = run_verb("report", "--experiment", "mine")
     (report,) = store.search_runs([experiment.experiment_id], f"tags.`{schema.REPORT}` != ''")
     for words, code, message in (
-        (["--runs", first, "f" * 32], 1, f"Error: run {'f' * 32} cannot be read: "),
+        (["--runs", first, "f" * 32], 1, f"Error: run {'f' * 32} does not exist on the server"),
+        (["--runs", first, deleted], 1, f"mlflow runs restore --run-id {deleted}"),
         (["--runs", first, report.info.run_id], 1, "is no trial: "),
         (["--runs", first, second, "--experiment", "mine"], 2, "give either --experiment"),
         (["--runs", first], 2, "'--runs' requires 2 arguments"),
@@ -61,6 +63,7 @@ def test_wrong_runs_are_one_line(run_verb, runs, store):
         assert done.returncode == code
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+    store.restore_run(deleted)
 
 
 def test_the_suffix_of_the_output_is_its_format(run_verb, runs):

@@ -82,7 +82,7 @@ def test_a_comparison_is_interrupted_and_resumed_to_its_report(project, own_data
     (launcher,) = store.search_runs(["0"])
     note = launcher.data.tags["mlflow.note.content"].splitlines()
     assert [line.split()[5].strip(".") for line in note] == [run.info.run_id for run in sweeps]
-    text = Path("reports/mine.md").read_text()
+    text = Path("reports/mine-compare.md").read_text()
     assert "points tried" in text
     assert "tuned equally" not in text  # no warning
 
@@ -105,7 +105,7 @@ def test_without_time_each_model_is_tried_with_its_defaults(run_verb, own_data, 
     assert "SASRec: best of 1 point: learning_rate=0.002" in done.stdout
     parents, trials = runs(store, "mine")
     assert len(trials) == 3
-    assert "untuned" in Path("reports/mine.md").read_text()
+    assert "untuned" in Path("reports/mine-compare.md").read_text()
     (comparison,) = (run for run in parents if schema.COMPARISON in run.data.tags)
     (kept,) = (run for run in parents if schema.REPORT in run.data.tags)
     assert (comparison.info.run_name, comparison.info.status) == ("compare", "FINISHED")
@@ -143,7 +143,7 @@ def test_a_model_without_any_result_does_not_stop_the_others(
     last = done.stderr.splitlines()[-1]
     assert last.startswith("Error: SASRec: no trial has finished: SASRec learning_rate=0.002 ")
     assert "GRU4Rec: best of 1 point: " in done.stdout
-    assert "| GRU4Rec" in Path("reports/mine.md").read_text()
+    assert "| GRU4Rec" in Path("reports/mine-compare.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import time
 import pytest
 
 from benchmark.attempt import attempt
+from benchmark.data import Data
 from benchmark.tracking import schema, server
 from benchmark.tracking.outbox.entries import Queued
 from benchmark.tracking.outbox.messages import Status
 from benchmark.tracking.outbox.outbox import Outbox
-from datasets.prepare import load
 from tests import clusters
 from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port
@@ -78,7 +78,7 @@ def test_a_trial_that_has_ended_is_not_attempted_again(train_here, store, delive
     assert train_here("--epochs", "1", "--learning-rate", "1000").returncode == 1
     before = [run.to_dictionary() for run in runs(store)[0]]
     assert [run["info"]["status"] for run in before] == ["FINISHED", "FAILED"]
-    data = load("demo")
+    data = Data.load("demo")
     for run in before:
         run_id = run["info"]["run_id"]
         if not delivered:
@@ -88,7 +88,7 @@ def test_a_trial_that_has_ended_is_not_attempted_again(train_here, store, delive
             end = Status(run["info"]["status"], run["info"]["end_time"])
             Queued(left.folder / "000001.json", end, epoch=1).write()
             left.lock.release()  # as if its process were killed
-        attempt(store.tracking_uri, *data, run_id)
+        attempt(store.tracking_uri, data, run_id)
     after = [run.to_dictionary() for run in runs(store)[0]]
     if not delivered:
         for run in (*before, *after):

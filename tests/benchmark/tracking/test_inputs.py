@@ -11,14 +11,13 @@ import pytest
 from mlflow.entities import Dataset
 from mlflow.types import Schema
 
+from benchmark.data import Data
 from benchmark.tracking.inputs import inputs
-from datasets.prepare import load
 
 
 def of_parts(name: str, data_dir: str | None = None) -> dict[str, Dataset]:
     """The data set of each context, as MLflow stores it."""
-    spec, sequences = load(name, data_dir)
-    found = inputs(spec, sequences, data_dir)
+    found = inputs(Data.load(name, data_dir))
     return {message.context: Dataset(**message.dataset) for message in found}
 
 
@@ -40,7 +39,7 @@ def test_every_part_has_a_context_a_digest_a_schema_and_counts(own_data):
     assert list(found) == ["training", "validation", "test"]
     assert {dataset.name for dataset in found.values()} == {"mine"}
     assert len({dataset.digest for dataset in found.values()}) == 3
-    assert found["training"].digest == load(own_data)[1].digest
+    assert found["training"].digest == Data.load(own_data).sequences.digest
     profiles = {part: json.loads(dataset.profile) for part, dataset in found.items()}
     assert profiles["validation"] == {"num_rows": 60, "queries": 60, "users": 60}
     assert profiles["training"]["num_rows"] == 600 - 120

@@ -9,7 +9,7 @@ from benchmark.tracking import heartbeat, ownership
 from benchmark.tracking.outage import is_outage
 from benchmark.tracking.outbox import outbox as outboxes
 from benchmark.tracking.outbox.entries import as_json, from_json
-from benchmark.tracking.outbox.messages import Artifact, Data, Labels, Metrics, Status
+from benchmark.tracking.outbox.messages import Artifact, Input, Labels, Metrics, Status
 from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
 from benchmark.tracking.outbox.shown import BestPoint, ExperimentTags, NameSuffix, Note
@@ -136,7 +136,7 @@ def test_messages_are_the_same_after_a_while_on_disk():
         Labels({"p": 1}, {"t": "x"}),
         Artifact("ranks/test.parquet"),
         Status("FINISHED", 7),
-        Data({"name": "d"}, "test"),
+        Input({"name": "d"}, "test"),
         ExperimentTags({"t": "x"}),
         Note("text"),
         NameSuffix(" (pruned)"),

@@ -1,4 +1,4 @@
-"""A run that was deleted on the server: nothing can be delivered to it until it is restored."""
+"""A run that was deleted on the server: it is not used until it is restored."""
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
