@@ -32,7 +32,7 @@ from benchmark.metrics import NAMES, means
 from benchmark.report import report
 from benchmark.reporting.formats import FORMATS
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import STATISTICS
+from benchmark.tracking.reading.record import STATISTICS
 from datasets import DataError
 
 SCRIPT = "javascript:alert(1)"

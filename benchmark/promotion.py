@@ -17,8 +17,8 @@ from benchmark.reporting.row import Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.basis import Basis
 from benchmark.tracking.reading.ranks import ranks
+from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.run_ids import whole_run_id
-from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.registry.registry import Champion, find_champion, register
 from benchmark.tracking.server import TrackingError
 from datasets import DataError

@@ -12,7 +12,8 @@ import click
 
 from benchmark import cli
 from benchmark.recbole.contradictions import contradictions
-from benchmark.recbole.page import PublishedPage, read
+from benchmark.recbole.page import read
+from benchmark.recbole.published_page import PublishedPage
 from datasets.errors import visible
 
 

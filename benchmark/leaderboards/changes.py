@@ -10,13 +10,14 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmark.leaderboards.board import Board, Cell, Column, Entry
-from benchmark.reporting.comparison import LEVEL, compare
+from benchmark.reporting.comparison import compare
+from benchmark.reporting.difference import LEVEL
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.row import Row
 from benchmark.reporting.statistics import holm
 from benchmark.reporting.verdict import AS_FAST
 from benchmark.tracking.reading.ranks import ranks
-from benchmark.tracking.reading.trials import Record, record
+from benchmark.tracking.reading.record import Record, record
 from benchmark.tracking.server import Unavailable
 
 SAME = 5e-5  # means that differ by less are shown as equal: four decimals

@@ -6,7 +6,7 @@ from benchmark.leaderboards.overall import Overall, Place, cost
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend, logarithmic
 from benchmark.reporting.charts.ranks import rank_panel
 from benchmark.reporting.charts.results import pareto
-from benchmark.reporting.comparison import LEVEL
+from benchmark.reporting.difference import LEVEL
 
 COSTS = (  # title, unit, name of a cell
     ("Seconds of a trial", "seconds", "seconds"),

@@ -16,7 +16,7 @@ from benchmark.errors import UserError
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind, Outcome
 from benchmark.metrics import NAMES
 from benchmark.recbole.links import is_web
-from benchmark.tracking.reading.trials import LARGEST
+from benchmark.tracking.reading.record import LARGEST
 from datasets.errors import quoted, twice, visible
 
 SCHEMA = "seqrec.leaderboard"

@@ -20,8 +20,9 @@ from benchmark.reporting.leaderboard import Standing, leaderboard
 from benchmark.reporting.ranking import Ranking, ReportError, order, why_unfinished
 from benchmark.reporting.row import Row
 from benchmark.tracking import schema, server
+from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.run_ids import every_experiment
-from benchmark.tracking.reading.trials import Record, records
+from benchmark.tracking.reading.trials import records
 from benchmark.tracking.server import TrackingError, Unavailable, without_credentials
 
 IN_PROGRESS = ("RUNNING", "SCHEDULED")

@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmark.errors import UserError
 from benchmark.leaderboards.board import Board, Column, Entry
-from benchmark.reporting.comparison import EQUAL, LEVEL
+from benchmark.reporting.comparison import EQUAL
+from benchmark.reporting.difference import LEVEL
 from benchmark.reporting.mean_ranks import critical_difference, friedman, mean_ranks, nemenyi
 from benchmark.reporting.statistics import wilcoxon
 from benchmark.reporting.words import few

@@ -10,8 +10,8 @@ from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind
 from benchmark.leaderboards.merge import same, with_own_titles
 from benchmark.settings import BASELINES
 from benchmark.tracking import schema
+from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome, suite_outcome
-from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.server import TrackingError, without_credentials
 from models import by_setting
 

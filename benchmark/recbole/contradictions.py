@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmark.metrics import SELECTION_METRIC
-from benchmark.recbole.page import BEST, LOGGING, NUMBER, TIME, Bar, PublishedPage, PublishedTrial
+from benchmark.recbole.page import BEST, LOGGING, NUMBER, TIME
+from benchmark.recbole.published_page import Bar, PublishedPage, PublishedTrial
 
 LONGEST = 3_000  # characters of the best params: Python writes numbers of at most 4,300 digits
 

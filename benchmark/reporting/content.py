@@ -21,7 +21,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.lists import lists
 from benchmark.tracking.reading.ranks import ranks
-from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.reading.record import Record
 from datasets import DataError
 from datasets.specs import spec
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.reading.record import Record
 
 BEST_FIRST = f"valid {SELECTION_METRIC}"
 

@@ -7,8 +7,9 @@ from mlflow import MlflowClient
 
 from benchmark.reporting.ranking import Ranking, ReportError, order
 from benchmark.tracking import schema
+from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.sweeps import SweepUnreadable, sweep_record
-from benchmark.tracking.reading.trials import Record, records
+from benchmark.tracking.reading.trials import records
 
 
 def gather(

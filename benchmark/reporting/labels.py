@@ -2,7 +2,7 @@
 
 from benchmark.reporting.ranking import Ranking, differs
 from benchmark.reporting.row import Row
-from benchmark.tracking.reading.trials import Param
+from benchmark.tracking.reading.record import Param
 
 MOST = 3  # settings in a label
 LONGEST_MODEL = 32  # characters

@@ -5,7 +5,7 @@ Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 
 
 import numpy as np
 
-from benchmark.reporting.comparison import LEVEL
+from benchmark.reporting.difference import LEVEL
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:

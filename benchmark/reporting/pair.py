@@ -7,12 +7,13 @@ from mlflow import MlflowClient
 
 from benchmark.metrics import NAMES
 from benchmark.reporting import statistics
-from benchmark.reporting.comparison import Difference, compare
+from benchmark.reporting.comparison import compare
+from benchmark.reporting.difference import Difference
 from benchmark.reporting.ranking import Ranking, ReportError
 from benchmark.reporting.row import Row
 from benchmark.tracking.reading.ranks import ranks
+from benchmark.tracking.reading.record import Record, record
 from benchmark.tracking.reading.run_ids import read_run
-from benchmark.tracking.reading.trials import Record, record
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from benchmark.protocol import Protocol
 from benchmark.reporting.row import Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.basis import Basis
+from benchmark.tracking.reading.record import Param, Record
 from benchmark.tracking.reading.sweeps import SweepRecord
-from benchmark.tracking.reading.trials import Param, Record
 
 # Parameters that decide no result, or the protocol, by which trials are compared or not.
 NOT_SEARCHED = (

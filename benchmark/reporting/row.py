@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Param, Record
+from benchmark.tracking.reading.record import Param, Record
 
 
 @dataclass(frozen=True)

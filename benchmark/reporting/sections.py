@@ -3,13 +3,14 @@
 from benchmark.reporting.beside import Beside
 from benchmark.reporting.cautions import cautions
 from benchmark.reporting.compared import beside_sections, compared
-from benchmark.reporting.comparison import LEVEL, Comparison
+from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.difference import LEVEL
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.row import Row
 from benchmark.reporting.section import Section, Table, shown_interval, with_deviation
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Param
+from benchmark.tracking.reading.record import Param
 from datasets.card import percent
 
 SHOWN = ("recall@10", "mrr@10", "ndcg@10")

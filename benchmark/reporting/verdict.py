@@ -7,7 +7,8 @@ from collections.abc import Callable
 from benchmark.fields import SETTINGS
 from benchmark.installation import training_command
 from benchmark.reporting import cautions
-from benchmark.reporting.comparison import Comparison, Difference
+from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.difference import Difference
 from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.words import listed, seconds, size

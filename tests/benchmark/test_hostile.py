@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from benchmark.recbole import page
 from benchmark.recbole.contradictions import contradictions
-from benchmark.recbole.page import PageError
+from benchmark.recbole.published_page import PageError
 from benchmark.sweeps import space
 from benchmark.sweeps.space_files import SpaceError
 from tests.benchmark.recbole.test_published import BEST_RESULT, PAGE, VALID

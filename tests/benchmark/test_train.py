@@ -12,7 +12,7 @@ import yaml
 import models
 from benchmark.metrics import FOLLOWING, NAMES, means
 from benchmark.settings import Settings
-from benchmark.tracking.reading.trials import record
+from benchmark.tracking.reading.record import record
 from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions

@@ -4,7 +4,8 @@ import numpy as np
 
 from benchmark.reporting.charts.chart import Axis, Chart, Panel, Series, legend, logarithmic
 from benchmark.reporting.charts.ranks import rank_panel
-from benchmark.reporting.comparison import LEVEL, Comparison
+from benchmark.reporting.comparison import Comparison
+from benchmark.reporting.difference import LEVEL
 from benchmark.reporting.labels import settings_of
 from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.mean_ranks import critical_difference, mean_ranks

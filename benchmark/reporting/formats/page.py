@@ -14,7 +14,7 @@ from models import MODELS
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.ranking import Ranking
     from benchmark.reporting.row import Row
-    from benchmark.tracking.reading.trials import Record
+    from benchmark.tracking.reading.record import Record
 
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 """The metrics of the published pages, in their order."""

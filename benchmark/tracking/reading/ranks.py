@@ -6,8 +6,8 @@ import pyarrow as pa
 from mlflow import MlflowClient
 
 from benchmark.tracking import schema
+from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.tables import Tables, columns, ids, tables, whole_numbers
-from benchmark.tracking.reading.trials import Record
 
 COLUMNS = ("user", "item", "rank", "query", "history", "popularity", "repeated", "tied")
 

@@ -13,11 +13,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from benchmark.recbole import page as recbole_page
 from benchmark.recbole.links import harmless
-from benchmark.recbole.page import PageError
+from benchmark.recbole.published_page import PageError
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.artifacts import artifact
-from benchmark.tracking.reading.trials import Record, not_negative, search, with_tag
+from benchmark.tracking.reading.record import Record, not_negative
+from benchmark.tracking.reading.trials import search, with_tag
 from benchmark.tracking.server import TrackingError, Unavailable
 from datasets import DataError
 from datasets.checking import plain_yaml

@@ -8,7 +8,7 @@ from mlflow.entities import Run
 from benchmark.declaration import Value
 from benchmark.metrics import SELECTION_METRIC
 from benchmark.tracking import schema
-from benchmark.tracking.reading.trials import Record, record
+from benchmark.tracking.reading.record import Record, record
 
 Values = dict[str, Value]
 """Settings by name."""

@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.artifacts import artifact
-from benchmark.tracking.reading.trials import Record, each
+from benchmark.tracking.reading.record import Record
+from benchmark.tracking.reading.trials import each
 from benchmark.tracking.server import Unavailable
 
 MOST_ROWS = 50_000_000

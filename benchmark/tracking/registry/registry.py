@@ -14,8 +14,8 @@ from benchmark.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.artifacts import fetch
+from benchmark.tracking.reading.record import Record, record
 from benchmark.tracking.reading.settings import stored_settings
-from benchmark.tracking.reading.trials import Record, record
 from benchmark.tracking.registry import unfinished
 from benchmark.tracking.registry.export import export
 from benchmark.tracking.server import TrackingError

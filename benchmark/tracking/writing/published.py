@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
-from benchmark.recbole.page import PublishedPage, PublishedTrial
+from benchmark.recbole.published_page import PublishedPage, PublishedTrial
 from benchmark.tracking import launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart, living
 from benchmark.tracking.outage import reason

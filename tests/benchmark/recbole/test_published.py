@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from benchmark.metrics import NAMES
 from benchmark.recbole import page as result_page
 from benchmark.recbole.contradictions import contradictions
-from benchmark.recbole.page import PageError
+from benchmark.recbole.published_page import PageError
 from benchmark.reporting.formats import page
 from benchmark.reporting.ranking import order
 from benchmark.tracking import heartbeat, schema
+from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.sweeps import SweepRecord
-from benchmark.tracking.reading.trials import Record
 from benchmark.tracking.writing import published as writing
 from tests import published
 from tests.benchmark.reporting.test_report import printed

@@ -11,7 +11,7 @@ from benchmark.reporting.leaderboard import leaderboard
 from benchmark.reporting.ranking import order
 from benchmark.reporting.section import Section
 from benchmark.reporting.sections import sections
-from benchmark.tracking.reading.trials import Record
+from benchmark.tracking.reading.record import Record
 from tests.conftest import one_each
 
 USERS = 300

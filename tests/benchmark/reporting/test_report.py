@@ -9,8 +9,8 @@ from mlflow.entities import Metric, Param, RunTag
 
 from benchmark.tracking import schema
 from benchmark.tracking.reading import run_ids
+from benchmark.tracking.reading.record import record
 from benchmark.tracking.reading.run_ids import whole_run_id
-from benchmark.tracking.reading.trials import record
 from benchmark.tracking.server import TrackingError
 from tests import published
 from tests.conftest import ROOT

@@ -8,7 +8,7 @@ from benchmark.tracking.outbox.messages import Metrics, Status
 from benchmark.tracking.outbox.model import Model
 from benchmark.tracking.outbox.outbox import Outbox
 from benchmark.tracking.outbox.shown import BestPoint, ExperimentTags, NameSuffix, Note
-from benchmark.tracking.reading.trials import record
+from benchmark.tracking.reading.record import record
 
 NOTE = "mlflow.note.content"
 
