@@ -20,8 +20,8 @@ from benchmark import cli, options
 from benchmark.declaration import Value
 from benchmark.errors import UserError
 from benchmark.fields import SETTINGS
-from benchmark.sweep import check_executor, executor_options
 from benchmark.sweeps.executors import EXECUTORS
+from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.tasks import Resources
 from datasets.files import file_name
 

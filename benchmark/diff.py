@@ -18,7 +18,7 @@ import click
 from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.installation import ROOT
-from benchmark.report import metric_option, test_option
+from benchmark.reporting.options import metric_option, test_option
 from benchmark.reporting.section import shown_interval
 
 if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for

@@ -19,7 +19,7 @@ import click
 from benchmark import cli, options
 from benchmark.errors import UserError
 from benchmark.metrics import CUT_OFFS
-from benchmark.report import metric_option, test_option
+from benchmark.reporting.options import metric_option, test_option
 from datasets.files import file_name, write
 
 if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for

@@ -20,9 +20,9 @@ import click
 
 from benchmark import cli
 from benchmark.errors import UserError
-from benchmark.metrics import CUT_OFFS, NAMES
-from benchmark.reporting import statistics
+from benchmark.metrics import CUT_OFFS
 from benchmark.reporting.formats import FORMATS, Files, latex, page, terminal
+from benchmark.reporting.options import metric_option, test_option
 from datasets.files import file_name, write
 
 if TYPE_CHECKING:
@@ -53,22 +53,6 @@ class CutOffs(click.ParamType):
             numbers = f"whole numbers from 1 to {LARGEST_CUT_OFF:,}, such as 1,5,10"
             self.fail(f"{value!r} is no list of {numbers}", param)
         return found
-
-
-metric_option = click.option(
-    "--metric",
-    type=click.Choice(NAMES),
-    default="ndcg@10",
-    show_default=True,
-    help="Validation metric to rank by, and test metric to compare by.",
-)
-test_option = click.option(
-    "--test",
-    type=click.Choice(list(statistics.TESTS)),
-    default="t",
-    show_default=True,
-    help="Paired significance test over users.",
-)
 
 
 @click.command(context_settings=cli.CONTEXT)

@@ -16,7 +16,7 @@ import click
 
 from benchmark import cli, interruption
 from benchmark.errors import UserError
-from benchmark.sweep import check_executor, executor_options
+from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.tasks import Resources
 
 if TYPE_CHECKING:

@@ -15,52 +15,16 @@ import click
 
 from benchmark import cli, options
 from benchmark.data import Data
-from benchmark.declaration import LARGEST_COUNT, Value
+from benchmark.declaration import Value
 from benchmark.installation import INSTALLED, ROOT
 from benchmark.settings import Settings, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
-from benchmark.sweeps.executors import EXECUTORS
+from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 from benchmark.sweeps.tasks import Resources
 
 DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
-RESOURCES = {"jobs": "jobs", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}
-"""The fields of ``Resources``, by the options that set them."""
-MOST_JOBS = 1000
-
-
-def executor_options(command: options.Command) -> options.Command:
-    """Add the options that say where trials run, which ``check_executor`` checks."""
-    command = click.option(
-        "--gpus-per-trial",
-        type=cli.FiniteRange(0, LARGEST_COUNT),
-        default=0,
-        show_default=True,
-        help="Number of GPUs for each trial, with --executor ray; 0.5: two trials share one.",
-    )(command)
-    command = click.option(
-        "--cpus-per-trial",
-        type=cli.FiniteRange(0, LARGEST_COUNT),
-        default=1,
-        show_default=True,
-        help="Number of CPU cores for each trial, with --executor ray.",
-    )(command)
-    command = click.option(
-        "--jobs",
-        type=click.IntRange(1, MOST_JOBS),
-        default=1,
-        show_default=True,
-        help="Number of trials at once, with --executor here; they share its CPU cores equally.",
-    )(command)
-    command = click.option(
-        "--executor",
-        type=click.Choice(list(EXECUTORS)),
-        default="here",
-        show_default=True,
-        help="Place where trials run: here (on this machine) or ray (on a Ray cluster).",
-    )(command)
-    return command
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)
@@ -190,15 +154,6 @@ def _check_trials(context: click.Context, method: str) -> None:
     if METHODS[method].exhaustive and options.is_given(context, "trials"):
         others = " and ".join(name for name, other in METHODS.items() if not other.exhaustive)
         raise click.UsageError(f"a {method} tries all points: --trials is for {others}")
-
-
-def check_executor(context: click.Context, executor: str) -> None:
-    """Raises UsageError for resources with an executor that does not have them."""
-    for name, resource in RESOURCES.items():
-        if options.is_given(context, name) and resource not in EXECUTORS[executor].resources:
-            others = [name for name, other in EXECUTORS.items() if resource in other.resources]
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option} is for --executor {' or '.join(others)}")
 
 
 if __name__ == "__main__":
