@@ -8,15 +8,14 @@ ranking, the items of a history weigh less the older they are.
 from itertools import product
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.counted import Cost
 from models.linear import Decayed, weighted_sums
+from models.neighbours import rows_in_common
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 LARGEST_RESIDUAL = 1e-3
-ITEMS_PER_CHUNK = 512  # rows of the matrix of users in common that are counted at once
 
 
 class EASE(Decayed):
@@ -80,18 +79,9 @@ def users_in_common(items: Tensor, users: Tensor, n_items: int) -> Tensor:
 
     ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
     """
-    n_users = int(users.max()) + 1
-    had = torch.unique(items * n_users + users)  # ordered by item
-    edges = torch.searchsorted(had, torch.arange(n_items + 1, device=had.device) * n_users)
-    of_items = had % n_users
     common = torch.empty(n_items, n_items, device=items.device)
-    for first in range(0, n_items, ITEMS_PER_CHUNK):
-        last = min(first + ITEMS_PER_CHUNK, n_items)
-        chunk = torch.arange(last - first, device=items.device)
-        theirs = torch.zeros(n_users, len(chunk), device=items.device)  # 1 where the user has it
-        item = torch.repeat_interleave(chunk, edges[first : last + 1].diff())
-        theirs[of_items[edges[first] : edges[last]], item] = 1.0
-        common[first:last] = F.embedding_bag(of_items, theirs, edges[:-1], mode="sum").T
+    for first, rows in rows_in_common(items, users, n_items):
+        common[first : first + len(rows)] = rows
     return common
 
 

@@ -1,12 +1,16 @@
-"""Items with users in common, found without a matrix of all items by all items."""
+"""Items with users in common: pair by pair, or by rows of a matrix of all items by all items."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 PAIRS_PER_CHUNK = 1 << 23  # pairs of items that are counted at once; a chunk has whole rows
+ROWS_PER_CHUNK = 512  # of the matrix, that are computed at once, if there are few users
+VALUES_PER_CHUNK = 1 << 26  # of a matrix of all users by the items of a chunk
+DENSE = 32  # values of the matrix that are added up while one pair is counted, at least
 
 
 class Pairs(NamedTuple):
@@ -47,7 +51,8 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
     """Yield all pairs of items that have users in common, both ways, some whole rows at a time.
 
     ``items`` and ``users`` are those of ``Counted.count``. Repeats count once. The work is the sum
-    of the squares of the users' numbers of items.
+    of the squares of the users' numbers of items or, if that is cheaper, the product of the numbers
+    of interactions and of items.
     """
     n_users = int(users.max()) + 1
     had = torch.unique(items * n_users + users)  # ordered by item
@@ -58,6 +63,12 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
     starts = sizes.cumsum(0) - sizes
     edges = torch.searchsorted(item, torch.arange(n_items + 1, device=item.device))
     work = torch.cat([sizes.new_zeros(1), sizes[user].cumsum(0)])[edges].diff()  # [n_items]
+    if len(had) * n_items < DENSE * int(work.sum()):
+        for first, rows in rows_in_common(items, users, n_items):
+            row, column = rows.nonzero(as_tuple=True)
+            pairs = Pairs(row + first, column, rows[row, column].long())
+            yield pairs.chosen(pairs.rows != pairs.columns)
+        return
     for first, last in chunks(work, PAIRS_PER_CHUNK):
         part = slice(int(edges[first]), int(edges[last]))
         owner, at = spans(starts[user[part]], sizes[user[part]])
@@ -65,6 +76,26 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
         keys, both = _counted(keys, (last - first) * n_items)
         pairs = Pairs(keys // n_items + first, keys % n_items, both)
         yield pairs.chosen(pairs.rows != pairs.columns)
+
+
+def rows_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield the number of users of each pair of items: rows [chunk, n_items] float32 of a matrix,
+    each time with the number of the first row.
+
+    ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
+    """
+    n_users = int(users.max()) + 1
+    had = torch.unique(items * n_users + users)  # ordered by item
+    edges = torch.searchsorted(had, torch.arange(n_items + 1, device=had.device) * n_users)
+    of_items = had % n_users
+    at_once = max(1, min(ROWS_PER_CHUNK, VALUES_PER_CHUNK // max(n_users, n_items)))
+    for first in range(0, n_items, at_once):
+        last = min(first + at_once, n_items)
+        chunk = torch.arange(last - first, device=items.device)
+        theirs = torch.zeros(n_users, len(chunk), device=items.device)  # 1 where the user has it
+        item = torch.repeat_interleave(chunk, edges[first : last + 1].diff())
+        theirs[of_items[edges[first] : edges[last]], item] = 1.0
+        yield first, F.embedding_bag(of_items, theirs, edges[:-1], mode="sum").T.contiguous()
 
 
 def _counted(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -103,8 +103,11 @@ def test_weights_from_all_items_are_those_of_ease():
 
 @pytest.mark.parametrize("n_items", [20, 2000])  # 2,000: the pairs are sorted, not counted
 @pytest.mark.parametrize("per_chunk", [50, 10_000])
-def test_pairs_are_those_of_the_matrix_product(n_items, per_chunk, monkeypatch):
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_pairs_are_those_of_the_matrix_product(n_items, per_chunk, by_rows, monkeypatch):
     monkeypatch.setattr(neighbours, "PAIRS_PER_CHUNK", per_chunk)
+    monkeypatch.setattr(neighbours, "DENSE", 10**9 if by_rows else 0)
+    monkeypatch.setattr(neighbours, "ROWS_PER_CHUNK", 7 if per_chunk == 50 else n_items)
     rng = np.random.default_rng(1)
     items, users = rng.integers(0, n_items, 200), np.sort(rng.integers(0, 30, 200))
     of_users = np.zeros((30, n_items), dtype=int)
