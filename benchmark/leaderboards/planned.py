@@ -51,7 +51,7 @@ def with_planned(board: Board, suite: SuiteOutcome) -> Board:
     columns = list(board.columns)
     for data in suite.datasets:
         planned = {
-            entries.get(model) or Entry(model, _kind(model)): Cell(failure=why)
+            entries.get(model) or Entry(model, _kind(model, suite)): Cell(failure=why)
             for model, why in data.models.items()
         }
         if data.unavailable:
@@ -71,5 +71,5 @@ def _without_data(data: DataOutcome, planned: dict[Entry, Cell]) -> Column:
     return Column(data.name, data.title, "", "", cells=cells, unavailable=data.unavailable)
 
 
-def _kind(model: str) -> Kind:
-    return "learned" if model in by_setting.learned() else "counted"
+def _kind(model: str, suite: SuiteOutcome) -> Kind:
+    return "learned" if model in (suite.learned or by_setting.learned()) else "counted"

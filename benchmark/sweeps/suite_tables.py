@@ -129,6 +129,7 @@ def outcome(suite: Suite, all_data: list[OnData]) -> SuiteOutcome:
             )
             for on_data in all_data
         ),
+        tuple(suite.models[: len(suite.learned)]),
     )
 
 

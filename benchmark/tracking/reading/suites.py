@@ -47,6 +47,8 @@ class SuiteOutcome:
     name: str
     title: str
     datasets: tuple[DataOutcome, ...]
+    learned: tuple[str, ...] = ()
+    """The planned models that learn, by the names of reports. Suites before 0.13 have none here."""
 
     def dump(self) -> str:
         """As JSON."""
@@ -95,8 +97,12 @@ def suite_outcome(client: MlflowClient, name: str) -> SuiteOutcome | None:
 def _outcome(content: Any) -> SuiteOutcome:
     """Raises ValueError for any content that ``dump`` does not write."""
     datasets = _of_kind(_mapping(content).get("datasets"), list)
+    learned = _of_kind(content.get("learned", []), list)
     return SuiteOutcome(
-        _text(content, "name"), _text(content, "title"), tuple(_data(part) for part in datasets)
+        _text(content, "name"),
+        _text(content, "title"),
+        tuple(_data(part) for part in datasets),
+        tuple(visible(_of_kind(model, str)) for model in learned),
     )
 
 

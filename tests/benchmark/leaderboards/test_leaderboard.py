@@ -130,19 +130,20 @@ def test_a_file_that_is_shown_may_get_another_name(leaderboard, here):
 
 def test_each_data_set_that_a_suite_planned_has_a_column():
     """Whose data were refused has no digest; a published figure is no result of the suite."""
-    planned_models = {"SASRec": "too few users", "EASE": "too few users"}
+    planned_models = dict.fromkeys(("SASRec", "Mine", "EASE"), "too few users")
     data = [
         DataOutcome(name, name.title(), "", "", f"s-{name}", "", models=planned_models)
         for name in ("shop", "films")
     ]
     published = Cell((Outcome("1", None, {"ndcg@10": 0.3}),))
     column = Column("songs", "Songs", "", "d", cells={Entry("SASRec", "published"): published})
-    suite = SuiteOutcome("s", "S", tuple(data))
+    suite = SuiteOutcome("s", "S", tuple(data), ("SASRec", "Mine"))
     board = planned.with_planned(Board("ndcg@10", (column,)), suite)
     assert [column.title for column in board.columns] == ["Films", "Shop", "Songs"]
     failed = {entry: cell.failure for entry, cell in board.columns[0].cells.items()}
     assert failed == {
         Entry("SASRec", "learned"): "too few users",
+        Entry("Mine", "learned"): "too few users",
         Entry("EASE", "counted"): "too few users",
     }
 

@@ -97,6 +97,7 @@ def test_a_suite_is_interrupted_resumed_and_finished(run_verb, shops, store):
         assert f"/runs/{summary.info.run_id})" in note
     outcome = suite_outcome(store, "shops")
     assert (outcome.name, outcome.title) == ("shops", "Two shops")
+    assert outcome.learned == ("SASRec", "GRU4Rec")
     first, second, gone = outcome.datasets
     assert (first.name, first.comparison, first.experiment) == ("mine", "shops-mine", "mine")
     assert first.models == {"SASRec": "", "GRU4Rec": "", "Popularity": ""}
