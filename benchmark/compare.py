@@ -23,7 +23,6 @@ from benchmark.fields import SETTINGS
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.tasks import Resources
-from datasets.files import file_name
 
 if TYPE_CHECKING:
     from benchmark.sweeps.budget import Budget
@@ -131,7 +130,7 @@ def compare(
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
     import models
-    from benchmark.report import report
+    from benchmark.report import default_path, report
     from benchmark.sweeps.contenders import SPACES
     from benchmark.sweeps.forecast import measured
     from benchmark.sweeps.request import Request
@@ -160,7 +159,7 @@ def compare(
         report,
         experiments=(comparison.experiment,),
         sweeps=comparison.sweep_names,
-        output=Path("reports", f"{file_name(f'{comparison.experiment}-{name}')}.md"),
+        output=default_path(comparison.experiment, name),
         tracking_uri=client.tracking_uri,
     )
     comparison.log()

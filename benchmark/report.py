@@ -164,11 +164,9 @@ def report(
         with_published=with_published,
     )
     dataset = dataset_of(ranking, experiments[0])
-    name = (
-        output.stem
-        if output and output != STDOUT
-        else file_name("-".join([*experiments, *sweeps, *(run[:8] for run in ids)]))
-    )
+    given = output if output != STDOUT else None
+    path = given or default_path(*experiments, *sweeps, *(run[:8] for run in ids), form=form)
+    name = path.stem
     beside: Files = {}
     if form == "markdown" and output != STDOUT and (text := card(client, ranking.own.records[0])):
         dataset = Dataset(dataset.title, f"{name}-dataset.md")
@@ -193,13 +191,17 @@ def report(
         click.echo(next(iter(files.values())), nl=False)
         return
     made.show()
-    output = output or Path("reports", name + chosen.suffix)
-    _write(output, files)
-    click.echo(f"report written to {output}")
+    _write(path, files)
+    click.echo(f"report written to {path}")
     if log:
         for experiment in experiments:
             run_id = log_report(client, experiment, files)
             click.echo(f"and kept in run {run_id} of experiment {experiment}")
+
+
+def default_path(*names: str, form: str = "markdown") -> Path:
+    """The file of the report of experiments, sweeps or runs."""
+    return Path("reports", file_name("-".join(names)) + FORMATS[form].suffix)
 
 
 @dataclass(frozen=True)

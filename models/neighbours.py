@@ -34,8 +34,7 @@ def by_popularity(items: Tensor, users: Tensor, n_items: int) -> tuple[Tensor, T
     ``items`` and ``users`` are those of ``Counted.count``. Returns this order [n_items] int64, the
     users of the items in it [n_items] int64, and ``items`` with their places in it as new numbers.
     """
-    n_users = int(users.max()) + 1
-    sizes = torch.bincount(torch.unique(items * n_users + users) // n_users, minlength=n_items)
+    sizes = torch.bincount(_each_once(items, users)[0], minlength=n_items)
     sizes, order = sizes.sort(descending=True, stable=True)
     return order, sizes, order.argsort()[items]
 
@@ -54,20 +53,17 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
     of the squares of the users' numbers of items or, if that is cheaper, the product of the numbers
     of interactions and of items.
     """
-    n_users = int(users.max()) + 1
-    had = torch.unique(items * n_users + users)  # ordered by item
-    item = had // n_users
-    user = had % n_users
-    sizes = torch.bincount(user, minlength=n_users)
+    item, user = _each_once(items, users)
+    sizes = torch.bincount(user)
     items_of_users = item[user.argsort(stable=True)]
     starts = sizes.cumsum(0) - sizes
     edges = torch.searchsorted(item, torch.arange(n_items + 1, device=item.device))
     work = torch.cat([sizes.new_zeros(1), sizes[user].cumsum(0)])[edges].diff()  # [n_items]
-    if len(had) * n_items < DENSE * int(work.sum()):
-        for first, rows in rows_in_common(items, users, n_items):
+    if len(item) * n_items < DENSE * int(work.sum()):
+        for first, rows in _rows(item, user, n_items):
+            rows.diagonal(first).zero_()  # an item with itself is no pair
             row, column = rows.nonzero(as_tuple=True)
-            pairs = Pairs(row + first, column, rows[row, column].long())
-            yield pairs.chosen(pairs.rows != pairs.columns)
+            yield Pairs(row + first, column, rows[row, column].long())
         return
     for first, last in chunks(work, PAIRS_PER_CHUNK):
         part = slice(int(edges[first]), int(edges[last]))
@@ -79,23 +75,32 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
 
 
 def rows_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield the number of users of each pair of items: rows [chunk, n_items] float32 of a matrix,
+    """The number of users of each pair of items: rows [chunk, n_items] float32 of a matrix,
     each time with the number of the first row.
 
     ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
     """
+    return _rows(*_each_once(items, users), n_items)
+
+
+def _each_once(items: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
+    """The items and users of the different interactions, ordered by item: [m] int64 each."""
     n_users = int(users.max()) + 1
-    had = torch.unique(items * n_users + users)  # ordered by item
-    edges = torch.searchsorted(had, torch.arange(n_items + 1, device=had.device) * n_users)
-    of_items = had % n_users
+    had = torch.unique(items * n_users + users)
+    return had // n_users, had % n_users
+
+
+def _rows(item: Tensor, user: Tensor, n_items: int) -> Iterator[tuple[int, Tensor]]:
+    """``rows_in_common`` of what ``_each_once`` returns."""
+    n_users = int(user.max()) + 1
+    edges = torch.searchsorted(item, torch.arange(n_items + 1, device=item.device))
     at_once = max(1, min(ROWS_PER_CHUNK, VALUES_PER_CHUNK // max(n_users, n_items)))
     for first in range(0, n_items, at_once):
         last = min(first + at_once, n_items)
-        chunk = torch.arange(last - first, device=items.device)
-        theirs = torch.zeros(n_users, len(chunk), device=items.device)  # 1 where the user has it
-        item = torch.repeat_interleave(chunk, edges[first : last + 1].diff())
-        theirs[of_items[edges[first] : edges[last]], item] = 1.0
-        yield first, F.embedding_bag(of_items, theirs, edges[:-1], mode="sum").T.contiguous()
+        part = slice(int(edges[first]), int(edges[last]))
+        theirs = torch.zeros(n_users, last - first, device=item.device)  # 1 where the user has it
+        theirs[user[part], item[part] - first] = 1.0
+        yield first, F.embedding_bag(user, theirs, edges[:-1], mode="sum").T.contiguous()
 
 
 def _counted(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,8 @@ from benchmark.errors import UserError
 
 
 class PageError(UserError):
-    """A file is no result page. The message says where, what was expected and what was found."""
+    """The file is not a result page. The message has the place, what was expected there, and what
+    was found."""
 
 
 @dataclass(frozen=True)
