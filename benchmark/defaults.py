@@ -15,8 +15,8 @@ from benchmark.training.batches import window_counts
 from datasets.sequences import Sequences
 from datasets.splitting.targets import Split
 
-DENSE = 200  # interactions of an item from which on little dropout is enough
-SPARSE = 20  # interactions of an item up to which dropout is largest
+DENSE = 200  # interactions of an item from which on data are dense
+SPARSE = 20  # interactions of an item up to which they are sparse
 LEAST_DROPOUT = 0.1
 MOST_DROPOUT = 0.5
 INTERACTIONS_PER_STEP = 1024
@@ -24,6 +24,7 @@ STEPS_PER_EPOCH = 100  # at least, if batches are not smaller than the smallest
 BATCHES = (32, 256)  # the smallest and the largest
 STEPS_OF_PATIENCE = 500
 EPOCHS_OF_PATIENCE = 3  # at least
+EPOCHS_IF_DENSE = 5  # at least: validation gets better for long, and by less than its noise
 MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
 LARGEST_CATALOGUE = 200_000  # items: SLIST's part holds a score of each for each user of a batch
 MOST_PAIRS = 1e9  # of interactions of one user, which SLIST counts: minutes, and some gigabytes
@@ -64,7 +65,9 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
     - ``windows``: sampled where users have more interactions than ``max_length``, else tiled.
     - ``batch_size``: the power of two, from 32 to 256, with about 1,024 interactions in a step, or
       smaller, for an epoch of about 100 steps.
-    - ``patience``: the epochs of 500 steps, at least 3.
+    - ``patience``: the epochs of 500 steps, at least 3, or 5 where an item has 200 interactions or
+      more.
+    - ``schedule``: constant where an item has 20 interactions or fewer, else plateau.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
     - ``embeddings``, ``blend``: slist, in catalogues of up to 200,000 items, if users' interactions
       make up to 1e9 pairs.
@@ -79,13 +82,14 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
         "dropout": _dropout(facts),
         "windows": "sampled" if facts.per_user > settings.max_length else "tiled",
         "batch_size": _batch_size(facts, settings.max_length, n_windows),
+        "schedule": "constant" if facts.per_item <= SPARSE else "plateau",
         "repeats": _repeats(facts, settings.history),
         "embeddings": "slist" if small else "random",
         "blend": "slist" if small else "none",
     }
     settings = _with(settings, found)
     steps = max(1.0, n_windows / settings.batch_size)
-    settings = _with(settings, {"patience": _patience(steps)})
+    settings = _with(settings, {"patience": _patience(facts, steps)})
     return replace(settings, undecided=frozenset())
 
 
@@ -107,8 +111,9 @@ def _batch_size(facts: Facts, max_length: int, n_windows: int) -> int:
     return int(2 ** round(math.log2(sequences)))
 
 
-def _patience(steps_per_epoch: float) -> int:
-    return max(EPOCHS_OF_PATIENCE, round(STEPS_OF_PATIENCE / steps_per_epoch))
+def _patience(facts: Facts, steps_per_epoch: float) -> int:
+    least = EPOCHS_OF_PATIENCE if facts.per_item < DENSE else EPOCHS_IF_DENSE
+    return max(least, round(STEPS_OF_PATIENCE / steps_per_epoch))
 
 
 def _repeats(facts: Facts, history: str) -> str:

@@ -68,6 +68,7 @@ class Fields:
         "plateau",
         "Learning-rate schedule after the warm-up: constant, plateau (falls to a quarter when "
         "validation stops getting better), or cosine (falls to 0 at the last step).",
+        by_data=True,
         choices=("constant", "plateau", "cosine"),
     )
     warmup_steps: int = setting(

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from models.counted import Cost
+from models.inverse import inverse_of
 from models.linear import Decayed, weighted_sums
-from models.neighbours import rows_in_common
+from models.neighbours import users_in_common
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
-LARGEST_RESIDUAL = 1e-3
 
 
 class EASE(Decayed):
@@ -72,51 +72,3 @@ class EASE(Decayed):
 
     def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
         return weighted_sums(self.weights, items, weights)
-
-
-def users_in_common(items: Tensor, users: Tensor, n_items: int) -> Tensor:
-    """The number of users of each pair of items: [n_items, n_items] float32.
-
-    ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
-    """
-    common = torch.empty(n_items, n_items, device=items.device)
-    for first, rows in rows_in_common(items, users, n_items):
-        common[first : first + len(rows)] = rows
-    return common
-
-
-def inverse_of(common: Tensor, ridge: float) -> Tensor:
-    """The inverse of ``common`` + ``ridge`` I, in single precision if that is enough."""
-    probe = torch.randn(len(common), 1, generator=torch.Generator().manual_seed(0))
-    probe = probe.to(common.device)
-    for dtype in (torch.float32, torch.float64):
-        inverse = common.to(dtype, copy=True)
-        inverse.diagonal().add_(ridge)
-        _invert(inverse)
-        solved = inverse @ probe.to(dtype)
-        residual = common.to(dtype) @ solved + ridge * solved - probe
-        if residual.norm() < LARGEST_RESIDUAL * probe.norm():
-            break
-    return inverse.float()
-
-
-def _invert(matrix: Tensor) -> None:
-    """Invert a symmetric positive definite matrix [n, n] in place, by halves.
-
-    Nearly all of its 4/3 n^3 operations (a multiplication and an addition count as two) are
-    products of large matrices; LAPACK's inverse from a Cholesky factor took four times as long.
-    """
-    half = len(matrix) // 2
-    if half < 128:
-        matrix.copy_(torch.cholesky_inverse(torch.linalg.cholesky(matrix)))
-        return
-    first = matrix[:half, :half]
-    corner = matrix[:half, half:]
-    second = matrix[half:, half:]
-    _invert(first)
-    product = first @ corner
-    second.addmm_(corner.T, product, alpha=-1)  # the Schur complement
-    _invert(second)
-    torch.mm(product, second, out=corner).neg_()
-    first.addmm_(corner, product.T, alpha=-1)
-    matrix[half:, :half] = corner.T

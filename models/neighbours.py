@@ -83,6 +83,17 @@ def rows_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[tuple
     return _rows(*_each_once(items, users), n_items)
 
 
+def users_in_common(items: Tensor, users: Tensor, n_items: int) -> Tensor:
+    """The number of users of each pair of items: [n_items, n_items] float32.
+
+    ``items`` and ``users`` are those of ``Counted.count``. Repeats count once.
+    """
+    common = torch.empty(n_items, n_items, device=items.device)
+    for first, rows in rows_in_common(items, users, n_items):
+        common[first : first + len(rows)] = rows
+    return common
+
+
 def _each_once(items: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
     """The items and users of the different interactions, ordered by item: [m] int64 each."""
     n_users = int(users.max()) + 1

@@ -9,7 +9,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from models.local_linear import LocalLinear, Neighbourhoods, Products
+from models.local_linear import LocalLinear
+from models.systems import Products, Systems
 
 
 class SLIM(LocalLinear):
@@ -21,15 +22,16 @@ class SLIM(LocalLinear):
     """
 
     link = "https://doi.org/10.1109/ICDM.2011.134"
-    NEIGHBOURS = (100, 100)
+    NEIGHBOURS = 100
     variants = tuple(
         {"ridge": ridge, "decay": decay}
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))
     )
 
-    def products(
-        self, pairs: Neighbourhoods, items: Tensor, users: Tensor, share: float
-    ) -> Products:
+    def products(self, systems: Systems, items: Tensor, users: Tensor, share: float) -> Products:
         return Products(
-            pairs.users, pairs.users, pairs.users, pairs.sizes, torch.zeros_like(pairs.sizes)
+            systems.users,
+            systems.both_ways(systems.users),
+            systems.sizes,
+            torch.zeros_like(systems.sizes),
         )

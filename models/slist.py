@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.local_linear import LocalLinear, Neighbourhoods, Products
+from models.all_items import AllItems
+from models.local_linear import LocalLinear
 from models.neighbours import chunks, spans
+from models.systems import Products, Systems
 
 PAIRS_PER_CHUNK = 1 << 22  # of places of one sequence
 
@@ -29,8 +31,12 @@ class SLIST(LocalLinear):
     """
 
     link = "https://arxiv.org/abs/2103.16104"
-    version = 2  # version 1 had weights from all items, those to themselves included
-    NEIGHBOURS = (300, 600)  # docs/sparse-data.md has what more of them are worth
+    # Version 1 had weights from all items, those to themselves included; version 2 from neighbours
+    # alone.
+    version = 3
+    NEIGHBOURS = 300  # docs/sparse-data.md has what more of them are worth
+    ALL_ITEMS = 10_000  # up to this size of the catalogue, weights come from all items
+    KEPT = 600  # weights to each item then, the largest
     PAST = 0.5
     REACH = 30  # places: what items further apart add is below the precision of the sums
     variants = tuple(
@@ -38,9 +44,12 @@ class SLIST(LocalLinear):
         for share, ridge, decay in product((0.2, 0.5, 0.8), (20.0, 100.0), (0.9, 0.75, 0.5))
     )
 
-    def products(
-        self, pairs: Neighbourhoods, items: Tensor, users: Tensor, share: float
-    ) -> Products:
+    def systems(self, items: Tensor, users: Tensor) -> Systems:
+        if self.n_items <= self.ALL_ITEMS:
+            return AllItems(items, users, self.n_items, self.KEPT)
+        return super().systems(items, users)
+
+    def products(self, systems: Systems, items: Tensor, users: Tensor, share: float) -> Products:
         """``share`` X^T X + (1 - ``share``) S^T S, and with T in the place of the second S.
 
         The rows of S to which the places a <= b of one sequence contribute are t = b .. last - 1.
@@ -53,8 +62,9 @@ class SLIST(LocalLinear):
         place = everywhere - starts
         rows = sizes[users] - 1 - place
         rows = (1 - self.PAST ** (2 * rows)) / (1 - self.PAST**2)  # the sum above, over t
-        gram, forth, back = (share * pairs.users for _ in range(3))
-        own = share * pairs.sizes
+        gram = share * systems.users
+        target = systems.both_ways(gram)
+        own = share * systems.sizes
         itself = torch.zeros_like(own)
         own.index_add_(0, items, (1 - share) * rows)
         before = place.clamp(max=self.REACH)
@@ -69,12 +79,11 @@ class SLIST(LocalLinear):
             same = one == other
             own.index_add_(0, one[same], 2 * both[same])
             itself.index_add_(0, one[same], follows[same])
-            at = pairs.places(one, other)[0][~same]  # items of one sequence have a user in common
-            ahead = (one < other)[~same]
-            gram.index_add_(0, at, both[~same])
-            forth.index_add_(0, at, follows[~same] * ahead)
-            back.index_add_(0, at, follows[~same] * ~ahead)
-        return Products(gram, forth, back, own, itself)
+            one, other, both, follows = (x[~same] for x in (one, other, both, follows))
+            # Items of one sequence have a user in common.
+            gram.index_add_(0, systems.pair(one, other), both)
+            target.index_add_(0, systems.ordered(one, other), follows)
+        return Products(gram, target, own, itself)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A state of version 1 scores as it did: by a matrix of all items by all items."""

@@ -35,6 +35,7 @@ def test_sparse_short_sequences():
         "batch_size": 128,
         "windows": "tiled",
         "patience": 4,
+        "schedule": "constant",
         "repeats": "learned",
         "embeddings": "slist",
         "blend": "slist",
@@ -48,6 +49,7 @@ def test_dense_long_sequences():
         "batch_size": 32,
         "windows": "sampled",
         "patience": 13,  # 38 steps in an epoch
+        "schedule": "plateau",
         "repeats": "learned",
         "embeddings": "slist",
         "blend": "slist",
@@ -63,6 +65,17 @@ def test_dropout_falls_by_the_logarithm():
     """2, 20, 40, 64, 126, 200 and 2,000 interactions of an item."""
     dropout = [found(data(n * 20, 8, 80))["dropout"] for n in (1, 10, 20, 32, 63, 100, 1000)]
     assert dropout == [0.5, 0.5, 0.38, 0.3, 0.18, 0.1, 0.1]
+
+
+def test_the_learning_rate_falls_where_data_are_not_sparse():
+    """20 and 21 interactions of an item."""
+    assert [found(data(n * 10, 8, 80))["schedule"] for n in (20, 21)] == ["constant", "plateau"]
+
+
+def test_patience_is_longer_where_data_are_dense():
+    """200 interactions of an item, and fewer: 500 steps are an epoch."""
+    patience = [found(data(16_000, 8, n), batch_size=32)["patience"] for n in (640, 650)]
+    assert patience == [5, 3]
 
 
 @pytest.mark.parametrize(

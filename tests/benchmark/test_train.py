@@ -46,7 +46,7 @@ def test_a_trial_leaves_all_that_the_schema_promises(run_command, store, here):
     assert run.data.params["hidden_size"] == "8"
     assert run.data.params["max_length"] == "50"  # defaults are logged, too
     decided = Settings.of().undecided
-    assert "by the data: batch_size " in done.stdout
+    assert "by the data: schedule plateau, batch_size " in done.stdout
     assert all(f"{name} {run.data.params[name]}" in done.stdout for name in decided)
     for key in ("train/loss", "sequences_per_second", *(f"valid/{n}" for n in ("mrr_at_10",))):
         assert [step for step, _ in values(store, run, key)] == [1, 2, 3]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, linear, local_linear, neighbours
+from models import build, linear, neighbourhoods, neighbours
 from models.neighbours import pairs_in_common
 from models.slim import SLIM
 from tests.models.test_repeats import N_ITEMS, baskets, padded
@@ -75,9 +75,9 @@ def dense(model):
 def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIM", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SLIM, "NEIGHBOURS", (k, k))
-        patch.setattr(local_linear, "ENTRIES_PER_BATCH", 16)
-        patch.setattr(local_linear, "POPULAR", N_ITEMS // 2)
+        patch.setattr(SLIM, "NEIGHBOURS", k)
+        patch.setattr(neighbourhoods, "ENTRIES_PER_BATCH", 16)
+        patch.setattr(neighbourhoods, "POPULAR", N_ITEMS // 2)
         patch.setattr(neighbours, "PAIRS_PER_CHUNK", 8)
         model.count(*interactions(users))
         model.use(**variant)

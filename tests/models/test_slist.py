@@ -6,7 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, local_linear, slist
+from models import build, neighbourhoods, slist
+from models.all_items import AllItems
+from models.neighbourhoods import Neighbourhoods
 from models.slist import SLIST
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import dense, had, interactions, local_weights, scores_by
@@ -26,11 +28,19 @@ def past_and_future(users):
     return np.reshape(past, (-1, N_ITEMS)), np.reshape(future, (-1, N_ITEMS))
 
 
-def expected_weights(users, share, ridge, k):
+def expected_weights(users, share, ridge, k=None):
+    """From ``k`` neighbours of each item; None: from all items."""
     sets, (past, future) = had(users), past_and_future(users)
     system = share * sets.T @ sets + (1 - share) * past.T @ past
     target = share * sets.T @ sets + (1 - share) * past.T @ future
-    weights = local_weights(users, ridge, k, system, target)
+    if k:
+        weights = local_weights(users, ridge, k, system, target)
+    else:
+        weights = np.zeros((N_ITEMS, N_ITEMS))
+        for item in range(N_ITEMS):
+            others = np.delete(np.arange(N_ITEMS), item)
+            ridged = system[np.ix_(others, others)] + ridge * np.eye(len(others))
+            weights[others, item] = np.linalg.solve(ridged, target[others, item])
     again = (1 - share) * np.diag(past.T @ future)
     return weights + np.diag(again / (np.diag(system) + ridge))
 
@@ -45,8 +55,9 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     model = build("SLIST", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slist, "PAIRS_PER_CHUNK", 8)
-        patch.setattr(SLIST, "NEIGHBOURS", (k, k))
-        patch.setattr(local_linear, "POPULAR", N_ITEMS // 2)
+        patch.setattr(SLIST, "ALL_ITEMS", 0)
+        patch.setattr(SLIST, "NEIGHBOURS", k)
+        patch.setattr(neighbourhoods, "POPULAR", N_ITEMS // 2)
         model.count(*interactions(users))
         model.use(**variant)
 
@@ -56,12 +67,35 @@ def test_scores_are_those_of_the_closed_form(users, variant, k):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("n_items", "expected"), [(1, 600), (2_982, 600), (3_416, 560), (12_101, 300), (10**6, 300)]
+@settings(max_examples=30)
+@given(
+    st.lists(baskets, min_size=2, max_size=6),
+    st.sampled_from(SLIST.variants),
+    st.integers(1, N_ITEMS + 1),
 )
-def test_items_of_a_small_catalogue_have_more_neighbours(n_items, expected):
-    assert build("SLIST", n_items, {}).n_neighbours == expected
-    assert build("SLIM", n_items, {}).n_neighbours == 100
+def test_in_a_small_catalogue_the_largest_weights_from_all_items_are_kept(users, variant, k):
+    model = build("SLIST", N_ITEMS, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SLIST, "KEPT", k)
+        model.count(*interactions(users))
+    model.use(**variant)
+
+    expected = expected_weights(users, variant["share"], variant["ridge"])
+    found = dense(model).numpy()
+    kept = found != 0
+    np.testing.assert_allclose(found[kept], expected[kept], rtol=1e-3, atol=1e-6)
+    for weights in (found, expected):
+        np.fill_diagonal(weights, 0)  # those of items to themselves are kept beside the others
+    largest, those = (-np.sort(-np.abs(weights), axis=0)[:k] for weights in (expected, found))
+    np.testing.assert_allclose(those, largest, rtol=1e-3, atol=1e-6)
+    assert np.count_nonzero(found, axis=0).max() <= k
+
+
+@pytest.mark.parametrize(("n_items", "systems"), [(10_000, AllItems), (10_001, Neighbourhoods)])
+def test_systems_of_neighbours_are_those_of_a_large_catalogue(n_items, systems):
+    two = torch.tensor([0, 1]), torch.tensor([0, 0])
+    assert isinstance(build("SLIST", n_items, {}).systems(*two), systems)
+    assert isinstance(build("SLIM", n_items, {}).systems(*two), Neighbourhoods)
 
 
 def test_places_far_apart_add_nothing_that_counts():
@@ -71,7 +105,7 @@ def test_places_far_apart_add_nothing_that_counts():
     model = build("SLIST", N_ITEMS, {})
     model.count(*interactions(users))
     model.use(share=0.2, ridge=20.0, decay=1.0)
-    expected = expected_weights(users, 0.2, 20.0, N_ITEMS)
+    expected = expected_weights(users, 0.2, 20.0)
     np.testing.assert_allclose(dense(model).numpy(), expected, rtol=1e-5, atol=1e-7)
 
 

@@ -1,0 +1,54 @@
+"""Linear systems of all items, solved at once, for small catalogues."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models.inverse import inverse_of
+from models.neighbours import users_in_common
+from models.systems import Products, Systems, Weights
+
+
+class AllItems(Systems):
+    """Weights come from all items. The largest ones of each item are kept.
+
+    Items keep their numbers. A place is that of a matrix [n_items, n_items]; a pair has it above
+    the diagonal.
+    """
+
+    def __init__(self, items: Tensor, users: Tensor, n_items: int, kept: int):
+        """``items`` and ``users`` are those of ``Counted.count``; ``kept``: weights to an item."""
+        common = users_in_common(items, users, n_items)
+        self.kept = min(kept, n_items)
+        self.order = torch.arange(n_items, device=items.device)
+        self.sizes = common.diagonal().clone()
+        self.users = common.triu_(1).view(-1)
+
+    def pair(self, one: Tensor, other: Tensor) -> Tensor:
+        return self.ordered(torch.minimum(one, other), torch.maximum(one, other))
+
+    def ordered(self, one: Tensor, other: Tensor) -> Tensor:
+        return one * len(self.order) + other
+
+    def both_ways(self, of_pairs: Tensor) -> Tensor:
+        upper = self._matrix(of_pairs)
+        return (upper + upper.T).view(-1)
+
+    def solved(self, products: Products, ridges: Sequence[float]) -> list[Weights]:
+        """With P the inverse of A + ridge I, the weights to the item j from all others are those of
+        P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
+        gram = self._matrix(self.both_ways(products.gram))
+        gram.diagonal().copy_(products.own)
+        found = []
+        for ridge in ridges:
+            inverse = inverse_of(gram, ridge)
+            weights = inverse @ self._matrix(products.target)
+            weights -= inverse.mul_(weights.diagonal() / inverse.diagonal())
+            # The k largest of each column; topk is faster along rows: [n_items, k].
+            chosen = weights.T.abs().topk(self.kept).indices
+            found.append(Weights(chosen, weights.T.gather(1, chosen)))
+        return found
+
+    def _matrix(self, values: Tensor) -> Tensor:
+        return values.view(len(self.order), len(self.order))

@@ -1,0 +1,60 @@
+"""What linear models of items by items solve: least squares, with a system for each item."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Products(NamedTuple):
+    """What the systems are made of. The places of pairs are those of ``Systems``."""
+
+    gram: Tensor
+    """[m] float: of both items of a pair, at ``Systems.pair``."""
+    target: Tensor
+    """[m'] float: of the weight from one item to another, at ``Systems.ordered``."""
+    own: Tensor
+    """[n_items] float: ``gram`` of each item with itself."""
+    itself: Tensor
+    """[n_items] float: the target of the weight from each item to itself."""
+
+
+class Weights(NamedTuple):
+    """The weights to each item from some others."""
+
+    items: Tensor
+    """[n_items, k] int64: the others; any number where the value is 0."""
+    values: Tensor
+    """[n_items, k] float"""
+
+
+class Systems(ABC):
+    """One system for each item. Items may have new numbers here.
+
+    With A and B the matrices of ``Products.gram`` and ``Products.target``, the weights from the
+    items N to the item j are the solution w of (A_NN + ridge I) w = B_Nj, where j is none of N.
+    """
+
+    order: Tensor
+    """[n_items] int64: the items, by their new numbers."""
+    users: Tensor
+    """[m] float: the users in common of each pair of items, at ``pair``."""
+    sizes: Tensor
+    """[n_items] float: the users of each item."""
+
+    @abstractmethod
+    def pair(self, one: Tensor, other: Tensor) -> Tensor:
+        """The places of pairs of different items that have users in common, in any order."""
+
+    @abstractmethod
+    def ordered(self, one: Tensor, other: Tensor) -> Tensor:
+        """The places of such pairs as weights from ``one`` to ``other``."""
+
+    @abstractmethod
+    def both_ways(self, of_pairs: Tensor) -> Tensor:
+        """Values [m], at ``pair``, as values [m'], at ``ordered``: the same both ways."""
+
+    @abstractmethod
+    def solved(self, products: Products, ridges: Sequence[float]) -> list[Weights]:
+        """The weights for each ridge."""
