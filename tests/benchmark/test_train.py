@@ -52,9 +52,8 @@ def test_a_trial_leaves_all_that_the_schema_promises(run_command, store, here):
         assert [step for step, _ in values(store, run, key)] == [1, 2, 3]
     tags = run.data.tags
     assert tags["synthetic"] == "true"
-    assert tags["command"].startswith(
-        "mlflow run . -P dataset=demo -P learning_rate=0.01 -P seed=7"
-    )
+    repeats = "mlflow run . -P dataset=demo -P learning_rate=0.01 -P schedule=plateau -P seed=7 "
+    assert tags["command"].startswith(repeats)
     assert tags["command_line"].endswith("--learning-rate 0.01 --seed 7")
     for name in ("protocol", "git_commit", "host", "device"):
         assert tags[name]
