@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.metrics import means
-from benchmark.settings import Settings
+from benchmark.measures.metrics import means
+from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
 from datasets.sequences import Sequences

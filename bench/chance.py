@@ -23,8 +23,8 @@ import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch re
 import numpy as np
 
 import models
-from benchmark.metrics import per_query
-from benchmark.settings import Settings
+from benchmark.measures.metrics import per_query
+from benchmark.settings.settings import Settings
 from benchmark.training.evaluation import evaluated, rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids

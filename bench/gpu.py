@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from bench.amazon_shape import amazon_shape
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.measurement import from_arrays, peak_flops
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load

@@ -21,8 +21,8 @@ import sqlalchemy
 from mlflow.store.tracking.dbmodels import models
 from tqdm import tqdm
 
-from benchmark.metrics import means
-from benchmark.settings import Settings
+from benchmark.measures.metrics import means
+from benchmark.settings.settings import Settings
 from benchmark.tracking import schema, server
 
 USERS = 6_000

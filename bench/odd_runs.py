@@ -26,11 +26,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from benchmark import promotion
 from benchmark.errors import UserError
-from benchmark.metrics import NAMES, means
+from benchmark.measures.metrics import NAMES, means
 from benchmark.report import report
 from benchmark.reporting.formats import FORMATS
+from benchmark.serving import promotion
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import STATISTICS
 from datasets import DataError

@@ -20,8 +20,8 @@ from typing import TypeVar
 from torch import Tensor
 
 from bench.peer_gate import Gate, arguments
-from benchmark.metrics import means
-from benchmark.settings import Settings
+from benchmark.measures.metrics import means
+from benchmark.settings.settings import Settings
 from benchmark.training.measurement import load_arrays
 from benchmark.training.trainer import Trainer
 from models.model import Histories

@@ -29,7 +29,7 @@ import torch
 from tabulate import tabulate
 
 import models
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training import checkpoint
 from models.bert4rec import BERT4Rec
 from models.model import Histories

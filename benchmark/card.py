@@ -8,8 +8,8 @@ python -m benchmark.card mine.yaml --sequential --model SASRec --epochs 5
 import click
 
 from benchmark import cli, options
-from benchmark.declaration import Value
-from benchmark.fields import SETTINGS
+from benchmark.settings.declaration import Value
+from benchmark.settings.fields import SETTINGS
 
 MODEL = "Markov"
 """The default: its ranks depend on the last item, and it is counted in seconds."""
@@ -40,8 +40,8 @@ def card(
     Nothing is logged. Ties, repeats and cold targets stand on the card, too.
     """
     # Torch and pandas load for seconds, which --help need not wait for.
-    from benchmark.data import Data
     from benchmark.recbole import config as recbole
+    from benchmark.trials.data import Data
     from datasets.card import render
 
     chosen = options.given(context, values)
@@ -55,7 +55,7 @@ def card(
     data = Data.of(settings, data_dir)
     click.echo(render(data.spec, data.sequences), nl=False)
     if sequential:
-        from benchmark.sequential import measure
+        from benchmark.measures.sequential import measure
 
         loss = measure(data.trainer(settings))
         click.echo(f"\n**Sequential:** {settings.model_name}: {loss}")

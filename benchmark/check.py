@@ -8,9 +8,9 @@ python -m benchmark.check SASRec
 import click
 
 from benchmark import cli, options
-from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.fields import SETTINGS
+from benchmark.settings.declaration import Value
+from benchmark.settings.fields import SETTINGS
 
 
 @click.command(cls=options.TrialCommand, context_settings=cli.CONTEXT)

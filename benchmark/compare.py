@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark import cli, options
-from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.fields import SETTINGS
+from benchmark.settings.declaration import Value
+from benchmark.settings.fields import SETTINGS
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.tasks import Resources

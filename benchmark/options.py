@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from benchmark import cli
-from benchmark.declaration import Setting, Value
 from benchmark.errors import UserError
-from benchmark.fields import LEARNING, SETTINGS
-from benchmark.settings import Settings, declared
+from benchmark.settings.declaration import Setting, Value
+from benchmark.settings.fields import LEARNING, SETTINGS
+from benchmark.settings.settings import Settings, declared
 from models import MODELS, by_setting, is_outside
 
 if TYPE_CHECKING:  # it loads pandas, which --help need not wait for

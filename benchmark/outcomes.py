@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.declaration import Value
-from benchmark.settings import Settings
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings
 
 if TYPE_CHECKING:  # it loads pandas
-    from benchmark.results import Result
+    from benchmark.trials.results import Result
 
 
 @dataclass(frozen=True, repr=False)

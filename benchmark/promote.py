@@ -38,7 +38,7 @@ def promote(
     is refused.
     """
     # MLflow and pandas load for seconds, which --help need not wait for.
-    from benchmark import promotion
+    from benchmark.serving import promotion
     from benchmark.tracking import server
     from benchmark.tracking.reading.run_ids import whole_run_id
 

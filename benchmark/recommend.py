@@ -78,7 +78,7 @@ def recommend(
     written.
     """
     # MLflow and pandas load for seconds, which --help need not wait for.
-    from benchmark import histories, recommendation
+    from benchmark.serving import histories, recommendation
     from benchmark.tracking import server
     from benchmark.tracking.registry.loading import load_recommender
 

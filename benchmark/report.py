@@ -20,7 +20,7 @@ import click
 
 from benchmark import cli
 from benchmark.errors import UserError
-from benchmark.metrics import CUT_OFFS
+from benchmark.measures.metrics import CUT_OFFS
 from benchmark.reporting.formats import FORMATS, Files, latex, page, terminal
 from benchmark.reporting.options import metric_option, test_option
 from datasets.files import file_name, write

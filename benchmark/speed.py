@@ -19,9 +19,9 @@ from zipfile import BadZipFile
 import click
 
 from benchmark import cli, options
-from benchmark.declaration import LARGEST_COUNT, Value
 from benchmark.errors import UserError
-from benchmark.settings import Settings
+from benchmark.settings.declaration import LARGEST_COUNT, Value
+from benchmark.settings.settings import Settings
 
 if TYPE_CHECKING:
     import torch

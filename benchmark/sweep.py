@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 
 from benchmark import cli, options
-from benchmark.data import Data
-from benchmark.declaration import Value
 from benchmark.installation import INSTALLED, ROOT
-from benchmark.settings import Settings, checked
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 from benchmark.sweeps.tasks import Resources
+from benchmark.trials.data import Data
 
 DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
 
@@ -140,7 +140,7 @@ def sweep(
     where = shlex.join(["--experiment", found.experiment, "--sweep", found.name])
     click.echo(f"to report: python -m benchmark.report {where}")
     if promoted:
-        from benchmark import promotion  # late, because it is seldom used
+        from benchmark.serving import promotion  # late, because it is seldom used
 
         best_trial = promotion.promote_best(
             client, found.experiment, sweep=found.name, data_dir=data_dir

@@ -46,7 +46,7 @@ class Model(nn.Module, ABC):
     link: ClassVar[str] = ""
     """The page that describes the model."""
     recipes: ClassVar[Mapping[str, Mapping[str, Setting]]] = {"fast": {}}
-    """Named sets of defaults, where they differ from those of benchmark/fields.py."""
+    """Named sets of defaults, where they differ from those of benchmark/settings/fields.py."""
 
     version: ClassVar[int] = 1
     """Raised when the same settings give other results than before, so that reports do not pool

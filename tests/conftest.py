@@ -22,7 +22,7 @@ import requests
 from mlflow import MlflowClient
 
 from benchmark import cli
-from benchmark.metrics import means
+from benchmark.measures.metrics import means
 from tests.forked import Process, stand_in
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # no test measures time

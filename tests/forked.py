@@ -52,9 +52,9 @@ PACKAGES = (
 )
 OWN = (
     # What the commands import late.
-    "benchmark.attempt",
-    "benchmark.promotion",
-    "benchmark.recommendation",
+    "benchmark.trials.attempt",
+    "benchmark.serving.promotion",
+    "benchmark.serving.recommendation",
     "benchmark.sweeps.plan",
     "benchmark.tracking.launcher",
     "benchmark.tracking.outbox.recovery",

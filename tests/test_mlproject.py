@@ -18,8 +18,8 @@ import requests
 import yaml
 from mlflow import MlflowClient
 
-from benchmark.fields import SETTINGS
-from benchmark.settings import Settings
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import Settings
 from tests.conftest import ROOT, TINY, command, free_port
 from tests.forked import Process
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import models
 from benchmark.contract import learning, scoring, trials
 from benchmark.contract.subject import Broken, Subject
-from benchmark.declaration import Value
 from benchmark.errors import UserError
+from benchmark.settings.declaration import Value
 from models.outside import why
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 import models
-from benchmark.declaration import Value
-from benchmark.settings import Settings
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings
 from benchmark.training.progress import Bar
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids

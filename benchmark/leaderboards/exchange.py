@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from benchmark.errors import UserError
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind, Outcome
-from benchmark.metrics import NAMES
+from benchmark.measures.metrics import NAMES
 from benchmark.recbole.links import is_web
 from benchmark.tracking.reading.record import LARGEST
 from datasets.errors import quoted, twice, visible

@@ -12,7 +12,7 @@ from benchmark.leaderboards.board import Board, Column, Entry
 from benchmark.leaderboards.charts import charts
 from benchmark.leaderboards.details import details
 from benchmark.leaderboards.overall import Overall, ordered
-from benchmark.protocol import Protocol
+from benchmark.measures.protocol import Protocol
 from benchmark.reporting.formats import tables, templates
 
 TEMPLATE = "leaderboard.html.j2"

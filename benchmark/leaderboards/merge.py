@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmark.errors import UserError
 from benchmark.leaderboards.board import Board, Column
-from benchmark.protocol import Protocol
+from benchmark.measures.protocol import Protocol
 
 
 def merged(own: Board, others: Sequence[Board]) -> Board:

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind
 from benchmark.leaderboards.merge import same, with_own_titles
-from benchmark.settings import BASELINES
+from benchmark.settings.settings import BASELINES
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.suites import DataOutcome, SuiteOutcome, suite_outcome

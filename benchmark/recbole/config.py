@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.declaration import SettingError, Value
 from benchmark.errors import printable
-from benchmark.fields import SETTINGS
-from benchmark.metrics import METRICS, SELECTION_METRIC, K
+from benchmark.measures.metrics import METRICS, SELECTION_METRIC, K
 from benchmark.recbole import names
-from benchmark.settings import Settings, converted
+from benchmark.settings.declaration import SettingError, Value
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import Settings, converted
 from datasets.specs import recbole
 from datasets.specs.recbole import refused
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.recbole.page import BEST, LOGGING, NUMBER, TIME
 from benchmark.recbole.published_page import Bar, PublishedPage, PublishedTrial
 

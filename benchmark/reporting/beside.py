@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.beyond import measures, stratified_recall
-from benchmark.metrics import K
+from benchmark.measures.beyond import measures, stratified_recall
+from benchmark.measures.metrics import K
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.slices import HISTORY

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.protocol import MASKED, Protocol
+from benchmark.measures.protocol import MASKED, Protocol
 from benchmark.reporting import problems
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking

@@ -5,8 +5,8 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from benchmark.beyond import BETA
-from benchmark.metrics import METRICS
+from benchmark.measures.beyond import BETA
+from benchmark.measures.metrics import METRICS
 from benchmark.reporting.beside import STRATIFIED, Beside
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.labels import labels

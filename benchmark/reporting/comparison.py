@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmark import metrics
+from benchmark.measures import metrics
 from benchmark.reporting import statistics
 from benchmark.reporting.difference import Difference, Part, TestedPair
 from benchmark.reporting.ranking import Ranking

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import K
+from benchmark.measures.metrics import K
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.section import Section

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import Record
 

@@ -2,7 +2,7 @@
 
 import click
 
-from benchmark.metrics import NAMES
+from benchmark.measures.metrics import NAMES
 from benchmark.reporting import statistics
 
 metric_option = click.option(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from benchmark.metrics import NAMES
+from benchmark.measures.metrics import NAMES
 from benchmark.reporting import statistics
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.difference import Difference

@@ -1,7 +1,7 @@
 """What a report cannot show, or should not be believed, because of what single trials logged."""
 
-from benchmark import metrics
-from benchmark.metrics import NAMES
+from benchmark.measures import metrics
+from benchmark.measures.metrics import NAMES
 from benchmark.reporting.beside import Beside
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.ranking import Ranking

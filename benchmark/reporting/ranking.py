@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from benchmark.errors import UserError
-from benchmark.protocol import Protocol
+from benchmark.measures.protocol import Protocol
 from benchmark.reporting.row import Row
 from benchmark.tracking import schema
 from benchmark.tracking.reading.basis import Basis

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark.fields import SETTINGS
 from benchmark.installation import training_command
 from benchmark.reporting import cautions
 from benchmark.reporting.comparison import Comparison
@@ -12,7 +11,8 @@ from benchmark.reporting.difference import Difference
 from benchmark.reporting.leaderboard import Leaderboard, Standing
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.words import listed, seconds, size
-from benchmark.settings import BASELINES
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import BASELINES
 
 AS_FAST = 1.2  # times: below it, two models count as equally fast
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from benchmark.metrics import K
+from benchmark.measures.metrics import K
 from benchmark.scoring import tables
 from benchmark.scoring.queries import Queries, Ranked, ScoreError, not_evaluated
 from models.batches import within

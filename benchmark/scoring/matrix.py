@@ -19,7 +19,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
-from benchmark.metrics import K
+from benchmark.measures.metrics import K
 from benchmark.scoring.queries import Queries, Ranked, ScoreError, as_text, not_evaluated
 from models.batches import pairs, within
 from models.ranking import MISS, TopItems, rank

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import means
+from benchmark.measures.metrics import means
 from benchmark.scoring import lists, matrix, stated, tables
 from benchmark.scoring.queries import Queries, Ranked, ScoreError
 from benchmark.training.evaluation import evaluated, sample

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import models
-from benchmark.declaration import Value
 from benchmark.installation import ROOT
-from benchmark.settings import BASELINES, Settings, has, shared
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import BASELINES, Settings, has, shared
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.space import Choice, Space

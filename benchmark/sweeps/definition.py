@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import models
-from benchmark.declaration import Value
-from benchmark.settings import Settings, has
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings, has
 from benchmark.sweeps import space, suggest
 from benchmark.sweeps.space import Choice, Space
 from benchmark.sweeps.space_files import SpaceError

@@ -3,7 +3,7 @@
 import click
 
 from benchmark import cli, options
-from benchmark.declaration import LARGEST_COUNT
+from benchmark.settings.declaration import LARGEST_COUNT
 from benchmark.sweeps.executors import EXECUTORS
 
 RESOURCES = {"jobs": "jobs", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}

@@ -10,17 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data import Data
-from benchmark.declaration import Value
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
 from benchmark.recbole.config import Config
-from benchmark.settings import Settings, checked
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings, checked
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.comparison import Comparison
 from benchmark.sweeps.contenders import SPACES, Contender, Own, contenders, that_fit
 from benchmark.sweeps.tasks import Job
 from benchmark.training.batches import check_learnable
+from benchmark.trials.data import Data
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,11 +7,11 @@ from decimal import Decimal
 from itertools import chain, product
 from pathlib import Path
 
-from benchmark.declaration import SettingError, Value
 from benchmark.errors import printable
-from benchmark.fields import SETTINGS
 from benchmark.recbole import names
-from benchmark.settings import Settings, converted, declared, has
+from benchmark.settings.declaration import SettingError, Value
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import Settings, converted, declared, has
 from benchmark.sweeps.space_files import (
     LISTED,
     SpaceError,

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.declaration import Value
 from benchmark.errors import UserError, printable
+from benchmark.settings.declaration import Value
 from datasets import DataError
 from datasets.checking import plain_yaml
 

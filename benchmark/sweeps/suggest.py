@@ -19,7 +19,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmark.declaration import Value
+from benchmark.settings.declaration import Value
 from benchmark.sweeps import space as spaces
 from benchmark.sweeps.space import Choice, Interval, Space
 

@@ -25,11 +25,11 @@ from typing import Any
 
 import models
 from benchmark import durations
-from benchmark.declaration import Value
 from benchmark.errors import UserError
-from benchmark.fields import SETTINGS
 from benchmark.installation import ROOT
-from benchmark.settings import converted, declared, has
+from benchmark.settings.declaration import Value
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import converted, declared, has
 from benchmark.sweeps import space
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Own

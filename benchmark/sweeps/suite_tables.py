@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from benchmark.durations import spoken
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.sweeps.forecast import needed
 from benchmark.sweeps.suite import OnData
 from benchmark.sweeps.suite_file import Suite

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import described
 from benchmark.tracking import schema

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from benchmark.metrics import FOLLOWING
+from benchmark.measures.metrics import FOLLOWING
 
 if TYPE_CHECKING:  # MLflow loads slowly
     from mlflow.entities import Run

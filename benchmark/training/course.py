@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
 
 
 @dataclass

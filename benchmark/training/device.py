@@ -6,8 +6,8 @@ import socket
 import torch
 
 from benchmark.errors import UserError
-from benchmark.results import Machine
 from benchmark.training import workers
+from benchmark.trials.results import Machine
 
 
 class DeviceError(UserError):

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmark import protocol as protocols
 from benchmark.errors import UserError
-from benchmark.protocol import Protocol
+from benchmark.measures import protocol as protocols
+from benchmark.measures.protocol import Protocol
 from benchmark.training import workers
 from benchmark.training.memory import out_of_memory
 from benchmark.training.progress import Bar, no_bar

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 
 FALLEN = 0.25  # share of the learning rate after it fell
 

@@ -21,10 +21,9 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 import models
-from benchmark.defaults import decided
 from benchmark.errors import UserError
-from benchmark.metrics import K, means
-from benchmark.results import Epoch, Result
+from benchmark.measures.metrics import K, means
+from benchmark.settings.defaults import decided
 from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
@@ -39,13 +38,14 @@ from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.randomness import Randomness
 from benchmark.training.ranks import rank_table
+from benchmark.trials.results import Epoch, Result
 from datasets.coding.memory import return_freed
 from models.batches import Interactions, within
 from models.model import Examples, Histories, LearnedModel, Model
 from models.ranking import ScoresError
 
 if TYPE_CHECKING:
-    from benchmark.settings import Settings
+    from benchmark.settings.settings import Settings
     from benchmark.training.checkpoint import State
     from datasets.sequences import Sequences
     from datasets.splitting.targets import Split, Targets

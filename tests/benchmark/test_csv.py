@@ -7,7 +7,7 @@ import pyarrow.csv
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.recommendation import _csv_schema, _write_batch
+from benchmark.serving.recommendation import _csv_schema, _write_batch
 
 
 def written(column: pa.Array) -> str:

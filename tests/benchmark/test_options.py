@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from benchmark.__main__ import COMMANDS
-from benchmark.declaration import Setting, SettingError
-from benchmark.fields import SETTINGS
 from benchmark.options import option_type
-from benchmark.settings import Settings, checked
+from benchmark.settings.declaration import Setting, SettingError
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import Settings, checked
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.sequences import from_interactions
 from datasets.splitting.splits import leave_one_out

@@ -8,7 +8,7 @@ import mlflow.pyfunc
 import pandas as pd
 import pytest
 
-from benchmark.settings import Settings, declared
+from benchmark.settings.settings import Settings, declared
 from models import outside
 from tests.benchmark.reporting.test_report import printed
 from tests.conftest import ROOT

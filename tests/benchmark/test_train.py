@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import models
-from benchmark.metrics import FOLLOWING, NAMES, means
-from benchmark.settings import Settings
+from benchmark.measures.metrics import FOLLOWING, NAMES, means
+from benchmark.settings.settings import Settings
 from benchmark.tracking.reading.record import record
 from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table

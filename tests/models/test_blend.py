@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from models import build
 from models.blend import CHOSEN, FLOOR, VARIANTS, factors
 from models.model import Histories

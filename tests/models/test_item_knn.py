@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
 from models import build, neighbours

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import models
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.evaluation import rank
 from models import MODELS, by_setting
 from models.model import Histories

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.sequences import Sequences

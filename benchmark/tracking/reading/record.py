@@ -6,8 +6,8 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from benchmark.fields import SETTINGS
-from benchmark.metrics import FOLLOWING, NAMES, following
+from benchmark.measures.metrics import FOLLOWING, NAMES, following
+from benchmark.settings.fields import SETTINGS
 from benchmark.tracking import schema
 from benchmark.tracking.reading.basis import Basis
 from datasets.errors import visible

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import artifact
 from datasets.checking import plain_yaml

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
-from benchmark.declaration import Value
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
+from benchmark.settings.declaration import Value
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import Record, record
 

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from benchmark.metrics import SELECTION_METRIC
+from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.recbole.links import harmless
 from benchmark.tracking import schema
 from benchmark.tracking.reading.artifacts import artifact

@@ -24,7 +24,7 @@ from mlflow.types.schema import AnyType, Array
 import models
 from benchmark.installation import ROOT
 from benchmark.renaming import renamed
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.tracking.registry.code import code_of
 from benchmark.tracking.registry.quiet import quiet
 from benchmark.training import checkpoint

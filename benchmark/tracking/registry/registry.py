@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.tracking import schema
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.artifacts import fetch

@@ -11,10 +11,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
-from benchmark.data import Data
-from benchmark.declaration import Value
-from benchmark.results import Epoch, Machine, Result
-from benchmark.settings import Settings
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings
 from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
@@ -29,6 +27,8 @@ from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status, system_metrics
 from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
+from benchmark.trials.data import Data
+from benchmark.trials.results import Epoch, Machine, Result
 from datasets import DataError, card
 from datasets.specs.spec import Spec
 from models import MODELS, is_outside, outside

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmark.recbole import config as recbole
 from benchmark.recbole import names
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from datasets import DataError
 from datasets.specs import recbole as recbole_data
 from tests.benchmark.recbole.test_config import CARD, config

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.metrics import NAMES
+from benchmark.measures.metrics import NAMES
 from benchmark.recbole import page as result_page
 from benchmark.recbole.contradictions import contradictions
 from benchmark.recbole.published_page import PageError

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param, RunTag
 
-from benchmark.metrics import NAMES, per_query
+from benchmark.measures.metrics import NAMES, per_query
 from benchmark.reporting.comparison import Comparison
 from datasets.errors import visible
 from models.ranking import MISS

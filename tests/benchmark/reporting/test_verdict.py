@@ -4,7 +4,7 @@ against it."""
 import numpy as np
 import pytest
 
-from benchmark.metrics import per_query
+from benchmark.measures.metrics import per_query
 from benchmark.reporting import statistics
 from tests.benchmark.reporting.test_comparison import EVERYBODY, as_json, log, ranks, report
 from tests.conftest import one_each

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.tracking.reading.ranks import table_in
 from benchmark.training.trainer import Trainer
 from datasets.export import export

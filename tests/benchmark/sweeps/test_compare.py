@@ -8,7 +8,7 @@ import pytest
 
 import models
 from benchmark.durations import spoken
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.sweeps import suggest
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import SPACES, contenders, search_space, that_fit

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.sweeps.contenders import SPACES, contenders
 from benchmark.sweeps.plan import Effort
 from benchmark.sweeps.to_come import trials_to_come

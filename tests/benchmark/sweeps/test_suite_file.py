@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import models
 from benchmark.errors import UserError
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.sweeps import suite_file
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import SPACES, Own, contenders

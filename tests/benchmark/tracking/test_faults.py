@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import torch
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training import checkpoint
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load

@@ -16,7 +16,7 @@ from mlflow.pyfunc.scoring_server import invocations
 from mlflow.types import Schema
 
 import models
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.tracking.registry.export import INPUTS, export
 from benchmark.tracking.registry.recommender import checked_body
 from benchmark.training import checkpoint

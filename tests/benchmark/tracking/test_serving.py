@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.models import Model
 
 import models
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.tracking.registry.export import export
 from benchmark.training import checkpoint
 from datasets.prepare import load

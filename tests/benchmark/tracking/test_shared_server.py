@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmark.metrics import FOLLOWING, NAMES
+from benchmark.measures.metrics import FOLLOWING, NAMES
 from tests.benchmark.reporting.test_report import printed
 from tests.benchmark.sweeps.test_sweep import words_for
 from tests.conftest import TINY, free_port, serve

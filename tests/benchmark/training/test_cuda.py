@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training import state
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer

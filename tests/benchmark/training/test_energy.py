@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training import energy, state
 from benchmark.training.energy import Meter
 from benchmark.training.trainer import Trainer

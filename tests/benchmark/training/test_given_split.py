@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.ranks import rank_table
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load

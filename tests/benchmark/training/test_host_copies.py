@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.optimizer import Optimizers
 from models import build, learned_models
 from models.model import Histories

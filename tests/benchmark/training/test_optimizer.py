@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.averaging import RunningMean
 from benchmark.training.optimizer import Muon, Optimizers
 

@@ -10,7 +10,7 @@ import torch
 import models
 from bench.chance import ERRORS, drawn, measured
 from benchmark.errors import UserError
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training import evaluation
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer

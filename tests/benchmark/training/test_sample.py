@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training.evaluation import evaluated, protocol, sample
 from datasets.ids import Ids
 from datasets.sequences import Sequences

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 from benchmark.training import estimate, state
 from benchmark.training.device import DeviceError, resolve_device
 from benchmark.training.evaluation import rank_targets

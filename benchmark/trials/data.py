@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.settings import Settings
+from benchmark.settings.settings import Settings
 
 if TYPE_CHECKING:  # they load pandas and torch, which --help need not wait for
     from benchmark.training.trainer import Trainer
@@ -59,9 +59,9 @@ class Data:
 
     def trainer(self, settings: Settings) -> Trainer:
         """A new trial in progress; of processes that share it, the first one shows its steps."""
-        from benchmark import progress
         from benchmark.training import workers
         from benchmark.training.trainer import Trainer
+        from benchmark.trials import progress
 
         bar = progress.step_bar if workers.number() == 0 else None
         return Trainer(settings, self.sequences, self.split, bar)

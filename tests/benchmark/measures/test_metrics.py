@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, P, R, Success, nDCG
 
-from benchmark import metrics
+from benchmark.measures import metrics
 from benchmark.training import evaluation
 from benchmark.training.evaluation import rank
 from datasets.splitting.targets import Targets

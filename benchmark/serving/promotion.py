@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from benchmark.metrics import CUT_OFFS, SELECTION_METRIC
+from benchmark.measures.metrics import CUT_OFFS, SELECTION_METRIC
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.content import assemble, compare_leading, dataset_of
 from benchmark.reporting.formats import FORMATS

@@ -6,8 +6,8 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from benchmark import interruption
-from benchmark.metrics import SELECTION_METRIC
-from benchmark.results import Epoch
+from benchmark.measures.metrics import SELECTION_METRIC
+from benchmark.trials.results import Epoch
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import histories
 from benchmark.errors import UserError
+from benchmark.serving import histories
 from tests.benchmark.test_hostile import damaged, once
 
 TEXT = pa.array([["7", "12"], [], None, ["9", None]])

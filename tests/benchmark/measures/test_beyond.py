@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.beyond import gini, measures, stratified_recall
+from benchmark.measures.beyond import gini, measures, stratified_recall
 
 
 def table(lists: list[list[int]], popularity: dict[int, int], past: list[set[int]], users: int):

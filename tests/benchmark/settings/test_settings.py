@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import models
 from benchmark import options
-from benchmark.declaration import SettingError
-from benchmark.fields import SETTINGS
-from benchmark.settings import Settings, checked, converted
+from benchmark.settings.declaration import SettingError
+from benchmark.settings.fields import SETTINGS
+from benchmark.settings.settings import Settings, checked, converted
 from benchmark.tracking.reading.settings import stored_settings
 
 RECIPES = models.MODELS["BERT4Rec"].recipes

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.declaration import Value
-from benchmark.settings import Settings
+from benchmark.settings.declaration import Value
+from benchmark.settings.settings import Settings
 from benchmark.training.batches import window_counts
 from datasets.sequences import Sequences
 from datasets.splitting.targets import Split

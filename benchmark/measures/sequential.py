@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from benchmark.metrics import SELECTION_METRIC, begins, per_query
+from benchmark.measures.metrics import SELECTION_METRIC, begins, per_query
 from benchmark.reporting.statistics import interval
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmark.metrics import means
-from benchmark.sequential import measure, shuffled
-from benchmark.settings import Settings
+from benchmark.measures.metrics import means
+from benchmark.measures.sequential import measure, shuffled
+from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets import card
 from datasets.prepare import load

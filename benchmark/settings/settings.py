@@ -7,9 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import models
-from benchmark.declaration import Setting, Value, of_constructor
-from benchmark.fields import LEARNING, SETTINGS, Fields
 from benchmark.installation import training_command
+from benchmark.settings.declaration import Setting, Value, of_constructor
+from benchmark.settings.fields import LEARNING, SETTINGS, Fields
 from models import MODELS
 
 if TYPE_CHECKING:  # it imports torch
@@ -27,7 +27,7 @@ class Settings(Fields):
 
     Settings that no model's constructor names belong to every model; the others belong to the
     models whose constructors name them. ``recipes`` override some defaults, and the training data
-    others (``benchmark.defaults``).
+    others (``benchmark.settings.defaults``).
     """
 
     undecided: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)

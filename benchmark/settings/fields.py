@@ -5,7 +5,7 @@ A setting has one name: on the command line, in files, in MLflow and in the code
 
 from dataclasses import dataclass, fields
 
-from benchmark.declaration import Setting, setting
+from benchmark.settings.declaration import Setting, setting
 from models import MODELS
 
 # Settings of gradient descent. A model that is counted has none of them.

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from benchmark.errors import UserError, printable
-from benchmark.histories import Batch, Histories
+from benchmark.serving.histories import Batch, Histories
 from benchmark.tracking.registry.loading import Loaded
 from datasets.files import replacing
 from models.batches import within
