@@ -1,20 +1,25 @@
 """Train, evaluate, track, sweep and report: one file for each command, one room for each subject.
 
     train sweep report promote recommend check ...   commands: options in, one room each
-    training/    one trial: batches, optimizer, evaluation, checkpoints
-    sweeps/      many trials: search space, search method, executors
-    tracking/    MLflow and nothing but
-    reporting/   from stored trials to a report in several formats
-    contract/    checks of a model's contract
-    recbole/     RecBole's configuration files and published pages
-    fields.py, settings.py, metrics.py, results.py, errors.py   what the rooms share
+    settings/      what a trial can be told, and what its data decide
+    trials/        one trial: its data, an attempt at it, its result
+    training/      batches, optimizer, evaluation, checkpoints
+    measures/      metrics of ranks and lists, and the protocol under which they compare
+    sweeps/        many trials: search space, search method, executors
+    tracking/      MLflow and nothing but
+    reporting/     from stored trials to a report in several formats
+    leaderboards/  many reports on one page, and what changed between two states
+    serving/       registered models: promotion, and recommendations
+    scoring/       other libraries' recommendations in, ranks out
+    contract/      checks of a model's contract
+    recbole/       RecBole's configuration files and published pages
 
 ``python -m benchmark`` lists the commands.
 """
 
 import os
 
-__version__ = "0.13.0"
+__version__ = "0.14.0"
 
 # OpenMP's threads wait for each other in a busy loop, by default so long that two trials on one
 # machine nearly stop each other: an epoch of the demo took 0.6 s alone and 18 s beside another

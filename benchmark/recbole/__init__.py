@@ -1,0 +1,1 @@
+"""RecBole's files: its configuration of a trial, and its published result pages."""
