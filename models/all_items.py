@@ -22,8 +22,10 @@ class AllItems(Systems):
         common = users_in_common(items, users, n_items)
         self.kept = min(kept, n_items)
         self.order = torch.arange(n_items, device=items.device)
-        self.sizes = common.diagonal().clone()
-        self.users = common.triu_(1).view(-1)
+        own = common.diagonal().clone()
+        common.fill_diagonal_(0.0)
+        upper = common.triu(1)
+        self.sets = Products(upper.view(-1), common.view(-1), own, torch.zeros_like(own))
 
     def pair(self, one: Tensor, other: Tensor) -> Tensor:
         return self.ordered(torch.minimum(one, other), torch.maximum(one, other))
@@ -31,14 +33,11 @@ class AllItems(Systems):
     def ordered(self, one: Tensor, other: Tensor) -> Tensor:
         return one * len(self.order) + other
 
-    def both_ways(self, of_pairs: Tensor) -> Tensor:
-        upper = self._matrix(of_pairs)
-        return (upper + upper.T).view(-1)
-
     def solved(self, products: Products, ridges: Sequence[float]) -> list[Weights]:
         """With P the inverse of A + ridge I, the weights to the item j from all others are those of
         P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
-        gram = self._matrix(self.both_ways(products.gram))
+        gram = self._matrix(products.gram)
+        gram = gram + gram.T
         gram.diagonal().copy_(products.own)
         found = []
         for ridge in ridges:

@@ -4,7 +4,7 @@ The weights are the solution of least squares, as in EASE: their absolute values
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -33,9 +33,13 @@ class LocalLinear(SparseLinear):
         return Neighbourhoods.of(items, users, self.n_items, self.NEIGHBOURS)
 
     @abstractmethod
-    def products(self, systems: Systems, items: Tensor, users: Tensor, share: float) -> Products:
-        """``items`` and ``users`` are those of ``count``, with the numbers of ``systems``.
-        ``share`` is 1 in models whose ``variants`` have none."""
+    def products(
+        self, systems: Systems, items: Tensor, users: Tensor, shares: Sequence[float]
+    ) -> Iterator[Products]:
+        """Yield those of each share; it is 1 in models whose ``variants`` have none.
+
+        ``items`` and ``users`` are those of ``count``, with the numbers of ``systems``.
+        """
 
     def count(
         self, items: Tensor, users: Tensor, variants: Sequence[Mapping[str, float]] | None = None
@@ -46,8 +50,8 @@ class LocalLinear(SparseLinear):
         ridges: dict[float, set[float]] = {}
         for values in variants or self.variants:
             ridges.setdefault(values.get("share", 1.0), set()).add(values["ridge"])
-        for share, some in ridges.items():
-            products = self.products(systems, items, users, share)
+        made = self.products(systems, items, users, [*ridges])
+        for (share, some), products in zip(ridges.items(), made, strict=True):
             for ridge, weights in zip(some, systems.solved(products, [*some]), strict=True):
                 self.solved[share, ridge] = weights, products.itself / (products.own + ridge)
         self.order = systems.order

@@ -30,8 +30,7 @@ class Neighbourhoods(Systems):
     keys: Tensor
     """[m] int64, ascending: first * (n_items + 1) + second, of pairs with users in common and first
     < second. The last one is larger than any that is searched."""
-    users: Tensor
-    sizes: Tensor
+    sets: Products
 
     @classmethod
     def of(cls, items: Tensor, users: Tensor, n_items: int, k: int) -> "Neighbourhoods":
@@ -51,12 +50,14 @@ class Neighbourhoods(Systems):
             upper = pairs.chosen(pairs.rows < pairs.columns)
             keys.append(upper.rows * (n_items + 1) + upper.columns)
             both.append(upper.users.float())
+        both.append(torch.zeros(1, device=items.device))
+        in_common = torch.cat(both)
+        own = sizes.float()
         return cls(
             order,
             neighbours.sort(1).values,
             torch.cat([*keys, sizes.new_full((1,), (n_items + 1) ** 2)]),
-            torch.cat([*both, sizes.new_zeros(1).float()]),
-            sizes.float(),
+            Products(in_common, in_common.repeat(2), own, torch.zeros_like(own)),
         )
 
     @property
@@ -68,9 +69,6 @@ class Neighbourhoods(Systems):
 
     def ordered(self, one: Tensor, other: Tensor) -> Tensor:
         return self.pair(one, other) + len(self.keys) * (one > other)
-
-    def both_ways(self, of_pairs: Tensor) -> Tensor:
-        return of_pairs.repeat(2)
 
     def _found(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """The places in ``keys`` of pairs of items, in any order, and whether each is there."""

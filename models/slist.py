@@ -5,6 +5,7 @@ https://arxiv.org/abs/2103.16104. The training sequence of each user is one sess
 no weights here: the paper's, by date, are left out. ``models.local_linear`` has what else differs.
 """
 
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -49,8 +50,20 @@ class SLIST(LocalLinear):
             return AllItems(items, users, self.n_items, self.KEPT)
         return super().systems(items, users)
 
-    def products(self, systems: Systems, items: Tensor, users: Tensor, share: float) -> Products:
-        """``share`` X^T X + (1 - ``share``) S^T S, and with T in the place of the second S.
+    def products(
+        self, systems: Systems, items: Tensor, users: Tensor, shares: Sequence[float]
+    ) -> Iterator[Products]:
+        """``share`` X^T X + (1 - ``share``) S^T S, and with T in the place of the second S."""
+        order = self._of_order(systems, items, users)
+        for share in shares:
+            # The last ones in place: with a large catalogue, these are the largest tensors.
+            mixed = order if share == shares[-1] else Products(*(x.clone() for x in order))
+            for values, of_sets in zip(mixed, systems.sets, strict=True):
+                values.lerp_(of_sets, share)
+            yield mixed
+
+    def _of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products:
+        """S^T S and S^T T.
 
         The rows of S to which the places a <= b of one sequence contribute are t = b .. last - 1.
         What they add to S^T S is PAST ** (b - a) times the sum of PAST ** (2 (t - b)). The rows to
@@ -62,18 +75,15 @@ class SLIST(LocalLinear):
         place = everywhere - starts
         rows = sizes[users] - 1 - place
         rows = (1 - self.PAST ** (2 * rows)) / (1 - self.PAST**2)  # the sum above, over t
-        gram = share * systems.users
-        target = systems.both_ways(gram)
-        own = share * systems.sizes
-        itself = torch.zeros_like(own)
-        own.index_add_(0, items, (1 - share) * rows)
+        gram, target, own, itself = (torch.zeros_like(x) for x in systems.sets)
+        own.index_add_(0, items, rows)
         before = place.clamp(max=self.REACH)
         for first, last in chunks(before, PAIRS_PER_CHUNK):
             b, a = spans((everywhere - before)[first:last], before[first:last])
             b += first
             one, other = items[a], items[b]
             apart = (b - a).float()
-            both = (1 - share) * self.PAST**apart
+            both = self.PAST**apart
             follows = both * apart / self.PAST
             both *= rows[b]
             same = one == other

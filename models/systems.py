@@ -38,10 +38,8 @@ class Systems(ABC):
 
     order: Tensor
     """[n_items] int64: the items, by their new numbers."""
-    users: Tensor
-    """[m] float: the users in common of each pair of items, at ``pair``."""
-    sizes: Tensor
-    """[n_items] float: the users of each item."""
+    sets: Products
+    """Of users' sets of items: all values are numbers of users in common."""
 
     @abstractmethod
     def pair(self, one: Tensor, other: Tensor) -> Tensor:
@@ -50,10 +48,6 @@ class Systems(ABC):
     @abstractmethod
     def ordered(self, one: Tensor, other: Tensor) -> Tensor:
         """The places of such pairs as weights from ``one`` to ``other``."""
-
-    @abstractmethod
-    def both_ways(self, of_pairs: Tensor) -> Tensor:
-        """Values [m], at ``pair``, as values [m'], at ``ordered``: the same both ways."""
 
     @abstractmethod
     def solved(self, products: Products, ridges: Sequence[float]) -> list[Weights]:
