@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.inverse import inverse_of
 from models.neighbours import users_in_common
-from models.systems import Products, Systems, Weights
+from models.systems import Products, Systems, Weights, mixed
 
 
 class AllItems(Systems):
@@ -33,21 +33,24 @@ class AllItems(Systems):
     def ordered(self, one: Tensor, other: Tensor) -> Tensor:
         return one * len(self.order) + other
 
-    def solved(self, products: Products, ridges: Sequence[float]) -> list[Weights]:
+    def solved(
+        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
+    ) -> dict[tuple[float, float], Weights]:
         """With P the inverse of A + ridge I, the weights to the item j from all others are those of
         P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
-        gram = self._matrix(products.gram)
-        gram = gram + gram.T
-        gram.diagonal().copy_(products.own)
-        found = []
-        for ridge in ridges:
-            inverse = inverse_of(gram, ridge)
-            weights = inverse @ self._matrix(products.target)
-            weights -= inverse.mul_(weights.diagonal() / inverse.diagonal())
-            # The k largest of each column; topk is faster along rows: [n_items, k].
-            chosen = weights.T.abs().topk(self.kept).indices
-            found.append(Weights(chosen, weights.T.gather(1, chosen)))
+        found = {}
+        parts = [self.sets] if order is None else [order, self.sets]
+        for share in shares:
+            gram, target, own, itself = (mixed(x, share) for x in zip(*parts, strict=True))
+            gram, target = (x.view(len(own), len(own)) for x in (gram, target))
+            gram = gram + gram.T
+            gram.diagonal().copy_(own)
+            for ridge in ridges:
+                inverse = inverse_of(gram, ridge)
+                weights = inverse @ target
+                weights -= inverse.mul_(weights.diagonal() / inverse.diagonal())
+                # The largest of each column; topk is faster along rows: [n_items, kept].
+                chosen = weights.T.abs().topk(self.kept).indices
+                values = weights.T.gather(1, chosen)
+                found[share, ridge] = Weights(chosen, values, itself / (own + ridge))
         return found
-
-    def _matrix(self, values: Tensor) -> Tensor:
-        return values.view(len(self.order), len(self.order))

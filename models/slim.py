@@ -4,8 +4,7 @@ Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", I
 https://doi.org/10.1109/ICDM.2011.134; ``models.local_linear`` has what differs from the paper.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import product, repeat
+from itertools import product
 
 from torch import Tensor
 
@@ -28,7 +27,5 @@ class SLIM(LocalLinear):
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))
     )
 
-    def products(
-        self, systems: Systems, items: Tensor, users: Tensor, shares: Sequence[float]
-    ) -> Iterator[Products]:
-        return repeat(systems.sets, len(shares))
+    def of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products | None:
+        return None

@@ -5,7 +5,6 @@ https://arxiv.org/abs/2103.16104. The training sequence of each user is one sess
 no weights here: the paper's, by date, are left out. ``models.local_linear`` has what else differs.
 """
 
-from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -50,19 +49,7 @@ class SLIST(LocalLinear):
             return AllItems(items, users, self.n_items, self.KEPT)
         return super().systems(items, users)
 
-    def products(
-        self, systems: Systems, items: Tensor, users: Tensor, shares: Sequence[float]
-    ) -> Iterator[Products]:
-        """``share`` X^T X + (1 - ``share``) S^T S, and with T in the place of the second S."""
-        order = self._of_order(systems, items, users)
-        for share in shares:
-            # The last ones in place: with a large catalogue, these are the largest tensors.
-            mixed = order if share == shares[-1] else Products(*(x.clone() for x in order))
-            for values, of_sets in zip(mixed, systems.sets, strict=True):
-                values.lerp_(of_sets, share)
-            yield mixed
-
-    def _of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products:
+    def of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products | None:
         """S^T S and S^T T.
 
         The rows of S to which the places a <= b of one sequence contribute are t = b .. last - 1.

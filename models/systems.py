@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -21,19 +22,22 @@ class Products(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The weights to each item from some others."""
+    """The weights to each item from some others, and to itself."""
 
     items: Tensor
     """[n_items, k] int64: the others; any number where the value is 0."""
     values: Tensor
     """[n_items, k] float"""
+    itself: Tensor
+    """[n_items] float"""
 
 
 class Systems(ABC):
     """One system for each item. Items may have new numbers here.
 
     With A and B the matrices of ``Products.gram`` and ``Products.target``, the weights from the
-    items N to the item j are the solution w of (A_NN + ridge I) w = B_Nj, where j is none of N.
+    items N to the item j are the solution w of (A_NN + ridge I) w = B_Nj, where j is none of N. The
+    weight from j to itself is that of a system of j alone.
     """
 
     order: Tensor
@@ -50,5 +54,16 @@ class Systems(ABC):
         """The places of such pairs as weights from ``one`` to ``other``."""
 
     @abstractmethod
-    def solved(self, products: Products, ridges: Sequence[float]) -> list[Weights]:
-        """The weights for each ridge."""
+    def solved(
+        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
+    ) -> dict[tuple[float, float], Weights]:
+        """The weights, by share and ridge.
+
+        The products are ``share`` times those of ``sets`` and 1 - ``share`` times those of
+        ``order``. If ``order`` is None, they are those of ``sets``.
+        """
+
+
+def mixed(values: Sequence[Tensor], share: float) -> Tensor:
+    """``values``, of the order and of the sets, by ``share``; or those of the sets alone."""
+    return values[0] if len(values) == 1 else torch.lerp(values[0], values[1], share)
