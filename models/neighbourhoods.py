@@ -31,7 +31,8 @@ class Neighbourhoods(Systems):
     """[n_items, k] int64, ascending; ``n_items`` where there are fewer than k."""
     keys: Tensor
     """[m] int64, ascending: first * (n_items + 1) + second, of pairs with users in common and first
-    < second. The last one is larger than any that is searched."""
+    < second. The last one is larger than any that is searched. Weights from the first item to the
+    second have the places of pairs, those from the second to the first come after them all."""
     sets: Products
 
     @classmethod
@@ -70,7 +71,10 @@ class Neighbourhoods(Systems):
         return self._found(one, other)[0]
 
     def ordered(self, one: Tensor, other: Tensor) -> Tensor:
-        return self.pair(one, other) + len(self.keys) * (one > other)
+        return self._ordered(self.pair(one, other), one, other)
+
+    def _ordered(self, pair: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        return pair + len(self.keys) * (one > other)
 
     def _found(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """The places in ``keys`` of pairs of items, in any order, and whether each is there."""
@@ -120,8 +124,8 @@ class Neighbourhoods(Systems):
     def _targets(self, near: Tensor, items: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
         """The ``targets`` of neighbours N and ``items`` j, [batch, k] float each."""
         item = items[:, None].expand_as(near)
-        there = self._found(near, item)[1]
-        place = self.ordered(near, item)
+        pair, there = self._found(near, item)
+        place = self._ordered(pair, near, item)
         return [values[place] * there for values in targets]
 
 
