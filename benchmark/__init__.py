@@ -1,12 +1,11 @@
-"""Train, evaluate, track, sweep and report: one file for each command, one room for each subject.
+"""Train, evaluate, track, sweep and report: a file for each command, a folder for each subject.
 
-    train sweep report promote recommend check ...   commands: options in, one room each
-    settings/      what a trial can be told, and what its data decide
-    trials/        one trial: its data, an attempt at it, its result
-    training/      batches, optimizer, evaluation, checkpoints
+    train sweep report promote recommend check ...   commands: each reads options and calls a folder
+    settings/      what a trial can be told
+    training/      one trial: batches, optimizer, evaluation, result
     measures/      metrics of ranks and lists, and the protocol under which they compare
-    sweeps/        many trials: search space, search method, executors
     tracking/      MLflow and nothing but
+    sweeps/        many trials: search space, search method, executors
     reporting/     from stored trials to a report in several formats
     leaderboards/  many reports on one page, and what changed between two states
     serving/       registered models: promotion, and recommendations

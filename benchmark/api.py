@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import __version__, durations, keywords
+from benchmark.data import Data
 from benchmark.errors import UserError
 from benchmark.keywords import as_user_error, note
 from benchmark.outcomes import Promoted, Swept, Trained
 from benchmark.serving.champion import Champion
 from benchmark.settings.declaration import Value
 from benchmark.settings.settings import Settings, checked
-from benchmark.trials.data import Data
 from datasets import DataError
 
 # All functions import late: torch, MLflow and pandas load for seconds, and the command `seqrec`
@@ -29,8 +29,8 @@ from datasets import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchmark.attempt import OnEpoch
     from benchmark.reporting.pair import Pair
-    from benchmark.trials.attempt import OnEpoch
     from datasets.frames import ArrowStream
 
 __all__ = [
@@ -117,9 +117,9 @@ def train(
     outside its limits, and if the tracking server does not answer. After Ctrl-C, ``resume``
     continues the trial.
     """
+    from benchmark import attempt
     from benchmark.tracking import server
     from benchmark.tracking.writing import trial as tracked
-    from benchmark.trials import attempt
 
     _check_called(on_epoch)
     client = server.connect()
@@ -139,10 +139,10 @@ def resume(
     ``run_id`` may be the first characters of the id, or a trial. Raises UserError if there is no
     such run, if it has finished, or if data or protocol are not those it was started with.
     """
+    from benchmark import attempt
     from benchmark.tracking import server
     from benchmark.tracking.reading.run_ids import whole_run_id
     from benchmark.tracking.writing import trial as tracked
-    from benchmark.trials import attempt
 
     _check_called(on_epoch)
     client = server.connect()

@@ -40,8 +40,8 @@ def card(
     Nothing is logged. Ties, repeats and cold targets stand on the card, too.
     """
     # Torch and pandas load for seconds, which --help need not wait for.
+    from benchmark.data import Data
     from benchmark.recbole import config as recbole
-    from benchmark.trials.data import Data
     from datasets.card import render
 
     chosen = options.given(context, values)
@@ -55,7 +55,7 @@ def card(
     data = Data.of(settings, data_dir)
     click.echo(render(data.spec, data.sequences), nl=False)
     if sequential:
-        from benchmark.measures.sequential import measure
+        from benchmark.sequential import measure
 
         loss = measure(data.trainer(settings))
         click.echo(f"\n**Sequential:** {settings.model_name}: {loss}")

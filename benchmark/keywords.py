@@ -11,11 +11,11 @@ from functools import partial
 from numbers import Integral, Real
 from typing import TypeVar
 
+from benchmark.data import Data
 from benchmark.errors import UserError
 from benchmark.settings.declaration import Value
 from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import Settings, declared
-from benchmark.trials.data import Data
 from models import MODELS, is_outside
 
 Made = TypeVar("Made")

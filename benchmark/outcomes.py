@@ -10,7 +10,7 @@ from benchmark.settings.declaration import Value
 from benchmark.settings.settings import Settings
 
 if TYPE_CHECKING:  # it loads pandas
-    from benchmark.trials.results import Result
+    from benchmark.training.results import Result
 
 
 @dataclass(frozen=True, repr=False)

@@ -120,11 +120,11 @@ def score(
     of the targets (user, rank), or scores of all items (.npz).
     """
     # MLflow and pandas load for seconds, which --help need not wait for.
+    from benchmark.data import Data
     from benchmark.scoring.score import score as ranked
     from benchmark.tracking import server
     from benchmark.tracking.writing.scored import log_scored
     from benchmark.training import evaluation
-    from benchmark.trials.data import Data
     from datasets import export
 
     client = server.connect()

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from benchmark import cli, options
+from benchmark.data import Data
 from benchmark.installation import INSTALLED, ROOT
 from benchmark.settings.declaration import Value
 from benchmark.settings.settings import Settings, checked
@@ -22,7 +23,6 @@ from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.options import check_executor, executor_options
 from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
 from benchmark.sweeps.tasks import Resources
-from benchmark.trials.data import Data
 
 DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
 

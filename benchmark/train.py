@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark import cli, options
+from benchmark.data import Data
 from benchmark.settings.declaration import Value
 from benchmark.settings.settings import BASELINES, Settings, shared
-from benchmark.trials.data import Data
 from models import is_outside
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def train(
     `mlflow run --experiment-name` or $MLFLOW_EXPERIMENT_NAME names another.
     """
     # Torch and MLflow load for seconds, which --help need not wait for.
+    from benchmark import attempt
     from benchmark.recbole import config as recbole
     from benchmark.tracking import launcher, server
     from benchmark.tracking.reading.run_ids import whole_run_id
     from benchmark.tracking.writing.trial import resume, start
     from benchmark.training import state, workers
-    from benchmark.trials import attempt
     from models import outside
 
     given = options.given(context, values)
@@ -143,7 +143,7 @@ def _train_baselines(client: MlflowClient, given: dict[str, Value], data_dir: st
 
 def _attempt(trial: Trial, trainer: Trainer, data: Data, *, new: bool = True) -> None:
     """Train the trial to its end, and print its result; the start of a ``new`` one is logged."""
-    from benchmark.trials import attempt  # late, as in ``train``
+    from benchmark import attempt  # late, as in ``train``
 
     with cli.resumed_by(*_resuming(trial.run_id, data.folder)):
         result = attempt.complete(trial, trainer, data, new=new)

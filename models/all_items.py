@@ -27,11 +27,10 @@ class AllItems(Systems):
         upper = common.triu(1)
         self.sets = Products(upper.view(-1), common.view(-1), own, torch.zeros_like(own))
 
-    def pair(self, one: Tensor, other: Tensor) -> Tensor:
-        return self.ordered(torch.minimum(one, other), torch.maximum(one, other))
-
-    def ordered(self, one: Tensor, other: Tensor) -> Tensor:
-        return one * len(self.order) + other
+    def places(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        n = len(self.order)
+        pair = torch.minimum(one, other) * n + torch.maximum(one, other)
+        return pair, one * n + other
 
     def solved(
         self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
@@ -47,10 +46,10 @@ class AllItems(Systems):
             gram.diagonal().copy_(own)
             for ridge in ridges:
                 inverse = inverse_of(gram, ridge)
-                weights = inverse @ target
-                weights -= inverse.mul_(weights.diagonal() / inverse.diagonal())
-                # The largest of each column; topk is faster along rows: [n_items, kept].
-                chosen = weights.T.abs().topk(self.kept).indices
-                values = weights.T.gather(1, chosen)
+                weights = target.T @ inverse  # a row for each item to which weights lead
+                weights -= inverse.mul_((weights.diagonal() / inverse.diagonal())[:, None])
+                weights.fill_diagonal_(0.0)  # which it is, but for rounding
+                chosen = weights.abs().topk(self.kept).indices
+                values = weights.gather(1, chosen)
                 found[share, ridge] = Weights(chosen, values, itself / (own + ridge))
         return found

@@ -19,7 +19,7 @@ class LocalLinear(SparseLinear):
     """A model whose weights are those of ``Systems.solved``."""
 
     NEIGHBOURS: ClassVar[int]
-    """Of each item."""
+    """The number of neighbours of each item, where weights come from neighbours."""
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
@@ -33,7 +33,8 @@ class LocalLinear(SparseLinear):
 
     @abstractmethod
     def of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products | None:
-        """What the order of the items adds to ``systems.sets``; None: nothing.
+        """The products of the order of the items, which are mixed with those of sets; None: of
+        sets alone.
 
         ``items`` and ``users`` are those of ``count``, with the numbers of ``systems``.
         """

@@ -5,7 +5,7 @@ selection of fsSLIM (Ning and Karypis, ICDM 2011, https://doi.org/10.1109/ICDM.2
 IV-C).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,8 +17,10 @@ from models.neighbours import by_popularity, chunks, nearest, pairs_in_common, s
 from models.systems import Products, Systems, Weights, mixed
 
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
-PER_ITEM = 8  # numbers of places, 2 bytes each, that take no more memory than one entry
-POPULAR = 8192  # items whose pairs are looked up in a matrix: a search takes ten times as long
+PLACES_PER_ENTRY = 8  # places (int16) that take less memory than one of these entries
+POPULAR = 8192  # items whose pairs are looked up in a matrix
+PASSES_PER_SEARCH = 3  # pairs that are passed over in the time of one search
+ROWS_PER_CHUNK = 4096  # items whose pairs are counted at once
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class Neighbourhoods(Systems):
     neighbours: Tensor
     """[n_items, k] int64, ascending; ``n_items`` where there are fewer than k."""
     keys: Tensor
-    """[m] int64, ascending: first * (n_items + 1) + second, of pairs with users in common and first
-    < second. The last one is larger than any that is searched. Weights from the first item to the
-    second have the places of pairs, those from the second to the first come after them all."""
+    """[m] int64, ascending: one * (n_items + 1) + other, of pairs with users in common and one >
+    other. The last one is larger than any that is searched. Weights from one to other have the
+    places of pairs; those from other to one come after them all."""
     sets: Products
 
     @classmethod
@@ -50,9 +52,9 @@ class Neighbourhoods(Systems):
             place = torch.arange(len(near.rows), device=items.device)
             place -= torch.searchsorted(near.rows, near.rows)
             neighbours[near.rows, place] = near.columns
-            upper = pairs.chosen(pairs.rows < pairs.columns)
-            keys.append(upper.rows * (n_items + 1) + upper.columns)
-            both.append(upper.users.float())
+            lower = pairs.chosen(pairs.rows > pairs.columns)
+            keys.append(lower.rows * (n_items + 1) + lower.columns)
+            both.append(lower.users.float())
         both.append(torch.zeros(1, device=items.device))
         in_common = torch.cat(both)
         own = sizes.float()
@@ -67,20 +69,18 @@ class Neighbourhoods(Systems):
     def n_items(self) -> int:
         return len(self.order)
 
-    def pair(self, one: Tensor, other: Tensor) -> Tensor:
-        return self._found(one, other)[0]
+    def places(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        pair, _ = self.found(one, other)
+        return pair, self._ordered(pair, one, other)
 
-    def ordered(self, one: Tensor, other: Tensor) -> Tensor:
-        return self._ordered(self.pair(one, other), one, other)
-
-    def _ordered(self, pair: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        return pair + len(self.keys) * (one > other)
-
-    def _found(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    def found(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """The places in ``keys`` of pairs of items, in any order, and whether each is there."""
-        searched = torch.minimum(one, other) * (self.n_items + 1) + torch.maximum(one, other)
+        searched = torch.maximum(one, other) * (self.n_items + 1) + torch.minimum(one, other)
         place = torch.searchsorted(self.keys, searched)
         return place, self.keys[place] == searched
+
+    def _ordered(self, pair: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        return pair + len(self.keys) * (one < other)
 
     def solved(
         self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
@@ -99,32 +99,25 @@ class Neighbourhoods(Systems):
             )
             for share, ridge in product(shares, ridges)
         }
-        found = (self.neighbours < self.n_items).sum(1)
-        # The items of a batch have equally many neighbours, or nearly: there is little to pad.
-        items = found.argsort()
-        items = items[found[items] > 0]
-        work = found**2 + lookup.work(self.neighbours) + self.n_items // PER_ITEM
-        for first, last in chunks(work[items], ENTRIES_PER_BATCH):
-            batch = items[first:last]
-            most = int(found[batch[-1]])
-            near = self.neighbours[batch, :most]
-            grams = lookup.lower(near)
+        for batch, near, by_search in lookup.batches():
+            grams = lookup.lower(near, by_search)
             targets = self._targets(near, batch, [part.target for part in parts])
             for share in shares:
                 gram, target = (mixed(values, share).double() for values in (grams, targets))
-                # Where an item has fewer neighbours, 0: of padding.
+                # Padding has 0 here, so that its system is ridge I.
                 diagonal = F.pad(own[share], (0, 1))[near]
                 for ridge in ridges:
                     gram.diagonal(dim1=1, dim2=2).copy_(diagonal + ridge)
-                    factor = torch.linalg.cholesky(gram)  # it reads what is below the diagonal
+                    factor = torch.linalg.cholesky(gram)  # reads the diagonal and what is below
                     weights = torch.cholesky_solve(target[..., None], factor)
-                    solutions[share, ridge].values[batch, :most] = weights[..., 0].float()
+                    values = solutions[share, ridge].values
+                    values[batch, : near.shape[1]] = weights[..., 0].float()
         return solutions
 
     def _targets(self, near: Tensor, items: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
         """The ``targets`` of neighbours N and ``items`` j, [batch, k] float each."""
         item = items[:, None].expand_as(near)
-        pair, there = self._found(near, item)
+        pair, there = self.found(near, item)
         place = self._ordered(pair, near, item)
         return [values[place] * there for values in targets]
 
@@ -134,51 +127,87 @@ class _Lookup:
 
     def __init__(self, systems: Neighbourhoods, values: Sequence[Tensor]):
         """``values`` [m] float each: of the pairs of ``systems``."""
-        self.n_items = systems.n_items
-        self.popular = min(POPULAR, self.n_items)
-        first, second = (systems.keys // (self.n_items + 1), systems.keys % (self.n_items + 1))
-        inside = second < self.popular  # and so is the first; the last key's value is 0
-        # Pairs of popular items: matrices by the second and the first item, and zeros.
-        flat = second[inside] * (self.popular + 1) + first[inside].clamp(max=self.popular)
+        self.systems = systems
+        self.values = values
+        n_items = systems.n_items
+        device = systems.keys.device
+        self.popular = min(POPULAR, n_items)
+        # Pairs of popular items: a matrix of each of the values, with 0 for other items.
+        edges = torch.searchsorted(
+            systems.keys, torch.arange(n_items + 2, device=device) * (n_items + 1)
+        )
+        self.columns = systems.keys % (n_items + 1)
+        last = int(edges[self.popular])
+        flat = systems.keys[:last] // (n_items + 1) * (self.popular + 1) + self.columns[:last]
         self.matrices = [x.new_zeros((self.popular + 1) ** 2) for x in values]
         for matrix, x in zip(self.matrices, values, strict=True):
-            matrix[flat] = x[inside]
-        # Other pairs: by their second item, the first items and the values, one after the other.
-        rest = (second >= self.popular).nonzero()[:, 0]
-        rest = rest[second[rest].argsort(stable=True)]
-        self.firsts = first[rest]
-        self.counts = torch.bincount(second[rest], minlength=self.n_items + 1)
-        self.starts = self.counts.cumsum(0) - self.counts
-        self.values = [x[rest] for x in values]
+            matrix[flat] = x[:last]
+        # Other pairs: where those of each item with more popular ones are.
+        self.starts, self.counts = edges[:-1], edges.diff()
+        self.counts[: self.popular] = 0
 
-    def work(self, neighbours: Tensor) -> Tensor:
-        """How many other pairs ``lower`` passes over for each item: [n_items] int64."""
-        return self.counts[neighbours].sum(1)
+    def batches(self) -> Iterator[tuple[Tensor, Tensor, bool]]:
+        """Yield items [batch], their neighbours [batch, k], and whether to search the other pairs.
 
-    def lower(self, near: Tensor) -> list[Tensor]:
+        Items of a batch have equally many neighbours, or nearly: there is little to pad.
+        """
+        neighbours = self.systems.neighbours
+        found = (neighbours < self.systems.n_items).sum(1)
+        passes = torch.cat([self.counts[some].sum(1) for some in neighbours.split(ROWS_PER_CHUNK)])
+        by_search = passes > PASSES_PER_SEARCH * found**2 // 2
+        work = torch.where(by_search, 0, passes) + found**2
+        work += self.systems.n_items // PLACES_PER_ENTRY
+        kinds = found.float().log2().int() * 2 + by_search  # -inf of 0 neighbours: left out
+        items = found.argsort()
+        items = items[kinds[items].argsort(stable=True)]
+        items = items[found[items] > 0]
+        sizes = torch.unique_consecutive(kinds[items], return_counts=True)[1]
+        for group in items.split(sizes.tolist()):
+            for first, last in chunks(work[group], ENTRIES_PER_BATCH):
+                batch = group[first:last]
+                yield batch, neighbours[batch, : int(found[batch[-1]])], bool(by_search[batch[0]])
+
+    def lower(self, near: Tensor, by_search: bool) -> list[Tensor]:
         """The values of the neighbours ``near`` [batch, k] of some items, below the diagonal:
         [batch, k, k] float each, 0 elsewhere and where a pair has no users in common."""
         batch, k = near.shape
         row, column = torch.tril_indices(k, k, -1, device=near.device)
         inside = near.clamp(max=self.popular)
         flat = inside[:, row] * (self.popular + 1) + inside[:, column]  # [batch, k (k - 1) / 2]
-        # Which of the pairs that have a less popular neighbour as their second item have another
-        # neighbour as their first?
-        item, place = (near >= self.popular).nonzero(as_tuple=True)
-        second = near[item, place]
-        owner, at = spans(self.starts[second], self.counts[second])
-        places = near.new_full((batch, self.n_items + 1), -1, dtype=torch.int16)
-        places.scatter_(
-            1, near, torch.arange(k, dtype=torch.int16, device=near.device).expand(batch, k)
-        )
-        found = places.view(-1)[item[owner] * (self.n_items + 1) + self.firsts[at]]
-        there = (found >= 0).nonzero()[:, 0]
-        owner, at, found = owner[there], at[there], found[there]
-        target = (item[owner] * k + place[owner]) * k + found
+        target, pair = (self._searched if by_search else self._passed)(near)
         grams = []
         for matrix, values in zip(self.matrices, self.values, strict=True):
             gram = matrix.new_zeros(batch, k * k)
             gram[:, row * k + column] = matrix[flat]
-            gram.view(-1)[target] = values[at]
+            gram.view(-1)[target] = values[pair]
             grams.append(gram.view(batch, k, k))
         return grams
+
+    def _passed(self, near: Tensor) -> tuple[Tensor, Tensor]:
+        """Places in [batch, k, k] of other pairs of neighbours, and the places of these pairs.
+
+        All pairs of the less popular neighbours with any item are passed over.
+        """
+        batch, k = near.shape
+        width = self.systems.n_items + 1
+        # The place of each item among the neighbours; -1: it is none.
+        places = near.new_full((batch, width), -1, dtype=torch.int16)
+        numbers = torch.arange(k, dtype=torch.int16, device=near.device)
+        places.scatter_(1, near, numbers.expand(batch, k))
+        item, row = (near >= self.popular).nonzero(as_tuple=True)
+        one = near[item, row]
+        owner, pair = spans(self.starts[one], self.counts[one])
+        column = places.view(-1)[item[owner] * width + self.columns[pair]]
+        there = (column >= 0).nonzero()[:, 0]
+        owner, pair, column = owner[there], pair[there], column[there]
+        return (item[owner] * k + row[owner]) * k + column, pair
+
+    def _searched(self, near: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``_passed``, by a search for each pair of neighbours."""
+        k = near.shape[1]
+        row, column = torch.tril_indices(k, k, -1, device=near.device)
+        other = (near >= self.popular) & (near < self.systems.n_items)
+        item, which = other[:, row].nonzero(as_tuple=True)
+        row, column = row[which], column[which]
+        pair, there = self.systems.found(near[item, row], near[item, column])
+        return ((item * k + row) * k + column)[there], pair[there]

@@ -1,4 +1,4 @@
-"""SLIST over neighbours: a linear model of similar items and of following items, in closed form.
+"""SLIST: a linear model of similar items and of following items, in closed form.
 
 Choi et al., "Session-aware Linear Item-Item Models for Session-based Recommendation", WWW 2021,
 https://arxiv.org/abs/2103.16104. The training sequence of each user is one session. Sessions have
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.all_items import AllItems
+from models.counted import Cost
 from models.local_linear import LocalLinear
 from models.neighbours import chunks, spans
 from models.systems import Products, Systems
@@ -20,23 +21,24 @@ PAIRS_PER_CHUNK = 1 << 22  # of places of one sequence
 
 
 class SLIST(LocalLinear):
-    """Items score by the sum of weights from those items of the history that are their neighbours.
+    """Items score by the sum of weights from the items of the history to them.
 
     X [users, items] are the users' sets of items. Each place t of a sequence but the last has a row
     in S and in T: its past, where the item of place a <= t counts ``PAST`` ** (t - a), and its
     future, where that of place b > t counts ``PAST`` ** (b - t - 1). The weights B minimise (the
     paper's section 3.4) ``share`` |X - X B|^2 + (1 - ``share``) |T - S B|^2 + ``ridge`` |B|^2, with
-    weights from the neighbours alone. The weight of an item to itself is what T alone asks for, as
+    weights to an item from its neighbours alone or, in a catalogue of up to ``ALL_ITEMS``, from all
+    other items. The weight of an item to itself is what T alone asks for, as
     if there were no other: 0 where no sequence repeats the item.
     """
 
     link = "https://arxiv.org/abs/2103.16104"
-    # Version 1 had weights from all items, those to themselves included; version 2 from neighbours
-    # alone.
+    # Version 1: weights from all items, those to themselves included. Version 2: from neighbours
+    # alone. Version 3: in small catalogues from all other items.
     version = 3
     NEIGHBOURS = 300  # docs/sparse-data.md has what more of them are worth
-    ALL_ITEMS = 10_000  # up to this size of the catalogue, weights come from all items
-    KEPT = 600  # weights to each item then, the largest
+    ALL_ITEMS = 10_000
+    KEPT = 600  # of the weights to an item from all others, the largest
     PAST = 0.5
     REACH = 30  # places: what items further apart add is below the precision of the sums
     variants = tuple(
@@ -48,6 +50,14 @@ class SLIST(LocalLinear):
         if self.n_items <= self.ALL_ITEMS:
             return AllItems(items, users, self.n_items, self.KEPT)
         return super().systems(items, users)
+
+    def cost(self) -> Cost | None:
+        """With systems of all items: eight matrices, and an inversion and a product for each."""
+        if self.n_items > self.ALL_ITEMS:
+            return None
+        operations = (4 / 3 + 2) * self.n_items**3
+        solutions = {(values["share"], values["ridge"]) for values in self.variants}
+        return Cost(8 * 4 * self.n_items**2, operations, len(solutions))
 
     def of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products | None:
         """S^T S and S^T T.
@@ -78,8 +88,9 @@ class SLIST(LocalLinear):
             itself.index_add_(0, one[same], follows[same])
             one, other, both, follows = (x[~same] for x in (one, other, both, follows))
             # Items of one sequence have a user in common.
-            gram.index_add_(0, systems.pair(one, other), both)
-            target.index_add_(0, systems.ordered(one, other), follows)
+            pair, ordered = systems.places(one, other)
+            gram.index_add_(0, pair, both)
+            target.index_add_(0, ordered, follows)
         return Products(gram, target, own, itself)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""What linear models of items by items solve: least squares, with a system for each item."""
+"""The least squares that linear models of items by items solve: one system for each item."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class Products(NamedTuple):
-    """What the systems are made of. The places of pairs are those of ``Systems``."""
+    """What the systems are made of; ``Systems.places`` says where the values of pairs are."""
 
     gram: Tensor
-    """[m] float: of both items of a pair, at ``Systems.pair``."""
+    """[m] float: of both items of a pair."""
     target: Tensor
-    """[m'] float: of the weight from one item to another, at ``Systems.ordered``."""
+    """[m'] float: of the weight from one item to another."""
     own: Tensor
     """[n_items] float: ``gram`` of each item with itself."""
     itself: Tensor
@@ -36,22 +36,19 @@ class Systems(ABC):
     """One system for each item. Items may have new numbers here.
 
     With A and B the matrices of ``Products.gram`` and ``Products.target``, the weights from the
-    items N to the item j are the solution w of (A_NN + ridge I) w = B_Nj, where j is none of N. The
+    items N to the item j are the solution w of (A_NN + ridge I) w = B_Nj; j itself is not in N. The
     weight from j to itself is that of a system of j alone.
     """
 
     order: Tensor
     """[n_items] int64: the items, by their new numbers."""
     sets: Products
-    """Of users' sets of items: all values are numbers of users in common."""
+    """Of users' sets of items: numbers of users in common, and 0 from items to themselves."""
 
     @abstractmethod
-    def pair(self, one: Tensor, other: Tensor) -> Tensor:
-        """The places of pairs of different items that have users in common, in any order."""
-
-    @abstractmethod
-    def ordered(self, one: Tensor, other: Tensor) -> Tensor:
-        """The places of such pairs as weights from ``one`` to ``other``."""
+    def places(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """The places of pairs of different items that have users in common: in ``Products.gram``,
+        and in ``Products.target`` as weights from ``one`` to ``other``."""
 
     @abstractmethod
     def solved(
@@ -65,5 +62,5 @@ class Systems(ABC):
 
 
 def mixed(values: Sequence[Tensor], share: float) -> Tensor:
-    """``values``, of the order and of the sets, by ``share``; or those of the sets alone."""
+    """The values of the order and of the sets, mixed by ``share``. A single one stays as it is."""
     return values[0] if len(values) == 1 else torch.lerp(values[0], values[1], share)

@@ -52,7 +52,7 @@ PACKAGES = (
 )
 OWN = (
     # What the commands import late.
-    "benchmark.trials.attempt",
+    "benchmark.attempt",
     "benchmark.serving.promotion",
     "benchmark.serving.recommendation",
     "benchmark.sweeps.plan",

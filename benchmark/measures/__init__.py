@@ -1,1 +1,1 @@
-"""What is measured of ranks, lists and data, and the protocol under which results compare."""
+"""Measures, as pure functions of ranks and lists, and the protocol under which results compare."""

@@ -1,4 +1,4 @@
-"""The settings of a trial: declared, checked, and decided by the training data where not given.
+"""The settings of a trial: declared, and checked.
 
-declaration -> fields -> settings -> defaults
+declaration -> fields -> settings
 """

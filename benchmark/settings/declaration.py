@@ -37,7 +37,7 @@ class Setting:
     default: Value
     help: str
     by_data: bool = False
-    """Whether the training data decide, in place of the default: benchmark/settings/defaults.py."""
+    """Whether the training data decide, in place of the default: benchmark/training/defaults.py."""
     choices: tuple[str, ...] = ()
     """All possible values; empty if there are others."""
     or_else: str = ""

@@ -27,7 +27,7 @@ class Settings(Fields):
 
     Settings that no model's constructor names belong to every model; the others belong to the
     models whose constructors name them. ``recipes`` override some defaults, and the training data
-    others (``benchmark.settings.defaults``).
+    others (``benchmark.training.defaults``).
     """
 
     undecided: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)

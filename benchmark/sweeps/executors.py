@@ -35,9 +35,8 @@ class Here(Executor):
         if self.jobs > 1:
             yield from processes.run(self.job, self.jobs, next_task)
             return
-        from benchmark.trials.attempt import (
-            attempt,  # late: it loads torch, and --help names executors
-        )
+        # late: it loads torch, and --help names executors
+        from benchmark.attempt import attempt
 
         job = self.job
         while task := next_task():
@@ -66,7 +65,7 @@ class Ray(Executor):
         except ExecutorError:
             self.close()  # else no later executor of this process could connect
             raise
-        from benchmark.trials.attempt import attempt  # late, as in ``Here``
+        from benchmark.attempt import attempt  # late, as in ``Here``
 
         self.job = [job.tracking_uri, self.ray.put(job.data)]
         self.attempt: Any = self.ray.remote(

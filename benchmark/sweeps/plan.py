@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.trial import TrialState
 
+from benchmark.data import Data
 from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.settings.declaration import Value
-from benchmark.settings.defaults import decided
 from benchmark.sweeps import suggest
 from benchmark.sweeps.definition import Definition, described
 from benchmark.sweeps.suggest import Point, Pruner
@@ -17,7 +17,7 @@ from benchmark.tracking import schema
 from benchmark.tracking.reading.swept import SweptTrial
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.sweep import Sweep
-from benchmark.trials.data import Data
+from benchmark.training.defaults import decided
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from benchmark.tracking.writing.sweep import stored_trials
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from benchmark.data import Data
     from benchmark.settings.declaration import Value
     from benchmark.sweeps.definition import Definition
     from benchmark.sweeps.plan import Effort
     from benchmark.tracking.reading.swept import SweptTrial
-    from benchmark.trials.data import Data
 
 
 def preview(

@@ -108,7 +108,7 @@ def _work(job: Job, jobs: int, task: Task, to_error: Connection) -> None:
     import torch
 
     from benchmark import interruption
-    from benchmark.trials.attempt import attempt
+    from benchmark.attempt import attempt
 
     Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which sends SIGTERM

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.data import Data
 from benchmark.errors import UserError
 from benchmark.recbole import config as recbole
 from benchmark.recbole.config import Config
@@ -20,7 +21,6 @@ from benchmark.sweeps.comparison import Comparison
 from benchmark.sweeps.contenders import SPACES, Contender, Own, contenders, that_fit
 from benchmark.sweeps.tasks import Job
 from benchmark.training.batches import check_learnable
-from benchmark.trials.data import Data
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -20,8 +20,8 @@ from benchmark.training.batches import check_learnable
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from benchmark.data import Data
     from benchmark.sweeps.definition import Definition
-    from benchmark.trials.data import Data
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from datasets import DataError, source
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from benchmark.trials.data import Data
+    from benchmark.data import Data
     from datasets.specs.spec import Spec
 
 OF_ALL_DATA = (MachineError, Unavailable, ExecutorError)

@@ -15,7 +15,7 @@ from benchmark.errors import UserError
 from benchmark.sweeps.suggest import Pruner
 
 if TYPE_CHECKING:
-    from benchmark.trials.data import Data
+    from benchmark.data import Data
 
 RETRIES = 3  # of a trial whose worker, or whose machine, was lost
 

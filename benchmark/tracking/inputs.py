@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.data import Data
 from benchmark.tracking.outbox.messages import Input
-from benchmark.trials.data import Data
 from datasets import card, source
 from datasets.errors import masked
 from datasets.sequences import Sequences

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from benchmark import installation
+from benchmark.data import Data
 from benchmark.settings.settings import Settings
 from benchmark.tracking import schema
-from benchmark.trials.data import Data
 from datasets.errors import masked
 from datasets.source import FOLDER_VARIABLE
 from models import MODELS

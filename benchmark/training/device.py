@@ -7,7 +7,7 @@ import torch
 
 from benchmark.errors import UserError
 from benchmark.training import workers
-from benchmark.trials.results import Machine
+from benchmark.training.results import Machine
 
 
 class DeviceError(UserError):

@@ -23,11 +23,11 @@ from torch.nn.parallel import DistributedDataParallel
 import models
 from benchmark.errors import UserError
 from benchmark.measures.metrics import K, means
-from benchmark.settings.defaults import decided
 from benchmark.training import workers
 from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.course import Course
+from benchmark.training.defaults import decided
 from benchmark.training.device import resolve_device
 from benchmark.training.energy import Meter
 from benchmark.training.evaluation import evaluated, rank_and_list, rank_targets
@@ -38,7 +38,7 @@ from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.progress import Bar, no_bar
 from benchmark.training.randomness import Randomness
 from benchmark.training.ranks import rank_table
-from benchmark.trials.results import Epoch, Result
+from benchmark.training.results import Epoch, Result
 from datasets.coding.memory import return_freed
 from models.batches import Interactions, within
 from models.model import Examples, Histories, LearnedModel, Model

@@ -43,3 +43,11 @@ def test_scores_are_those_of_the_closed_form(users, variant, residual):
 def test_a_catalogue_whose_square_is_too_large_is_refused():
     with pytest.raises(ValueError, match="at most 30,000 items; these data have 30,001"):
         EASE(LARGEST_CATALOGUE + 1)
+
+
+def test_what_rounding_makes_indefinite_is_inverted_in_double_precision():
+    """Two items with the same 2^26 users: with a ridge of 1, equal rows in single precision."""
+    common = torch.full((2, 2), 2.0**26)
+    found = inverse.inverse_of(common, 1.0)
+    expected = np.linalg.inv(common.double().numpy() + np.eye(2))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

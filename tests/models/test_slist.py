@@ -50,14 +50,16 @@ def expected_weights(users, share, ridge, k=None):
     st.lists(baskets, min_size=2, max_size=6),
     st.sampled_from(SLIST.variants),
     st.integers(1, N_ITEMS + 1),
+    st.sampled_from([0, 10**9]),  # pairs of items that are not popular: searched, or passed over
 )
-def test_scores_are_those_of_the_closed_form(users, variant, k):
+def test_scores_are_those_of_the_closed_form(users, variant, k, passes):
     model = build("SLIST", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slist, "PAIRS_PER_CHUNK", 8)
         patch.setattr(SLIST, "ALL_ITEMS", 0)
         patch.setattr(SLIST, "NEIGHBOURS", k)
         patch.setattr(neighbourhoods, "POPULAR", N_ITEMS // 2)
+        patch.setattr(neighbourhoods, "PASSES_PER_SEARCH", passes)
         model.count(*interactions(users))
         model.use(**variant)
 
@@ -81,6 +83,8 @@ def test_in_a_small_catalogue_the_largest_weights_from_all_items_are_kept(users,
     model.use(**variant)
 
     expected = expected_weights(users, variant["share"], variant["ridge"])
+    rows = torch.repeat_interleave(torch.arange(N_ITEMS), model.offsets.diff())
+    assert len(torch.unique(rows * N_ITEMS + model.columns)) == len(rows)
     found = dense(model).numpy()
     kept = found != 0
     np.testing.assert_allclose(found[kept], expected[kept], rtol=1e-3, atol=1e-6)

@@ -5,13 +5,13 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from benchmark.data import Data
 from benchmark.tracking import launcher, schema
 from benchmark.tracking.inputs import inputs
 from benchmark.tracking.outage import reason
 from benchmark.tracking.reading.trials import with_tag
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing.summary import Summary
-from benchmark.trials.data import Data
 
 
 def log_comparison(

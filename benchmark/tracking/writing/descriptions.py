@@ -10,11 +10,11 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
 )
 
+from benchmark.data import Data
 from benchmark.measures.metrics import SELECTION_METRIC
 from benchmark.recbole.links import is_web, quoted
 from benchmark.tracking import schema
-from benchmark.trials.data import Data
-from benchmark.trials.results import Result
+from benchmark.training.results import Result
 from datasets import card
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # MLflow's pages ask for it, its Python code does not

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.data import Data
 from benchmark.scoring.score import Scored
 from benchmark.tracking import launcher, provenance, schema
 from benchmark.tracking.inputs import inputs
@@ -19,7 +20,6 @@ from benchmark.tracking.outbox.shown import ExperimentTags
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.descriptions import experiment_tags
-from benchmark.trials.data import Data
 from datasets import card
 
 PARTS = {"valid": "best_valid", "test": "test"}

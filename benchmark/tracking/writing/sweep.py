@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.data import Data
 from benchmark.settings.settings import Settings
 from benchmark.tracking import heartbeat, launcher, ownership, schema
 from benchmark.tracking.heartbeat import Heart
@@ -27,7 +28,6 @@ from benchmark.tracking.server import LONG_WAIT, TrackingError, Unavailable
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.summary import Summary
 from benchmark.tracking.writing.trial import Trial
-from benchmark.trials.data import Data
 from datasets.specs.spec import Spec
 
 

@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from benchmark.data import Data
 from benchmark.settings.declaration import Value
 from benchmark.settings.settings import Settings
 from benchmark.tracking import launcher, provenance, schema
@@ -27,8 +28,7 @@ from benchmark.tracking.reading.trials import curve
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status, system_metrics
 from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
-from benchmark.trials.data import Data
-from benchmark.trials.results import Epoch, Machine, Result
+from benchmark.training.results import Epoch, Machine, Result
 from datasets import DataError, card
 from datasets.specs.spec import Spec
 from models import MODELS, is_outside, outside

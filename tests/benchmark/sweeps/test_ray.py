@@ -6,12 +6,12 @@ import time
 
 import pytest
 
+from benchmark.attempt import attempt
+from benchmark.data import Data
 from benchmark.tracking import schema, server
 from benchmark.tracking.outbox.entries import Queued
 from benchmark.tracking.outbox.messages import Status
 from benchmark.tracking.outbox.outbox import Outbox
-from benchmark.trials.attempt import attempt
-from benchmark.trials.data import Data
 from tests import clusters
 from tests.benchmark.sweeps.test_sweep import runs, wait_for, words_for
 from tests.conftest import ROOT, free_port

@@ -11,8 +11,8 @@ import pytest
 from mlflow.entities import Dataset
 from mlflow.types import Schema
 
+from benchmark.data import Data
 from benchmark.tracking.inputs import inputs
-from benchmark.trials.data import Data
 
 
 def of_parts(name: str, data_dir: str | None = None) -> dict[str, Dataset]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmark.settings.defaults import decided
 from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import Settings
+from benchmark.training.defaults import decided
 from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.splitting.splits import leave_one_out
@@ -88,9 +88,9 @@ def test_repeats_are_weighted_by_frequency_where_they_are_asked_for(history, exp
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_CATALOGUE", 79), ("MOST_PAIRS", 6399)])
 def test_large_data_have_no_part_of_slist(monkeypatch, limit, value):
     """100 users have 8 training interactions each: 6,400 pairs."""
-    monkeypatch.setattr(f"benchmark.settings.defaults.{limit}", value + 1)
+    monkeypatch.setattr(f"benchmark.training.defaults.{limit}", value + 1)
     assert found(data(100, 8, 80))["blend"] == "slist"
-    monkeypatch.setattr(f"benchmark.settings.defaults.{limit}", value)
+    monkeypatch.setattr(f"benchmark.training.defaults.{limit}", value)
     of = found(data(100, 8, 80))
     assert (of["embeddings"], of["blend"]) == ("random", "none")
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from benchmark.measures.metrics import means
-from benchmark.measures.sequential import measure, shuffled
+from benchmark.sequential import measure, shuffled
 from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets import card

@@ -12,18 +12,18 @@ from tqdm import tqdm
 
 import models
 from benchmark import interruption
+from benchmark.data import Data
 from benchmark.errors import MachineError, TakenOver, UserError
 from benchmark.measures.metrics import SELECTION_METRIC
+from benchmark.progress import print_epoch
 from benchmark.settings.settings import Settings
 from benchmark.tracking.server import TrackingError, connect_patiently
 from benchmark.tracking.writing.status import has_ended
 from benchmark.tracking.writing.trial import Trial, resume
 from benchmark.training import checkpoint, device, estimate, state, workers
 from benchmark.training.checkpoint import CheckpointError, State
+from benchmark.training.results import Epoch, Result
 from benchmark.training.trainer import Trainer
-from benchmark.trials.data import Data
-from benchmark.trials.progress import print_epoch
-from benchmark.trials.results import Epoch, Result
 from datasets.errors import masked
 from models.outside import why
 

@@ -59,9 +59,9 @@ class Data:
 
     def trainer(self, settings: Settings) -> Trainer:
         """A new trial in progress; of processes that share it, the first one shows its steps."""
+        from benchmark import progress
         from benchmark.training import workers
         from benchmark.training.trainer import Trainer
-        from benchmark.trials import progress
 
         bar = progress.step_bar if workers.number() == 0 else None
         return Trainer(settings, self.sequences, self.split, bar)

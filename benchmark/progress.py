@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from benchmark import interruption
 from benchmark.measures.metrics import SELECTION_METRIC
-from benchmark.trials.results import Epoch
+from benchmark.training.results import Epoch
 
 T = TypeVar("T")
 
