@@ -132,7 +132,10 @@ def test_a_trained_trial_is_reported_with_its_command_and_data(report, train_her
     assert "| Demo (synthetic) | 3,000 | 200 | 39,032 | 93.74% |" in card
     assert "  learning_rate choice [0.02]" in text
     assert "- The data are synthetic: these numbers say nothing about real users." in text
-    assert "`mlflow run . -P dataset=demo -P learning_rate=0.02 -P epochs=1" in text
+    assert (
+        "`mlflow run . -P dataset=demo -P learning_rate=0.02 -P schedule=plateau -P epochs=1"
+        in text
+    )
     assert "| 3,000   | 200     | 39,032" in text
     for line in ("leave-one-out", "every item a candidate", "ties rank last", "the last 50"):
         assert f"- {line}" in text
