@@ -34,11 +34,16 @@ def estimate(trainer: Trainer) -> Estimate:
     """What a whole trial takes. The trainer's model has to be a learned one, and is trained."""
     clock = Clock(trainer.device)
     steps = Steps(trainer, ESTIMATED_STEPS)
-    for _ in range(EAGER_STEPS + 1 if trainer.device.type == "cuda" else 1):
+    started = clock.now()
+    steps.run()
+    first = clock.now() - started
+    for _ in range(EAGER_STEPS if trainer.device.type == "cuda" else 0):
         steps.run()
     started = clock.now()
     steps.run()
     step = (clock.now() - started) / steps.count
+    # What is computed once before the first step: the weights of a linear model beside a network.
+    start = max(0.0, first - step * steps.count)
     valid = trainer.split.valid
     some = valid.chosen(np.arange(min(USERS_PER_CHUNK, len(valid.users))))
     started = clock.now()
@@ -50,8 +55,8 @@ def estimate(trainer: Trainer) -> Estimate:
     waits = 2 if settings.schedule == "plateau" else 1  # until the learning rate falls, and after
     least = min(most, waits * settings.patience + 1)
     # After training: the variants, and validation and test by the best weights.
-    end = (len(trainer.model.variants) + 2) * ranking
-    return Estimate(epoch, least * epoch + end, most * epoch + end, peak_memory(trainer.device))
+    once = start + (len(trainer.model.variants) + 2) * ranking
+    return Estimate(epoch, least * epoch + once, most * epoch + once, peak_memory(trainer.device))
 
 
 def announcement(trainer: Trainer) -> str | None:
