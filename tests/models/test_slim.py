@@ -137,3 +137,21 @@ def test_many_histories_score_as_each_alone(users, random):
         together = model.queries(padded(users, 24))
         alone = torch.cat([model.queries(padded([user], 24)) for user in users])
         torch.testing.assert_close(together, alone)
+
+
+def test_small_systems_are_not_padded_to_the_size_of_large_ones(monkeypatch):
+    """One user has 40 items, and each of 300 others has two of their own."""
+    sizes = []
+    lower = neighbourhoods._Lookup.lower
+
+    def seen(self, near, by_search):
+        sizes.append((int((near < 640).sum(1).min()), near.shape[1]))
+        return lower(self, near, by_search)
+
+    monkeypatch.setattr(neighbourhoods._Lookup, "lower", seen)
+    model = build("SLIM", 640, {})
+    model.count(
+        torch.arange(640),
+        torch.cat([torch.zeros(40), torch.arange(1, 301).repeat_interleave(2)]).long(),
+    )
+    assert sorted(sizes) == [(1, 1), (39, 39)]
