@@ -151,9 +151,10 @@ def resumed(trial: Trial, settings: Settings, data: Data) -> Trainer:
 def state_to_resume(trial: Trial, settings: Settings, data: Data) -> State | None:
     """The state that the trial resumes from; None if it was interrupted in its first epoch.
 
-    Raises TrackingError if the trial was started on other data or under another protocol.
+    Raises TrackingError if the trial was started on other data, under another protocol, or with
+    another version of its model.
     """
-    trial.check_data(settings, data)
+    trial.check_resumable(settings, data)
     return last_state(trial)
 
 

@@ -17,6 +17,7 @@ from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions
 from datasets.splitting.splits import leave_one_out
+from models.bert4rec import BERT4Rec
 from tests.conftest import ROOT, SIZES, TINY
 from tests.forked import Process
 
@@ -210,7 +211,7 @@ def start_training(*options):
 
 
 @pytest.mark.process
-def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
+def test_a_resumed_trial_keeps_its_settings_its_model_and_its_data(train_here, store, monkeypatch):
     process = start_training("--epochs", "50")
     for line in process.stdout:
         if line.startswith("epoch 1"):
@@ -220,6 +221,14 @@ def test_a_resumed_trial_keeps_its_settings_and_its_data(train_here, store):
     done = train_here("--resume", run.info.run_id, "--seed", "9")
     assert done.returncode == 2
     assert "seed is 1 in the trial to resume and cannot change" in done.stderr
+    with monkeypatch.context() as patch:
+        patch.setattr(BERT4Rec, "version", 2)
+        done = train_here("--resume", run.info.run_id)
+    assert done.returncode == 1
+    assert (
+        "it was started with version 1 of BERT4Rec, which is now version 2; delete the"
+        in done.stderr
+    )
     store.set_tag(run.info.run_id, "protocol", "temporal (training before then); and so on")
     done = train_here("--resume", run.info.run_id)
     assert done.returncode == 1

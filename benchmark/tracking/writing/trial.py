@@ -88,8 +88,9 @@ class Trial:
         tags = {schema.HOST: machine.host, schema.DEVICE: machine.device}
         self.outbox.say(Labels(tags=tags))
 
-    def check_data(self, settings: Settings, data: Data) -> None:
-        """Raises TrackingError if the trial was started on other data or under another protocol."""
+    def check_resumable(self, settings: Settings, data: Data) -> None:
+        """Raises TrackingError if the trial was started on other data, under another protocol, or
+        with another version of its model."""
         before = self.run.data.tags.get(schema.DATA_DIGEST)
         if before != data.sequences.digest:
             raise TrackingError(
@@ -102,6 +103,14 @@ class Trial:
             raise TrackingError(
                 f"run {self.run_id} cannot be resumed: it was started with the protocol "
                 f"{before!r}, which is now {protocol!r}"
+            )
+        before = self.run.data.params.get("model_version", "1")
+        version = MODELS[settings.model].version
+        if before != str(version):
+            raise TrackingError(
+                f"run {self.run_id} cannot be resumed: it was started with version {before} of "
+                f"{settings.model}, which is now version {version}; delete the run, and start the "
+                "trial again"
             )
 
     def log_epoch(self, epoch: Epoch) -> None:
