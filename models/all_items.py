@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.inverse import inverse_of
 from models.neighbours import users_in_common
-from models.systems import Products, Systems, Weights, mixed
+from models.systems import Products, Systems, Weights, products
 
 
 class AllItems(Systems):
@@ -38,9 +38,9 @@ class AllItems(Systems):
         """With P the inverse of A + ridge I, the weights to the item j from all others are those of
         P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
         found = {}
-        parts = [self.sets] if order is None else [order, self.sets]
+        parts = self.parts(order)
         for share in shares:
-            gram, target, own, itself = (mixed(x, share) for x in zip(*parts, strict=True))
+            gram, target, own, itself = products(parts, share)
             gram, target = (x.view(len(own), len(own)) for x in (gram, target))
             gram = gram + gram.T
             gram.diagonal().copy_(own)

@@ -1,6 +1,7 @@
 """Linear models whose weights to an item come from some other items.
 
 The weights are the solution of least squares, as in EASE: their absolute values have no penalty.
+``models.neighbourhoods`` and ``models.all_items`` say which items they come from.
 """
 
 from abc import abstractmethod

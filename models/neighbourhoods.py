@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.neighbours import by_popularity, chunks, nearest, pairs_in_common, spans
-from models.systems import Products, Systems, Weights, mixed
+from models.systems import Products, Systems, Weights, mixed, products
 
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
 PLACES_PER_ENTRY = 8  # places (int16) that take less memory than one of these entries
@@ -85,9 +85,9 @@ class Neighbourhoods(Systems):
     def solved(
         self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
     ) -> dict[tuple[float, float], Weights]:
-        parts = [self.sets] if order is None else [order, self.sets]
+        parts = self.parts(order)
         if len(shares) == 1:  # one to look up instead of two
-            parts = [Products(*(mixed(x, shares[0]) for x in zip(*parts, strict=True)))]
+            parts = [products(parts, shares[0])]
         lookup = _Lookup(self, [part.gram for part in parts])
         own = {share: mixed([part.own for part in parts], share) for share in shares}
         itself = {share: mixed([part.itself for part in parts], share) for share in shares}
@@ -108,7 +108,7 @@ class Neighbourhoods(Systems):
                 diagonal = F.pad(own[share], (0, 1))[near]
                 for ridge in ridges:
                     gram.diagonal(dim1=1, dim2=2).copy_(diagonal + ridge)
-                    factor = torch.linalg.cholesky(gram)  # reads the diagonal and what is below
+                    factor = torch.linalg.cholesky(gram)  # the upper triangle is not read
                     weights = torch.cholesky_solve(target[..., None], factor)
                     values = solutions[share, ridge].values
                     values[batch, : near.shape[1]] = weights[..., 0].float()
@@ -157,7 +157,8 @@ class _Lookup:
         by_search = passes > PASSES_PER_SEARCH * found**2 // 2
         work = torch.where(by_search, 0, passes) + found**2
         work += self.systems.n_items // PLACES_PER_ENTRY
-        kinds = found.float().log2().int() * 2 + by_search  # -inf of 0 neighbours: left out
+        # Groups of items: by search or not, and each with at most twice as many neighbours.
+        kinds = found.clamp(min=1).float().log2().int() * 2 + by_search
         items = found.argsort()
         items = items[kinds[items].argsort(stable=True)]
         items = items[found[items] > 0]

@@ -60,7 +60,16 @@ class Systems(ABC):
         ``order``. If ``order`` is None, they are those of ``sets``.
         """
 
+    def parts(self, order: Products | None) -> list[Products]:
+        """The products of the order, if there are any, and those of the sets."""
+        return [self.sets] if order is None else [order, self.sets]
+
+
+def products(parts: Sequence[Products], share: float) -> Products:
+    """The products of the systems, from ``Systems.parts``."""
+    return Products(*(mixed(values, share) for values in zip(*parts, strict=True)))
+
 
 def mixed(values: Sequence[Tensor], share: float) -> Tensor:
-    """The values of the order and of the sets, mixed by ``share``. A single one stays as it is."""
+    """Mix the values of the order and of the sets by ``share``. One tensor alone is returned."""
     return values[0] if len(values) == 1 else torch.lerp(values[0], values[1], share)

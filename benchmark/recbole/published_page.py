@@ -8,8 +8,7 @@ from benchmark.errors import UserError
 
 
 class PageError(UserError):
-    """The file is not a result page. The message has the place, what was expected there, and what
-    was found."""
+    """The file is not a result page, or cannot be read. The message names the place and the reason."""
 
 
 @dataclass(frozen=True)
