@@ -8,7 +8,7 @@ from benchmark.errors import UserError
 
 
 class PageError(UserError):
-    """The file is not a result page, or cannot be read. The message names the place and the reason."""
+    """The file is not a result page, or cannot be read. The message names the place and why."""
 
 
 @dataclass(frozen=True)
