@@ -189,6 +189,7 @@ def sweep(
     from benchmark.sweeps import space as spaces
     from benchmark.sweeps.definition import Definition
     from benchmark.sweeps.executors import EXECUTORS
+    from benchmark.sweeps.options import RESOURCES
     from benchmark.sweeps.plan import Effort
     from benchmark.sweeps.search import search
     from benchmark.sweeps.suggest import METHODS
@@ -207,7 +208,8 @@ def sweep(
         raise UserError(f"no executor is called {executor!r}; there are: {', '.join(EXECUTORS)}")
     resources = Resources(jobs, cpus_per_trial, gpus_per_trial)
     if unread := resources.given - EXECUTORS[executor].resources:
-        raise UserError(f"{', '.join(sorted(unread))}: not for executor {executor!r}")
+        names = [name for name, resource in RESOURCES.items() if resource in unread]
+        raise UserError(f"{', '.join(names)}: not for executor {executor!r}")
     client = server.connect_patiently(server.connect().tracking_uri)
     data = data if isinstance(data, Data) else load(data)
     models = searched["model"].values if "model" in searched else ()

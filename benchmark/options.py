@@ -89,7 +89,7 @@ class TrialCommand(click.Command):
         for before, word in zip(["", *words], words, strict=False):
             option, equals, value = word.partition("=")
             names = value if equals and option in MODEL_OPTIONS else ""
-            if before in MODEL_OPTIONS or (is_argument and not before.startswith("-")):
+            if before in MODEL_OPTIONS or (is_argument and "-" not in (before[:1], word[:1])):
                 names = word
             for name in names.split(","):
                 model = SETTINGS["model"].spelled(name.strip())

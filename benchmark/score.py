@@ -9,6 +9,7 @@ python -m benchmark.report --experiment ml-1m
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -150,7 +151,7 @@ def score(
         click.echo(
             "no --valid: the report shows the run last, because trials are ranked by validation"
         )
-    click.echo(f"to compare: python -m benchmark.report --experiment {experiment}")
+    click.echo(f"to compare: python -m benchmark.report --experiment {shlex.quote(experiment)}")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,11 @@ def _fetch(session: requests.Session, url: str, part: Path) -> None:
     if start:
         headers["Range"] = f"bytes={start}-"
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if start and response.status_code == 416:  # the range is empty: the file is complete
-            return
+        if start and response.status_code == 416:  # the range is empty: the file has no more bytes
+            if response.headers.get("Content-Range", f"bytes */{start}") == f"bytes */{start}":
+                return
+            part.unlink()  # it is of another file, which was longer
+            return _fetch(session, url, part)
         response.raise_for_status()
         if response.status_code != 206:  # the server ignores ranges and sends the whole file
             start = 0

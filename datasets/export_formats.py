@@ -214,10 +214,14 @@ def _in_columns(export: Export, rows: pd.DataFrame, several: bool = False) -> pd
 
 
 def _write_text(path: Path, chunks: Iterator[pd.DataFrame], separator: str = ",") -> None:
-    """Write a header line and the rows of all chunks."""
+    """Write a header line and the rows of all chunks. Raises DataError if there are none."""
+    first = True
     with files.replacing(path) as part, open(part, "w", encoding="utf-8", newline="") as out:
-        for number, rows in enumerate(chunks):
-            _write_rows(out, rows, separator, header=number == 0)
+        for rows in chunks:
+            _write_rows(out, rows, separator, header=first)
+            first = False
+        if first:
+            raise DataError(f"{path.name} would have no rows: no user has as many interactions")
 
 
 def _write_rows(out: IO[str], rows: pd.DataFrame, separator: str, header: bool) -> None:

@@ -228,12 +228,14 @@ def _chunks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _padded(items: Tensor) -> Tensor:
-    """``items`` [k, hidden + 1] with 1 to ``ALIGNMENT`` more rows that no query scores above zero.
+    """``items`` [k, hidden + 1] with some more rows, which no query scores above zero.
 
     Rows of logits then begin where the processor reads fastest, and never a power of two apart,
     where they would displace each other in its caches.
     """
     rows = ALIGNMENT - len(items) % ALIGNMENT
+    if (len(items) + rows).bit_count() == 1:
+        rows += ALIGNMENT
     padded = F.pad(items, (0, 0, 0, rows))
     padded[-rows:, -1] = NEVER
     return padded

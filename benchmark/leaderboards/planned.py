@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from mlflow import MlflowClient
@@ -22,7 +23,8 @@ def read(client: MlflowClient, name: str) -> SuiteOutcome:
     if found is None:
         where = without_credentials(client.tracking_uri)
         raise TrackingError(
-            f"no suite {name!r} has run at {where}; to run it: python -m benchmark.suite {name}"
+            f"no suite {name!r} has run at {where}; to run it: "
+            f"python -m benchmark.suite {shlex.quote(name)}"
         )
     return found
 

@@ -72,7 +72,7 @@ class Config:
         if "model" in self.content and "model" not in given:
             found["model"] = self._value("model", "model")
         model = given.get("model", found.get("model", Settings.model))
-        settings = names.in_config(str(model))
+        settings = names.in_config(SETTINGS["model"].spelled(str(model)))
         for key in self.content:
             name = settings.get(key)
             if name is None or name in given:

@@ -122,6 +122,6 @@ def _figures(rows: dict[int, Row], comparison: Comparison | None, metric: str) -
             found[place],
             best=leads,
             level=leads or (compared and place not in beaten),
-            second=place == by_mean[1] if len(by_mean) > 1 and not leads else False,
+            second=sum(found[other].mean > found[place].mean for other in by_mean) == 1,
         )
     return found

@@ -137,7 +137,7 @@ def _kind_that_is_missing(leader: Standing) -> str:
     settings = {"model": BASELINES}
     if dataset := row.param("dataset"):
         settings["dataset"] = str(dataset)
-    for name in ("history", "evaluate_users"):
+    for name in ("history", "evaluate_users", "recbole_config"):
         if (value := row.param(name)) not in ("", SETTINGS[name].default):
             settings[name] = str(value)
     return (

@@ -226,6 +226,8 @@ def _interval(name: str, entry: WrittenDimension, model: str | None) -> Interval
         bounds = _logarithmic(bounds, entry.exponents)
         if integer:  # such as e^4 to e^6
             bounds = [round(bound) for bound in bounds]
+            if bounds[0] < 1:
+                raise ValueError("a logarithmic scale of whole numbers begins at 1 or more")
     low, high = (converted(name, bound, model) for bound in bounds[:2])
     assert not isinstance(low, str)
     assert not isinstance(high, str)

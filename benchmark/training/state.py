@@ -11,8 +11,9 @@ from benchmark.training.trainer import Trainer, TrainingError
 COUNTERS = ("batch", "steps", "seconds", "epoch_seconds")
 """The attributes of a Trainer that are JSON values."""
 OF_COURSE = ("epoch", "best_epoch", "best_valid")
-LATER_OF_COURSE = ("fallen", "trained", "best_variant")
-"""Those of its course. States of version 0.4 have no later ones."""
+"""Those of its course."""
+NEWER_OF_COURSE = ("fallen", "trained", "best_variant")
+"""Those that states of version 0.4 lack."""
 
 
 def capture(trainer: Trainer) -> State:
@@ -25,8 +26,8 @@ def capture(trainer: Trainer) -> State:
     tensors["loss_sum"] = trainer.loss_sum
     tensors |= {f"random.{k}": v for k, v in trainer.randomness.state().items()}
     values = {name: getattr(trainer, name) for name in COUNTERS}
-    values |= {name: getattr(trainer.course, name) for name in OF_COURSE + LATER_OF_COURSE}
-    return tensors, values | {"energy": trainer.energy.stored()}
+    values |= {name: getattr(trainer.course, name) for name in OF_COURSE + NEWER_OF_COURSE}
+    return tensors, values | {"counted": trainer.counted, "energy": trainer.energy.stored()}
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
@@ -54,10 +55,12 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     trainer.randomness.restore(part("random."))
     for name in COUNTERS:
         setattr(trainer, name, values[name])
+    # A counted model counts again. States before version 0.15 do not say whether a learned one has.
+    trainer.counted = trainer.learns and values.get("counted", trainer.steps > 0)
     course = trainer.course
     for name in OF_COURSE:
         setattr(course, name, values[name])
-    for name in LATER_OF_COURSE:
+    for name in NEWER_OF_COURSE:
         setattr(course, name, values.get(name, getattr(course, name)))
     trainer.energy.resume(values.get("energy"))
     if "trained" not in values and course.epoch:

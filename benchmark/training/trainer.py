@@ -111,7 +111,7 @@ class Trainer:
         self.graphs: Graphs | None = None
         if self.device.type == "cuda" and workers.size() == 1 and not row_tables(self.model):
             self.graphs = Graphs()
-        self.counted = False  # a resumed trial of a counted model counts again
+        self.counted = False  # whether the model has counted the training interactions
         self.course = Course(
             learns=self.learns,
             variants=len(self.model.variants),
@@ -192,10 +192,13 @@ class Trainer:
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            raise TrainingError(
-                f"out of memory on {self.device} in epoch {self.course.epoch + 1} with batch_size "
-                f"{self.settings.batch_size}: try a smaller one"
-            ) from None
+            where = f"out of memory on {self.device} in epoch {self.course.epoch + 1}"
+            mend = (
+                f" with batch_size {self.settings.batch_size}: try a smaller one"
+                if self.learns
+                else f": {self.settings.model_name} needs more than there is for so many items"
+            )
+            raise TrainingError(where + mend) from None
 
     def try_variant(self, number: int) -> Mapping[str, float]:
         """An epoch without training: a variant of the best model, by number from 0.
@@ -207,13 +210,13 @@ class Trainer:
             self.averaged.load_state_dict(self.best_weights)
         elif not self.counted:
             self._count(self.averaged)
-            self.counted = True
         variant = self.averaged.variants[number]
         self.averaged.use(**variant)
         self.epoch_seconds = time.perf_counter() - started
         return variant
 
     def _count(self, model: Model) -> None:
+        self.counted = True
         if type(model).count is Model.count:
             return  # it counts nothing, and indices of all interactions may not fit into memory
         starts = self.split.train_starts
@@ -228,7 +231,7 @@ class Trainer:
         Raises TrainingError if the loss is not finite.
         """
         started = time.perf_counter()
-        if not self.steps:
+        if not self.counted:
             self._count(self.model)
             self.averaged.load_state_dict(self.model.state_dict())
         self.model.train()

@@ -228,6 +228,8 @@ def test_the_command_prints_a_line_for_each_check(run_verb, here):
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(CHECKS)
     assert all(line.split()[1] == "ok:" for line in lines)
+    done = run_verb("check", "Popularity", "--device=cpu:0")
+    assert done.returncode == 0, done.stderr
     of(here, BROKEN["loss"][0][0])
     done = run_verb("check", "broken.py:Model")
     assert done.returncode == 1

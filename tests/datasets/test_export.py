@@ -195,6 +195,15 @@ def test_ids_that_a_format_cannot_hold_are_refused(here):
     assert {"i 1", "NA"} <= set(items)
 
 
+def test_a_file_without_rows_is_refused(here):
+    """RecBole's training rows have an interaction before them: here no user has two."""
+    rows = pd.DataFrame({"u": list("aaabbb"), "i": list("xyzyzx"), "t": [1, 2, 3] * 2})
+    name = describe("few", rows)
+    done = CliRunner().invoke(command, [name, "--to", "recbole"])
+    assert done.exit_code == 1
+    assert "train.inter would have no rows" in done.output
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(here):
     Path("taken").write_text("")
     done = CliRunner().invoke(

@@ -48,6 +48,11 @@ class Mirror(BaseHTTPRequestHandler):
         asked = self.headers.get("Range") if self.ranges else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         rest = self.body[start:]
+        if start >= len(self.body):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(self.body)}")
+            self.end_headers()
+            return
         self.send_response(206 if asked else 200)
         if asked:
             first, size = start + self.shift, len(self.body)
@@ -226,6 +231,16 @@ def test_a_download_that_gets_no_further_is_kept_and_the_next_run_goes_on(mirror
     assert load(name)[1].n_users == 4
     assert handler.requests[-1][1] == f"bytes={kept}-"
     assert (here / "data/mine.csv").read_bytes() == handler.body
+
+
+def test_more_bytes_than_the_file_has_are_not_taken_for_it(mirror, here):
+    handler, url = mirror
+    Path("data").mkdir(exist_ok=True)
+    part = here / "data/mine.csv.part"
+    part.write_text(ROWS + ROWS)  # of a file that has become shorter since
+    assert load(downloaded(here, url))[1].n_users == 4
+    assert (here / "data/mine.csv").read_bytes() == handler.body
+    assert [asked for _, asked in handler.requests] == [f"bytes={2 * len(ROWS)}-", None]
 
 
 def test_a_server_that_is_overloaded_is_asked_again(mirror, here, monkeypatch):

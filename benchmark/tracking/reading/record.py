@@ -158,7 +158,7 @@ def _params(logged: dict[str, str], published: bool) -> dict[str, Param]:
 def _param(name: str, text: str) -> Param:
     if name == "model":  # `mlflow run -P model=sasrec` has logged the name as the user typed it
         return short_name(SETTINGS["model"].spelled(text))
-    if name in NAMES_OF_THINGS:
+    if name in NAMES_OF_THINGS or "_" in text or not text.isascii():  # Python takes 1_0 for 10
         return text
     for kind in (int, float):
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmark.recbole import config as recbole
 from benchmark.tracking import schema
 from datasets.prepare import load
 from tests.benchmark.test_train import start_training, trials
@@ -139,6 +140,15 @@ def test_the_data_are_those_of_the_same_filters_in_a_file_of_ours(card):
     _, found = load("amazon-books", None, config(**content))
     assert (found.digest, found.n_users) == (wanted.digest, wanted.n_users)
     assert found.digest != load("amazon-books", None, card)[1].digest
+
+
+def test_a_model_s_name_is_taken_in_any_case(card):
+    path = config(hidden_size=96, train_neg_sample_args=None)
+    for name, sizes in {"GRU4Rec": (64, 96), "gSASRec": (96, 256)}.items():
+        read = recbole.read({"recbole_config": path, "dataset": "amazon-books"})
+        found, other = (read.settings(model=model) for model in (name, name.lower()))
+        assert (found.hidden_size, found.inner_size) == sizes
+        assert found == other
 
 
 @pytest.mark.process

@@ -59,6 +59,15 @@ def test_what_the_best_does_not_beat_is_level_with_it(store, ranks, read):
     assert low < standing["Bad"].test["ndcg@10"].mean < high
 
 
+def test_two_seconds_that_are_equal_are_both_second(store, ranks, read):
+    log(store, "Good", ranks["Good"])
+    for model in ("Bad", "Bad too"):
+        log(store, model, ranks["Bad"])
+    _, board = read()
+    seconds = {s.row.model: s.test["ndcg@10"].second for s in board.standings}
+    assert seconds == {"Good": False, "Bad": True, "Bad too": True}
+
+
 def test_a_published_figure_is_neither_best_nor_level(store, ranks, read):
     log(store, "Good", ranks["Good"])
     log(store, "Best", np.ones(400, int), **{"seqrec.published": "page.md"})

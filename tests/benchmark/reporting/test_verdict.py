@@ -109,14 +109,16 @@ def test_without_ranks_of_the_same_targets_there_is_no_test(report, store, here,
 
 def test_without_a_counted_model_the_command_that_runs_them_is_said(report, store, here, ranks):
     run = log(store, "Net", ranks["Good"])
-    for name, value in {"dataset": "my data.yaml", "history": "masked"}.items():
+    params = {"dataset": "my data.yaml", "history": "masked", "recbole_config": "books.yaml"}
+    for name, value in params.items():
         store.log_param(run, name, value)
     only, caution, missing = as_json(report, here)["verdict"]
     assert only.startswith(f"Net is the only model: test ndcg@10 {ndcg(ranks['Good'])} (95% inter")
     assert only.endswith("1.5 s a trial, 1.2 k parameters.")
     assert missing == (
         "No counted model is among these trials, so it is not known whether Net beats one. To run "
-        "all of them: mlflow run . -P model=baselines -P 'dataset=my data.yaml' -P history=masked"
+        "all of them: mlflow run . -P model=baselines -P 'dataset=my data.yaml' -P history=masked "
+        "-P recbole_config=books.yaml"
     )
     assert caution == "Caution: one seed of Net."
 

@@ -150,6 +150,7 @@ def test_a_space_is_written_as_it_was_read(read):
         ("layers choice [1000000000]", "layers cannot be 1000000000: it should be an integer, at"),
         ("warmup_steps uniform 0, 1e308", "warmup_steps cannot be 1000000000"),
         ("negatives choice [18446744073709551616]", "negatives cannot be 18446744073709551616: it"),
+        ("warmup_steps loguniform -3, 4", "a logarithmic scale of whole numbers begins at 1"),
         ("learning_rate loguniform 1, 1000", "e to the 1000 is too large: bounds are exponents"),
         ("layers choice []", "layers: no value to choose from"),
         ("layers choice [1,,2]", "layers: a comma without a value before it"),

@@ -87,6 +87,24 @@ def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer, monkeypatch,
         assert np.array_equal(resumed.final_ranks()[part], whole.final_ranks()[part])
 
 
+def test_a_trial_that_is_stopped_before_its_first_step_starts_its_embeddings_once(trainer):
+    class Stopped(Exception):
+        pass
+
+    def stop(batches, **kwargs):
+        raise Stopped
+
+    linear = {"embeddings": "slist", "blend": "slist", "epochs": 1}
+    expected = losses(trainer(**linear))
+    stopped = trainer(**linear)
+    stopped.bar = stop
+    with pytest.raises(Stopped):
+        stopped.train_epoch()
+    resumed = trainer(**linear)
+    state.restore(resumed, *state.capture(stopped))
+    assert losses(resumed) == expected
+
+
 @pytest.mark.parametrize("model", ["EASE", "SLIM"])
 def test_a_restored_trial_of_a_solved_model_solves_the_next_ridge(here, monkeypatch, model):
     ridges = ({"ridge": 20.0, "decay": 1.0}, {"ridge": 100.0, "decay": 0.5})
