@@ -119,7 +119,7 @@ def _naming_the_check(model: str) -> Iterator[None]:
 
 def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch: OnEpoch) -> bool:
     """Train to the end and log each epoch; False if the trial was pruned before."""
-    done, total = trainer.course.epoch, trainer.course.last_epoch
+    done, total = trainer.course.epoch, trainer.course.most_epochs
     with (
         tqdm(initial=done, total=total, unit="epoch", disable=None, leave=False) as bar,
         _saving_when_stopped(trial, trainer),

@@ -101,7 +101,7 @@ def recommend(
     csv = output.suffix.lower() == ".csv"
     layout = recommendation.Layout(csv, long or csv)
     known = recommendation.write(
-        output, uri, model, source, k, seen=not exclude_seen, layout=layout
+        output, uri, model, source, k, exclude_seen=exclude_seen, layout=layout
     )
     if warning := recommendation.warning(known, model, source):
         click.echo(f"warning: {warning}", err=True)

@@ -21,7 +21,7 @@ from benchmark.settings.settings import Settings, checked
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import Definition
 from benchmark.sweeps.options import check_executor, executor_options
-from benchmark.sweeps.suggest import LISTED, METHODS, PRUNERS
+from benchmark.sweeps.suggest import METHODS, MOST_LISTED, PRUNERS
 from benchmark.sweeps.tasks import Resources
 
 DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
@@ -39,7 +39,7 @@ DEFAULT_SPACE = ROOT / "hyper.test" if INSTALLED else Path("hyper.test")
 )
 @click.option(
     "--trials",
-    type=click.IntRange(1, LISTED),
+    type=click.IntRange(1, MOST_LISTED),
     help="Number of points to try; a grid tries all points.  [default: 20]",
 )
 @click.option(

@@ -10,7 +10,7 @@
     coding/        ids in, numbers out, within a budget of memory
     machines/      the same on a Ray cluster
     splitting/     positions of sequences to train on and to evaluate
-    source.py, filters.py, sequences.py, errors.py, ...   what the rooms share
+    source.py, filters.py, sequences.py, errors.py, ...   what the folders share
 
 This package knows no model and no MLflow. Importing it loads nothing else, and
 ``datasets.sequences`` loads numpy and pandas alone: sequences work on machines without YAML or a

@@ -20,7 +20,7 @@ import yaml
 from datasets import files
 from datasets.errors import DataError, quoted
 from datasets.sequences import Sequences
-from datasets.spans import spans
+from datasets.spans import slabs, spans
 from datasets.splitting.targets import Split, Targets
 from datasets.ties import users_of
 
@@ -60,7 +60,7 @@ class Export:
         """The training interactions in chunks: columns user, item and, if known, timestamp."""
         starts = self.split.train_starts
         ends = self.split.train_ends
-        for some in _chunks(ends - starts):
+        for some in slabs(ends - starts, IDS_PER_CHUNK):
             at = spans(starts[some], ends[some])
             users = np.repeat(np.arange(some.start, some.stop), (ends - starts)[some])
             yield self._rows(users, at)
@@ -79,7 +79,7 @@ class Export:
             )
         queries = targets.queries
         lengths = targets.ends - targets.starts
-        for some in _chunks(lengths):
+        for some in slabs(lengths, IDS_PER_CHUNK):
             codes = self.sequences.items[spans(targets.starts[some], targets.ends[some])]
             offsets = np.concatenate([[0], np.cumsum(lengths[some])])
             lists = pa.ListArray.from_arrays(
@@ -94,7 +94,7 @@ class Export:
         """The interactions of each query's history, in chunks: ``training``'s columns and query."""
         queries = targets.chosen(targets.first_of_queries)
         lengths = queries.ends - queries.starts
-        for some in _chunks(lengths):
+        for some in slabs(lengths, IDS_PER_CHUNK):
             at = spans(queries.starts[some], queries.ends[some])
             rows = self._rows(np.repeat(queries.users[some], lengths[some]), at)
             rows["query"] = np.repeat(np.arange(some.start, some.stop), lengths[some])
@@ -108,17 +108,6 @@ class Export:
         if data.timestamps is not None and data.histories is None:
             rows["timestamp"] = data.timestamps[at]
         return rows
-
-
-def _chunks(lengths: np.ndarray) -> Iterator[slice]:
-    """Neighbouring rows with at most IDS_PER_CHUNK ids, or a single row with more."""
-    ends = np.cumsum(lengths)
-    first = 0
-    while first < len(lengths):
-        limit = (ends[first - 1] if first else 0) + IDS_PER_CHUNK
-        last = max(first + 1, int(np.searchsorted(ends, limit, side="right")))
-        yield slice(first, last)
-        first = last
 
 
 def csv(export: Export, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are read within a limit."""
 
 import errno
 import fcntl
@@ -39,6 +39,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with suppress(OSError):
             part.unlink()
         os.close(lock)
+
+
+def read(path: str | Path, most: int) -> bytes:
+    """The content of a file, or of a pipe, which has no size.
+
+    Raises OSError if it cannot be read, and ValueError if it has more than ``most`` bytes, or for a
+    path with a zero byte.
+    """
+    with open(path, "rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
 
 
 def write(path: str | Path, content: str | bytes) -> None:

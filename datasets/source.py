@@ -31,7 +31,8 @@ class RawFile:
     parts: tuple[Path, ...] = ()
     """Files that are read as one, in this order; none: ``path`` is the file."""
     of_parts: tuple[int, ...] = ()
-    """For a split that files give: the part of each of ``parts``, a code of ``PARTS``."""
+    """For a split that files give, of each file: whether it is for training, validation or test, a
+    code of ``PARTS``."""
     others: tuple[Path, ...] = ()
     """Files of other sources, which are not read."""
     version: str = ""

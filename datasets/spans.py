@@ -18,13 +18,13 @@ def spans(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return places
 
 
-def slabs(lengths: np.ndarray) -> Iterator[slice]:
-    """Rows in groups with the sum SLAB of their ``lengths`` [n], or one row that is longer."""
+def slabs(lengths: np.ndarray, most: int = SLAB) -> Iterator[slice]:
+    """Neighbouring rows whose ``lengths`` [n] add up to at most ``most``, or one that is longer."""
     ends = np.cumsum(lengths)
     start = 0
     while start < len(lengths):
         before = ends[start] - lengths[start]
-        stop = max(start + 1, int(np.searchsorted(ends, before + SLAB, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield slice(start, stop)
         start = stop
 

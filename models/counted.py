@@ -34,6 +34,9 @@ class Counted(Model):
     def count(self, items: Tensor, users: Tensor) -> None:
         """All that the model knows."""
 
+    def forget(self) -> None:
+        """Free what ``use`` needs alone: no variant is used any more."""
+
     def cost(self) -> Cost | None:
         """None: it is small, or not known beforehand."""
         return None

@@ -64,8 +64,11 @@ class EASE(Decayed):
             self.ridge.fill_(values["ridge"])
             self._solve(values["ridge"])
 
+    def forget(self) -> None:
+        self.common = None
+
     def _solve(self, ridge: float) -> None:
-        assert self.common is not None, "counted before"
+        assert self.common is not None, "counted before, and not forgotten"
         self.weights = torch.zeros(0, 0, device=self.common.device)  # frees the memory
         inverse = inverse_of(self.common, ridge)
         self.weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0.0)

@@ -12,7 +12,7 @@ from models.neighbours import spans
 from models.repeats import known
 
 ROWS_PER_CHUNK = 32  # histories whose entries are added up at once
-DENSE = 1 << 27  # values of a matrix of all items by all items that is made of sparse weights
+MOST_VALUES = 1 << 27  # values of a matrix of all items by all items that is made of sparse weights
 MANY = 32  # histories that are scored at once, for which such a matrix is made
 
 
@@ -79,7 +79,7 @@ class SparseLinear(Decayed):
         self.weights = weights[order]
 
     def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
-        if len(items) >= MANY and self.n_items**2 <= DENSE:
+        if len(items) >= MANY and self.n_items**2 <= MOST_VALUES:
             return weighted_sums(self._dense(), items, weights)
         scores = weights.new_zeros(len(items), self.n_items)
         parts = (x.split(ROWS_PER_CHUNK) for x in (scores, items, weights))

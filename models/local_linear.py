@@ -66,5 +66,4 @@ class LocalLinear(SparseLinear):
         )
 
     def forget(self) -> None:
-        """Keep the solution that is used, and no other."""
         self.solved = {}

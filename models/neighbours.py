@@ -10,7 +10,7 @@ from torch import Tensor
 PAIRS_PER_CHUNK = 1 << 23  # pairs of items that are counted at once; a chunk has whole rows
 ROWS_PER_CHUNK = 512  # of the matrix, that are computed at once, if there are few users
 VALUES_PER_CHUNK = 1 << 26  # of a matrix of all users by the items of a chunk
-DENSE = 32  # values of the matrix that are added up while one pair is counted, at least
+VALUES_PER_PAIR = 32  # a dense product adds up this many values while one pair is counted
 
 
 class Pairs(NamedTuple):
@@ -59,7 +59,7 @@ def pairs_in_common(items: Tensor, users: Tensor, n_items: int) -> Iterator[Pair
     starts = sizes.cumsum(0) - sizes
     edges = torch.searchsorted(item, torch.arange(n_items + 1, device=item.device))
     work = torch.cat([sizes.new_zeros(1), sizes[user].cumsum(0)])[edges].diff()  # [n_items]
-    if len(item) * n_items < DENSE * int(work.sum()):
+    if len(item) * n_items < VALUES_PER_PAIR * int(work.sum()):
         for first, rows in _rows(item, user, n_items):
             rows.diagonal(first).zero_()  # an item with itself is no pair
             row, column = rows.nonzero(as_tuple=True)

@@ -29,7 +29,7 @@ class OutsideError(ValueError):
 
 
 @dataclass(frozen=True)
-class Source:
+class CodeSource:
     """The Python files that a model needs: one file, or those of a package."""
 
     files: Mapping[str, bytes]
@@ -57,7 +57,7 @@ class Outside:
     """A model's class, and its source."""
 
     model: type[Model]
-    source: Source
+    source: CodeSource
 
 
 _INSTALLED = [Path(importlib.__file__).parents[1], Path(sys.prefix)]
@@ -75,7 +75,7 @@ def load(name: str) -> Outside:
     return _loaded[name]
 
 
-def load_stored(name: str, source: Source) -> Outside:
+def load_stored(name: str, source: CodeSource) -> Outside:
     """The model of that name with this source, whatever the source on this machine is by now.
 
     Raises OutsideError as ``load`` does.
@@ -130,14 +130,14 @@ def _is_model(value: object, module: ModuleType) -> bool:
     )
 
 
-def _from_file(where: str) -> tuple[ModuleType, Source]:
+def _from_file(where: str) -> tuple[ModuleType, CodeSource]:
     path = Path(where).expanduser()
     try:
         content = path.read_bytes()
     except OSError as error:
         at = "" if path.is_absolute() else f" (relative paths begin at {Path.cwd()})"
         raise OutsideError(f"{where}{at}: {error.strerror}") from None
-    source = Source({path.name: content})
+    source = CodeSource({path.name: content})
     found = importlib.util.spec_from_file_location(f"outside_{source.digest}", path)
     assert found, "a name that ends in .py"
     assert found.loader
@@ -158,7 +158,7 @@ def _not_imported(where: str, error: BaseException) -> OutsideError:
     return OutsideError(f"{where} cannot be imported: {why(error)}{hint}")
 
 
-def _from_module(where: str) -> tuple[ModuleType, Source]:
+def _from_module(where: str) -> tuple[ModuleType, CodeSource]:
     try:
         module = importlib.import_module(where)
     except ModuleNotFoundError as error:
@@ -173,7 +173,7 @@ def _from_module(where: str) -> tuple[ModuleType, Source]:
     return module, _source_of(sys.modules[where.partition(".")[0]])
 
 
-def _source_of(top: ModuleType) -> Source:
+def _source_of(top: ModuleType) -> CodeSource:
     """The source of a whole package, or of a module that belongs to none."""
     folders = [Path(folder) for folder in getattr(top, "__path__", [])]
     paths: Iterable[tuple[str, Path]] = (
@@ -199,7 +199,7 @@ def _source_of(top: ModuleType) -> Source:
                 f"package {top.__name__} has over {LARGEST_SOURCE / 1e6:g} MB of Python files, "
                 "which every run would keep: move the model to a package of its own"
             )
-    return Source(files)
+    return CodeSource(files)
 
 
 def _checked(name: str, found: object) -> type[Model]:

@@ -92,8 +92,8 @@ def rank(
 
     ``queries`` are the model's, of a batch of histories; ``targets`` [n_targets] int64 belong to
     the histories in ``rows`` [n_targets] int64, or one to each; ``seen`` [2, n] int64 are (row,
-    item) pairs that are not candidates. A target among them is a MISS: it cannot be recommended,
-    and as the only one of them to be ranked it would be given away. ``best`` collects the best
+    item) pairs that are not candidates. A target among them is a MISS: it cannot be recommended.
+    (If it alone of the history's items were ranked, it would stand out.) ``best`` collects the best
     items of each history from the same scores.
 
     The rank is n_items minus the number of items that score strictly below the target. So a target

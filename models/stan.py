@@ -60,13 +60,13 @@ class STAN(Decayed):
 
     def count(self, items: Tensor, users: Tensor) -> None:
         n_sessions = int(users.max()) + 1
-        start = torch.bincount(users, minlength=n_sessions).cumsum(0)
+        starts = _offsets(users, n_sessions)
         keys, inverse = torch.unique(users * self.n_items + items, return_inverse=True)
         at = torch.arange(len(items), device=items.device)
         last = torch.zeros_like(keys).scatter_reduce(0, inverse, at, "amax").sort().values
         self.items = items[last]
         sessions = users[last]
-        self.places = last - (start - torch.bincount(users, minlength=n_sessions))[sessions]
+        self.places = last - starts[sessions]
         self.offsets = _offsets(sessions, n_sessions)
         self.item_offsets = _offsets(self.items, self.n_items)
         self.sessions = sessions[self.items.argsort(stable=True)]

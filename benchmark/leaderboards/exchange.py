@@ -17,6 +17,8 @@ from benchmark.leaderboards.board import Board, Cell, Column, Entry, Kind, Outco
 from benchmark.measures.metrics import NAMES
 from benchmark.recbole.links import is_web
 from benchmark.tracking.reading.record import LARGEST
+from datasets import files
+from datasets.checking.checked import mapping
 from datasets.errors import quoted, twice, visible
 
 SCHEMA = "seqrec.leaderboard"
@@ -44,10 +46,7 @@ def load(path: Path) -> Board:
     Raises UserError for a file that cannot be read or is no board.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)  # a pipe has no size
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"larger than {MOST_BYTES:,} bytes")
+        content = files.read(path, MOST_BYTES)
         board = _board(json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once))
         return replace(board, origin=board.origin or visible(path.stem))
     except OSError as error:
@@ -66,7 +65,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _board(content: object) -> Board:
-    found = _mapping(content, "the file")
+    found = mapping(content, "the file")
     if found.get("schema") != SCHEMA:
         raise ValueError(f"schema should be {SCHEMA!r}, not {quoted(found.get('schema'))}")
     if found.get("schema_version") != VERSION:
@@ -87,27 +86,27 @@ def _board(content: object) -> Board:
 
 
 def _column(content: object, where: str) -> Column:
-    found = _mapping(content, where)
+    found = mapping(content, where)
     cells: dict[Entry, Cell] = {}
     for part, place in _list(found, "cells", where):
-        entry = _built(Entry, _mapping(part, place), place)
+        entry = _built(Entry, mapping(part, place), place)
         if not entry.model.strip():
             raise ValueError(f"{place}: model should be the name of a model")
         if entry in cells:
             raise ValueError(f"{place}: {entry.name} has a cell already")
         outcomes = [
-            _outcome(outcome, at) for outcome, at in _list(_mapping(part, place), "outcomes", place)
+            _outcome(outcome, at) for outcome, at in _list(mapping(part, place), "outcomes", place)
         ]
         runs = [(outcome.run, outcome.seed) for outcome in outcomes if outcome.run]
         if len(set(runs)) < len(runs):
             raise ValueError(f"{place}: an outcome is there twice")
-        cells[entry] = _built(Cell, _mapping(part, place), place, outcomes=tuple(outcomes))
+        cells[entry] = _built(Cell, mapping(part, place), place, outcomes=tuple(outcomes))
     column = _built(Column, found, where, cells=cells)
     return column if Path(column.report).name == column.report else replace(column, report="")
 
 
 def _outcome(content: object, where: str) -> Outcome:
-    outcome = _built(Outcome, _mapping(content, where), where)
+    outcome = _built(Outcome, mapping(content, where), where)
     if not outcome.test:
         raise ValueError(f"{where}.test should have metrics")
     for name, value in outcome.test.items():
@@ -188,12 +187,6 @@ KINDS: dict[Any, tuple[Callable[[object], bool], str]] = {
     Kind: (lambda value: value in get_args(Kind), f"one of {', '.join(get_args(Kind))}"),
 }
 """For each type of a field: what accepts a value, and its name in messages."""
-
-
-def _mapping(content: object, where: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ValueError(f"{where} should be a mapping, not {quoted(content)}")
-    return content
 
 
 def _list(content: dict[str, Any], key: str, where: str) -> Iterable[tuple[object, str]]:

@@ -14,6 +14,7 @@ from benchmark.leaderboards.details import details
 from benchmark.leaderboards.overall import Overall, ordered
 from benchmark.measures.protocol import Protocol
 from benchmark.reporting.formats import tables, templates
+from benchmark.reporting.words import counted, number
 
 TEMPLATE = "leaderboard.html.j2"
 COUNTS = ("users", "items", "interactions")  # of a data set
@@ -104,19 +105,15 @@ def _facts(board: Board) -> list[str]:
     trials = sum(len(cell.outcomes) for _, _, cell in board.results())
     found = [
         f"{board.metric}",
-        _count(len(board.columns), "data set"),
-        _count(len(board.entries), "model"),
-        _count(trials, "trial"),
+        counted(len(board.columns), "data set"),
+        counted(len(board.entries), "model"),
+        counted(trials, "trial"),
     ]
     if board.made:
         found.append(f"made {board.made[:16].replace('T', ' ')} UTC")
     if board.version:
         found.append(f"version {board.version}")
     return found + [f"by {board.origin}"] * bool(board.origin)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _heads(board: Board) -> list[Head]:
@@ -198,4 +195,4 @@ def _datasets(board: Board) -> tables.Shown | None:
 
 
 def _statistic(column: Column, name: str) -> str:
-    return tables.number(column.statistics.get(name), ",.0f")
+    return number(column.statistics.get(name), ",.0f")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmark.recbole.links import is_web
 from benchmark.recbole.published_page import Bar, PageError, PublishedPage, PublishedTrial
+from datasets import files
 
 LARGEST = 1_000_000  # bytes; a published page has at most a tenth of that
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -86,10 +87,7 @@ def read(path: Path) -> PublishedPage:
 def _content(path: Path) -> bytes:
     """The bytes of the file, which are UTF-8 text. Raises PageError if they are not."""
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ValueError(f"it has more than {LARGEST:,} bytes")
+        content = files.read(path, LARGEST)
         content.decode("utf-8-sig")
     except OSError as error:
         raise PageError(f"{path}: the page cannot be read: {error.strerror or error}") from None

@@ -17,6 +17,7 @@ from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.section import Section
 from benchmark.reporting.sections import sections
 from benchmark.reporting.verdict import verdict
+from benchmark.reporting.words import counted
 from benchmark.tracking import schema
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.lists import lists
@@ -61,15 +62,11 @@ class Content:
         found = [
             f"experiment{'s' * (len(self.experiments) > 1)} {', '.join(self.experiments)}",
             f"{ranking.metric}",
-            f"{_count(len(ranking.records), 'trial')} of {_count(models, 'model')}",
-            *(_count(int(numbers[f"{name}s"]), name) for name in ("user", "item") if numbers),
+            f"{counted(len(ranking.records), 'trial')} of {counted(models, 'model')}",
+            *(counted(int(numbers[f"{name}s"]), name) for name in ("user", "item") if numbers),
             f"last trial {datetime.fromtimestamp(last, UTC):%Y-%m-%d}",
         ]
         return found
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a comparison of rows found: pairs, differences to the first row, groups of targets."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,21 +54,6 @@ class Difference:
     @property
     def shown_p(self) -> str:
         return shown_p(self.p)
-
-    @property
-    def turned(self) -> "Difference":
-        """The other row against the first: ``place`` stays."""
-        return replace(
-            self,
-            difference=-self.difference,
-            low=-self.high,
-            high=-self.low,
-            low_with_seeds=-self.high_with_seeds,
-            high_with_seeds=-self.low_with_seeds,
-            effect=-self.effect,
-            win=self.loss,
-            loss=self.win,
-        )
 
 
 @dataclass(frozen=True)

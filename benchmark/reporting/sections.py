@@ -9,6 +9,7 @@ from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.row import Row
 from benchmark.reporting.section import Section, Table, shown_interval, with_deviation
+from benchmark.reporting.words import number
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import Param
 from datasets.card import percent
@@ -63,11 +64,11 @@ def trials(
                 "seeds": len(row.records) if several else "",
                 "points tried": _points_tried(row, ranking),
                 "best epoch": _best_epochs(row),
-                "seconds": _number(row.seconds, ".1f"),
-                "parameters": _number(row.metric("parameters"), ",.0f"),
-                "kWh": _number(row.metric(schema.ENERGY), ".3g"),
-                "MB": _number(row.metric("peak_memory_mb"), ",.0f"),
-                "sequences/s": _number(row.metric("sequences_per_second"), ",.0f"),
+                "seconds": number(row.seconds, ".1f"),
+                "parameters": number(row.metric("parameters"), ",.0f"),
+                "kWh": number(row.metric(schema.ENERGY), ".3g"),
+                "MB": number(row.metric("peak_memory_mb"), ",.0f"),
+                "sequences/s": number(row.metric("sequences_per_second"), ",.0f"),
                 "run": " ".join(record.run_id[:8] for record in row.records),
             }
         )
@@ -109,10 +110,6 @@ def _points_tried(row: Row, ranking: Ranking) -> int | str:
         return ""
     number = ranking.points_tried[row.model]
     return "untuned" if row.learned and number == 1 else number
-
-
-def _number(number: float | None, form: str) -> str:
-    return "" if number is None else format(number, form)
 
 
 def _text(number: int | None) -> str:

@@ -57,21 +57,20 @@ def seeds_resampled(means: list[np.ndarray]) -> np.ndarray:
     return np.stack(found, axis=1)
 
 
-def percentiles(means: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval of each column: [RESAMPLES, rows] -> 2 x [rows]."""
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(means, [tail, 100 - tail], axis=0)
+def percentiles(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95% percentile interval of each column: [RESAMPLES, rows] -> 2 x [rows]."""
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return low, high
 
 
 def interval(
-    values: np.ndarray, confidence: float = 0.95, weights: np.ndarray | None = None
+    values: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap over users of the mean of each row: [rows, users] -> 2 x [rows].
+    """95% percentile bootstrap over users of the mean of each row: [rows, users] -> 2 x [rows].
 
     Equal to scipy's ``bootstrap``. ``weights`` are those of ``resampled``.
     """
-    return percentiles(resampled(values, weights), confidence)
+    return percentiles(resampled(values, weights))
 
 
 def effect_size(differences: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def verdict(ranking: Ranking, comparison: Comparison | None, board: Leaderboard)
     else:
         difference = _difference(comparison, leader, following)
         found.append(_against_the_next(leader, following, difference, ranking))
-        found.append(_cost(leader, following, ranking, difference))
+        found.append(_cost(leader, following))
     found.append(_level(leader, others[1:], board))
     missing = ""
     if not leader.row.scored:
@@ -45,7 +45,7 @@ def verdict(ranking: Ranking, comparison: Comparison | None, board: Leaderboard)
             missing = _kind_that_is_missing(leader)
         elif other_kind is not following:
             difference = _difference(comparison, leader, other_kind)
-            found.append(_against_the_other_kind(leader, other_kind, difference, ranking))
+            found.append(_against_the_other_kind(other_kind, difference, ranking))
             rivals.append(other_kind)
     found += [_doubts(ranking, [leader, *rivals]), missing]
     return [sentence for sentence in found if sentence]
@@ -79,9 +79,7 @@ def _against_the_next(
     )
 
 
-def _against_the_other_kind(
-    leader: Standing, other: Standing, found: Difference | None, ranking: Ranking
-) -> str:
+def _against_the_other_kind(other: Standing, found: Difference | None, ranking: Ranking) -> str:
     kind = "learned" if other.row.learned else "counted"
     who = f"{other.row.entry}, the best {kind} model"
     value = f"{ranking.metric} {_value(other, ranking)}"
@@ -103,9 +101,7 @@ def _level(leader: Standing, others: list[Standing], board: Leaderboard) -> str:
     return f"Nor is it significantly better than {listed(level)}." if level else ""
 
 
-def _cost(
-    leader: Standing, following: Standing, ranking: Ranking, difference: Difference | None
-) -> str:
+def _cost(leader: Standing, following: Standing) -> str:
     first, second = leader.row, following.row
     if first.seconds is None or second.seconds is None:
         return ""

@@ -18,6 +18,16 @@ def size(number: float | None) -> str:
     return f"{number:.0f}"
 
 
+def number(value: float | None, form: str) -> str:
+    """Empty for None."""
+    return "" if value is None else format(value, form)
+
+
+def counted(number: int, noun: str) -> str:
+    """Such as 1 trial, 1,200 trials."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def listed(names: list[str]) -> str:
     """A, B and C."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from benchmark.errors import printable
 from benchmark.scoring.queries import ScoreError
 from datasets.errors import one_line
-from datasets.reading.lists import is_list
+from datasets.reading.lists import is_list, is_text
 
 ROWS_PER_BATCH = 1 << 16
 ALIASES = {"user_id": "user", "item_id": "item"}
@@ -118,7 +118,7 @@ def _converted(path: Path, name: str, column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_list(wanted) and _is_text(kind):  # of a CSV file: separated by spaces
+    if pa.types.is_list(wanted) and is_text(kind):  # of a CSV file: separated by spaces
         column = pa.array([text.split() for text in column.to_pylist()], pa.list_(pa.string()))
     elif not _suits(wanted, kind):
         raise ScoreError(f"{path}: column {name} has type {kind}: it should be {KINDS[wanted]}")
@@ -137,16 +137,10 @@ def _converted(path: Path, name: str, column: pa.Array) -> pa.Array:
 def _suits(wanted: pa.DataType, kind: pa.DataType) -> bool:
     if pa.types.is_list(wanted):
         return is_list(kind) and _suits(wanted.value_type, kind.value_type)
-    if _is_text(kind):  # of a CSV file
+    if is_text(kind):  # of a CSV file
         return True
     whole = pa.types.is_integer(kind)
     return bool(whole or (pa.types.is_float64(wanted) and pa.types.is_floating(kind)))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
 
 
 def _unreadable(path: Path, error: Exception) -> ScoreError:

@@ -76,7 +76,8 @@ class Champion:
                 f"{len(times):,} lists of times for {len(histories):,} histories: each history has "
                 "one, or None"
             )
-        seen = self.model.exclude_seen if exclude_seen is None else exclude_seen
+        if exclude_seen is None:
+            exclude_seen = self.model.exclude_seen
         longest = max(1, min(k, len(self.model.recommender.item_ids)))
         size = max(1, min(USERS_PER_BATCH, ITEMS_PER_BATCH // longest))
         answers = []
@@ -88,7 +89,7 @@ class Champion:
             try:
                 answers.append(
                     self.model.recommender.predict(
-                        None, pd.DataFrame(columns), {"k": k, "exclude_seen": seen}
+                        None, pd.DataFrame(columns), {"k": k, "exclude_seen": exclude_seen}
                     )
                 )
             except MlflowException as error:

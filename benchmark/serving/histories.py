@@ -13,6 +13,7 @@ from benchmark.errors import UserError, printable
 from datasets import titles
 from datasets.errors import one_line
 from datasets.prepare import load
+from datasets.reading.lists import is_text
 
 USERS_PER_BATCH = 16_384
 IDS_PER_BATCH = 1 << 22  # on average; a batch of long histories has fewer users
@@ -26,7 +27,7 @@ class Batch:
     """Some users."""
 
     others: list[pa.Array]
-    """What else is known of them: a column for each of ``Histories.fields``, [users] each."""
+    """What else is known of them: a column for each of ``GivenHistories.fields``, [users] each."""
     ids: pa.DictionaryArray
     """The raw item ids of all users, user after user, oldest first; of text."""
     lengths: np.ndarray
@@ -37,7 +38,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Histories:
+class GivenHistories:
     users: int
     fields: list[pa.Field]
     """The columns beside the history."""
@@ -48,7 +49,7 @@ class Histories:
     """Titles of items by raw id, if the data set has any."""
 
 
-def from_file(path: Path) -> Histories:
+def from_file(path: Path) -> GivenHistories:
     """The column ``history`` of a parquet file, lists of text or of whole numbers, its column
     ``times``, if it has one, lists of numbers or of points in time, and its other columns.
 
@@ -69,7 +70,7 @@ def from_file(path: Path) -> Histories:
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a parquet file: {one_line(error)}") from None
     fields = [schema.field(name) for name in names]
-    return Histories(file.metadata.num_rows, fields, _batches(path, file, fields, rows))
+    return GivenHistories(file.metadata.num_rows, fields, _batches(path, file, fields, rows))
 
 
 def _check(path: Path, schema: pa.Schema) -> None:
@@ -106,19 +107,13 @@ def _is_list(kind: pa.DataType, of: Callable[[pa.DataType], bool]) -> bool:
 def _is_id(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(pa.types.is_integer(kind) or _is_text(kind) or pa.types.is_null(kind))
+    return bool(pa.types.is_integer(kind) or is_text(kind) or pa.types.is_null(kind))
 
 
 def _is_time(kind: pa.DataType) -> bool:
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     date = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
     return bool(number or date or pa.types.is_null(kind))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
 
 
 def _texts(file: pq.ParquetFile) -> list[str]:
@@ -131,7 +126,7 @@ def _texts(file: pq.ParquetFile) -> list[str]:
         if leaf.physical_type == "BYTE_ARRAY"
         and (
             leaf.path.startswith("history.")
-            or (leaf.path in schema.names and _is_text(schema.field(leaf.path).type))
+            or (leaf.path in schema.names and is_text(schema.field(leaf.path).type))
         )
     ]
 
@@ -237,7 +232,7 @@ def _decoded(path: Path, values: pa.Array, field: pa.Field) -> pa.Array:
     return values.dictionary_decode().cast(field.type)
 
 
-def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> Histories:
+def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> GivenHistories:
     """All users of a data set with all their interactions; the other column is ``user``."""
     spec, sequences = load(name, data_dir, recbole_config)
 
@@ -254,4 +249,4 @@ def from_dataset(name: str, data_dir: str | None, recbole_config: str = "") -> H
 
     fields = [pa.field("user", pa.string())]
     found = titles.read(spec, data_dir)
-    return Histories(sequences.n_users, fields, batches(), sequences.digest, found)
+    return GivenHistories(sequences.n_users, fields, batches(), sequences.digest, found)

@@ -19,7 +19,7 @@ from benchmark.tracking.reading.basis import Basis
 from benchmark.tracking.reading.ranks import ranks
 from benchmark.tracking.reading.record import Record
 from benchmark.tracking.reading.run_ids import whole_run_id
-from benchmark.tracking.registry.registry import Champion, find_champion, register
+from benchmark.tracking.registry.registry import RegisteredChampion, find_champion, register
 from benchmark.tracking.server import TrackingError
 from datasets import DataError
 from datasets.prepare import load
@@ -147,7 +147,9 @@ def score(trial: Record) -> float:
     return (trial.valid or {})[SELECTION_METRIC]
 
 
-def _check_better(client: MlflowClient, name: str, trial: Record, present: Champion) -> None:
+def _check_better(
+    client: MlflowClient, name: str, trial: Record, present: RegisteredChampion
+) -> None:
     """Raises TrackingError unless the trial is significantly better than the champion."""
     champion = f"{name} version {present.version} (run {present.run_id})"
     if present.run_id == trial.run_id:

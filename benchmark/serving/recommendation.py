@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from benchmark.errors import UserError, printable
-from benchmark.serving.histories import Batch, Histories
+from benchmark.serving.histories import Batch, GivenHistories
 from benchmark.tracking.registry.loading import Loaded
 from datasets.files import replacing
 from models.batches import within
@@ -72,28 +72,28 @@ def write(
     output: Path,
     uri: str,
     model: Loaded,
-    source: Histories,
+    source: GivenHistories,
     k: int,
     *,
-    seen: bool,
+    exclude_seen: bool,
     layout: Layout,
 ) -> Known:
     """Write the best ``k`` items of each user to ``output``, which appears whole or not at all.
 
-    Items of the user's history are among them only if ``seen``. Returns how many ids the model,
-    which ``uri`` names, knows. Raises UserError if it knows none, and if the file cannot be
+    Items of the user's history are among them unless ``exclude_seen``. Returns how many ids the
+    model, which ``uri`` names, knows. Raises UserError if it knows none, and if the file cannot be
     written.
     """
     try:
         with replacing(output) as part:
-            known = _write(part, model, source, k, not seen, layout)
+            known = _write(part, model, source, k, exclude_seen, layout)
             known.check(uri, model)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return known
 
 
-def warning(known: Known, model: Loaded, source: Histories) -> str | None:
+def warning(known: Known, model: Loaded, source: GivenHistories) -> str | None:
     """What makes the recommendations doubtful: other data than in training, unknown ids."""
     if source.digest and model.data_digest and source.digest != model.data_digest:
         return (
@@ -107,7 +107,7 @@ def warning(known: Known, model: Loaded, source: Histories) -> str | None:
 
 
 def _write(
-    part: Path, model: Loaded, source: Histories, k: int, exclude_seen: bool, layout: Layout
+    part: Path, model: Loaded, source: GivenHistories, k: int, exclude_seen: bool, layout: Layout
 ) -> Known:
     """Write the recommendations for all users to the file ``part``."""
     known = Known()

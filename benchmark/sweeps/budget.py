@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from benchmark import durations
 from benchmark.sweeps.plan import Effort
-from benchmark.sweeps.suggest import LISTED
+from benchmark.sweeps.suggest import MOST_LISTED
 
 MOST_POINTS = 100  # of a model, where time decides
 
@@ -25,7 +25,7 @@ class Budget:
         Raises ValueError for any other text.
         """
         text = text.strip().lower()
-        if text.isdecimal() and len(text) < 10 and 1 <= int(text) <= LISTED:
+        if text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST_LISTED:
             return cls(points=int(text))
         try:
             return cls(seconds=durations.seconds(text))

@@ -63,9 +63,9 @@ class Comparison:
     """By model, once its sweep has ended or failed."""
 
     summaries: dict[str, Summary] = field(default_factory=dict)
-    """By the name of the contender ..."""
+    """Of each contender's sweep, by its name."""
     runs: dict[str, str] = field(default_factory=dict)
-    """... and the id of its sweep's run."""
+    """The run ids of these sweeps, by the contender's name."""
 
     @property
     def contenders(self) -> list[Contender]:

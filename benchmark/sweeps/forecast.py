@@ -25,9 +25,9 @@ class Forecast:
     trials: Mapping[str, Estimate]
     """A trial with the defaults, by model; a model that could not be measured is missing."""
     expected: float = 0.0
-    """Seconds of the sweeps that are done, as they were expected at most ..."""
+    """Seconds that the sweeps which are done were expected to take at most."""
     took: float = 0.0
-    """... and as they were."""
+    """Seconds that they took."""
 
     def table(self, learned: list[Contender], effort: Effort) -> list[dict[str, str]]:
         """A row for each learned model."""

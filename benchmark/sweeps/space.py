@@ -13,7 +13,7 @@ from benchmark.settings.declaration import SettingError, Value
 from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import Settings, converted, declared, has
 from benchmark.sweeps.space_files import (
-    LISTED,
+    LIST_KINDS,
     SpaceError,
     WrittenDimension,
     entries_of,
@@ -205,7 +205,7 @@ def _dimension(name: str, entry: WrittenDimension, models: list[str]) -> Choice 
     model = having[0] if having else None
     if name in NOT_SEARCHED:
         raise ValueError(f"cannot be searched: {NOT_SEARCHED[name]}")
-    if entry.kind in LISTED:
+    if entry.kind in LIST_KINDS:
         if not entry.values:
             raise ValueError("no value to choose from")
         values = tuple(dict.fromkeys(converted(name, v, model) for v in entry.values))

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from benchmark.errors import UserError, printable
 from benchmark.settings.declaration import Value
-from datasets import DataError
+from datasets import DataError, files
 from datasets.checking import plain_yaml
 
-LISTED = ("choice", "in")
-KINDS = (*LISTED, "uniform", "quniform", "loguniform")
+LIST_KINDS = ("choice", "in")
+KINDS = (*LIST_KINDS, "uniform", "quniform", "loguniform")
 
 
 class SpaceError(UserError):
@@ -71,11 +71,7 @@ def _hyper_test(path: Path) -> Iterator[WrittenDimension]:
 
 def _text(path: Path) -> str:
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(plain_yaml.MAX_BYTES + 1)
-        if len(content) > plain_yaml.MAX_BYTES:
-            raise ValueError(f"it has more than {plain_yaml.MAX_BYTES:,} bytes")
-        return content.decode("utf-8-sig")
+        return files.read(path, plain_yaml.MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or str(error)
     except ValueError as error:  # UnicodeDecodeError is one, and so is a path with a zero byte
@@ -96,8 +92,8 @@ def _entry(where: str, line: str) -> WrittenDimension:
     except ValueError as error:
         raise SpaceError(f"{where}: {printable(name)}: {error}") from None
     between = [","] * (len(values) - 1)  # a comma between two values, and only there
-    if marks != (["[", *between, "]"] if kind in LISTED else between):
-        form = "[VALUE, ...]" if kind in LISTED else "LOW, HIGH"
+    if marks != (["[", *between, "]"] if kind in LIST_KINDS else between):
+        form = "[VALUE, ...]" if kind in LIST_KINDS else "LOW, HIGH"
         raise SpaceError(f"{where}: {printable(name)}: expected {form}, found {rest[:80]!r}")
     return WrittenDimension(where, name, kind, values, True, line)
 

@@ -30,7 +30,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 DRAWS = 20  # by a search method, until a point is found that fits and has not been tried
 RANDOM_DRAWS = 1000  # after these, where the points that are left cannot be listed
-LISTED = 10_000  # the most points that a space may have for all of them to be listed
+MOST_LISTED = 10_000  # the most points that a space may have for all of them to be listed
 
 
 @dataclass
@@ -156,7 +156,7 @@ def _drawn(
 def can_be_listed(space: Space) -> bool:
     """Whether the space has so few points that a search tries them all, if it is told to."""
     size = spaces.size(space)
-    return size is not None and size <= LISTED
+    return size is not None and size <= MOST_LISTED
 
 
 def _sampled(trial: optuna.Trial, space: Space) -> dict[str, Value]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.measures.metrics import SELECTION_METRIC
+from benchmark.reporting.words import counted
 from benchmark.sweeps import space
 from benchmark.sweeps.definition import described
 from benchmark.tracking import schema
@@ -36,9 +37,9 @@ def summary(plan: Plan, report: str | None) -> Summary:
     metrics = {key: _mean(trials, key) for key in keys if key.startswith(("best_valid/", "test/"))}
     seeds = ", ".join(str(trial.seed) for trial in trials)
     head = [
-        f"Best of {_counted(len(plan.values), 'point')}: {code(described(best.values))}, "
+        f"Best of {counted(len(plan.values), 'point')}: {code(described(best.values))}, "
         f"{'seeds' if len(trials) > 1 else 'seed'} {seeds}. "
-        f"{_counted(plan.n_ended, 'trial')} ended.",
+        f"{counted(plan.n_ended, 'trial')} ended.",
         "",
         *results(
             {
@@ -145,10 +146,6 @@ def _state(trial: SweptTrial) -> str:
     if trial.score is None:
         return f"seed {trial.seed} (failed)"
     return f"seed {trial.seed} (pruned)" if trial.pruned else f"seed {trial.seed}"
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def _mean(trials: list[SweptTrial], key: str) -> float:

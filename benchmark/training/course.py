@@ -42,7 +42,7 @@ class Course:
         return self.trained is not None and self.epoch >= self.trained + self.variants
 
     @property
-    def last_epoch(self) -> int:
+    def most_epochs(self) -> int:
         """The largest number of epochs that the trial can have."""
         return (self.limit if self.trained is None else self.trained) + self.variants
 

@@ -21,7 +21,7 @@ from models.ranking import TopItems, rank, users_at_once
 def protocol(history: str, sequences: Sequences, split: Split, evaluate_users: int = 0) -> str:
     """What two results must share to be compared, beside the data.
 
-    ``history`` and ``evaluate_users`` are the settings. A sample that leaves nobody out is none.
+    ``history`` and ``evaluate_users`` are the settings. A sample as large as all users is none.
     """
     of = _sampled(sequences, split, evaluate_users)
     again = (0, 0) if history == "ranked" else repeated(sequences, of)

@@ -10,10 +10,10 @@ from benchmark.training.trainer import Trainer, TrainingError
 
 COUNTERS = ("batch", "steps", "seconds", "epoch_seconds")
 """The attributes of a Trainer that are JSON values."""
-OF_COURSE = ("epoch", "best_epoch", "best_valid")
+COURSE_FIELDS = ("epoch", "best_epoch", "best_valid")
 """Those of its course."""
-NEWER_OF_COURSE = ("fallen", "trained", "best_variant")
-"""Those that states of version 0.4 lack."""
+NEWER_COURSE_FIELDS = ("fallen", "trained", "best_variant")
+"""Those of its course that states of version 0.4 lack."""
 
 
 def capture(trainer: Trainer) -> State:
@@ -26,7 +26,7 @@ def capture(trainer: Trainer) -> State:
     tensors["loss_sum"] = trainer.loss_sum
     tensors |= {f"random.{k}": v for k, v in trainer.randomness.state().items()}
     values = {name: getattr(trainer, name) for name in COUNTERS}
-    values |= {name: getattr(trainer.course, name) for name in OF_COURSE + NEWER_OF_COURSE}
+    values |= {name: getattr(trainer.course, name) for name in COURSE_FIELDS + NEWER_COURSE_FIELDS}
     return tensors, values | {"counted": trainer.counted, "energy": trainer.energy.stored()}
 
 
@@ -58,9 +58,9 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     # A counted model counts again. States before version 0.15 do not say whether a learned one has.
     trainer.counted = trainer.learns and values.get("counted", trainer.steps > 0)
     course = trainer.course
-    for name in OF_COURSE:
+    for name in COURSE_FIELDS:
         setattr(course, name, values[name])
-    for name in NEWER_OF_COURSE:
+    for name in NEWER_COURSE_FIELDS:
         setattr(course, name, values.get(name, getattr(course, name)))
     trainer.energy.resume(values.get("energy"))
     if "trained" not in values and course.epoch:

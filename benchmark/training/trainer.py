@@ -41,6 +41,7 @@ from benchmark.training.ranks import rank_table
 from benchmark.training.results import Epoch, Result
 from datasets.coding.memory import return_freed
 from models.batches import Interactions, within
+from models.counted import Counted
 from models.model import Examples, Histories, LearnedModel, Model
 from models.ranking import ScoresError
 
@@ -298,6 +299,8 @@ class Trainer:
         """``final_ranks``, and the ``K`` best items of each test query: [n_queries, K] int64."""
         started = time.perf_counter()
         self.averaged.load_state_dict(self.best_weights)
+        if isinstance(self.averaged, Counted):
+            self.averaged.forget()
         valid = self.ranks(self.split.valid)
         with self._sound_scores():
             test, lists = rank_and_list(

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from datasets import files
 from datasets.errors import DataError, in_project, one_line, twice
 
 MAX_BYTES = 1_000_000  # of a file; our own have a thousand
@@ -23,16 +24,13 @@ def read(path: Path) -> object:
     references, no duplicate keys.
     """
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = files.read(path, MAX_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file{in_project(path)}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a path with a zero byte
+    except ValueError as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{path}: cannot be read as YAML: more than {MAX_BYTES:,} bytes")
     try:
         return yaml.load(content.decode("utf-8-sig"), _Loader)
     except yaml.MarkedYAMLError as error:

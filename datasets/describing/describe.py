@@ -47,7 +47,7 @@ def describe(place: str, target: str = "", columns: str = "", unit: str = "") ->
         )
     guessed = guess(found[0], given_columns(columns) if columns else None, unit or None)
     path = Path(target or f"{_name(place)}.yaml")
-    text = _text(_content(place, path, found, guessed.source), guessed.notes)
+    text = _text(_content(place, path, guessed.source), guessed.notes)
     _write(path, text)
     parts = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
     print(f"{found[0]}{parts}, from the first rows:")
@@ -76,7 +76,7 @@ def _name(place: str) -> str:
     return name or "data"
 
 
-def _content(place: str, path: Path, found: list[Path], guessed: dict[str, Any]) -> dict[str, Any]:
+def _content(place: str, path: Path, guessed: dict[str, Any]) -> dict[str, Any]:
     """Content of the YAML file at ``path``: files below its folder have relative paths."""
     absolute = Path(os.path.abspath(place))
     folder = Path(os.path.abspath(path.parent))

@@ -43,6 +43,12 @@ def is_list(kind: pa.DataType) -> bool:
     return any(is_kind(kind) for is_kind in LISTS)
 
 
+def is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
 def converted(lists: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> pa.Array:
     """The same lists of ``convert``ed values. Lists that are null stay so."""
     ends = np.cumsum(_lengths(lists))

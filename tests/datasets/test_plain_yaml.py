@@ -60,7 +60,7 @@ def test_plain_values_are_taken(here):
         (b"a: \xff", "f.yaml: cannot be read as YAML: not UTF-8 text"),
         ("a: [", "f.yaml:1: cannot be read as YAML: expected the node content"),
         ("? [a]\n: 1", "f.yaml:1: cannot be read as YAML: found unhashable key"),
-        (b"#" * 1_000_001, "f.yaml: cannot be read as YAML: more than 1,000,000 bytes"),
+        (b"#" * 1_000_001, "f.yaml: cannot be read: it has more than 1,000,000 bytes"),
     ],
 )  # fmt: skip
 def test_what_is_not_plain_is_one_line(here, content, message):

@@ -6,7 +6,7 @@ import pytest
 
 import models
 from models import outside
-from models.outside import OutsideError, Source
+from models.outside import CodeSource, OutsideError
 
 COUNTED = """
 from models.counted import Counted
@@ -87,8 +87,8 @@ def test_a_package_is_one_source_and_a_stored_one_takes_its_place(tmp_path, monk
     ]
     newer = dict(first.source.files)
     newer["mine_of_this_test/a.py"] = newer["mine_of_this_test/a.py"].replace(b"old", b"new")
-    second = outside.load_stored("mine_of_this_test.a:A", Source(newer))
+    second = outside.load_stored("mine_of_this_test.a:A", CodeSource(newer))
     assert second.source.digest != first.source.digest
     assert vars(second.model)["new"] == 1
     assert models.MODELS["mine_of_this_test.a:A"] is second.model
-    assert outside.load_stored("mine_of_this_test.a:A", Source(newer)) is second
+    assert outside.load_stored("mine_of_this_test.a:A", CodeSource(newer)) is second

@@ -106,7 +106,7 @@ def test_weights_from_all_items_are_those_of_ease():
 @pytest.mark.parametrize("by_rows", [False, True])
 def test_pairs_are_those_of_the_matrix_product(n_items, per_chunk, by_rows, monkeypatch):
     monkeypatch.setattr(neighbours, "PAIRS_PER_CHUNK", per_chunk)
-    monkeypatch.setattr(neighbours, "DENSE", 10**9 if by_rows else 0)
+    monkeypatch.setattr(neighbours, "VALUES_PER_PAIR", 10**9 if by_rows else 0)
     monkeypatch.setattr(neighbours, "ROWS_PER_CHUNK", 7 if per_chunk == 50 else n_items)
     rng = np.random.default_rng(1)
     items, users = rng.integers(0, n_items, 200), np.sort(rng.integers(0, 30, 200))

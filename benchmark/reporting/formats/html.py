@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from benchmark.reporting.formats import page, tables, templates
 from benchmark.reporting.formats.tables import Cell, Column, Shown
 from benchmark.reporting.section import shown_interval, with_deviation
+from benchmark.reporting.words import number
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.content import Content
@@ -42,7 +43,7 @@ def _leaderboard(content: Content) -> Shown:
     ranking = content.ranking
     standings = board.standings
     first, *others = board.metrics
-    column, number = tables.column, tables.number
+    column = tables.column
     columns = [
         column("rank", [str(standing.place) for standing in standings]),
         column("model", [standing.row.entry for standing in standings]),

@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.row import Row
     from benchmark.tracking.reading.record import Record
 
-METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 """The metrics of the published pages, in their order."""
 SEARCH = "Hyper-parameter searching** (hyper.test)"
 
@@ -138,7 +137,7 @@ def _trials(ranking: Ranking) -> str:
 
 
 def _metrics(values: dict[str, float]) -> str:
-    return "    ".join(f"{name} : {round(values[name], 4)}" for name in METRICS)
+    return "    ".join(f"{name} : {round(values[name], 4)}" for name in schema.RESULT_METRICS)
 
 
 def _logging(ranking: Ranking) -> str:
@@ -168,5 +167,5 @@ def _unquoted(value: int | float | str) -> int | float | str:
 
 
 def _ordered(values: dict[str, float]) -> str:
-    pairs = ", ".join(f"({name!r}, {round(values[name], 4)})" for name in METRICS)
+    pairs = ", ".join(f"({name!r}, {round(values[name], 4)})" for name in schema.RESULT_METRICS)
     return f"OrderedDict([{pairs}])"

@@ -55,8 +55,3 @@ def table(name: str, columns: list[Column], ranked: bool = False) -> Shown:
 
 def column(name: str, texts: Sequence[str]) -> Column:
     return Column(name, [Cell(text) for text in texts], bool(HIGH_IS_BEST.match(name)))
-
-
-def number(value: float | None, form: str) -> str:
-    """Empty for None."""
-    return "" if value is None else format(value, form)

@@ -32,6 +32,6 @@ def stored_settings(client: MlflowClient, run_id: str) -> Settings:
     return Settings.stored(BEFORE | content)
 
 
-def _source(folder: Path) -> outside.Source:
+def _source(folder: Path) -> outside.CodeSource:
     paths = [path for path in folder.rglob("*") if path.is_file()]
-    return outside.Source({p.relative_to(folder).as_posix(): p.read_bytes() for p in paths})
+    return outside.CodeSource({p.relative_to(folder).as_posix(): p.read_bytes() for p in paths})

@@ -80,7 +80,7 @@ def sweep_record(
         raise SweepUnreadable(f"{schema.SWEEP_FILE} of run {parent} has no list of lines `space`")
     return SweepRecord(
         visible(run.data.tags.get(schema.SWEEP, "")),
-        [visible(line) for line in space if isinstance(line, str)],
+        [visible(line) for line in space],
         sum(record.status in schema.ENDED for record in of_sweep),
         not_negative(run.data.metrics.get(schema.SWEEP_SECONDS)),
         [visible(str(name)) for name in best],

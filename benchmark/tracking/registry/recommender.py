@@ -75,9 +75,8 @@ class Recommender(PythonModel):
         """
         histories = [_ids(n, value) for n, value in enumerate(model_input["history"].tolist())]
         times = model_input["times"].tolist() if "times" in model_input else [None] * len(histories)
-        params = params or {}
-        k = params["k"]
-        exclude_seen = params["exclude_seen"]
+        assert params, "MLflow gives the defaults of the signature"
+        k, exclude_seen = params["k"], params["exclude_seen"]
         if k is None or k < 1:
             raise refused(f"k is {k}: it has to be 1 or more")
         if exclude_seen is None:

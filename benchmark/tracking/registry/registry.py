@@ -26,7 +26,7 @@ CHAMPION = unfinished.CHAMPION
 
 
 @dataclass(frozen=True)
-class Champion:
+class RegisteredChampion:
     """The model version with the alias ``champion``."""
 
     version: str
@@ -37,7 +37,7 @@ class Champion:
     """The trial that it was made from; None if its run was deleted."""
 
 
-def find_champion(client: MlflowClient, name: str) -> Champion | None:
+def find_champion(client: MlflowClient, name: str) -> RegisteredChampion | None:
     """The champion of the registered model ``name``; None if there is none yet.
 
     Raises TrackingError if the registry does not answer.
@@ -54,7 +54,7 @@ def find_champion(client: MlflowClient, name: str) -> Champion | None:
         trial = record(client.get_run(run_id))
     except MlflowException:
         trial = None
-    return Champion(str(found.version), run_id, dict(found.tags), trial)
+    return RegisteredChampion(str(found.version), run_id, dict(found.tags), trial)
 
 
 def register(
