@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.inverse import inverse_of
 from models.neighbours import users_in_common
+from models.progress import Bar
 from models.systems import Products, Systems, Weights, products
 
 
@@ -33,13 +34,13 @@ class AllItems(Systems):
         return pair, one * n + other
 
     def solved(
-        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
+        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float], bar: Bar
     ) -> dict[tuple[float, float], Weights]:
         """With P the inverse of A + ridge I, the weights to the item j from all others are those of
         P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
         found = {}
         parts = self.parts(order)
-        for share in shares:
+        for share in bar(shares, total=len(shares), desc="linear systems"):
             gram, target, own, itself = products(parts, share)
             gram, target = (x.view(len(own), len(own)) for x in (gram, target))
             gram = gram + gram.T

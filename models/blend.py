@@ -75,16 +75,22 @@ class Blend(LearnedModel):
     def count(self, items: Tensor, users: Tensor) -> None:
         start = self.linear
         if start is not None:
-            _solve(start, items, users)
+            self._solve(start, items, users)
         if self.embeddings not in LINEAR:
             return
         if self.embeddings != self.blend or start is None:
             start = LINEAR[self.embeddings](self.n_items).to(items.device)
-            _solve(start, items, users)
+            self._solve(start, items, users)
         table = self.items().data
         vectors = factors(start, table.shape[1])
         # Items without neighbours, whose vectors are 0, keep their random embeddings.
         table += vectors * (START / vectors.std().clamp(min=1e-12))
+
+    def _solve(self, linear: LocalLinear, items: Tensor, users: Tensor) -> None:
+        linear.bar = self.bar
+        linear.count(items, users, [CHOSEN])
+        linear.use(**CHOSEN)
+        linear.forget()
 
     def use(self, **values: float) -> None:
         """``values`` are ``weight``."""
@@ -111,12 +117,6 @@ class Blend(LearnedModel):
     def scores(self, queries: BlendQuery, first: int, last: int) -> Tensor:
         scores = self.network.scores(queries.network, first, last)
         return scores if queries.linear is None else scores.add_(queries.linear[:, first:last])
-
-
-def _solve(model: LocalLinear, items: Tensor, users: Tensor) -> None:
-    model.count(items, users, [CHOSEN])
-    model.use(**CHOSEN)
-    model.forget()
 
 
 def factors(linear: SparseLinear, width: int) -> Tensor:

@@ -50,7 +50,7 @@ class LocalLinear(SparseLinear):
             list(dict.fromkeys(values.get(name, 1.0) for values in variants or self.variants))
             for name in ("share", "ridge")
         )
-        self.solved = systems.solved(order, shares, ridges)
+        self.solved = systems.solved(order, shares, ridges, self.bar)
         self.order = systems.order
 
     def use(self, **values: float) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.arguments import Setting
+from models.progress import Bar, no_bar
 
 
 class Histories(NamedTuple):
@@ -59,6 +60,8 @@ class Model(nn.Module, ABC):
     """Number of interactions before these in which it looks for repeated items."""
     variants: tuple[Mapping[str, float], ...] = ()
     """Arguments of ``use`` that are tried on validation after training, one set in each epoch."""
+    bar: Bar = staticmethod(no_bar)
+    """Wraps a long loop of ``count``. After an exception in it, ``count`` is called again."""
 
     @classmethod
     def check(cls, settings: Mapping[str, Setting]) -> None:

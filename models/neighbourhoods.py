@@ -5,7 +5,7 @@ selection of fsSLIM (Ning and Karypis, ICDM 2011, https://doi.org/10.1109/ICDM.2
 IV-C).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.neighbours import by_popularity, chunks, nearest, pairs_in_common, spans
+from models.progress import Bar
 from models.systems import Products, Systems, Weights, mixed, products
 
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
@@ -83,7 +84,7 @@ class Neighbourhoods(Systems):
         return pair + len(self.keys) * (one < other)
 
     def solved(
-        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
+        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float], bar: Bar
     ) -> dict[tuple[float, float], Weights]:
         parts = self.parts(order)
         if len(shares) == 1:  # one to look up instead of two
@@ -99,7 +100,9 @@ class Neighbourhoods(Systems):
             )
             for share, ridge in product(shares, ridges)
         }
-        for batch, near, by_search in lookup.batches():
+        batches = lookup.batches()
+        for batch, by_search in bar(batches, total=len(batches), desc="linear systems"):
+            near = lookup.near(batch)
             grams = lookup.lower(near, by_search)
             targets = self._targets(near, batch, [part.target for part in parts])
             for share in shares:
@@ -132,6 +135,7 @@ class _Lookup:
         n_items = systems.n_items
         device = systems.keys.device
         self.popular = min(POPULAR, n_items)
+        self.found = (systems.neighbours < n_items).sum(1)  # the number of each item's neighbours
         # Pairs of popular items: a matrix of each of the values, with 0 for other items.
         edges = torch.searchsorted(
             systems.keys, torch.arange(n_items + 2, device=device) * (n_items + 1)
@@ -146,13 +150,13 @@ class _Lookup:
         self.starts, self.counts = edges[:-1], edges.diff()
         self.counts[: self.popular] = 0
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor, bool]]:
-        """Yield items [batch], their neighbours [batch, k], and whether to search the other pairs.
+    def batches(self) -> list[tuple[Tensor, bool]]:
+        """Items [batch] of each batch, and whether to search their other pairs.
 
         Items of a batch have equally many neighbours, or nearly: there is little to pad.
         """
         neighbours = self.systems.neighbours
-        found = (neighbours < self.systems.n_items).sum(1)
+        found = self.found
         passes = torch.cat([self.counts[some].sum(1) for some in neighbours.split(ROWS_PER_CHUNK)])
         by_search = passes > PASSES_PER_SEARCH * found**2 // 2
         work = torch.where(by_search, 0, passes) + found**2
@@ -163,10 +167,15 @@ class _Lookup:
         items = items[kinds[items].argsort(stable=True)]
         items = items[found[items] > 0]
         sizes = torch.unique_consecutive(kinds[items], return_counts=True)[1]
-        for group in items.split(sizes.tolist()):
-            for first, last in chunks(work[group], ENTRIES_PER_BATCH):
-                batch = group[first:last]
-                yield batch, neighbours[batch, : int(found[batch[-1]])], bool(by_search[batch[0]])
+        return [
+            (group[first:last], bool(by_search[group[first]]))
+            for group in items.split(sizes.tolist())
+            for first, last in chunks(work[group], ENTRIES_PER_BATCH)
+        ]
+
+    def near(self, batch: Tensor) -> Tensor:
+        """The neighbours of the items of a batch, [batch, k] int64."""
+        return self.systems.neighbours[batch, : int(self.found[batch[-1]])]
 
     def lower(self, near: Tensor, by_search: bool) -> list[Tensor]:
         """The values of the neighbours ``near`` [batch, k] of some items, below the diagonal:

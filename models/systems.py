@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.progress import Bar
+
 
 class Products(NamedTuple):
     """What the systems are made of; ``Systems.places`` says where the values of pairs are."""
@@ -52,9 +54,9 @@ class Systems(ABC):
 
     @abstractmethod
     def solved(
-        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
+        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float], bar: Bar
     ) -> dict[tuple[float, float], Weights]:
-        """The weights, by share and ridge.
+        """The weights, by share and ridge. ``bar`` wraps the loop over solutions.
 
         The products are ``share`` times those of ``sets`` and 1 - ``share`` times those of
         ``order``. If ``order`` is None, they are those of ``sets``.

@@ -10,12 +10,12 @@ from torch import Tensor
 import models
 from benchmark.settings.declaration import Value
 from benchmark.settings.settings import Settings
-from benchmark.training.progress import Bar
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.splitting.splits import leave_one_out
 from models.model import Histories, LearnedModel, Model
+from models.progress import Bar
 
 N_ITEMS = 23
 N_USERS = 60

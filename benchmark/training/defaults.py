@@ -27,7 +27,8 @@ EPOCHS_OF_PATIENCE = 3  # at least
 EPOCHS_IF_DENSE = 5  # at least: three epochs without a better one can be noise
 MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
 LARGEST_CATALOGUE = 200_000  # items: SLIST's part holds a score of each for each user of a batch
-MOST_PAIRS = 1e9  # of interactions of one user, which SLIST counts: minutes, and some gigabytes
+MOST_PAIRS = 1e9  # of interactions of one user, which SLIST counts: minutes
+MOST_KEPT_PAIRS = 3e8  # of items with a user in common, which SLIST keeps: up to 8 GB
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,18 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
     - ``schedule``: constant where an item has 20 interactions or fewer, else plateau.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
     - ``embeddings``, ``blend``: slist, in catalogues of up to 200,000 items, if users' interactions
-      make up to 1e9 pairs.
+      make up to 1e9 pairs, and these or all pairs of items are up to 3e8.
     """
     if not settings.undecided:
         return settings
     facts = Facts.of(sequences, split)
     windows = window_counts(split.train_starts, split.train_ends, settings.max_length)
     n_windows = int(windows.sum())
-    small = facts.n_items <= LARGEST_CATALOGUE and facts.pairs <= MOST_PAIRS
+    small = (
+        facts.n_items <= LARGEST_CATALOGUE
+        and facts.pairs <= MOST_PAIRS
+        and min(facts.pairs, facts.n_items**2) <= MOST_KEPT_PAIRS
+    )
     found: dict[str, Value] = {
         "dropout": _dropout(facts),
         "windows": "sampled" if facts.per_user > settings.max_length else "tiled",

@@ -10,11 +10,11 @@ from benchmark.measures import protocol as protocols
 from benchmark.measures.protocol import Protocol
 from benchmark.training import workers
 from benchmark.training.memory import out_of_memory
-from benchmark.training.progress import Bar, no_bar
 from datasets.sequences import Sequences
 from datasets.splitting.targets import Split, Targets
 from models.batches import Interactions, histories, pairs, within
 from models.model import Model
+from models.progress import Bar, no_bar
 from models.ranking import TopItems, rank, users_at_once
 
 

@@ -23,7 +23,6 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from benchmark.training.graphs import EAGER_STEPS
 from benchmark.training.memory import peak_memory
-from benchmark.training.progress import T, no_bar
 from benchmark.training.trainer import Trainer
 from datasets.ids import Ids
 from datasets.reading.bombs import check_unpacked
@@ -31,6 +30,7 @@ from datasets.sequences import Sequences
 from datasets.splitting.splits import leave_one_out
 from datasets.splitting.targets import Split
 from models.model import Histories
+from models.progress import T, no_bar
 
 WARM_UP_STEPS = 10
 PROFILED_STEPS = 20

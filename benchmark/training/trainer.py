@@ -35,7 +35,6 @@ from benchmark.training.graphs import Graphs
 from benchmark.training.lists import list_table
 from benchmark.training.memory import out_of_memory, peak_memory, reset_peak
 from benchmark.training.optimizer import Optimizers, row_tables
-from benchmark.training.progress import Bar, no_bar
 from benchmark.training.randomness import Randomness
 from benchmark.training.ranks import rank_table
 from benchmark.training.results import Epoch, Result
@@ -43,6 +42,7 @@ from datasets.coding.memory import return_freed
 from models.batches import Interactions, within
 from models.counted import Counted
 from models.model import Examples, Histories, LearnedModel, Model
+from models.progress import Bar, no_bar
 from models.ranking import ScoresError
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Trainer:
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
         self.averaging = RunningMean(self.model, settings.ema_decay)
         self.averaged = self.averaging.model
+        self.model.bar = self.averaged.bar = self.bar
         # Its forward pass is the model's; its backward pass adds up the processes' gradients.
         self.shared: torch.nn.Module = self.model
         if workers.size() > 1 and self.learns:
@@ -211,13 +212,13 @@ class Trainer:
             self.averaged.load_state_dict(self.best_weights)
         elif not self.counted:
             self._count(self.averaged)
+            self.counted = True
         variant = self.averaged.variants[number]
         self.averaged.use(**variant)
         self.epoch_seconds = time.perf_counter() - started
         return variant
 
     def _count(self, model: Model) -> None:
-        self.counted = True
         if type(model).count is Model.count:
             return  # it counts nothing, and indices of all interactions may not fit into memory
         starts = self.split.train_starts
@@ -235,6 +236,7 @@ class Trainer:
         if not self.counted:
             self._count(self.model)
             self.averaged.load_state_dict(self.model.state_dict())
+            self.counted = True
         self.model.train()
         self.randomness.begin(self.course.epoch, resumes=self.batch > 0)
         batches = islice(self.batches.shuffled(self.randomness.shuffling), self.batch, None)

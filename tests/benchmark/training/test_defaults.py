@@ -85,7 +85,9 @@ def test_repeats_are_weighted_by_frequency_where_they_are_asked_for(history, exp
     assert found(data(100, 8, 50, repeats=True), history=history)["repeats"] == expected
 
 
-@pytest.mark.parametrize(("limit", "value"), [("LARGEST_CATALOGUE", 79), ("MOST_PAIRS", 6399)])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("LARGEST_CATALOGUE", 79), ("MOST_PAIRS", 6399), ("MOST_KEPT_PAIRS", 6399)]
+)
 def test_large_data_have_no_part_of_slist(monkeypatch, limit, value):
     """100 users have 8 training interactions each: 6,400 pairs."""
     monkeypatch.setattr(f"benchmark.training.defaults.{limit}", value + 1)

@@ -87,17 +87,20 @@ def test_a_restored_trial_goes_on_as_if_it_had_not_stopped(trainer, monkeypatch,
         assert np.array_equal(resumed.final_ranks()[part], whole.final_ranks()[part])
 
 
-def test_a_trial_that_is_stopped_before_its_first_step_starts_its_embeddings_once(trainer):
+@pytest.mark.parametrize("stop_in", ["linear systems", "epoch 1"])
+def test_a_trial_that_is_stopped_before_its_first_step_starts_its_embeddings_once(trainer, stop_in):
     class Stopped(Exception):
         pass
 
-    def stop(batches, **kwargs):
-        raise Stopped
+    def stop(steps, desc, **kwargs):
+        if desc == stop_in:
+            raise Stopped
+        return steps
 
     linear = {"embeddings": "slist", "blend": "slist", "epochs": 1}
     expected = losses(trainer(**linear))
     stopped = trainer(**linear)
-    stopped.bar = stop
+    stopped.bar = stopped.model.bar = stop
     with pytest.raises(Stopped):
         stopped.train_epoch()
     resumed = trainer(**linear)

@@ -1,4 +1,4 @@
-"""Progress bars, as training and evaluation see them."""
+"""Progress bars, as models, training and evaluation see them."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -12,7 +12,10 @@ class Bar(Protocol):
     def __call__(
         self, steps: Iterable[T], *, total: int, desc: str, initial: int = 0
     ) -> Iterable[T]:
-        """``total`` steps, of which ``initial`` are done; ``desc`` names the loop."""
+        """``total`` steps, of which ``initial`` are done; ``desc`` names the loop.
+
+        The loop may end between two steps by an exception.
+        """
 
 
 def no_bar(steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterable[T]:
