@@ -45,6 +45,11 @@ def attempt(tracking_uri: str, data: Data, run_id: str, prune: Prune | None = No
         return
     trial, settings = resume(client, run_id)
     try:
+        trial.check_resumable(settings, data)  # a refusal does not end the trial
+    except BaseException:
+        trial.release()
+        raise
+    try:
         with trial.ends():
             trainer = resumed(trial, settings, data)
             if prune and _would_have_pruned(prune, trial.curve()[: trainer.course.epoch]):

@@ -21,7 +21,7 @@ from benchmark.errors import UserError
 from benchmark.settings.declaration import Value
 from benchmark.settings.fields import SETTINGS
 from benchmark.sweeps.executors import EXECUTORS
-from benchmark.sweeps.options import check_executor, executor_options
+from benchmark.sweeps.options import DEFAULT_BUDGET, check_executor, executor_options
 from benchmark.sweeps.tasks import Resources
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ModelNames(click.ParamType):
 @click.option(
     "--budget",
     type=BudgetType(),
-    default="2h",
+    default=DEFAULT_BUDGET,
     show_default=True,
     help="Time of the whole comparison (2h, 90m), shared out equally among the learned models, or "
     "the number of search points of each learned model (8).",
@@ -149,6 +149,8 @@ def compare(
     comparison = request.open(client, data)
     for model, why in comparison.left_out.items():
         click.echo(f"{model} is left out: {why}", err=True)
+    for contender in comparison.contenders:
+        comparison.stored(contender)  # refuses a sweep that cannot go on, before any other starts
     comparison.forecast = measured(comparison.learned, comparison.job)
     comparison.announce()
     workers = EXECUTORS[executor](comparison.job, Resources(jobs, cpus_per_trial, gpus_per_trial))

@@ -71,6 +71,8 @@ def suite(
         for line in tables.estimate(read, running.all):
             click.echo(line)
         if dry_run:
+            if refused := [each.name for each in running.all if each.refused]:
+                raise UserError(f"{', '.join(refused)} would fail: the lines above say why")
             return
         launcher.leave_note(client, "suite", log())
         running.work(executor, Resources(jobs, cpus_per_trial, gpus_per_trial), log)

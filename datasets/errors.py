@@ -29,6 +29,10 @@ class DataError(Exception):
         return masked(super().__str__())
 
 
+class DataMissing(DataError):
+    """The data are not on this machine, and could not be brought here."""
+
+
 def quoted(value: object) -> str:
     """``repr`` of the value: one line, cut after 200 characters."""
     text = repr(value)

@@ -11,7 +11,7 @@ import requests
 
 from datasets import locks, packages
 from datasets.download import download
-from datasets.errors import DataError, in_project
+from datasets.errors import DataError, DataMissing, in_project
 from datasets.parts import TEST, TRAIN, VALID
 from datasets.specs.spec import Source, Spec
 
@@ -79,9 +79,9 @@ def find_first(
         if source.url:
             return RawFile(source, _download(source, source.url, name, folders))
     for source in packaged:
-        raise DataError(f"{name}: {packages.missing(source.package, source.places[0])}")
+        raise DataMissing(f"{name}: {packages.missing(source.package, source.places[0])}")
     files = " or ".join(" and ".join(source.places) for source in placed)
-    raise DataError(
+    raise DataMissing(
         f"{name}: no file found, and no URL to download from: place {files} in "
         f"{_folder_names(folders)}{in_project(*folders, DEFAULT_FOLDER)}"
     )
@@ -120,7 +120,7 @@ def _in_folder(source: Source, folder: Path) -> RawFile | None:
     if len(missing) == len(found) or (missing and source.url):  # the others are downloaded
         return None
     if missing:
-        raise DataError(f"{folder / missing[0]}: this part of the data does not exist")
+        raise DataMissing(f"{folder / missing[0]}: this part of the data does not exist")
     files = [file for of_place in found.values() for file in of_place]
     path = folder if source.files else folder / source.file
     if any(map(os.path.isabs, source.files)):
@@ -207,7 +207,7 @@ def _download(source: Source, url: str, name: str, folders: list[Path]) -> Path:
         except (requests.RequestException, OSError, ValueError) as error:  # ValueError: invalid URL
             resumes = os.path.isfile(part) and not os.path.islink(part)
             kept = f" ({part} is kept, the next attempt resumes)" if resumes else ""
-            raise DataError(
+            raise DataMissing(
                 f"{name}: could not download {url}: {_cause(error)}{kept}; try again, or "
                 f"place the file {source.file} in {_folder_names(folders)}"
             ) from None

@@ -73,6 +73,22 @@ def short_name(name: str) -> str:
     return name.rpartition(":")[2]
 
 
+def versions(name: str, given: Mapping[str, Setting]) -> dict[str, Setting]:
+    """What tells results of the same settings apart: ``model_version``, if it is above 1, and of a
+    network with ``linear_version`` such as "SLIST 4", the linear models that ``embeddings`` and
+    ``blend`` of the settings ``given`` name."""
+    found: dict[str, Setting] = {}
+    if MODELS[name].version > 1:
+        found["model_version"] = MODELS[name].version
+    from models.blend import LINEAR  # late: it imports torch
+
+    named = dict.fromkeys(str(given.get(setting)) for setting in sorted(BLENDING))
+    linear = [LINEAR[kind] for kind in named if kind in LINEAR]
+    if linear:
+        found["linear_version"] = ", ".join(f"{model.__name__} {model.version}" for model in linear)
+    return found
+
+
 def source_digest(name: str) -> str | None:
     """What tells versions of an outside model's source apart; None for a model of seqrec."""
     if not is_outside(name):

@@ -1,6 +1,6 @@
 """Linear systems of all items, solved at once, for small catalogues."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -39,18 +39,27 @@ class AllItems(Systems):
         """With P the inverse of A + ridge I, the weights to the item j from all others are those of
         P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
         found = {}
+        todo = self._systems(order, shares, ridges)
+        n = len(shares) * len(ridges)
+        for share, ridge, (gram, target, own, itself) in bar(todo, total=n, desc="linear systems"):
+            inverse = inverse_of(gram, ridge)
+            weights = target.T @ inverse  # a row for each item to which weights lead
+            weights -= inverse.mul_((weights.diagonal() / inverse.diagonal())[:, None])
+            weights.fill_diagonal_(0.0)  # which it is, but for rounding
+            chosen = torch.abs(weights, out=inverse).topk(self.kept).indices
+            values = weights.gather(1, chosen)
+            found[share, ridge] = Weights(chosen, values, itself / (own + ridge))
+        return found
+
+    def _systems(
+        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
+    ) -> Iterator[tuple[float, float, Products]]:
+        """Yield each share and ridge, and the products of the share as whole matrices."""
         parts = self.parts(order)
-        for share in bar(shares, total=len(shares), desc="linear systems"):
+        for share in shares:
             gram, target, own, itself = products(parts, share)
             gram, target = (x.view(len(own), len(own)) for x in (gram, target))
             gram = gram + gram.T
             gram.diagonal().copy_(own)
             for ridge in ridges:
-                inverse = inverse_of(gram, ridge)
-                weights = target.T @ inverse  # a row for each item to which weights lead
-                weights -= inverse.mul_((weights.diagonal() / inverse.diagonal())[:, None])
-                weights.fill_diagonal_(0.0)  # which it is, but for rounding
-                chosen = weights.abs().topk(self.kept).indices
-                values = weights.gather(1, chosen)
-                found[share, ridge] = Weights(chosen, values, itself / (own + ridge))
-        return found
+                yield share, ridge, Products(gram, target, own, itself)

@@ -37,8 +37,9 @@ class Counted(Model):
     def forget(self) -> None:
         """Free what ``use`` needs alone: no variant is used any more."""
 
-    def cost(self) -> Cost | None:
-        """None: it is small, or not known beforehand."""
+    def cost(self, pairs: float) -> Cost | None:
+        """None: it is small, or not known beforehand. ``pairs`` are those of training interactions
+        of one user, the sum over users."""
         return None
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:

@@ -49,7 +49,7 @@ class EASE(Decayed):
         self.register_buffer("ridge", torch.zeros(()))
         self.common: Tensor | None = None  # [n_items, n_items]: users of each pair, while counting
 
-    def cost(self) -> Cost:
+    def cost(self, pairs: float) -> Cost:
         """Four matrices of all items by all items; a solution is an inversion."""
         ridges = {values["ridge"] for values in self.variants}
         return Cost(4 * 4 * self.n_items**2, 4 / 3 * self.n_items**3, len(ridges))

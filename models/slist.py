@@ -27,15 +27,15 @@ class SLIST(LocalLinear):
     in S and in T: its past, where the item of place a <= t counts ``PAST`` ** (t - a), and its
     future, where that of place b > t counts ``PAST`` ** (b - t - 1). The weights B minimise (the
     paper's section 3.4) ``share`` |X - X B|^2 + (1 - ``share``) |T - S B|^2 + ``ridge`` |B|^2, with
-    weights to an item from its neighbours alone or, in a catalogue of up to ``ALL_ITEMS``, from all
-    other items. The weight of an item to itself is what T alone asks for, as
-    if there were no other: 0 where no sequence repeats the item.
+    weights to an item from its neighbours alone or, where ``_of_all_items``, from all other items.
+    The weight of an item to itself is what T alone asks for, as if there were no other: 0 where no
+    sequence repeats the item.
     """
 
     link = "https://arxiv.org/abs/2103.16104"
     # Version 1: weights from all items, those to themselves included. Version 2: from neighbours
-    # alone. Version 3: in small catalogues from all other items.
-    version = 3
+    # alone. Version 3: in small catalogues from all other items. Version 4: only if they are dense.
+    version = 4
     NEIGHBOURS = 300  # docs/sparse-data.md has what more of them are worth
     ALL_ITEMS = 10_000
     KEPT = 600  # of the weights to an item from all others, the largest
@@ -46,18 +46,27 @@ class SLIST(LocalLinear):
         for share, ridge, decay in product((0.2, 0.5, 0.8), (20.0, 100.0), (0.9, 0.75, 0.5))
     )
 
+    def _of_all_items(self, pairs: float) -> bool:
+        """Whether the systems are of all items: of up to ``ALL_ITEMS``, if items have, by a mean,
+        more than ``NEIGHBOURS`` others that users share with them. ``pairs`` are those of ``cost``.
+        """
+        return self.n_items <= self.ALL_ITEMS and pairs > self.NEIGHBOURS * self.n_items
+
     def systems(self, items: Tensor, users: Tensor) -> Systems:
-        if self.n_items <= self.ALL_ITEMS:
+        pairs = float(torch.bincount(users).double().square().sum())
+        if self._of_all_items(pairs):
             return AllItems(items, users, self.n_items, self.KEPT)
         return super().systems(items, users)
 
-    def cost(self) -> Cost | None:
-        """With systems of all items: eight matrices, and an inversion and a product for each."""
-        if self.n_items > self.ALL_ITEMS:
+    def cost(self, pairs: float) -> Cost | None:
+        """With systems of all items: eight matrices, an inversion and a product for each solution,
+        and its weights with their items."""
+        if not self._of_all_items(pairs):
             return None
+        solutions = len({(values["share"], values["ridge"]) for values in self.variants})
+        kept = solutions * 12 * self.n_items * min(self.KEPT, self.n_items)
         operations = (4 / 3 + 2) * self.n_items**3
-        solutions = {(values["share"], values["ridge"]) for values in self.variants}
-        return Cost(8 * 4 * self.n_items**2, operations, len(solutions))
+        return Cost(8 * 4 * self.n_items**2 + kept, operations, solutions)
 
     def of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products | None:
         """S^T S and S^T T.

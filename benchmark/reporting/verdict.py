@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
 
 from benchmark.installation import training_command
@@ -14,6 +16,7 @@ from benchmark.reporting.words import listed, seconds, size
 from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import BASELINES
 
+DATA_DIR = re.compile("(--)?data[_-]dir=")
 AS_FAST = 1.2  # times: below it, two models count as equally fast
 
 
@@ -131,15 +134,24 @@ def _kind_that_is_missing(leader: Standing) -> str:
     if not row.learned:
         return "No learned model is among these trials."
     settings = {"model": BASELINES}
-    if dataset := row.param("dataset"):
-        settings["dataset"] = str(dataset)
-    for name in ("history", "evaluate_users", "recbole_config"):
+    for name in ("dataset", "history", "evaluate_users", "recbole_config"):
         if (value := row.param(name)) not in ("", SETTINGS[name].default):
             settings[name] = str(value)
+    if folder := _data_dir(row.records[0].repeated_by):
+        settings["data_dir"] = folder
     return (
         f"No counted model is among these trials, so it is not known whether {row.entry} beats "
         f"one. To run all of them: {training_command(settings)}"
     )
+
+
+def _data_dir(command: str) -> str:
+    """The folder that a trial's command names, if any."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a tag that somebody else wrote
+        return ""
+    return next((word.partition("=")[2] for word in words if DATA_DIR.match(word)), "")
 
 
 def _doubts(ranking: Ranking, compared: list[Standing]) -> str:

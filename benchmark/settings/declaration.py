@@ -10,7 +10,7 @@ from datasets.errors import quoted
 from models.arguments import arguments
 
 Value = str | int | float
-LOGGED_BESIDE = ("model_version", "model_source")
+LOGGED_BESIDE = ("model_version", "linear_version", "model_source")
 """Parameters of runs that are no settings."""
 LARGEST_COUNT = 1_000_000  # far above what trains: more is a slip of the finger
 

@@ -18,11 +18,12 @@ from benchmark.sweeps.summary import sum_up, summary
 from benchmark.sweeps.tasks import Executor, Job
 from benchmark.sweeps.work import work
 from benchmark.tracking import server
+from benchmark.tracking.reading.swept import SweptTrial
 from benchmark.tracking.server import Unavailable
 from benchmark.tracking.writing.comparison import log_comparison
 from benchmark.tracking.writing.report import report_run
 from benchmark.tracking.writing.summary import Summary
-from benchmark.tracking.writing.sweep import open_sweep
+from benchmark.tracking.writing.sweep import open_sweep, stored_trials
 from datasets import DataError
 from models import short_name
 
@@ -77,6 +78,13 @@ class Comparison:
 
     def sweep_name(self, contender: Contender) -> str:
         return f"{self.name}-{contender.name}"
+
+    def stored(self, contender: Contender) -> list[SweptTrial]:
+        """The trials of a contender's sweep, if it has been started. Raises TrackingError if the
+        sweep of its name is another one."""
+        content = contender.definition.as_dict(self.job.data.sequences)
+        name, spec = self.sweep_name(contender), self.job.data.spec
+        return stored_trials(self.client, name, content, spec, self.job.protocol)
 
     @property
     def effort(self) -> Effort:

@@ -9,6 +9,7 @@ from benchmark.sweeps.executors import EXECUTORS
 RESOURCES = {"jobs": "jobs", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}
 """The fields of ``Resources``, by the options that set them."""
 MOST_JOBS = 1000
+DEFAULT_BUDGET = "2h"  # of a comparison: see ``budget.Budget``
 
 
 def executor_options(command: options.Command) -> options.Command:

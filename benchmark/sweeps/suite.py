@@ -23,8 +23,8 @@ from benchmark.sweeps.tasks import ExecutorError, Resources
 from benchmark.sweeps.to_come import trials_to_come
 from benchmark.tracking import launcher, server
 from benchmark.tracking.server import TrackingError, Unavailable
-from benchmark.tracking.writing.sweep import stored_trials
 from datasets import DataError, source
+from datasets.errors import DataMissing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -69,10 +69,10 @@ class OnData:
 
     def open(self, client: MlflowClient, data: Data) -> Comparison:
         """The comparison on these data."""
+        self.protocol = data.protocol(self.request.base)
+        self.digest = data.sequences.digest
         comparison = self.request.open(client, data)
         comparison.take = False  # the run of `mlflow run` belongs to no single data set
-        self.protocol = comparison.job.protocol
-        self.digest = data.sequences.digest
         self.left_out = comparison.left_out
         self.effort = comparison.effort
         return comparison
@@ -127,10 +127,10 @@ class Running:
             step(on_data)
         except OF_ALL_DATA:
             raise
-        except DataError as error:
+        except DataMissing as error:
             on_data.unavailable = str(error)
             print(f"{on_data.name} is not available: {error}", file=sys.stderr)
-        except UserError as error:
+        except (UserError, DataError) as error:
             on_data.refused = str(error)
             print(f"{on_data.name} failed: {error}", file=sys.stderr)
 
@@ -154,15 +154,12 @@ class Running:
 
     def _to_come(self, comparison: Comparison, contender: Contender) -> int | None:
         """None if the stored sweep of that name is another one."""
-        job = comparison.job
-        content = contender.definition.as_dict(job.data.sequences)
-        name = comparison.sweep_name(contender)
         try:
-            stored = stored_trials(self.client, name, content, job.data.spec, job.protocol)
+            stored = comparison.stored(contender)
         except Unavailable:
             raise
         except TrackingError as error:
-            print(f"{name} will not run: {error}", file=sys.stderr)
+            print(f"{comparison.sweep_name(contender)} will not run: {error}", file=sys.stderr)
             return None
         return trials_to_come(contender, stored, comparison.effort)
 
@@ -180,8 +177,10 @@ class Running:
 
 
 def _check_here(spec: Spec, data_dir: str | None) -> None:
-    """Raises DataError if the data would be downloaded."""
+    """Raises DataMissing if the data would be downloaded."""
     if spec.synthetic or source.on_this_machine(spec.sources, spec, data_dir):
         return
     if any(each.url for each in spec.sources):
-        raise DataError("its files are not on this machine; the suite downloads them when it runs")
+        raise DataMissing(
+            "its files are not on this machine; the suite downloads them when it runs"
+        )

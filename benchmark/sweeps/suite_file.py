@@ -33,6 +33,7 @@ from benchmark.settings.settings import converted, declared, has
 from benchmark.sweeps import space
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Own
+from benchmark.sweeps.options import DEFAULT_BUDGET
 from benchmark.sweeps.request import OF_ALL, Request
 from datasets import DataError
 from datasets.checking import plain_yaml
@@ -157,7 +158,7 @@ def _suite(name: str, content: object, text: str) -> Suite:
         title,
         text,
         seeds,
-        _budget(parts.get("budget")),
+        _budget(parts.get("budget", DEFAULT_BUDGET)),
         _settings(parts.get("settings"), "settings", (*learned, *counted), ("dataset", "model")),
         entries,
         learned,

@@ -18,6 +18,7 @@ STATUS = re.compile(
     r"error code (?P<code>\d+) != \d+\. Response body: '(?P<body>.*)'$"  # of a request
     r"|too many (?P<errors>\d+) error responses"
 )
+UNWRITABLE = re.compile("database or disk is full|attempt to write a readonly database")  # SQLite
 FOREIGN = "an answer that is not MLflow's"
 
 
@@ -36,6 +37,12 @@ def is_outage(error: Exception) -> bool:
         from_proxy = not isinstance(error, RestException) and "API request to" in str(error)
         return from_proxy or error.get_http_status_code() >= 500
     return isinstance(error, requests.RequestException | json.JSONDecodeError | ParseError)
+
+
+def cannot_write(error: Exception) -> bool:
+    """Whether a database on this machine has no room, or cannot be written: no outage that ends."""
+    here = isinstance(error, MlflowException) and not isinstance(error, RestException)
+    return here and bool(UNWRITABLE.search(str(error)))
 
 
 def is_forbidden(error: Exception) -> bool:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from benchmark import interruption
 from benchmark.errors import UserError
 from benchmark.tracking.outage import (
+    cannot_write,
     check_answer,
     is_forbidden,
     is_outage,
@@ -115,6 +116,8 @@ def _with_credentials(tracking_uri: str | None) -> str | None:
 def _client(tracking_uri: str | None) -> MlflowClient:
     for name in ("alembic", "mlflow"):  # else a new database is announced table by table
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Tracebacks of what is raised as an error, too, and said in one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     for name, value in MLFLOWS_SETTINGS.items():
         os.environ.setdefault(name, value)
     refuse_empty_answers()
@@ -181,6 +184,11 @@ def _repeated(ask: Callable[[], T], wait: float, where: str) -> T:
             check_answer(answer)
             return answer
         except Exception as error:
+            if cannot_write(error):
+                raise Unavailable(
+                    f"{where} cannot be written: the disk is full or read-only; make room, then "
+                    "start the same command again"
+                ) from None
             outage = is_outage(error)
             if not outage and not is_forbidden(error):
                 raise

@@ -8,6 +8,7 @@ from benchmark.training.graphs import EAGER_STEPS
 from benchmark.training.measurement import Clock, Steps, peak_flops
 from benchmark.training.memory import peak_memory
 from benchmark.training.trainer import Trainer
+from models.blend import Blend
 from models.counted import Counted
 from models.ranking import USERS_PER_CHUNK
 
@@ -44,33 +45,51 @@ def estimate(trainer: Trainer) -> Estimate:
     step = (clock.now() - started) / steps.count
     # What is computed once before the first step: the weights of a linear model beside a network.
     start = max(0.0, first - step * steps.count)
-    valid = trainer.split.valid
-    some = valid.chosen(np.arange(min(USERS_PER_CHUNK, len(valid.users))))
-    started = clock.now()
-    trainer.ranks(some)
-    ranking = (clock.now() - started) * len(valid.users) / len(some.users)
+    ranking = _ranking(trainer, clock)
     epoch = step * len(trainer.batches) + ranking
     settings = trainer.settings
     most = min(settings.epochs, PATIENCES * settings.patience)
     waits = 2 if settings.schedule == "plateau" else 1  # until the learning rate falls, and after
     least = min(most, waits * settings.patience + 1)
-    # After training: the variants, and validation and test by the best weights.
-    once = start + (len(trainer.model.variants) + 2) * ranking
+    tried = ranking
+    if variants := trainer.model.variants:
+        trainer.averaged.use(**variants[-1])  # with the part of a linear model in the scores
+        tried = _ranking(trainer, clock)
+    # After training: the variants, and validation and test by the best one.
+    once = start + (len(variants) + 2) * tried
     return Estimate(epoch, least * epoch + once, most * epoch + once, peak_memory(trainer.device))
 
 
-def announcement(trainer: Trainer) -> str | None:
-    """One line about the memory and the time of a counted model that solves large systems.
+def _ranking(trainer: Trainer, clock: Clock) -> float:
+    """Seconds of a ranking of all validation users, from a batch of them."""
+    valid = trainer.split.valid
+    some = valid.chosen(np.arange(min(USERS_PER_CHUNK, len(valid.users))))
+    started = clock.now()
+    trainer.ranks(some)
+    return (clock.now() - started) * len(valid.users) / len(some.users)
 
-    None if it solves none, or takes no more than seconds.
+
+def announcement(trainer: Trainer) -> str | None:
+    """One line about the memory and the time of a linear model that solves large systems, alone or
+    beside a network.
+
+    None if there is none, or if it takes no more than seconds.
     """
-    cost = trainer.model.cost() if isinstance(trainer.model, Counted) else None
-    if cost is None or cost.operations * cost.solutions < ANNOUNCED_OPERATIONS:
+    beside = isinstance(trainer.model, Blend)
+    model = trainer.model.linear if isinstance(trainer.model, Blend) else trainer.model
+    lengths = trainer.split.train_ends - trainer.split.train_starts
+    pairs = float(np.square(lengths.astype(float)).sum())
+    cost = model.cost(pairs) if isinstance(model, Counted) else None
+    if cost is None:
+        return None
+    solutions = 1 if beside else cost.solutions
+    if cost.operations * solutions < ANNOUNCED_OPERATIONS:
         return None
     rate = peak_flops(trainer.device, "fp32")
+    each = "its solution" if beside else f"each of its {solutions} solutions"
     return (
-        f"{trainer.settings.model_name} holds {cost.memory / 1e9:.1f} GB of matrices; each of its "
-        f"{cost.solutions} solutions takes {cost.operations / 1e12:.1f} TFLOP, about "
+        f"{type(model).__name__} holds {cost.memory / 1e9:.1f} GB of matrices; {each} "
+        f"takes {cost.operations / 1e12:.1f} TFLOP, about "
         f"{cost.operations / rate:.0f} s at {rate / 1e9:,.0f} GFLOP/s; "
         "counting and ranking add to it"
     )

@@ -65,7 +65,8 @@ def test_a_trial_leaves_all_that_the_schema_promises(run_command, store, here):
 
     folder = store.download_artifacts(run.info.run_id, "")
     config = yaml.safe_load(Path(folder, "config.yaml").read_text())
-    assert {name: str(value) for name, value in config.items()} == run.data.params
+    logged = config | models.versions(config["model"], config)
+    assert {name: str(value) for name, value in logged.items()} == run.data.params
     weights, of = checkpoint.load(f"{folder}/checkpoints/best/model.safetensors")
     assert of["epoch"] == run.data.metrics["best_epoch"]
     assert weights["network.item_embedding.weight"].shape == (202, 8)
@@ -115,6 +116,7 @@ def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, 
     (run,) = trials(store)
     assert run.info.status == "FINISHED"
     version = {"model_version"} if models.MODELS[model].version > 1 else set()
+    version |= {"linear_version"} if learns else set()
     assert set(run.data.params) == set(Settings.of(model=model).as_dict()) | version
     assert ("learning_rate" in run.data.params) == learns
     assert (run.data.metrics["parameters"] > 0) == learns
@@ -318,6 +320,13 @@ def test_a_model_is_found_in_any_case_and_its_version_is_logged(run_verb, store)
     assert done.returncode == 0, done.stderr
     (run,) = store.search_runs([store.get_experiment_by_name("demo").experiment_id])
     assert (run.data.params["model"], run.data.params["model_version"]) == ("ItemKNN", "3")
+    assert models.versions("SASRec", {"embeddings": "slist", "blend": "slist"}) == {
+        "linear_version": f"SLIST {models.MODELS['SLIST'].version}"
+    }
+    assert models.versions("SASRec", {"embeddings": "slim", "blend": "none"}) == {
+        "linear_version": "SLIM 1"
+    }
+    assert models.versions("SASRec", {"embeddings": "random", "blend": "none"}) == {}
     # `mlflow run -P model=itemknn` has logged the name as the user typed it.
     typed = store.create_run(run.info.experiment_id)
     store.log_param(typed.info.run_id, "model", "itemknn")

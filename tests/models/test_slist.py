@@ -79,6 +79,7 @@ def test_in_a_small_catalogue_the_largest_weights_from_all_items_are_kept(users,
     model = build("SLIST", N_ITEMS, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SLIST, "KEPT", k)
+        patch.setattr(SLIST, "NEIGHBOURS", 0)  # few pairs are many
         model.count(*interactions(users))
     model.use(**variant)
 
@@ -95,11 +96,22 @@ def test_in_a_small_catalogue_the_largest_weights_from_all_items_are_kept(users,
     assert np.count_nonzero(found, axis=0).max() <= k
 
 
-@pytest.mark.parametrize(("n_items", "systems"), [(10_000, AllItems), (10_001, Neighbourhoods)])
-def test_systems_of_neighbours_are_those_of_a_large_catalogue(n_items, systems):
-    two = torch.tensor([0, 1]), torch.tensor([0, 0])
-    assert isinstance(build("SLIST", n_items, {}).systems(*two), systems)
-    assert isinstance(build("SLIM", n_items, {}).systems(*two), Neighbourhoods)
+@pytest.mark.parametrize(
+    ("n_items", "pairs", "systems"),
+    [
+        (10_000, 3_010_000, AllItems),
+        (10_000, 3_000_000, Neighbourhoods),
+        (10_001, 3_010_000, Neighbourhoods),
+    ],
+)
+def test_systems_of_all_items_are_those_of_a_small_catalogue_of_dense_data(n_items, pairs, systems):
+    """Of an item more than 300 others have users in common with it, in the mean."""
+    users = torch.arange(pairs // 100**2).repeat_interleave(100)  # each has 100 interactions
+    items = torch.arange(100).repeat(len(users) // 100)
+    model = build("SLIST", n_items, {})
+    assert isinstance(model.systems(items, users), systems)
+    assert (model.cost(pairs) is not None) == (systems is AllItems)
+    assert isinstance(build("SLIM", n_items, {}).systems(items, users), Neighbourhoods)
 
 
 def test_places_far_apart_add_nothing_that_counts():
@@ -107,6 +119,7 @@ def test_places_far_apart_add_nothing_that_counts():
     rng = np.random.default_rng(0)
     users = [[[int(item)] for item in rng.integers(0, N_ITEMS, 90)] for _ in range(3)]
     model = build("SLIST", N_ITEMS, {})
+    assert model.NEIGHBOURS * N_ITEMS < 3 * 90**2  # dense: weights from all items
     model.count(*interactions(users))
     model.use(share=0.2, ridge=20.0, decay=1.0)
     expected = expected_weights(users, 0.2, 20.0)

@@ -127,7 +127,7 @@ class Outbox:
             shutil.rmtree(file.parent, ignore_errors=True)
             raise MachineError(
                 f"{name} of run {self.run_id} cannot be kept: {file}: {error.strerror or error}; "
-                f"make room, then: python -m benchmark.train --resume {self.run_id}"
+                "make room, and resume"
             ) from None
         self._put(entry)
 

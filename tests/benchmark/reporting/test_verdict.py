@@ -112,13 +112,14 @@ def test_without_a_counted_model_the_command_that_runs_them_is_said(report, stor
     params = {"dataset": "my data.yaml", "history": "masked", "recbole_config": "books.yaml"}
     for name, value in params.items():
         store.log_param(run, name, value)
+    store.set_tag(run, "command", "mlflow run . -P 'dataset=my data.yaml' -P 'data_dir=/our data'")
     only, caution, missing = as_json(report, here)["verdict"]
     assert only.startswith(f"Net is the only model: test ndcg@10 {ndcg(ranks['Good'])} (95% inter")
     assert only.endswith("1.5 s a trial, 1.2 k parameters.")
     assert missing == (
         "No counted model is among these trials, so it is not known whether Net beats one. To run "
         "all of them: mlflow run . -P model=baselines -P 'dataset=my data.yaml' -P history=masked "
-        "-P recbole_config=books.yaml"
+        "-P recbole_config=books.yaml -P 'data_dir=/our data'"
     )
     assert caution == "Caution: one seed of Net."
 

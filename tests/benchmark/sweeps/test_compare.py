@@ -120,9 +120,13 @@ def test_without_time_each_model_is_tried_with_its_defaults(run_verb, own_data, 
         assert f"/runs/{run.info.run_id})" in note
     assert {trial.run_id for trial in records(store, "mine")} == {r.info.run_id for r in trials}
 
-    more = run_verb("compare", *words[:-2], "--dropout", "0.2")
+    # It is refused before a model that stands first in the list starts.
+    words = [w.replace("sasrec", "GRU4Rec,sasrec") for w in words[:-2]]
+    more = run_verb("compare", *words, "--dropout", "0.2")
     assert more.returncode == 1
     assert "there is another sweep 'compare-SASRec' in this experiment" in more.stderr
+    assert "GRU4Rec" not in more.stdout
+    assert len(records(store, "mine")) == len(trials)
 
 
 def test_a_model_without_any_result_does_not_stop_the_others(

@@ -116,6 +116,16 @@ def test_a_suite_is_interrupted_resumed_and_finished(run_verb, shops, store):
     assert trials(store).keys() == found.keys()
 
 
+def test_data_that_cannot_be_used_are_failures_and_no_data_that_are_missing(run_verb, shops, store):
+    """And a suite has a budget without being told."""
+    Path("data/gone.csv").write_text("user,item,time\nu1,i1,yesterday\n")
+    shops.write_text(SUITE.replace("budget: 1\n", ""))
+    done = run_verb("suite", str(shops), "--dry-run")
+    assert done.returncode == 1, done.stderr
+    assert "gone failed: data/gone.csv:" in done.stderr
+    assert "not available" not in done.stdout + done.stderr
+
+
 def test_a_cell_that_fails_does_not_stop_the_others(run_verb, shops, store, monkeypatch):
     train_epoch = Trainer.train_epoch
 

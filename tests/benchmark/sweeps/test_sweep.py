@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import models
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import records
-from tests.conftest import TINY
+from tests.conftest import TINY, until
 from tests.forked import Process
 
 PARENT = "mlflow.parentRunId"
@@ -262,7 +263,7 @@ def test_a_process_whose_sweep_was_taken_over_leaves_it_alone(store, here):
 
 
 @pytest.mark.process
-def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
+def test_another_sweep_of_the_same_name_is_refused(sweep_here, store, monkeypatch):
     assert sweep_here("learning_rate choice [0.01]", "--epochs", "1").returncode == 0
     for space, option, message in (
         ("learning_rate choice [0.01, 0.02]", "1", "with other space: ['learning_rate choice [0"),
@@ -278,6 +279,11 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
         assert message in done.stderr
         assert "--name" in done.stderr
     (trial,) = runs(store)[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(models.MODELS["BERT4Rec"], "version", 2)
+        done = sweep_here("learning_rate choice [0.01]", "--epochs", "1")
+    assert done.returncode == 1
+    assert "has trials of version 1 of BERT4Rec, which is now version 2; delete them" in done.stderr
     store.set_tag(trial.info.run_id, "protocol", "of another version")
     done = sweep_here("learning_rate choice [0.01]", "--epochs", "1")
     assert done.returncode == 1
@@ -285,6 +291,28 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store):
     assert "of another version there, leave-one-out; every item a candidate; " in done.stderr
     done = sweep_here("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.process
+def test_a_trial_under_another_version_is_refused_and_stays_as_it_is(
+    sweep_here, store, monkeypatch
+):
+    """It can be resumed by its own version, after each refusal."""
+    process = start("learning_rate choice [0.01]", "--epochs", "60")
+    until(process, "epoch 2:")
+    process.kill()
+    process.communicate(timeout=60)
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(models.MODELS["BERT4Rec"], "version", 2)
+            done = sweep_here("learning_rate choice [0.01]", "--epochs", "60")
+        assert done.returncode == 1
+        assert "version 1 of BERT4Rec, which is now version 2; delete" in done.stderr
+        (trial,) = runs(store)[1]
+        assert trial.info.status in ("RUNNING", "KILLED")
+    done = sweep_here("learning_rate choice [0.01]", "--epochs", "60")
+    assert done.returncode == 0, done.stderr
+    assert "trial 1 of 1 resumes" in done.stdout
 
 
 def test_a_sweep_that_continues_shows_its_new_best_point(run_verb, store, here):

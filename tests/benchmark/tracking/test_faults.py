@@ -48,10 +48,11 @@ def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, 
     small = "mkdir undelivered && mount -t tmpfs -o size=52k tmpfs undelivered"
     done = run(*TRAIN, mounts=small)
     assert done.returncode == 1
-    line = done.stderr.splitlines()[-1]
+    resume, line = done.stderr.splitlines()[-2:]
     assert line.startswith("Error: checkpoints/")
     assert "No space left on device" in line
-    assert "make room, then: python -m benchmark.train --resume" in line
+    assert line.endswith("make room, and resume")
+    assert resume.startswith("to resume: python -m benchmark.train --resume ")
     assert "Traceback" not in done.stderr
     assert the_run(store).info.status == "KILLED"
     assert "No space left on device" in the_run(store).data.tags["failure"]
@@ -91,6 +92,20 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(here, store, mo
     assert done.returncode == 1
     assert "cannot be written (Read-only file system): start in a folder" in done.stderr
     assert not store.get_experiment_by_name("demo")
+
+
+@pytest.mark.process
+def test_a_store_that_cannot_be_written_is_one_line_at_once(here, store, mounting, monkeypatch):
+    mounts = (
+        "mkdir disk && mount -t tmpfs tmpfs disk && cp mlflow.db disk && mount -o remount,ro disk"
+    )
+    (here / "two.yaml").write_text("model: [Popularity, RepeatLast]\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///disk/mlflow.db")
+    done = run("benchmark.sweep", "two.yaml", "--dataset", "demo", mounts=mounts)
+    assert done.returncode == 1
+    assert "waiting" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cannot be written: the disk is full or read-only; make room" in done.stderr
 
 
 @pytest.mark.process

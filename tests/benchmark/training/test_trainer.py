@@ -138,6 +138,14 @@ def test_a_large_solution_is_announced(here, monkeypatch, model, memory, time):
     assert estimate.announcement(trial).startswith(line)
 
 
+def test_large_systems_beside_a_network_are_announced_too(trainer, monkeypatch):
+    monkeypatch.setattr(estimate, "peak_flops", lambda device, precision: 1e11)
+    monkeypatch.setattr(estimate, "ANNOUNCED_OPERATIONS", 1e6)
+    assert estimate.announcement(trainer()) is None
+    line = estimate.announcement(trainer(embeddings="slist", blend="slist"))
+    assert line.startswith("SLIST holds 0.0 GB of matrices; its solution takes ")
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("model", ["BERT4Rec", "gSASRec"])  # two different losses
 def test_a_catalogue_that_is_trained_by_rows_is_learned_as_well(trainer, monkeypatch, model):
