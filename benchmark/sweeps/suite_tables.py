@@ -26,11 +26,11 @@ def estimate(suite: Suite, all_data: list[OnData]) -> Iterator[str]:
     rows = []
     whole: list[Range] = []
     for on_data in all_data:
-        ready = not on_data.unavailable and not on_data.refused
+        never = NOT_AVAILABLE if on_data.unavailable else "failed" if on_data.refused else ""
         times = {model: _seconds(on_data, model) for model in learned}
         row = {"data set": on_data.name}
         for model, time in times.items():
-            row[model] = _time(time, on_data.to_come.get(model)) if ready else NOT_AVAILABLE
+            row[model] = never or _time(time, on_data.to_come.get(model))
         known = [time for time in times.values() if time]
         row["all"] = _time(_sum(known), None) if known else ""
         row["memory"] = _memory([on_data])
