@@ -105,7 +105,7 @@ def train(folder: Path, share: float, evaluate_users: int) -> None:
     trainer.train_epoch()
     show("one epoch", started, f"{len(trainer.batches):,} steps, {some.n_items:,} items")
     started = time.perf_counter()
-    trainer.averaging.catch_up()
+    trainer.step.averaging.catch_up()
     ranks = trainer.ranks(trainer.split.test)
     metrics = means(ranks, trainer.split.test.queries)
     show("ranked", started, f"{len(ranks):,} users, test ndcg@10 {metrics['ndcg@10']:.4f}")

@@ -52,7 +52,7 @@ def row(name: str, sequences: Sequences, split: Split, precision: str, size: int
     first, second, third = islice(trainer.epochs(), 3)
     del first, second
     steps = len(trainer.batches)
-    trainer.graphs = None
+    trainer.step.graphs = None
     trainer.bar = lambda batches, **_: islice(batches, EAGER_STEPS)
     started = _now()
     trainer.begin_epoch()

@@ -15,7 +15,7 @@ import benchmark  # noqa: F401  (first: it sets how OpenMP waits, which torch re
 
 # isort: split
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -24,7 +24,6 @@ from benchmark.measures.metrics import means
 from benchmark.settings.settings import Settings
 from benchmark.training.measurement import load_arrays
 from benchmark.training.trainer import Trainer
-from models.model import Histories
 
 T = TypeVar("T")
 
@@ -46,15 +45,15 @@ def main() -> None:
         for step in steps:
             # Batches of an evaluation do not wait: the gate itself or the trial has requested them.
             # The first step has waited below.
-            if desc.startswith("epoch") and trainer.steps:
+            if desc.startswith("epoch") and trainer.step.number:
                 gate.before_step()
             yield step
 
     trainer = Trainer(settings, sequences, split, gated)
-    train_on = trainer._step
+    train_on = trainer.step.run
 
-    def train_and_report(batch: Histories) -> Tensor:
-        loss = train_on(batch)
+    def train_and_report(*batch: Any, **fallen: bool) -> Tensor:
+        loss = train_on(*batch, **fallen)
         gate.add_loss(loss.item())
         return loss
 
@@ -63,7 +62,7 @@ def main() -> None:
         if trainer.course.finished:
             ranks = trainer.final_ranks()
         else:
-            trainer.averaging.catch_up()
+            trainer.step.averaging.catch_up()
             ranks = {part: trainer.ranks(targets) for part, targets in parts.items()}
         results = {}
         for part, targets in parts.items():
@@ -71,7 +70,7 @@ def main() -> None:
             results[part] = {key: quality[key] for key in ("recall@10", "ndcg@10")}
         return results | {"users": split.test.n_users}
 
-    trainer._step = train_and_report
+    trainer.step.run = train_and_report
     gate.open_for(
         evaluate,
         samples_per_epoch=trainer.batches.n_windows,

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 
 from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import Settings
+from models import versions
 from tests.conftest import ROOT, TINY, command, free_port
 from tests.forked import Process
 
@@ -243,7 +244,8 @@ def test_every_setting_can_be_reached(project, store):
     done = run_project(*as_parameters({**wanted, "data_dir": "some where"}))
     assert done.returncode == 0, done.stderr
     (run,) = store.search_runs([store.get_experiment_by_name("my data").experiment_id])
-    assert run.data.params == {key: str(value) for key, value in wanted.items()}
+    logged = wanted | versions("BERT4Rec", wanted)
+    assert run.data.params == {key: str(value) for key, value in logged.items()}
 
     done = run_project(*as_parameters({"resume": run.info.run_id}))
     assert done.returncode == 1

@@ -160,12 +160,12 @@ class Steps:
 @contextmanager
 def _eager(trainer: Trainer) -> Iterator[None]:
     """Launch all operations of a step one by one: those of a CUDA graph cannot be told apart."""
-    graphs = trainer.graphs
-    trainer.graphs = None
+    graphs = trainer.step.graphs
+    trainer.step.graphs = None
     try:
         yield
     finally:
-        trainer.graphs = graphs
+        trainer.step.graphs = graphs
 
 
 def _figures(trainer: Trainer, count: int) -> dict[str, float]:
@@ -217,7 +217,7 @@ def _count(trainer: Trainer, steps: Steps) -> tuple[float, float]:
         return counted_step
 
     counter = FlopCounterMode(display=False, custom_mapping=UNCOUNTED)
-    with _eager(trainer), _replaced(trainer.optimizers, "step", counted), counter:
+    with _eager(trainer), _replaced(trainer.step.optimizers, "step", counted), counter:
         steps.run()
     return float(counter.get_total_flops()), float(in_optimizer)
 
@@ -242,11 +242,11 @@ def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
     clock = Clock(trainer.device)
     timed: list[tuple[Any, str, str]] = [
         (trainer.model, "examples", "drawing masks"),
-        (trainer.shared, "forward", "forward"),
+        (trainer.step.shared, "forward", "forward"),
         (torch.Tensor, "backward", "backward"),
-        (trainer.optimizers, "step", "optimizer"),
-        (trainer.averaging, "before_step", "mean of weights"),
-        (trainer.averaging, "after_step", "mean of weights"),
+        (trainer.step.optimizers, "step", "optimizer"),
+        (trainer.step.averaging, "before_step", "mean of weights"),
+        (trainer.step.averaging, "after_step", "mean of weights"),
     ]
     steps = Steps(trainer, count)
     with ExitStack() as replaced, _eager(trainer):

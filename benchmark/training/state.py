@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmark.training.checkpoint import State
 from benchmark.training.trainer import Trainer, TrainingError
 
-COUNTERS = ("batch", "steps", "seconds", "epoch_seconds")
+COUNTERS = ("batch", "seconds", "epoch_seconds")
 """The attributes of a Trainer that are JSON values."""
 COURSE_FIELDS = ("epoch", "best_epoch", "best_valid")
 """Those of its course."""
@@ -21,11 +21,11 @@ def capture(trainer: Trainer) -> State:
     tensors = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
     tensors |= {f"averaged.{k}": v for k, v in trainer.averaged.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in trainer.best_weights.items()}
-    tensors |= {f"averaging.{k}": v for k, v in trainer.averaging.state().items()}
-    tensors |= {f"optimizer.{k}": v for k, v in trainer.optimizers.state().items()}
+    tensors |= {f"averaging.{k}": v for k, v in trainer.step.averaging.state().items()}
+    tensors |= {f"optimizer.{k}": v for k, v in trainer.step.optimizers.state().items()}
     tensors["loss_sum"] = trainer.loss_sum
     tensors |= {f"random.{k}": v for k, v in trainer.randomness.state().items()}
-    values = {name: getattr(trainer, name) for name in COUNTERS}
+    values = {name: getattr(trainer, name) for name in COUNTERS} | {"steps": trainer.step.number}
     values |= {name: getattr(trainer.course, name) for name in COURSE_FIELDS + NEWER_COURSE_FIELDS}
     return tensors, values | {"counted": trainer.counted, "energy": trainer.energy.stored()}
 
@@ -49,14 +49,15 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     trainer.model.load_state_dict(part("model."))
     trainer.averaged.load_state_dict(part("averaged."))
     trainer.best_weights = {k: v.to(trainer.device) for k, v in part("best.").items()}
-    trainer.averaging.restore(part("averaging."))
-    trainer.optimizers.restore(part("optimizer."))
+    trainer.step.averaging.restore(part("averaging."))
+    trainer.step.optimizers.restore(part("optimizer."))
     trainer.loss_sum = tensors["loss_sum"].to(trainer.device)
     trainer.randomness.restore(part("random."))
     for name in COUNTERS:
         setattr(trainer, name, values[name])
+    trainer.step.number = values["steps"]
     # A counted model counts again. States before version 0.15 do not say whether a learned one has.
-    trainer.counted = trainer.learns and values.get("counted", trainer.steps > 0)
+    trainer.counted = trainer.learns and values.get("counted", trainer.step.number > 0)
     course = trainer.course
     for name in COURSE_FIELDS:
         setattr(course, name, values[name])

@@ -18,30 +18,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 import models
 from benchmark.errors import UserError
 from benchmark.measures.metrics import K, means
 from benchmark.training import workers
-from benchmark.training.averaging import RunningMean
 from benchmark.training.batches import TrainingBatches, check_learnable
 from benchmark.training.course import Course
 from benchmark.training.defaults import decided
 from benchmark.training.device import resolve_device
 from benchmark.training.energy import Meter
 from benchmark.training.evaluation import evaluated, rank_and_list, rank_targets
-from benchmark.training.graphs import Graphs
 from benchmark.training.lists import list_table
 from benchmark.training.memory import out_of_memory, peak_memory, reset_peak
-from benchmark.training.optimizer import Optimizers, row_tables
 from benchmark.training.randomness import Randomness
 from benchmark.training.ranks import rank_table
 from benchmark.training.results import Epoch, Result
+from benchmark.training.step import Step
 from datasets.coding.memory import return_freed
 from models.batches import Interactions, within
 from models.counted import Counted
-from models.model import Examples, Histories, LearnedModel, Model
+from models.model import LearnedModel, Model
 from models.progress import Bar, no_bar
 from models.ranking import ScoresError
 
@@ -87,13 +84,6 @@ class Trainer:
         if self.learns:
             check_learnable(split)
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
-        self.averaging = RunningMean(self.model, settings.ema_decay)
-        self.averaged = self.averaging.model
-        self.model.bar = self.averaged.bar = self.bar
-        # Its forward pass is the model's; its backward pass adds up the processes' gradients.
-        self.shared: torch.nn.Module = self.model
-        if workers.size() > 1 and self.learns:
-            self.shared = DistributedDataParallel(self.model, broadcast_buffers=False)
         self.randomness = Randomness(settings.seed, self.device)
         self.interactions = Interactions(
             torch.from_numpy(sequences.items).to(self.device),  # not copied on a CPU
@@ -109,10 +99,9 @@ class Trainer:
             kind=settings.windows,
             memory=self.model.memory,
         )
-        self.optimizers = Optimizers(self.model, settings, len(self.batches))
-        self.graphs: Graphs | None = None
-        if self.device.type == "cuda" and workers.size() == 1 and not row_tables(self.model):
-            self.graphs = Graphs()
+        self.step = Step(self.model, settings, len(self.batches), self.device)
+        self.averaged = self.step.averaging.model
+        self.model.bar = self.averaged.bar = self.bar
         self.counted = False  # whether the model has counted the training interactions
         self.course = Course(
             learns=self.learns,
@@ -121,7 +110,6 @@ class Trainer:
             patience=settings.patience,
             falls=settings.schedule == "plateau",
         )
-        self.steps = 0
         self.begin_epoch()
         self.best_weights: dict[str, Tensor] = {}
         self.seconds = 0.0  # of training and evaluation, over all sessions of a resumed trial
@@ -158,7 +146,7 @@ class Trainer:
                 else:
                     variant = self.try_variant(self.course.variant)
             started = time.perf_counter()
-            self.averaging.catch_up()
+            self.step.averaging.catch_up()
             valid = means(self.ranks(self.split.valid), self.split.valid.queries)
             train_seconds = self.epoch_seconds
             valid_seconds = time.perf_counter() - started
@@ -247,10 +235,11 @@ class Trainer:
             total=len(self.batches),
             desc=f"epoch {self.course.epoch + 1}",
         ):
-            self.loss_sum += self._step(batch)
+            fallen = self.course.fallen > 0
+            self.loss_sum += self.step.run(batch, self.randomness.masking, fallen=fallen)
             self.batch += 1
             self.epoch_seconds = before + time.perf_counter() - started
-            if self.steps % STEPS_PER_TRIM == 0:
+            if self.step.number % STEPS_PER_TRIM == 0:
                 return_freed()
                 self._mean_loss()
         return self._mean_loss()
@@ -264,28 +253,6 @@ class Trainer:
                 f"{self.settings.learning_rate}: try a smaller one"
             )
         return mean
-
-    def _step(self, batch: Histories) -> Tensor:
-        """Train on a batch of sequences; this process's part of the mean loss, []."""
-        assert isinstance(self.model, LearnedModel)
-        self.steps += 1
-        self.optimizers.begin_step(self.steps, fallen=self.course.fallen > 0)
-        examples = self.model.examples(batch, self.randomness.masking)
-        loss = self.graphs.run(self._update, examples) if self.graphs else self._update(examples)
-        self.averaging.after_step(self.steps)
-        return loss
-
-    def _update(self, examples: Examples) -> Tensor:
-        """Move the weights by the gradients of the examples; the loss as of ``_step``."""
-        examples, share = workers.share(examples)
-        bf16 = self.settings.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
-            loss: Tensor = self.shared(*examples) * share
-        self.optimizers.zero_grad()
-        loss.backward()
-        self.averaging.before_step()
-        self.optimizers.step()
-        return loss.detach() / workers.size()
 
     def finish(self) -> None:
         """Train to the end and rank, in a process whose results nobody reads."""

@@ -80,11 +80,11 @@ def test_a_model_learns_on_a_gpu_what_it_learns_on_a_cpu(trainer, model, precisi
 def test_a_graph_computes_what_its_operations_compute_one_by_one(trainer):
     """Dropout too: a graph draws the numbers that its operations would draw."""
     graphs = trainer("cuda", epochs=3)
-    assert graphs.graphs is not None
+    assert graphs.step.graphs is not None
     eager = trainer("cuda", epochs=3)
-    eager.graphs = None
+    eager.step.graphs = None
     found = [epoch.train_loss for epoch in graphs.epochs()]
-    assert graphs.graphs.recorded
+    assert graphs.step.graphs.recorded
     assert found == pytest.approx([epoch.train_loss for epoch in eager.epochs()], rel=1e-3)
 
 

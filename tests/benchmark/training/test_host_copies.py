@@ -47,7 +47,7 @@ class RefusesHostCopies(TorchDispatchMode):
 
 
 def step(model, optimizers, examples) -> None:
-    """A training step as ``Trainer._update`` has it."""
+    """A training step as ``Step._update`` has it."""
     with ClaimsGpu(), RefusesHostCopies():
         loss = model(*examples)
         optimizers.zero_grad()

@@ -153,7 +153,7 @@ def test_a_catalogue_that_is_trained_by_rows_is_learned_as_well(trainer, monkeyp
     *_, whole = trainer(model=model, **alike).epochs()
     monkeypatch.setattr(scorer, "BY_ROWS_ABOVE", 100)
     trial = trainer(model=model, **alike)
-    assert type(trial.optimizers.all[-1]).__name__ == "RowAdam"
+    assert type(trial.step.optimizers.all[-1]).__name__ == "RowAdam"
     first, second = trial.epochs()
     assert second.train_loss < first.train_loss
     assert second.train_loss == pytest.approx(whole.train_loss, rel=0.05)
@@ -182,7 +182,7 @@ def test_on_a_plateau_the_learning_rate_falls_before_training_stops(trainer):
     stuck = trainer(learning_rate=1e-12, patience=2, epochs=50, schedule="plateau", warmup_steps=0)
     rates = []
     for _ in stuck.epochs():
-        rates.append(stuck.optimizers.all[0].param_groups[0]["lr"])
+        rates.append(stuck.step.optimizers.all[0].param_groups[0]["lr"])
     assert rates == pytest.approx([1e-12] * 3 + [0.25e-12] * 2)
     assert (stuck.course.best_epoch, stuck.course.fallen, stuck.course.trained) == (1, 3, 5)
 
@@ -229,8 +229,8 @@ def test_the_weights_that_are_evaluated_are_a_running_mean_of_the_models(trainer
     decay = 0.9
     done = trainer(epochs=1, ema_decay=decay)
     seen = []
-    step = done.optimizers.step
-    done.optimizers.step = lambda: (
+    step = done.step.optimizers.step
+    done.step.optimizers.step = lambda: (
         step(),
         seen.append(done.model.item_bias.weight.detach().clone()),
     )
