@@ -53,7 +53,7 @@ def row(name: str, sequences: Sequences, split: Split, precision: str, size: int
     del first, second
     steps = len(trainer.batches)
     trainer.step.graphs = None
-    trainer.bar = lambda batches, **_: islice(batches, EAGER_STEPS)
+    trainer.bar = lambda batches, **_: islice(batches, EAGER_STEPS)  # SLIST has been counted
     started = _now()
     trainer.begin_epoch()
     trainer.train_epoch()

@@ -149,7 +149,7 @@ def resume(
     trial, settings = tracked.resume(client, whole_run_id(client, _run_id(run_id)))
     try:
         data = Data.of(settings, None if data_dir is None else str(data_dir))
-        trainer = attempt.resumed(trial, settings, data)
+        trainer = attempt.resumed(settings, data, attempt.state_to_resume(trial, settings, data))
         result = attempt.complete(trial, trainer, data, new=False, on_epoch=on_epoch)
     finally:
         trial.release()

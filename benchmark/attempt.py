@@ -45,13 +45,13 @@ def attempt(tracking_uri: str, data: Data, run_id: str, prune: Prune | None = No
         return
     trial, settings = resume(client, run_id)
     try:
-        trial.check_resumable(settings, data)  # a refusal does not end the trial
+        saved = state_to_resume(trial, settings, data)  # a refusal does not end the trial
     except BaseException:
         trial.release()
         raise
     try:
         with trial.ends():
-            trainer = resumed(trial, settings, data)
+            trainer = resumed(settings, data, saved)
             if prune and _would_have_pruned(prune, trial.curve()[: trainer.course.epoch]):
                 trial.log_pruned(trainer.pruned_result())
             else:
@@ -145,10 +145,10 @@ def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch:
     return True
 
 
-def resumed(trial: Trial, settings: Settings, data: Data) -> Trainer:
-    """The trial in progress, in the state that it resumes from: see ``state_to_resume``."""
+def resumed(settings: Settings, data: Data, saved: State | None) -> Trainer:
+    """The trial in progress, in the state of ``state_to_resume``."""
     trainer = data.trainer(settings)
-    if saved := state_to_resume(trial, settings, data):
+    if saved:
         state.restore(trainer, *saved)
     return trainer
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from benchmark import durations
-from benchmark.errors import MachineError, TakenOver, UserError
+from benchmark.errors import NoRoom, TakenOver, UserError
 from benchmark.installation import INSTALLED, PACKAGE
 from benchmark.interruption import Terminated
 from datasets import DataError, options
@@ -86,10 +86,10 @@ class Duration(click.ParamType):
 
 @contextmanager
 def resumed_by(*words: str) -> Iterator[None]:
-    """Name the command that resumes the work of this block if a signal ends it, or the machine."""
+    """Name the command that resumes the work of this block if a signal or a full disk ends it."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated, MachineError):
+    except (KeyboardInterrupt, Terminated, NoRoom):
         click.echo(f"to resume: {masked(shlex.join(words))}", err=True)
         raise
 

@@ -20,6 +20,10 @@ class MachineError(UserError):
     """
 
 
+class NoRoom(MachineError):
+    """A file of a trial at work cannot be written."""
+
+
 class TakenOver(BaseException):
     """Another process owns the run now: this one must not write to it any more.
 

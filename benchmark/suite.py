@@ -71,8 +71,9 @@ def suite(
         for line in tables.estimate(read, running.all):
             click.echo(line)
         if dry_run:
-            if refused := [each.name for each in running.all if each.refused]:
-                raise UserError(f"{', '.join(refused)} would fail: the lines above say why")
+            fails = [each.name for each in running.all if each.refused or each.will_not_run]
+            if fails:
+                raise UserError(f"{', '.join(fails)} would fail: the lines above say why")
             return
         launcher.leave_note(client, "suite", log())
         running.work(executor, Resources(jobs, cpus_per_trial, gpus_per_trial), log)

@@ -129,6 +129,8 @@ def recbole(export: Export, folder: Path) -> None:
     if unread := sorted(ids & READ_AS_MISSING):
         raise DataError(f"RecBole reads the id {unread[0]!r} as missing: give it another name")
     train = _prefixes(export.split)
+    if not len(train.users):
+        raise DataError("RecBole's training rows need users with two training interactions")
     columns = {"user": "user_id:token", "item": "item_id:token"}
     columns |= {"timestamp": "timestamp:float", "history": "item_id_list:token_seq"}
     for part, targets in ({"train": train} | export.targets).items():
@@ -210,7 +212,7 @@ def _write_text(path: Path, chunks: Iterator[pd.DataFrame], separator: str = ","
             _write_rows(out, rows, separator, header=first)
             first = False
         if first:
-            raise DataError(f"{path.name} would have no rows: no user has as many interactions")
+            raise DataError(f"{path.name} would have no rows")
 
 
 def _write_rows(out: IO[str], rows: pd.DataFrame, separator: str, header: bool) -> None:

@@ -89,6 +89,17 @@ def versions(name: str, given: Mapping[str, Setting]) -> dict[str, Setting]:
     return found
 
 
+def changed_version(logged: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """The version in which a trial with the parameters ``logged`` differs from a trial of the same
+    settings with those of ``versions`` today; empty if in none."""
+    for name, if_missing in (("model_version", "1"), ("linear_version", "of before 0.15")):
+        today = str(now.get(name, 1))
+        before = str(logged.get(name, if_missing if name in now or name == "model_version" else 1))
+        if before != today:
+            return f"{name} is {before} there, and {today} today"
+    return ""
+
+
 def source_digest(name: str) -> str | None:
     """What tells versions of an outside model's source apart; None for a model of seqrec."""
     if not is_outside(name):

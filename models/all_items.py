@@ -1,6 +1,7 @@
 """Linear systems of all items, solved at once, for small catalogues."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -39,27 +40,27 @@ class AllItems(Systems):
         """With P the inverse of A + ridge I, the weights to the item j from all others are those of
         P B_j - P_j (P B)_jj / P_jj: the solution whose weight from j is 0."""
         found = {}
-        todo = self._systems(order, shares, ridges)
-        n = len(shares) * len(ridges)
-        for share, ridge, (gram, target, own, itself) in bar(todo, total=n, desc="linear systems"):
-            inverse = inverse_of(gram, ridge)
-            weights = target.T @ inverse  # a row for each item to which weights lead
+        parts = self.parts(order)
+        n = len(self.order)
+        pairs = list(product(shares, ridges))
+        of_share: Products | None = None
+        for share, ridge in bar(pairs, total=len(pairs), desc="linear systems"):
+            if ridge == ridges[0]:
+                of_share = None  # frees the memory
+                of_share = products(parts, share)
+                gram = of_share.gram.view(n, n)
+                gram = gram + gram.T
+                gram.diagonal().copy_(of_share.own)
+                of_share = of_share._replace(gram=gram)
+                del gram
+            assert of_share is not None
+            inverse = inverse_of(of_share.gram, ridge)
+            weights = of_share.target.view(n, n).T @ inverse  # a row for each item they lead to
             weights -= inverse.mul_((weights.diagonal() / inverse.diagonal())[:, None])
             weights.fill_diagonal_(0.0)  # which it is, but for rounding
             chosen = torch.abs(weights, out=inverse).topk(self.kept).indices
             values = weights.gather(1, chosen)
-            found[share, ridge] = Weights(chosen, values, itself / (own + ridge))
+            del inverse, weights
+            itself = of_share.itself / (of_share.own + ridge)
+            found[share, ridge] = Weights(chosen, values, itself)
         return found
-
-    def _systems(
-        self, order: Products | None, shares: Sequence[float], ridges: Sequence[float]
-    ) -> Iterator[tuple[float, float, Products]]:
-        """Yield each share and ridge, and the products of the share as whole matrices."""
-        parts = self.parts(order)
-        for share in shares:
-            gram, target, own, itself = products(parts, share)
-            gram, target = (x.view(len(own), len(own)) for x in (gram, target))
-            gram = gram + gram.T
-            gram.diagonal().copy_(own)
-            for ridge in ridges:
-                yield share, ridge, Products(gram, target, own, itself)

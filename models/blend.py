@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.counted import Cost
 from models.linear import SparseLinear
 from models.local_linear import LocalLinear
 from models.model import Examples, Histories, LearnedModel
@@ -72,6 +73,12 @@ class Blend(LearnedModel):
         found = self._modules.get(self.blend)
         return found if isinstance(found, LocalLinear) else None
 
+    def cost(self, pairs: float) -> Cost | None:
+        """That of SLIST's solution, if there is one: see ``Counted.cost``."""
+        if "slist" not in (self.embeddings, self.blend):
+            return None
+        return SLIST(self.n_items).cost_of(pairs, 1)
+
     def count(self, items: Tensor, users: Tensor) -> None:
         start = self.linear
         if start is not None:
@@ -83,14 +90,15 @@ class Blend(LearnedModel):
             self._solve(start, items, users)
         table = self.items().data
         vectors = factors(start, table.shape[1])
-        # Items without neighbours, whose vectors are 0, keep their random embeddings.
+        # Items without neighbours, whose vectors are 0, keep their random embeddings. This comes
+        # last: a count that was stopped is repeated.
         table += vectors * (START / vectors.std().clamp(min=1e-12))
 
     def _solve(self, linear: LocalLinear, items: Tensor, users: Tensor) -> None:
-        linear.bar = self.bar
+        linear.progress_bar = self.progress_bar
         linear.count(items, users, [CHOSEN])
         linear.use(**CHOSEN)
-        linear.forget()
+        linear.forget_variants()
 
     def use(self, **values: float) -> None:
         """``values`` are ``weight``."""

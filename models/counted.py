@@ -18,6 +18,8 @@ class Cost(NamedTuple):
     operations: float
     """Of one solution; a multiplication and an addition count as two."""
     solutions: int
+    model: str = ""
+    """The name of the model; empty: the one that is asked."""
 
 
 class Counted(Model):
@@ -34,7 +36,7 @@ class Counted(Model):
     def count(self, items: Tensor, users: Tensor) -> None:
         """All that the model knows."""
 
-    def forget(self) -> None:
+    def forget_variants(self) -> None:
         """Free what ``use`` needs alone: no variant is used any more."""
 
     def cost(self, pairs: float) -> Cost | None:

@@ -64,7 +64,7 @@ class EASE(Decayed):
             self.ridge.fill_(values["ridge"])
             self._solve(values["ridge"])
 
-    def forget(self) -> None:
+    def forget_variants(self) -> None:
         self.common = None
 
     def _solve(self, ridge: float) -> None:

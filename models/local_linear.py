@@ -50,7 +50,7 @@ class LocalLinear(SparseLinear):
             list(dict.fromkeys(values.get(name, 1.0) for values in variants or self.variants))
             for name in ("share", "ridge")
         )
-        self.solved = systems.solved(order, shares, ridges, self.bar)
+        self.solved = systems.solved(order, shares, ridges, self.progress_bar)
         self.order = systems.order
 
     def use(self, **values: float) -> None:
@@ -65,5 +65,5 @@ class LocalLinear(SparseLinear):
             torch.cat([weights.values[item, place], weights.itself[again]]),
         )
 
-    def forget(self) -> None:
+    def forget_variants(self) -> None:
         self.solved = {}

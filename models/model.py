@@ -60,8 +60,9 @@ class Model(nn.Module, ABC):
     """Number of interactions before these in which it looks for repeated items."""
     variants: tuple[Mapping[str, float], ...] = ()
     """Arguments of ``use`` that are tried on validation after training, one set in each epoch."""
-    bar: Bar = staticmethod(no_bar)
-    """Wraps a long loop of ``count``. After an exception in it, ``count`` is called again."""
+    progress_bar: Bar = staticmethod(no_bar)
+    """Wraps a long loop of ``count``. An exception in it may end the loop: then ``count`` is called
+    again, and nothing may have been added up before."""
 
     @classmethod
     def check(cls, settings: Mapping[str, Setting]) -> None:

@@ -17,6 +17,7 @@ from models.local_linear import LocalLinear
 from models.neighbours import chunks, spans
 from models.systems import Products, Systems
 
+MATRICES = 10  # of all items by all items, that are held at once
 PAIRS_PER_CHUNK = 1 << 22  # of places of one sequence
 
 
@@ -59,14 +60,18 @@ class SLIST(LocalLinear):
         return super().systems(items, users)
 
     def cost(self, pairs: float) -> Cost | None:
-        """With systems of all items: eight matrices, an inversion and a product for each solution,
-        and its weights with their items."""
+        """With systems of all items: matrices, an inversion and a product for each solution, and
+        its weights with their items."""
+        solutions = len({(values["share"], values["ridge"]) for values in self.variants})
+        return self.cost_of(pairs, solutions)
+
+    def cost_of(self, pairs: float, solutions: int) -> Cost | None:
+        """``cost``, of that number of solutions."""
         if not self._of_all_items(pairs):
             return None
-        solutions = len({(values["share"], values["ridge"]) for values in self.variants})
         kept = solutions * 12 * self.n_items * min(self.KEPT, self.n_items)
         operations = (4 / 3 + 2) * self.n_items**3
-        return Cost(8 * 4 * self.n_items**2 + kept, operations, solutions)
+        return Cost(MATRICES * 4 * self.n_items**2 + kept, operations, solutions, "SLIST")
 
     def of_order(self, systems: Systems, items: Tensor, users: Tensor) -> Products | None:
         """S^T S and S^T T.

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from benchmark.durations import spoken
 from benchmark.errors import MachineError, UserError
+from benchmark.sweeps import stored
 from benchmark.sweeps.budget import Budget
 from benchmark.sweeps.contenders import Contender
 from benchmark.sweeps.forecast import Forecast
@@ -81,10 +82,12 @@ class Comparison:
 
     def stored(self, contender: Contender) -> list[SweptTrial]:
         """The trials of a contender's sweep, if it has been started. Raises TrackingError if the
-        sweep of its name is another one."""
-        content = contender.definition.as_dict(self.job.data.sequences)
-        name, spec = self.sweep_name(contender), self.job.data.spec
-        return stored_trials(self.client, name, content, spec, self.job.protocol)
+        sweep of its name is another one, or has trials that would be others now."""
+        data, definition = self.job.data, contender.definition
+        name, content = self.sweep_name(contender), definition.as_dict(data.sequences)
+        found = stored_trials(self.client, name, content, data.spec, self.job.protocol)
+        stored.check(name, found, definition, data)
+        return found
 
     @property
     def effort(self) -> Effort:
@@ -145,6 +148,7 @@ class Comparison:
 
     def _ran(self, contender: Contender, effort: Effort, workers: Executor) -> float:
         definition = contender.definition
+        self.stored(contender)
         run, again = open_sweep(
             self.client,
             self.sweep_name(contender),

@@ -12,7 +12,6 @@ from benchmark.sweeps.contenders import Contender
 from benchmark.sweeps.plan import Effort
 from benchmark.sweeps.tasks import Job
 from benchmark.training.estimate import Estimate, estimate
-from benchmark.training.trainer import Trainer
 
 
 @dataclass
@@ -107,8 +106,7 @@ def measured(learned: list[Contender], job: Job) -> Forecast:
     found: dict[str, Estimate] = {}
     for contender in learned:
         try:
-            trainer = Trainer(contender.definition.base, job.data.sequences, job.data.split)
-            found[contender.name] = estimate(trainer)
+            found[contender.name] = estimate(job.data.trainer(contender.definition.base))
         except UserError as error:
             print(f"{contender.name} cannot be measured: {error}", file=sys.stderr)
     return Forecast(found)

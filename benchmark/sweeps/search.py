@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import models
 from benchmark.errors import UserError
-from benchmark.sweeps import space
+from benchmark.sweeps import space, stored
 from benchmark.sweeps.executors import EXECUTORS
 from benchmark.sweeps.plan import Best, Effort, Plan
 from benchmark.sweeps.tasks import Job, Resources
 from benchmark.sweeps.work import work
 from benchmark.tracking import server
-from benchmark.tracking.writing.sweep import open_sweep
+from benchmark.tracking.writing.sweep import open_sweep, stored_trials
 from benchmark.training.batches import check_learnable
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def search(
     job = Job(client.tracking_uri, data, protocol)
     with closing(EXECUTORS[executor](job, resources)) as workers:
         content = definition.as_dict(data.sequences)
+        before = stored_trials(client, name, content, data.spec, protocol)
+        stored.check(name, before, definition, data)
         run, again = open_sweep(client, name, content, data.spec, protocol)
         where = f"sweep {run.run_id} in experiment {run.experiment}"
         print(f"{where}{', again' if again else ''}", flush=True)

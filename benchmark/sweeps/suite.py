@@ -52,6 +52,8 @@ class OnData:
     """Why there are no data."""
     refused: str = ""
     """Why the models cannot be compared on these data."""
+    will_not_run: list[str] = field(default_factory=list)
+    """The contenders whose stored sweep is another one."""
     to_come: dict[str, int] = field(default_factory=dict)
     """The number of trials that are still to run, by learned model."""
     effort: Effort = field(default_factory=lambda: Effort(1))
@@ -144,10 +146,10 @@ class Running:
         comparison = on_data.open(self.client, data)
         for model, why in comparison.left_out.items():
             print(f"{model} is left out: {why}", file=sys.stderr)
+        found = {each.name: self._to_come(comparison, each) for each in comparison.contenders}
+        on_data.will_not_run = [name for name, n in found.items() if n is None]
         on_data.to_come = {
-            contender.name: n
-            for contender in comparison.learned
-            if (n := self._to_come(comparison, contender)) is not None
+            each.name: n for each in comparison.learned if (n := found[each.name]) is not None
         }
         waiting = [c for c in comparison.learned if on_data.to_come.get(c.name)]
         on_data.forecast = measured(waiting, comparison.job)

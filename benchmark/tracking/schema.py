@@ -1,8 +1,8 @@
 """The names under which a trial is stored. They are public: anyone may log runs that the report
 can rank.
 
-params      every setting, under its name on the command line; model_version, model_source: where
-            the same settings give other results, trials are not pooled
+params      every setting, under its name on the command line; model_version, linear_version,
+            model_source: where the same settings give other results, trials are not pooled
 metrics     of each epoch (step = epoch): train/loss, valid/ndcg_at_10, ...
             of a counted model that tries several values: tried/decay, ...
             of values that are tried after training: tried/weight, ..., tried/ndcg_at_10, ...
@@ -104,7 +104,7 @@ UNTIL = "seqrec.ranks_until"  # the last rank that its lists know; absent if the
 # one target, hit@10 and precision@10 need not be logged: they follow from recall@10, and a reader
 # computes them if both are missing. The list does not grow with the metrics that seqrec
 # computes: stored results stay results. A scored result may lack those of best_valid: a report
-# shows it, and chooses nothing by it.
+# shows it, and chooses nothing by it. The order is that of published pages.
 RESULT_METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 
 SWEEP_SECONDS = "sweep_seconds"  # in a sweep's run; before 0.7 its only metric

@@ -186,8 +186,8 @@ def _repeated(ask: Callable[[], T], wait: float, where: str) -> T:
         except Exception as error:
             if cannot_write(error):
                 raise Unavailable(
-                    f"{where} cannot be written: the disk is full or read-only; make room, then "
-                    "start the same command again"
+                    f"{where} cannot be written: the disk is full or read-only: "
+                    "make room, or make it writable, then start the same command again"
                 ) from None
             outage = is_outage(error)
             if not outage and not is_forbidden(error):

@@ -27,8 +27,8 @@ EPOCHS_OF_PATIENCE = 3  # at least
 EPOCHS_IF_DENSE = 5  # at least: three epochs without a better one can be noise
 MANY_REPEATS = 0.1  # with fewer repeats, weights by frequency learn more slowly than they help
 LARGEST_CATALOGUE = 200_000  # items: SLIST's part holds a score of each for each user of a batch
-MOST_PAIRS = 1e9  # of interactions of one user, which SLIST counts: minutes
-MOST_KEPT_PAIRS = 3e8  # of items with a user in common, which SLIST keeps: up to 8 GB
+MOST_PAIRS = 1e9  # ``Facts.pairs``, which SLIST counts: minutes
+MOST_KEPT_PAIRS = 3e8  # of items with a user in common, at most, which SLIST keeps: up to 8 GB
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,14 @@ def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:
       more.
     - ``schedule``: constant where an item has 20 interactions or fewer, else plateau.
     - ``repeats``: frequency where over a tenth of the interactions repeat and histories are ranked.
-    - ``embeddings``, ``blend``: slist, in catalogues of up to 200,000 items, if users' interactions
-      make up to 1e9 pairs, and these or all pairs of items are up to 3e8.
+    - ``embeddings``, ``blend``: slist, in catalogues of up to 200,000 items, if ``Facts.pairs``
+      are at most 1e9, and the smaller of these and of all pairs of items at most 3e8.
     """
-    if not settings.undecided:
-        return settings
-    facts = Facts.of(sequences, split)
+    return by_facts(settings, Facts.of(sequences, split), split) if settings.undecided else settings
+
+
+def by_facts(settings: Settings, facts: Facts, split: Split) -> Settings:
+    """As ``decided``, by the facts of the data."""
     windows = window_counts(split.train_starts, split.train_ends, settings.max_length)
     n_windows = int(windows.sum())
     small = (

@@ -75,20 +75,18 @@ def announcement(trainer: Trainer) -> str | None:
 
     None if there is none, or if it takes no more than seconds.
     """
-    beside = isinstance(trainer.model, Blend)
-    model = trainer.model.linear if isinstance(trainer.model, Blend) else trainer.model
+    if not isinstance(trainer.model, Counted | Blend):
+        return None
     lengths = trainer.split.train_ends - trainer.split.train_starts
     pairs = float(np.square(lengths.astype(float)).sum())
-    cost = model.cost(pairs) if isinstance(model, Counted) else None
-    if cost is None:
-        return None
-    solutions = 1 if beside else cost.solutions
-    if cost.operations * solutions < ANNOUNCED_OPERATIONS:
+    cost = trainer.model.cost(pairs)
+    if cost is None or cost.operations * cost.solutions < ANNOUNCED_OPERATIONS:
         return None
     rate = peak_flops(trainer.device, "fp32")
-    each = "its solution" if beside else f"each of its {solutions} solutions"
+    each = f"each of its {cost.solutions} solutions" if cost.solutions > 1 else "its solution"
+    name = cost.model or trainer.settings.model_name
     return (
-        f"{type(model).__name__} holds {cost.memory / 1e9:.1f} GB of matrices; {each} "
+        f"{name} holds {cost.memory / 1e9:.1f} GB of matrices; {each} "
         f"takes {cost.operations / 1e12:.1f} TFLOP, about "
         f"{cost.operations / rate:.0f} s at {rate / 1e9:,.0f} GFLOP/s; "
         "counting and ranking add to it"

@@ -147,6 +147,9 @@ class Steps:
         self.trainer.bar = no_bar
 
     def _first(self, steps: Iterable[T], *, total: int, desc: str, initial: int = 0) -> Iterator[T]:
+        if not desc.startswith("epoch"):
+            yield from steps
+            return
         self.tokens = 0
         self.sequences = 0
         for _, batch in zip(range(self.count), steps, strict=False):

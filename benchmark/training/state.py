@@ -56,8 +56,8 @@ def _restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[st
     for name in COUNTERS:
         setattr(trainer, name, values[name])
     trainer.step.number = values["steps"]
-    # A counted model counts again. States before version 0.15 do not say whether a learned one has.
-    trainer.counted = trainer.learns and values.get("counted", trainer.step.number > 0)
+    # A counted model counts again. States before version 0.15 were kept after a learned one had.
+    trainer.counted = trainer.learns and values.get("counted", True)
     course = trainer.course
     for name in COURSE_FIELDS:
         setattr(course, name, values[name])

@@ -101,7 +101,6 @@ class Trainer:
         )
         self.step = Step(self.model, settings, len(self.batches), self.device)
         self.averaged = self.step.averaging.model
-        self.model.bar = self.averaged.bar = self.bar
         self.counted = False  # whether the model has counted the training interactions
         self.course = Course(
             learns=self.learns,
@@ -183,11 +182,12 @@ class Trainer:
             if not out_of_memory(error):
                 raise
             where = f"out of memory on {self.device} in epoch {self.course.epoch + 1}"
-            mend = (
-                f" with batch_size {self.settings.batch_size}: try a smaller one"
-                if self.learns
-                else f": {self.settings.model_name} needs more than there is for so many items"
-            )
+            if self.counted and self.learns:
+                mend = f" with batch_size {self.settings.batch_size}: try a smaller one"
+            elif self.learns:
+                mend = ": the linear model beside the network: try embeddings=random, blend=none"
+            else:
+                mend = f": {self.settings.model_name} needs more than there is for so many items"
             raise TrainingError(where + mend) from None
 
     def try_variant(self, number: int) -> Mapping[str, float]:
@@ -213,6 +213,7 @@ class Trainer:
         users, place = within(self.split.train_ends - starts)
         index = torch.from_numpy(starts[users] + place).to(self.device)
         items = self.interactions.items[index].long()
+        model.progress_bar = self.bar
         model.count(items, torch.from_numpy(users).to(self.device))
 
     def train_epoch(self) -> float:
@@ -267,9 +268,9 @@ class Trainer:
     def _final(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """``final_ranks``, and the ``K`` best items of each test query: [n_queries, K] int64."""
         started = time.perf_counter()
-        self.averaged.load_state_dict(self.best_weights)
         if isinstance(self.averaged, Counted):
-            self.averaged.forget()
+            self.averaged.forget_variants()
+        self.averaged.load_state_dict(self.best_weights)
         valid = self.ranks(self.split.valid)
         with self._sound_scores():
             test, lists = rank_and_list(

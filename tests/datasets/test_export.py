@@ -201,7 +201,7 @@ def test_a_file_without_rows_is_refused(here):
     name = describe("few", rows)
     done = CliRunner().invoke(command, [name, "--to", "recbole"])
     assert done.exit_code == 1
-    assert "train.inter would have no rows" in done.output
+    assert "need users with two training interactions" in done.output
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(here):

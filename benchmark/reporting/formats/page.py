@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
     from benchmark.reporting.row import Row
     from benchmark.tracking.reading.record import Record
 
-"""The metrics of the published pages, in their order."""
 SEARCH = "Hyper-parameter searching** (hyper.test)"
 
 

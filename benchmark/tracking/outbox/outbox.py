@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from benchmark import interruption
-from benchmark.errors import MachineError, TakenOver
+from benchmark.errors import MachineError, NoRoom, TakenOver
 from benchmark.tracking import ownership
 from benchmark.tracking.deleted import why_gone
 from benchmark.tracking.outage import is_outage, reason
@@ -113,7 +113,7 @@ class Outbox:
     def keep(self, name: str, write: Callable[[Path], object]) -> None:
         """Write a file with ``write`` and deliver it as the artifact ``name``.
 
-        An undelivered file of the same name is superfluous and removed. Raises MachineError, and
+        An undelivered file of the same name is superfluous and removed. Raises NoRoom, and
         leaves nothing, if the file cannot be written.
         """
         entry = Queued(self._next_path(), Artifact(name), self.epoch)
@@ -125,9 +125,9 @@ class Outbox:
                 os.fsync(written.fileno())
         except OSError as error:
             shutil.rmtree(file.parent, ignore_errors=True)
-            raise MachineError(
+            raise NoRoom(
                 f"{name} of run {self.run_id} cannot be kept: {file}: {error.strerror or error}; "
-                "make room, and resume"
+                "make room, and resume the trial, or start its sweep again"
             ) from None
         self._put(entry)
 

@@ -27,7 +27,7 @@ from benchmark.tracking.reading.swept import SweptTrial, Values, swept
 from benchmark.tracking.server import LONG_WAIT, TrackingError, Unavailable
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.summary import Summary
-from benchmark.tracking.writing.trial import Trial, other_version
+from benchmark.tracking.writing.trial import Trial
 from datasets.specs.spec import Spec
 
 
@@ -148,7 +148,7 @@ def open_sweep(
     ``definition`` is what the sweep searches and what all its trials share; ``take`` is as in
     ``launcher.new_run``. Raises TrackingError if
     another process works on the sweep, or if a sweep of that name has another definition, or trials
-    of another protocol or of another version of a model.
+    of another protocol.
     """
     where = launcher.chosen_experiment(client, spec.name)
     sweeps = sweep_runs(client, where)
@@ -156,7 +156,7 @@ def open_sweep(
     found = [run for run in sweeps if run.data.tags[schema.SWEEP] == name]
     if found:
         _check_same(client, name, found[0], definition)
-        _check_trials(client, name, found[0], protocol)
+        _check_protocol(client, name, found[0], protocol)
         if found[0].info.run_id in alive:
             raise TrackingError(f"another process works on sweep {name!r}")
         launcher.leave_note(client, "sweep", found[0])
@@ -179,7 +179,7 @@ def stored_trials(
     found = children(client, run) if run else []
     if run and found:
         _check_same(client, name, run, definition)
-        _check_trials(client, name, run, protocol)
+        _check_protocol(client, name, run, protocol)
     return [swept(trial) for trial in found]
 
 
@@ -259,31 +259,13 @@ def _that_differ(theirs: Any, ours: Any) -> tuple[Any, Any]:
     return {k: theirs.get(k) for k in keys}, {k: ours.get(k) for k in keys}
 
 
-def _check_trials(client: MlflowClient, name: str, run: Run, protocol: str) -> None:
-    """The definition names the settings; results also depend on the protocol, of which the split
-    and the version are parts, and on the versions of models."""
+def _check_protocol(client: MlflowClient, name: str, run: Run, protocol: str) -> None:
+    """The definition names the settings; the protocol also depends on the split and the version."""
     for trial in children(client, run):
         theirs = schema.tags_of(trial).get(schema.PROTOCOL, protocol)
-        why = ""
         if theirs != protocol:
-            why = (
-                "under another protocol, which cannot be compared with new ones: "
-                f"{theirs} there, {protocol} here"
-            )
-        elif changed := _other_version(trial):
-            why = f"of {changed}"
-        if why:
             raise TrackingError(
-                f"sweep {name!r} (run {run.info.run_id}) has trials {why}; delete them, or give "
-                "this one another --name"
+                f"sweep {name!r} (run {run.info.run_id}) has trials under another protocol, which "
+                f"cannot be compared with new ones: {theirs} there, {protocol} here; give this one "
+                "another --name"
             )
-
-
-def _other_version(trial: Run) -> str:
-    params = trial.data.params
-    if schema.PROTOCOL not in schema.tags_of(trial):  # its start has not been logged
-        return ""
-    try:
-        return other_version(trial, params["model"], params)
-    except (KeyError, ValueError):  # of a model that is not here any more
-        return ""

@@ -1,6 +1,6 @@
 """The MLflow run of one trial."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
 from benchmark.training.results import Epoch, Machine, Result
 from datasets import DataError, card
 from datasets.specs.spec import Spec
-from models import is_outside, outside, versions
+from models import changed_version, is_outside, outside, versions
 
 Write = Callable[[Path], object]
 """Writes a file at the path. Raises OSError if it cannot."""
@@ -103,10 +103,11 @@ class Trial:
                 f"run {self.run_id} cannot be resumed: it was started with the protocol "
                 f"{before!r}, which is now {protocol!r}"
             )
-        if changed := other_version(self.run, settings.model, settings.as_dict()):
+        now = versions(settings.model, settings.as_dict())
+        if changed := changed_version(self.run.data.params, now):
             raise TrackingError(
-                f"run {self.run_id} cannot be resumed: it was started with {changed}; delete the "
-                "run, and start the trial again"
+                f"run {self.run_id} cannot be resumed: {changed}; delete the run, and start the "
+                "trial again"
             )
 
     def log_epoch(self, epoch: Epoch) -> None:
@@ -195,20 +196,6 @@ class Trial:
 
     def _keep_text(self, name: str, text: str) -> None:
         self.outbox.keep(name, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def other_version(run: Run, model: str, given: Mapping[str, Value]) -> str:
-    """The versions in which the trial of the run differs from one that starts now; empty if none.
-
-    Trials before version 0.15 did not log the version of the linear model beside a network.
-    """
-    logged, now = run.data.params, versions(model, given)
-    before, after = logged.get("model_version", "1"), str(now.get("model_version", 1))
-    if before != after:
-        return f"version {before} of {model}, which is now version {after}"
-    after = str(now.get("linear_version"))
-    before = logged.get("linear_version", after)
-    return f"{before}, which is now {after}" if before != after else ""
 
 
 def _write(content: bytes, path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 import models
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import records
+from benchmark.training import defaults
+from models.slist import SLIST
 from tests.conftest import TINY, until
 from tests.forked import Process
 
@@ -283,7 +285,8 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store, monkeypatc
         patch.setattr(models.MODELS["BERT4Rec"], "version", 2)
         done = sweep_here("learning_rate choice [0.01]", "--epochs", "1")
     assert done.returncode == 1
-    assert "has trials of version 1 of BERT4Rec, which is now version 2; delete them" in done.stderr
+    assert "has trials that differ from new ones: model_version is 1 there, and 2" in done.stderr
+    assert f"mlflow runs delete --run-id {trial.info.run_id}" in done.stderr
     store.set_tag(trial.info.run_id, "protocol", "of another version")
     done = sweep_here("learning_rate choice [0.01]", "--epochs", "1")
     assert done.returncode == 1
@@ -291,6 +294,34 @@ def test_another_sweep_of_the_same_name_is_refused(sweep_here, store, monkeypatc
     assert "of another version there, leave-one-out; every item a candidate; " in done.stderr
     done = sweep_here("learning_rate choice [0.02]", "--epochs", "1", "--name", "other")
     assert done.returncode == 0, done.stderr
+
+
+def test_trials_by_other_defaults_or_beside_another_slist_are_refused(
+    run_verb, store, here, monkeypatch
+):
+    (here / "lr.test").write_text("learning_rate choice [0.01]")
+    words = ["lr.test", "--dataset", "demo", "--hidden-size", "8", "--inner-size", "8"]
+    words += ["--heads", "1", "--layers", "1", "--epochs", "1"]
+    done = run_verb("sweep", *words)
+    assert done.returncode == 0, done.stderr
+    for owner, name, value, why in (
+        (SLIST, "version", 9, "linear_version is SLIST 4 there, and SLIST 9 today"),
+        (defaults, "MOST_PAIRS", 0, "blend is slist there, and none by today's defaults"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            done = run_verb("sweep", *words, "--seeds", "2")
+        assert done.returncode == 1
+        assert why in done.stderr
+        assert len(runs(store)[1]) == 1
+    assert {run.info.status for run in runs(store)[0]} == {"FINISHED"}
+    done = run_verb("sweep", *words, "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    # A trial of before 0.15 has no linear_version: nobody knows of which SLIST it is.
+    now = {"linear_version": "SLIST 4"}
+    assert "linear_version is of before" in models.changed_version({"model": "SASRec"}, now)
+    assert not models.changed_version({"linear_version": "SLIST 4"}, now)
+    assert not models.changed_version({"model": "SASRec"}, {})
 
 
 @pytest.mark.process
@@ -307,7 +338,7 @@ def test_a_trial_under_another_version_is_refused_and_stays_as_it_is(
             patch.setattr(models.MODELS["BERT4Rec"], "version", 2)
             done = sweep_here("learning_rate choice [0.01]", "--epochs", "60")
         assert done.returncode == 1
-        assert "version 1 of BERT4Rec, which is now version 2; delete" in done.stderr
+        assert "model_version is 1 there, and 2 today; give this one another --name" in done.stderr
         (trial,) = runs(store)[1]
         assert trial.info.status in ("RUNNING", "KILLED")
     done = sweep_here("learning_rate choice [0.01]", "--epochs", "60")

@@ -51,7 +51,7 @@ def test_a_full_disk_stops_a_trial_that_goes_on_when_there_is_room(here, store, 
     resume, line = done.stderr.splitlines()[-2:]
     assert line.startswith("Error: checkpoints/")
     assert "No space left on device" in line
-    assert line.endswith("make room, and resume")
+    assert line.endswith("make room, and resume the trial, or start its sweep again")
     assert resume.startswith("to resume: python -m benchmark.train --resume ")
     assert "Traceback" not in done.stderr
     assert the_run(store).info.status == "KILLED"
@@ -105,7 +105,7 @@ def test_a_store_that_cannot_be_written_is_one_line_at_once(here, store, mountin
     assert done.returncode == 1
     assert "waiting" not in done.stderr
     assert "Traceback" not in done.stderr
-    assert "cannot be written: the disk is full or read-only; make room" in done.stderr
+    assert "cannot be written: the disk is full or read-only: make room" in done.stderr
 
 
 @pytest.mark.process

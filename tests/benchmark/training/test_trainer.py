@@ -100,12 +100,25 @@ def test_a_trial_that_is_stopped_before_its_first_step_starts_its_embeddings_onc
     linear = {"embeddings": "slist", "blend": "slist", "epochs": 1}
     expected = losses(trainer(**linear))
     stopped = trainer(**linear)
-    stopped.bar = stopped.model.bar = stop
+    stopped.bar = stop
     with pytest.raises(Stopped):
         stopped.train_epoch()
     resumed = trainer(**linear)
     state.restore(resumed, *state.capture(stopped))
     assert losses(resumed) == expected
+
+
+def test_a_state_of_before_0_15_has_started_its_embeddings(trainer, monkeypatch):
+    """States of these versions do not say so; none was kept before the start."""
+    counted = trainer(embeddings="slist", epochs=1)
+    counted._count(counted.model)
+    tensors, values = state.capture(counted)
+    del values["counted"]
+    resumed = trainer(embeddings="slist", epochs=1)
+    state.restore(resumed, tensors, values)
+    assert torch.equal(resumed.model.items(), counted.model.items())
+    monkeypatch.setattr(resumed.model, "count", lambda *args: pytest.fail("counted once more"))
+    resumed.train_epoch()
 
 
 @pytest.mark.parametrize("model", ["EASE", "SLIM"])
