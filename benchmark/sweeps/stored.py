@@ -25,22 +25,23 @@ def check(name: str, trials: Iterable[SweptTrial], definition: Definition, data:
 
     Raises TrackingError for trials of the sweep ``name`` that differ from new ones.
     """
+    begun = [trial for trial in trials if "model" in trial.record.params]
+    if not begun:
+        return
     facts = Facts.of(data.sequences, data.split)
     others: dict[str, str] = {}
-    for trial in trials:
-        if "model" not in trial.record.params:  # its start has not been logged
-            continue
+    for trial in begun:
         given = definition.settings(trial.values, trial.seed)
         now = by_facts(given, facts, data.split)
         chosen = {key: now.value(key) for key in sorted(given.undecided)}
         if why := _difference(trial.record, chosen, versions(now.model, now.as_dict())):
             others[trial.record.run_id] = why
     if others:
-        some = " ".join(f"--run-id {run_id}" for run_id in list(others)[:NAMED])
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        some = "; ".join(f"mlflow runs delete --run-id {each}" for each in list(others)[:NAMED])
+        more = f"; and {len(others) - NAMED} more" if len(others) > NAMED else ""
         raise TrackingError(
             f"sweep {name!r} has trials that differ from new ones: {next(iter(others.values()))}; "
-            f"give this one another --name, or delete them: mlflow runs delete {some}{more}"
+            f"give this one another --name, or delete them: {some}{more}"
         )
 
 

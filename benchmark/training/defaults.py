@@ -41,7 +41,7 @@ class Facts:
     per_user: float
     """Training interactions, a mean over the users who have any."""
     pairs: float
-    """Pairs of training interactions of one user, the sum over users."""
+    """``n_pairs``."""
     repeats: float
     """Share of the training interactions that repeat an item of their user."""
 
@@ -53,9 +53,14 @@ class Facts:
             n_items=sequences.n_items,
             per_item=lengths.sum() / sequences.n_items,
             per_user=lengths.mean() if len(lengths) else 1.0,
-            pairs=np.square(lengths.astype(float)).sum(),
+            pairs=n_pairs(split),
             repeats=split.repeats_in_training(sequences),
         )
+
+
+def n_pairs(split: Split) -> float:
+    """Pairs of training interactions of one user, the sum over users."""
+    return float(np.square((split.train_ends - split.train_starts).astype(float)).sum())
 
 
 def decided(settings: Settings, sequences: Sequences, split: Split) -> Settings:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.training.defaults import n_pairs
 from benchmark.training.graphs import EAGER_STEPS
 from benchmark.training.measurement import Clock, Steps, peak_flops
 from benchmark.training.memory import peak_memory
@@ -77,9 +78,7 @@ def announcement(trainer: Trainer) -> str | None:
     """
     if not isinstance(trainer.model, Counted | Blend):
         return None
-    lengths = trainer.split.train_ends - trainer.split.train_starts
-    pairs = float(np.square(lengths.astype(float)).sum())
-    cost = trainer.model.cost(pairs)
+    cost = trainer.model.cost(n_pairs(trainer.split))
     if cost is None or cost.operations * cost.solutions < ANNOUNCED_OPERATIONS:
         return None
     rate = peak_flops(trainer.device, "fp32")
