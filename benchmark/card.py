@@ -42,7 +42,6 @@ def card(
     # Torch and pandas load for seconds, which --help need not wait for.
     from benchmark.data import Data
     from benchmark.recbole import config as recbole
-    from datasets.card import render
 
     chosen = options.given(context, values)
     others = chosen.keys() - {"recbole_config"}
@@ -53,7 +52,7 @@ def card(
     given = {**default, "dataset": dataset, **chosen}
     settings = options.resolve(config, given)
     data = Data.of(settings, data_dir)
-    click.echo(render(data.spec, data.sequences), nl=False)
+    click.echo(data.card.render(), nl=False)
     if sequential:
         from benchmark.sequential import measure
 

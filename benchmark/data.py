@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from benchmark.settings.settings import Settings
 
 if TYPE_CHECKING:  # they load pandas and torch, which --help need not wait for
     from benchmark.training.trainer import Trainer
+    from datasets.card import Card
     from datasets.sequences import Sequences
     from datasets.specs.spec import Spec
     from datasets.splitting.targets import Split
@@ -41,6 +43,13 @@ class Data:
         """The data set that the settings of a trial name."""
         return cls.load(settings.dataset, folder, settings.recbole_config)
 
+    @cached_property
+    def card(self) -> Card:
+        """What is known of the data."""
+        from datasets.card import Card  # late, as above
+
+        return Card(self.spec, self.sequences, self.split)
+
     def protocol(self, settings: Settings) -> str:
         """What results must share to be compared: see ``evaluation.protocol``."""
         from benchmark.training import evaluation
@@ -67,9 +76,7 @@ class Data:
         return Trainer(settings, self.sequences, self.split, bar)
 
     def __repr__(self) -> str:
-        from datasets.card import summary
-
-        return summary(self.spec, self.sequences)
+        return self.card.summary()
 
     def describe(self, settings: Settings) -> None:
         """Print what the data are, and the protocol if histories are masked or users sampled."""

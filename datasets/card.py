@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import yaml
@@ -13,7 +14,7 @@ from datasets.filters import KEEP, Filters
 from datasets.sequences import Sequences
 from datasets.specs.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
 from datasets.splitting.splits import GIVEN
-from datasets.splitting.targets import Targets
+from datasets.splitting.targets import Split, Targets
 
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
@@ -24,44 +25,89 @@ CUT_OFF = 10  # of the metrics on the card
 Numbers = Mapping[str, int | float]
 
 
-def numbers_of(spec: Spec, sequences: Sequences) -> dict[str, int | float]:
-    """The statistics of the sequences and of their split, by name."""
-    split = spec.split_of(sequences)
-    numbers = sequences.statistics | {
-        "users_not_evaluated": split.users_not_evaluated,
-        "repeated_test_targets": float(split.test.repeated(sequences.items).mean()),
-        **split.cold(sequences),
-    }
-    tied = split.tied_targets(sequences)
-    return numbers if tied is None else numbers | {"tied_test_targets": tied}
+class Card:
+    """What is known of a data set with its split."""
 
+    def __init__(self, spec: Spec, sequences: Sequences, split: Split):
+        self.spec = spec
+        self.sequences = sequences
+        self.split = split
 
-def summary(spec: Spec, sequences: Sequences) -> str:
-    """Numbers of users, items and interactions; users per part of the split; what to know of the
-    order of equal times and of repeats."""
-    numbers = numbers_of(spec, sequences)
-    split = spec.split_of(sequences)
-    synthetic = " SYNTHETIC data, generated here:" if spec.synthetic else ""
-    trained = (split.train_ends - split.train_starts).sum()
-    lines = [
-        f"{spec.title}:{synthetic} {numbers['users']:,} users, {numbers['items']:,} items, "
-        f"{numbers['interactions']:,} interactions, sparsity {percent(numbers['sparsity'])}; "
-        f"digest {sequences.digest}",
-        f"{split.name}: {trained:,} interactions for training, {_evaluated(split.valid)} for "
-        f"validation, {_evaluated(split.test, '')} for test",
-    ]
-    if split.users_not_evaluated:
-        lines.append(f"{split.users_not_evaluated:,} users {split.not_evaluated}")
-    if spec.split == GIVEN:
-        lines.append(f"split by files: {parts.sentence(numbers)}")
-    elif numbers["cold_test_targets"] or numbers["cold_users"]:
-        lines.append(f"cold targets: {cold(numbers)}")
-    if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
-        lines.append(order_of_ties(spec, numbers))
-    if numbers["pairs"] < numbers["interactions"]:
-        lines.append(repeats(numbers))
-    lines += [f"warning: {text}" for text in warnings(numbers, split.name)]
-    return "\n".join(lines)
+    @cached_property
+    def numbers(self) -> dict[str, int | float]:
+        """The statistics of the sequences and of their split, by name."""
+        split, sequences = self.split, self.sequences
+        numbers = sequences.statistics | {
+            "users_not_evaluated": split.users_not_evaluated,
+            "repeated_test_targets": float(split.test.repeated(sequences.items).mean()),
+            **split.cold(sequences),
+        }
+        tied = split.tied_targets(sequences)
+        return numbers if tied is None else numbers | {"tied_test_targets": tied}
+
+    def summary(self) -> str:
+        """Numbers of users, items and interactions; users per part of the split; what to know of
+        the order of equal times and of repeats."""
+        spec, numbers, split = self.spec, self.numbers, self.split
+        synthetic = " SYNTHETIC data, generated here:" if spec.synthetic else ""
+        trained = (split.train_ends - split.train_starts).sum()
+        lines = [
+            f"{spec.title}:{synthetic} {numbers['users']:,} users, {numbers['items']:,} items, "
+            f"{numbers['interactions']:,} interactions, sparsity {percent(numbers['sparsity'])}; "
+            f"digest {self.sequences.digest}",
+            f"{split.name}: {trained:,} interactions for training, {_evaluated(split.valid)} for "
+            f"validation, {_evaluated(split.test, '')} for test",
+        ]
+        if split.users_not_evaluated:
+            lines.append(f"{split.users_not_evaluated:,} users {split.not_evaluated}")
+        if spec.split == GIVEN:
+            lines.append(f"split by files: {parts.sentence(numbers)}")
+        elif numbers["cold_test_targets"] or numbers["cold_users"]:
+            lines.append(f"cold targets: {cold(numbers)}")
+        if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
+            lines.append(order_of_ties(spec, numbers))
+        if numbers["pairs"] < numbers["interactions"]:
+            lines.append(repeats(numbers))
+        lines += [f"warning: {text}" for text in warnings(numbers, split.name)]
+        return "\n".join(lines)
+
+    def render(self) -> str:
+        """The card, in markdown. The configuration in it is a YAML file that ``spec.read`` accepts.
+
+        Layout: RecBole, asset/hyper_tune_configs/sequential/amazon-books_seq.md.
+        """
+        spec, numbers = self.spec, self.numbers
+        counts = " | ".join(f"{numbers[name]:,}" for name in ("users", "items", "interactions"))
+        title = spec.title.replace("|", "\\|")
+        plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
+        configuration = masked(plain)
+        method = spec.rule.on_card + WHOLE_BASKETS * (spec.targets == "last-tied")
+        lines = [
+            f"# {spec.title}",
+            f"**Dataset:** {spec.name}",
+            f"**Data filtering:** {_filtering(spec.filters)}",
+            f"**K-core filtering:** {_core(*spec.filters.minima)}",
+            f"**Evaluation method:** chronological arrangement, {method} and full sorting",
+            f"**Order:** {order_of_ties(spec, numbers)}",
+            *_times(spec, self.sequences),
+            "**Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10",
+            f"**Digest:** `{self.sequences.digest}`, of the prepared sequences",
+            "## Dataset Information",
+            "| Dataset | #Users | #Items | #Interactions | Sparsity |\n"
+            "| --- | --- | --- | --- | --- |\n"
+            f"| {title} | {counts} | {percent(numbers['sparsity'])} |",
+            f"**Configuration file ({spec.name}.yaml):**",
+            f"```yaml\n{configuration}```",
+        ]
+        lines.append(f"**Cold targets:** {cold(numbers)}")
+        if numbers["pairs"] < numbers["interactions"]:
+            lines.append(f"**Repeats:** {repeats(numbers).removeprefix('repeats: ')}")
+        if spec.split == GIVEN:
+            lines.append(f"**Split by files:** {parts.sentence(numbers)}")
+        lines += [f"**Warning:** {text}" for text in warnings(numbers, self.split.name)]
+        if spec.synthetic:
+            lines.insert(1, "**Synthetic** data: they say nothing about real users.")
+        return "\n\n".join(lines) + "\n"
 
 
 def _evaluated(targets: Targets, noun: str = " users") -> str:
@@ -107,7 +153,7 @@ def cold(numbers: Numbers) -> str:
 def warnings(numbers: Numbers, protocol: str) -> list[str]:
     """What to know before believing results on these data; sentences without a full stop.
 
-    ``numbers`` are those of ``numbers_of``; older versions stored fewer of them. ``protocol``
+    ``numbers`` are those of a ``Card``; older versions stored fewer of them. ``protocol``
     begins with the name of the split.
     """
     found = parts.warnings(numbers)
@@ -163,46 +209,6 @@ def _clearly_higher(in_order: float, at_random: float, asked: float) -> bool:
     """Whether the gain over random order is worth a warning, and is not due to chance."""
     variance = max(at_random * (1 - at_random), 0)
     return in_order - at_random > max(GAIN, 5 * math.sqrt(2 * variance / asked))
-
-
-def render(spec: Spec, sequences: Sequences) -> str:
-    """The card, in markdown. The configuration in it is a YAML file that ``spec.read`` accepts.
-
-    Layout: RecBole, asset/hyper_tune_configs/sequential/amazon-books_seq.md.
-    """
-    numbers = numbers_of(spec, sequences)
-    counts = " | ".join(f"{numbers[name]:,}" for name in ("users", "items", "interactions"))
-    title = spec.title.replace("|", "\\|")
-    plain = yaml.safe_dump(spec.as_dict(), sort_keys=False, allow_unicode=True, width=100)
-    configuration = masked(plain)
-    split = spec.split_of(sequences)
-    method = spec.rule.on_card + WHOLE_BASKETS * (spec.targets == "last-tied")
-    lines = [
-        f"# {spec.title}",
-        f"**Dataset:** {spec.name}",
-        f"**Data filtering:** {_filtering(spec.filters)}",
-        f"**K-core filtering:** {_core(*spec.filters.minima)}",
-        f"**Evaluation method:** chronological arrangement, {method} and full sorting",
-        f"**Order:** {order_of_ties(spec, numbers)}",
-        *_times(spec, sequences),
-        "**Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10",
-        f"**Digest:** `{sequences.digest}`, of the prepared sequences",
-        "## Dataset Information",
-        "| Dataset | #Users | #Items | #Interactions | Sparsity |\n"
-        "| --- | --- | --- | --- | --- |\n"
-        f"| {title} | {counts} | {percent(numbers['sparsity'])} |",
-        f"**Configuration file ({spec.name}.yaml):**",
-        f"```yaml\n{configuration}```",
-    ]
-    lines.append(f"**Cold targets:** {cold(numbers)}")
-    if numbers["pairs"] < numbers["interactions"]:
-        lines.append(f"**Repeats:** {repeats(numbers).removeprefix('repeats: ')}")
-    if spec.split == GIVEN:
-        lines.append(f"**Split by files:** {parts.sentence(numbers)}")
-    lines += [f"**Warning:** {text}" for text in warnings(numbers, split.name)]
-    if spec.synthetic:
-        lines.insert(1, "**Synthetic** data: they say nothing about real users.")
-    return "\n\n".join(lines) + "\n"
 
 
 def _times(spec: Spec, sequences: Sequences) -> list[str]:

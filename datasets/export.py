@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from datasets import card, files, options
+from datasets import files, options
+from datasets.card import Card
 from datasets.errors import DataError
 from datasets.export_formats import FORMATS, Export
 from datasets.prepare import load
@@ -100,7 +101,7 @@ def command(
     """
     try:
         spec, sequences = load(dataset, data_dir, recbole_config)
-        click.echo(card.summary(spec, sequences))
+        click.echo(Card(spec, sequences, spec.split_of(sequences)).summary())
         folder, content = export(spec, sequences, to, output, max_length)
     except DataError as error:
         raise click.ClickException(str(error)) from None

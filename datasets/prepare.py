@@ -14,7 +14,8 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from datasets import cache, card, files, interactions, locks, options, source
+from datasets import cache, files, interactions, locks, options, source
+from datasets.card import Card
 from datasets.coding import memory
 from datasets.coding.coded import Coded
 from datasets.coding.lookalikes import lookalikes
@@ -216,9 +217,10 @@ def command(
             described = read_spec(name)
             describe.check_found(described, source.find(described, data_dir), place)
         spec, sequences, cached = _load(name, data_dir, recbole_config, executor)
-        text = card.summary(spec, sequences)
+        card = Card(spec, sequences, spec.split_of(sequences))
+        text = card.summary()
         page = cached.with_suffix(".md")
-        _write(page, card.render(spec, sequences))
+        _write(page, card.render())
     except DataError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{text}\nprepared: {cached}\ncard: {page}")

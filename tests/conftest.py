@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from datasets.card import Card
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it when imported: a core per worker
 
 import hypothesis
@@ -159,6 +161,10 @@ SIZES = ["--hidden-size", "8", "--inner-size", "8", "--heads", "1", "--layers", 
 NETWORK = [*SIZES, "--embeddings", "random", "--blend", "none"]
 SLIST = ["--embeddings", "slist", "--blend", "slist"]  # puts it back
 TINY = [*NETWORK, "--batch-size", "128"]  # 24 steps on the demo data
+
+
+def card_of(spec, sequences) -> Card:
+    return Card(spec, sequences, spec.split_of(sequences))
 
 
 @pytest.fixture

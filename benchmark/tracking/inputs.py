@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.data import Data
 from benchmark.tracking.outbox.messages import Input
-from datasets import card, source
+from datasets import source
 from datasets.errors import masked
 from datasets.sequences import Sequences
 from datasets.specs.spec import Spec
@@ -30,7 +30,7 @@ def inputs(data: Data) -> list[Input]:
     """
     spec, sequences, split = data.spec, data.sequences, data.split
     trained = int((split.train_ends - split.train_starts).sum())
-    profiles = {TRAINING: {"num_rows": trained, **card.numbers_of(spec, sequences)}}
+    profiles = {TRAINING: {"num_rows": trained, **data.card.numbers}}
     digests = {TRAINING: sequences.digest}
     for context, targets in ((VALIDATION, split.valid), (TEST, split.test)):
         digests[context] = _digest(sequences, targets)

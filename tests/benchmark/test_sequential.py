@@ -13,11 +13,11 @@ from benchmark.measures.metrics import means
 from benchmark.sequential import measure, shuffled
 from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
-from datasets import card
 from datasets.prepare import load
 from datasets.specs import spec
 from datasets.splitting.splits import leave_one_out
 from datasets.splitting.temporal import Temporal, temporal
+from tests.conftest import card_of
 
 
 def unordered(sequences):
@@ -92,7 +92,7 @@ def test_the_command_prints_the_card_and_the_loss(run_verb, here):
     Path("small.yaml").write_text(yaml.safe_dump(content))
     plain = run_verb("card", "small.yaml")
     assert (plain.returncode, plain.stderr) == (0, "")
-    assert plain.stdout.endswith(card.render(*load("small.yaml")))
+    assert plain.stdout.endswith(card_of(*load("small.yaml")).render())
     done = run_verb("card", "small.yaml", "--sequential")
     assert done.returncode == 0, done.stderr
     found = measure(trainer(load("small.yaml")[1]))

@@ -9,9 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError, card, filters, prepare
+from datasets import DataError, filters, prepare
 from datasets.prepare import load
 from datasets.specs import recbole, spec
+from tests.conftest import card_of
 from tests.datasets.test_load import described
 
 COLUMNS = {"user": "u", "item": "i", "timestamp": "t", "rating": "r"}
@@ -194,7 +195,7 @@ def test_duplicates_go_before_ratings_as_in_recbole(here, keep, capsys):
     found, sequences = load(events(here, filters=wanted))
     assert pairs(sequences) == expected.tolist()
     assert f" duplicates ({keep} kept), " in capsys.readouterr().out
-    page = card.render(found, sequences)
+    page = card_of(found, sequences).render()
     assert f"a pair of user and item again (the {keep} is kept) or rating less than 2" in page
     configuration = page.split("```yaml\n")[1].split("```")[0]
     (here / "again.yaml").write_text(configuration)
@@ -224,7 +225,7 @@ def test_users_and_items_may_have_minima_of_their_own(here, capsys):
     found, sequences = load(events(here, rows=rows, filters={"k_core": {"user": 3, "item": 2}}))
     assert pairs(sequences) == [["i0", "i1", "i2"], ["i0", "i1", "i2"]]
     assert "outside the 3-2-core" in capsys.readouterr().out
-    page = card.render(found, sequences)
+    page = card_of(found, sequences).render()
     assert (
         "**K-core filtering:** delete users with less than 3 interactions and items with less "
         "than 2, until all have as many" in page

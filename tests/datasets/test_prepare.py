@@ -18,6 +18,7 @@ from datasets import card, parts, prepare
 from datasets.download import BLOCK
 from datasets.prepare import load
 from datasets.specs import spec
+from tests.conftest import card_of
 from tests.datasets.test_load import (
     ROWS,
     Mirror,
@@ -112,7 +113,7 @@ def test_the_configuration_on_a_card_describes_the_same_data_set(here, name):
         given[sequences.offsets[1:] - 2] = parts.VALID
         given[sequences.offsets[1:] - 1] = parts.TEST
         sequences = replace(sequences, parts=given)
-    page = card.render(shipped, sequences)
+    page = card_of(shipped, sequences).render()
     configuration = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1]
     (here / f"{name}.yaml").write_text(configuration)
     assert spec.read(f"{name}.yaml") == shipped

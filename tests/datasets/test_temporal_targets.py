@@ -13,11 +13,12 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets import DataError, card
+from datasets import DataError
 from datasets.prepare import load
 from datasets.sequences import from_interactions
 from datasets.specs import spec
 from datasets.splitting.temporal import COLD, TARGETS, Temporal, read, temporal
+from tests.conftest import card_of
 
 rows = st.lists(
     st.tuples(
@@ -371,23 +372,23 @@ def test_cold_targets_stand_on_the_card(here):
     described["synthetic"] |= {"users": 60, "items": 150}
     Path("mine.yaml").write_text(yaml.safe_dump(described))
     found, sequences = load("mine.yaml")
-    numbers = card.numbers_of(found, sequences)
+    numbers = card_of(found, sequences).numbers
     assert 0 < numbers["cold_test_targets"] < 1
     line = (
         f"{numbers['cold_test_targets']:.1%} of test targets are items without training "
         "interactions; 0 users with test targets have none of their own"
     )
-    assert f"\ncold targets: {line}" in card.summary(found, sequences)
-    assert f"**Cold targets:** {line}\n" in card.render(found, sequences)
+    assert f"\ncold targets: {line}" in card_of(found, sequences).summary()
+    assert f"**Cold targets:** {line}\n" in card_of(found, sequences).render()
 
 
 def test_the_card_says_how_the_targets_are_chosen(here):
     described = spec.read("demo").as_dict() | {"split": {"temporal": {"target": "successive"}}}
     Path("mine.yaml").write_text(yaml.safe_dump(described))
     found, sequences = load("mine.yaml")
-    page = card.render(found, sequences)
+    page = card_of(found, sequences).render()
     assert "data set split at two points in time, target: every interaction and full sort" in page
     split = found.split_of(sequences)
     assert f"{len(split.test.positions):,} targets of {split.test.n_users:,} users for test" in (
-        card.summary(found, sequences)
+        card_of(found, sequences).summary()
     )

@@ -16,6 +16,7 @@ from datasets.prepare import load
 from datasets.sequences import from_interactions
 from datasets.specs import spec
 from datasets.splitting.splits import leave_one_out
+from tests.conftest import card_of
 
 COLUMNS = ["user", "item", "timestamp"]
 DAY = 86_400
@@ -229,7 +230,7 @@ def test_rows_that_are_sorted_by_item_are_noticed_in_a_large_catalogue():
     def said(rows, order):
         sequences = from_interactions(frame(rows), order)
         name = replace(demo, ties=order).split_of(sequences).name
-        numbers = card.numbers_of(demo, sequences)
+        numbers = card_of(demo, sequences).numbers
         return [text for text in card.warnings(numbers, name) if "sorted" in text]
 
     by_item = sorted(rows, key=lambda row: row[1])
@@ -266,10 +267,10 @@ def test_every_row_twice_is_said(here):
 def test_metrics_that_every_model_has_are_said():
     demo = spec.read("demo")
     sequences = from_interactions(frame([("u", f"i{n}", n) for n in range(10)]))
-    (warning,) = card.warnings(card.numbers_of(demo, sequences), "leave-one-out")
+    (warning,) = card.warnings(card_of(demo, sequences).numbers, "leave-one-out")
     assert warning.startswith("with 10 items, every item is among the first 10")
     more = from_interactions(frame([("u", f"i{n}", n) for n in range(11)]))
-    assert not card.warnings(card.numbers_of(demo, more), "leave-one-out")
+    assert not card.warnings(card_of(demo, more).numbers, "leave-one-out")
 
 
 NAMES = ("items", "interactions", "copies", "tied_test_targets", "successors_asked")

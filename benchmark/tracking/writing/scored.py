@@ -20,7 +20,6 @@ from benchmark.tracking.outbox.shown import ExperimentTags
 from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.descriptions import experiment_tags
-from datasets import card
 
 PARTS = {"valid": "best_valid", "test": "test"}
 """What the metrics of a part are logged as."""
@@ -64,7 +63,7 @@ def log_scored(
             outbox.say(message)
         config = yaml.safe_dump(dict(params), sort_keys=False)
         outbox.keep(schema.CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-        page = card.render(data.spec, data.sequences)
+        page = data.card.render()
         outbox.keep(schema.CARD, lambda path: path.write_text(page, encoding="utf-8"))
         for part, result in results.items():
             outbox.keep(schema.RANKS.format(part=part), result.ranks.to_parquet)

@@ -29,7 +29,7 @@ from benchmark.tracking.server import TrackingError
 from benchmark.tracking.writing import status, system_metrics
 from benchmark.tracking.writing.descriptions import experiment_tags, of_trial
 from benchmark.training.results import Epoch, Machine, Result
-from datasets import DataError, card
+from datasets import DataError
 from datasets.specs.spec import Spec
 from models import changed_version, is_outside, outside, versions
 
@@ -74,7 +74,7 @@ class Trial:
         for message in inputs(data):
             self.outbox.say(message)
         self._keep_text(schema.CONFIG, yaml.safe_dump(params, sort_keys=False))
-        self._keep_text(schema.CARD, card.render(data.spec, data.sequences))
+        self._keep_text(schema.CARD, data.card.render())
         about = experiment_tags(self.experiment, data, protocol)
         self.outbox.say(ExperimentTags(about))
 
