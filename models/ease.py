@@ -13,7 +13,7 @@ from torch import Tensor
 from models.counted import Cost
 from models.inverse import inverse_of
 from models.linear import Decayed, weighted_sums
-from models.neighbours import users_in_common
+from models.neighbours import popularity_below_zero, users_in_common
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 
@@ -27,6 +27,7 @@ class EASE(Decayed):
     """
 
     link = "https://arxiv.org/abs/1905.03375"
+    version = 2  # before, histories without any score had the first items
     variants = tuple(
         {"ridge": ridge, "decay": decay}
         for ridge, decay in product((20.0, 100.0, 300.0, 1000.0), (1.0, 0.9, 0.75, 0.5))
@@ -55,6 +56,7 @@ class EASE(Decayed):
         return Cost(4 * 4 * self.n_items**2, 4 / 3 * self.n_items**3, len(ridges))
 
     def count(self, items: Tensor, users: Tensor) -> None:
+        self.popularity = popularity_below_zero(items, self.n_items)
         self.common = users_in_common(items, users, self.n_items)
 
     def use(self, **values: float) -> None:

@@ -27,13 +27,6 @@ class ItemKNN(SparseLinear):
     NEIGHBOURS = 100
     variants = tuple({"decay": decay} for decay in (1.0, 0.9, 0.75, 0.5, 0.25, 0.01))
 
-    popularity: Tensor
-    """[n_items] float, below 0: the scores of the items that are no neighbours."""
-
-    def __init__(self, n_items: int):
-        super().__init__(n_items)
-        self.register_buffer("popularity", torch.zeros(n_items))
-
     def count(self, items: Tensor, users: Tensor) -> None:
         order, sizes, renamed = by_popularity(items, users, self.n_items)
         near = []

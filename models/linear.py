@@ -1,6 +1,7 @@
 """Models that score from all items of the history, where recent ones weigh more."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from models.repeats import known
 
 ROWS_PER_CHUNK = 32  # histories whose entries are added up at once
 MOST_VALUES = 1 << 27  # values of a matrix of all items by all items that is made of sparse weights
+ROUNDING = 1e-6  # scores below it, in either direction, are 0 but for rounding
 MANY = 32  # histories that are scored at once, for which such a matrix is made
 
 
@@ -26,10 +28,13 @@ class Decayed(Counted):
 
     decay: Tensor
     """[] float"""
+    popularity: Tensor
+    """[n_items] float, below 0: the scores of a history from which no item has a score."""
 
     def __init__(self, n_items: int):
         super().__init__(n_items)
         self.register_buffer("decay", torch.ones(()))
+        self.register_buffer("popularity", torch.zeros(n_items))
 
     @abstractmethod
     def score_all(self, items: Tensor, weights: Tensor) -> Tensor:
@@ -43,10 +48,18 @@ class Decayed(Counted):
         """The scores of all items, [batch, n_items] float."""
         last = torch.full((1, 1), histories.items.shape[1] - 1, device=histories.items.device)
         items, _, ages = (x[:, 0] for x in known(histories, last, self.n_items))  # [batch, length]
-        return self.score_all(items.clamp(min=0), self.decay**ages * (items >= 0))
+        scores = self.score_all(items.clamp(min=0), self.decay**ages * (items >= 0))
+        none = (scores.amax(1) < ROUNDING) & (scores.amin(1) > -ROUNDING)  # [batch]
+        scores[none] = self.popularity
+        return scores
 
     def scores(self, queries: Tensor, first: int, last: int) -> Tensor:
         return queries[:, first:last].clone()
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """A state of before version 0.15 may have no popularity: its scores stay 0 then."""
+        state.setdefault(prefix + "popularity", torch.zeros(self.n_items))
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 class SparseLinear(Decayed):

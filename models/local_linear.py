@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.linear import SparseLinear
 from models.neighbourhoods import Neighbourhoods
+from models.neighbours import popularity_below_zero
 from models.systems import Products, Systems, Weights
 
 
@@ -44,6 +45,7 @@ class LocalLinear(SparseLinear):
         self, items: Tensor, users: Tensor, variants: Sequence[Mapping[str, float]] | None = None
     ) -> None:
         """``variants``: the values that ``use`` can take afterwards; None: those of the class."""
+        self.popularity = popularity_below_zero(items, self.n_items)
         systems = self.systems(items, users)
         order = self.of_order(systems, systems.order.argsort()[items], users)
         shares, ridges = (

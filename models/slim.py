@@ -21,6 +21,7 @@ class SLIM(LocalLinear):
     """
 
     link = "https://doi.org/10.1109/ICDM.2011.134"
+    version = 2  # before, histories without any score had the first items
     NEIGHBOURS = 100
     variants = tuple(
         {"ridge": ridge, "decay": decay}

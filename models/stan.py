@@ -51,7 +51,6 @@ class STAN(Decayed):
         super().__init__(n_items)
         none = torch.zeros(0, dtype=torch.int64)
         self.register_buffer("near", torch.ones(()))
-        self.register_buffer("popularity", torch.zeros(n_items))
         self.register_buffer("offsets", torch.zeros(1, dtype=torch.int64))
         self.register_buffer("items", none)
         self.register_buffer("places", none.clone())

@@ -321,7 +321,7 @@ def test_a_model_is_found_in_any_case_and_its_version_is_logged(run_verb, store)
         "linear_version": f"SLIST {models.MODELS['SLIST'].version}"
     }
     assert models.versions("SASRec", {"embeddings": "slim", "blend": "none"}) == {
-        "linear_version": "SLIM 1"
+        "linear_version": "SLIM 2"
     }
     assert models.versions("SASRec", {"embeddings": "random", "blend": "none"}) == {}
     # `mlflow run -P model=itemknn` has logged the name as the user typed it.

@@ -12,6 +12,7 @@ from models.slist import SLIST
 from tests.models.test_slim import dense
 
 N_ITEMS = 30
+NAMES = ("decay", "popularity", "offsets", "columns", "weights")  # of a linear model's state
 HISTORIES = Histories.without_times(torch.tensor([[N_ITEMS, 3, 5, 8], [1, 2, 4, 9]]))
 
 
@@ -98,7 +99,7 @@ def test_a_state_holds_the_weights_of_the_linear_model(kind):
     blend.count(*interactions())
     blend.use(weight=2.0)
     buffers = {name for name in blend.state_dict() if name.startswith(f"{kind}.")}
-    assert buffers == {f"{kind}.{name}" for name in ("decay", "offsets", "columns", "weights")}
+    assert buffers == {f"{kind}.{name}" for name in NAMES}
     again = model(seed=2, embeddings=kind, blend=kind)
     again.load_state_dict(blend.state_dict())
     np.testing.assert_array_equal(scores(again), scores(blend))

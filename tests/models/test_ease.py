@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from models import build, inverse
 from models.ease import EASE, LARGEST_CATALOGUE
+from models.model import Histories
 from tests.models.test_repeats import N_ITEMS, baskets, padded
+from tests.models.test_slim import or_popularity
 
 
 @settings(max_examples=30)
@@ -37,7 +39,26 @@ def test_scores_are_those_of_the_closed_form(users, variant, residual):
         expected.append(sum(variant["decay"] ** age * weights[i] for i, age in ages.items()))
     query = model.queries(padded(users, 24))
     found = torch.cat([model.scores(query, 0, 4), model.scores(query, 4, N_ITEMS)], 1)
-    np.testing.assert_allclose(found.numpy(), np.stack(expected), rtol=1e-4, atol=1e-6)
+    expected = or_popularity(np.stack(expected), users)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["EASE", "SLIM", "SLIST"])
+def test_a_history_from_which_no_item_has_a_score_has_the_most_popular_items(name):
+    """One that is empty, and one of an item that nobody had beside another."""
+    model = build(name, N_ITEMS, {})
+    model.count(torch.tensor([1, 3, 3, 2, 3, 1, 4]), torch.tensor([0, 0, 1, 1, 2, 2, 3]))
+    model.use(**model.variants[0])
+    histories = torch.tensor([[N_ITEMS], [4], [1]])
+    query = model.queries(Histories.without_times(histories))
+    best = model.scores(query, 0, N_ITEMS).argsort(dim=1, descending=True, stable=True)
+    assert best[0, :2].tolist() == best[1, :2].tolist() == [3, 1]
+    assert best[2, 0] == 3  # which shares two users with item 1
+    # A state of before version 0.15 has no popularity, and its scores stay as they were.
+    state = {k: v for k, v in model.state_dict().items() if k != "popularity"}
+    old = build(name, N_ITEMS, {})
+    old.load_state_dict(state)
+    assert not old.scores(old.queries(Histories.without_times(histories[:2])), 0, N_ITEMS).any()
 
 
 def test_a_catalogue_whose_square_is_too_large_is_refused():

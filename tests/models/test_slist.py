@@ -11,7 +11,7 @@ from models.all_items import AllItems
 from models.neighbourhoods import Neighbourhoods
 from models.slist import SLIST
 from tests.models.test_repeats import N_ITEMS, baskets, padded
-from tests.models.test_slim import dense, had, interactions, local_weights, scores_by
+from tests.models.test_slim import dense, had, interactions, local_weights, or_popularity, scores_by
 
 
 def past_and_future(users):
@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_closed_form(users, variant, k, passes):
         model.use(**variant)
 
     weights = expected_weights(users, variant["share"], variant["ridge"], k)
-    expected = scores_by(weights, users, variant["decay"])
+    expected = or_popularity(scores_by(weights, users, variant["decay"]), users)
     found = model.scores(model.queries(padded(users, 24)), 0, N_ITEMS)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
 
