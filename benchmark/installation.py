@@ -23,11 +23,13 @@ def folders() -> list[Path]:
     return [ROOT] if INSTALLED else [ROOT / name for name in ("benchmark", "datasets", "models")]
 
 
-def training_command(options: Mapping[str, object]) -> str:
-    """The command that trains with these options, by the names of settings."""
-    if INSTALLED:
+def training_command(options: Mapping[str, object], *, here: bool = False) -> str:
+    """The command that trains with these options, by the names of settings; ``here``: in this
+    environment, where `mlflow run` would build one of its own."""
+    if INSTALLED or here:
+        command = [PACKAGE, "train"] if INSTALLED else ["python", "-m", "benchmark.train"]
         words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        return shlex.join([PACKAGE, "train", *words])
+        return shlex.join([*command, *words])
     words = [word for name, value in options.items() for word in ("-P", f"{name}={value}")]
     return shlex.join(["mlflow", "run", ".", *words])
 

@@ -10,6 +10,7 @@ The same command resumes an interrupted suite: finished trials are kept, interru
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -84,6 +85,7 @@ def suite(
     for line in tables.missing(read, running.all):
         click.echo(line)
     opens = server.in_ui(client, run.info.experiment_id, run.info.run_id)
+    click.echo(f"to compare: python -m benchmark.leaderboard --suite {shlex.quote(read.name)}")
     click.echo(f"to open suite {run.info.run_id}: {opens}")
     failed = sum(each.failed(model) for each in running.all for model in read.models)
     if failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 from mlflow import MlflowClient
 
@@ -18,7 +19,9 @@ from models import by_setting
 
 
 def read(client: MlflowClient, name: str) -> SuiteOutcome:
-    """What the suite of that name has run. Raises TrackingError if none has."""
+    """What the suite of that name, or of that file, has run. Raises TrackingError if none has."""
+    if name.endswith((".yaml", ".yml")):
+        name = Path(name).stem
     found = suite_outcome(client, name)
     if found is None:
         where = without_credentials(client.tracking_uri)

@@ -141,7 +141,7 @@ def _kind_that_is_missing(leader: Standing) -> str:
         settings["data_dir"] = folder
     return (
         f"No counted model is among these trials, so it is not known whether {row.entry} beats "
-        f"one. To run all of them: {training_command(settings)}"
+        f"one. To run all of them: {training_command(settings, here=True)}"
     )
 
 

@@ -41,7 +41,7 @@ def check(name: str, trials: Iterable[SweptTrial], definition: Definition, data:
         more = f"; and {len(others) - NAMED} more" if len(others) > NAMED else ""
         raise TrackingError(
             f"sweep {name!r} has trials that differ from new ones: {next(iter(others.values()))}; "
-            f"give this one another --name, or delete them: {some}{more}"
+            f"give this one another --name (a suite: its file), or delete them: {some}{more}"
         )
 
 

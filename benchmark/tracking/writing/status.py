@@ -51,7 +51,7 @@ def ends(outbox: Outbox, when_finished: Sequence[Message] = ()) -> Iterator[None
             try:
                 delivered = outbox.close(wait)
             finally:
-                if not delivered:
+                if not delivered and outbox.waiting:  # a second signal may come before it is closed
                     print(outbox.left(), file=sys.stderr)
     outbox.check()
     if not delivered:

@@ -247,7 +247,8 @@ def _check_same(client: MlflowClient, name: str, run: Run, definition: dict) -> 
             there, here = _that_differ(theirs.get(key), ours.get(key))
             raise TrackingError(
                 f"there is another sweep {name!r} in this experiment (run {run.info.run_id}) with "
-                f"other {key}: {there} there, {here} here; give this one another --name"
+                f"other {key}: {there} there, {here} here; give this one another --name "
+                "(a suite: its file)"
             )
 
 
@@ -267,5 +268,5 @@ def _check_protocol(client: MlflowClient, name: str, run: Run, protocol: str) ->
             raise TrackingError(
                 f"sweep {name!r} (run {run.info.run_id}) has trials under another protocol, which "
                 f"cannot be compared with new ones: {theirs} there, {protocol} here; give this one "
-                "another --name"
+                "another --name (a suite: its file)"
             )

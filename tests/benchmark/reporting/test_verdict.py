@@ -118,8 +118,8 @@ def test_without_a_counted_model_the_command_that_runs_them_is_said(report, stor
     assert only.endswith("1.5 s a trial, 1.2 k parameters.")
     assert missing == (
         "No counted model is among these trials, so it is not known whether Net beats one. To run "
-        "all of them: mlflow run . -P model=baselines -P 'dataset=my data.yaml' -P history=masked "
-        "-P recbole_config=books.yaml -P 'data_dir=/our data'"
+        "all of them: python -m benchmark.train --model=baselines '--dataset=my data.yaml' "
+        "--history=masked --recbole-config=books.yaml '--data-dir=/our data'"
     )
     assert caution == "Caution: one seed of Net."
 
