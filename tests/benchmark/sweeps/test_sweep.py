@@ -338,7 +338,7 @@ def test_a_trial_under_another_version_is_refused_and_stays_as_it_is(
             patch.setattr(models.MODELS["BERT4Rec"], "version", 2)
             done = sweep_here("learning_rate choice [0.01]", "--epochs", "60")
         assert done.returncode == 1
-        assert "model_version is 1 there, and 2 today; give this one another --name (a suite: its file)" in done.stderr
+        assert "model_version is 1 there, and 2 today; give this one another --name" in done.stderr
         (trial,) = runs(store)[1]
         assert trial.info.status in ("RUNNING", "KILLED")
     done = sweep_here("learning_rate choice [0.01]", "--epochs", "60")
