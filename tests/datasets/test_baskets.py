@@ -7,10 +7,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError, card
+from datasets import DataError
 from datasets.prepare import load
 from datasets.sequences import from_interactions
 from datasets.splitting.splits import leave_one_out, temporal
+from tests.conftest import card_of
 
 # Few users and few times: most baskets have several items, and some an item twice.
 rows = st.lists(
@@ -166,13 +167,13 @@ def test_the_yaml_names_the_targets_and_the_protocol_says_so(described):
 
 def test_output_and_card_count_users_and_targets_and_leave_out_what_is_no_danger(described):
     found, sequences = load(described(targets="last-tied"))
-    text = card.summary(found, sequences)
+    text = card_of(found, sequences).summary()
     assert (
         "leave-one-out, all items of the target's time: 7 interactions for training, 4 targets of "
         "2 users for validation, 3 targets of 2 users for test\n"
         "1 users have interactions at fewer than three times: used for training, not evaluated\n"
     ) in text
-    page = card.render(found, sequences)
+    page = card_of(found, sequences).render()
     assert (
         "chronological arrangement, leave one out split data set, all items of the target's time "
         "and full sorting"
@@ -181,8 +182,8 @@ def test_output_and_card_count_users_and_targets_and_leave_out_what_is_no_danger
     assert "which of them is the target" not in text + page
     assert "copies of another one" not in text + page
     single, _ = load(described(targets="last"))
-    assert "2 users for validation, 2 for test" in card.summary(single, sequences)
-    assert "which of them is the target" in card.summary(single, sequences)
+    assert "2 users for validation, 2 for test" in card_of(single, sequences).summary()
+    assert "which of them is the target" in card_of(single, sequences).summary()
 
 
 @pytest.mark.parametrize("split", ["leave-one-out", "temporal"])
