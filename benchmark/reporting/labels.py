@@ -2,6 +2,7 @@
 
 from benchmark.reporting.ranking import Ranking, differs
 from benchmark.reporting.row import Row
+from benchmark.settings.declaration import LOGGED_BESIDE
 from benchmark.tracking.reading.record import Param
 
 MOST = 3  # settings in a label
@@ -29,7 +30,8 @@ def settings_of(row: Row, ranking: Ranking) -> str:
     If no model has rows that differ in a setting, the searched settings are shown.
     """
     nothing = not any(ranking.tuned.values())
-    return _settings(row, list(ranking.searched) if nothing else ranking.tuned[row.entry])
+    searched = [name for name in ranking.searched if name not in LOGGED_BESIDE]
+    return _settings(row, searched if nothing else ranking.tuned[row.entry])
 
 
 def _settings(row: Row, names: list[str]) -> str:
