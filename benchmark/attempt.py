@@ -45,13 +45,13 @@ def attempt(tracking_uri: str, data: Data, run_id: str, prune: Prune | None = No
         return
     trial, settings = resume(client, run_id)
     try:
-        saved = state_to_resume(trial, settings, data)  # a refusal does not end the trial
+        trial.check_resumable(settings, data)  # a refusal does not end the trial
     except BaseException:
         trial.release()
         raise
     try:
         with trial.ends():
-            trainer = resumed(settings, data, saved)
+            trainer = resumed(settings, data, last_state(trial))
             if prune and _would_have_pruned(prune, trial.curve()[: trainer.course.epoch]):
                 trial.log_pruned(trainer.pruned_result())
             else:
@@ -146,7 +146,7 @@ def _train_epochs(trial: Trial, trainer: Trainer, prune: Prune | None, on_epoch:
 
 
 def resumed(settings: Settings, data: Data, saved: State | None) -> Trainer:
-    """The trial in progress, in the state of ``state_to_resume``."""
+    """The trial in progress, in the state of ``last_state``."""
     trainer = data.trainer(settings)
     if saved:
         state.restore(trainer, *saved)

@@ -12,9 +12,9 @@ class Bar(Protocol):
     def __call__(
         self, steps: Iterable[T], *, total: int, desc: str, initial: int = 0
     ) -> Iterable[T]:
-        """``total`` steps, of which ``initial`` are done; ``desc`` names the loop.
+        """The loop has ``total`` steps, of which ``initial`` are done. ``desc`` is its name.
 
-        The loop may end between two steps by an exception.
+        An exception may end the loop between two steps.
         """
 
 

@@ -116,7 +116,7 @@ def _with_credentials(tracking_uri: str | None) -> str | None:
 def _client(tracking_uri: str | None) -> MlflowClient:
     for name in ("alembic", "mlflow"):  # else a new database is announced table by table
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Tracebacks of what is raised as an error, too, and said in one line.
+    # It logs a traceback of each error. The error itself becomes one line of ours.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     for name, value in MLFLOWS_SETTINGS.items():
         os.environ.setdefault(name, value)

@@ -200,21 +200,21 @@ class Trainer:
             self.averaged.load_state_dict(self.best_weights)
         elif not self.counted:
             self._count(self.averaged)
-            self.counted = True
         variant = self.averaged.variants[number]
         self.averaged.use(**variant)
         self.epoch_seconds = time.perf_counter() - started
         return variant
 
     def _count(self, model: Model) -> None:
-        if type(model).count is Model.count:
-            return  # it counts nothing, and indices of all interactions may not fit into memory
-        starts = self.split.train_starts
-        users, place = within(self.split.train_ends - starts)
-        index = torch.from_numpy(starts[users] + place).to(self.device)
-        items = self.interactions.items[index].long()
-        model.progress_bar = self.bar
-        model.count(items, torch.from_numpy(users).to(self.device))
+        # Others need no indices of all interactions, which may not fit into memory.
+        if type(model).count is not Model.count:
+            starts = self.split.train_starts
+            users, place = within(self.split.train_ends - starts)
+            index = torch.from_numpy(starts[users] + place).to(self.device)
+            items = self.interactions.items[index].long()
+            model.progress_bar = self.bar
+            model.count(items, torch.from_numpy(users).to(self.device))
+        self.counted = True
 
     def train_epoch(self) -> float:
         """Train for one epoch, or for the rest of an interrupted one; the mean loss of its batches.
@@ -225,18 +225,17 @@ class Trainer:
         if not self.counted:
             self._count(self.model)
             self.averaged.load_state_dict(self.model.state_dict())
-            self.counted = True
         self.model.train()
         self.randomness.begin(self.course.epoch, resumes=self.batch > 0)
         batches = islice(self.batches.shuffled(self.randomness.shuffling), self.batch, None)
         before = self.epoch_seconds
+        fallen = self.course.fallen > 0
         for batch in self.bar(
             batches,
             initial=self.batch,
             total=len(self.batches),
             desc=f"epoch {self.course.epoch + 1}",
         ):
-            fallen = self.course.fallen > 0
             self.loss_sum += self.step.run(batch, self.randomness.masking, fallen=fallen)
             self.batch += 1
             self.epoch_seconds = before + time.perf_counter() - started

@@ -317,7 +317,7 @@ def test_trials_by_other_defaults_or_beside_another_slist_are_refused(
     assert {run.info.status for run in runs(store)[0]} == {"FINISHED"}
     done = run_verb("sweep", *words, "--seeds", "2")
     assert done.returncode == 0, done.stderr
-    # A trial of before 0.15 has no linear_version: nobody knows of which SLIST it is.
+    # Versions before 0.15 did not log the version of SLIST: a trial of theirs counts as another.
     now = {"linear_version": "SLIST 4"}
     assert "linear_version is of before" in models.changed_version({"model": "SASRec"}, now)
     assert not models.changed_version({"linear_version": "SLIST 4"}, now)
