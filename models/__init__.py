@@ -92,10 +92,11 @@ def versions(name: str, given: Mapping[str, Setting]) -> dict[str, Setting]:
 def changed_version(logged: Mapping[str, object], now: Mapping[str, object]) -> str:
     """The version in which a trial with the parameters ``logged`` differs from a trial of the same
     settings with those of ``versions`` today; empty if in none."""
-    for name, if_missing in (("model_version", "1"), ("linear_version", "of before 0.15")):
-        today = str(now.get(name, 1))
-        before = str(logged.get(name, if_missing if name in now or name == "model_version" else 1))
-        if before != today:
+    now = {"model_version": 1} | dict(now)
+    for name, if_not_logged in (("model_version", 1), ("linear_version", "of before 0.15")):
+        today = now.get(name)
+        before = logged.get(name, if_not_logged if name in now else None)
+        if str(before) != str(today):
             return f"{name} is {before} there, and {today} today"
     return ""
 

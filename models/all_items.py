@@ -42,9 +42,9 @@ class AllItems(Systems):
         found = {}
         parts = self.parts(order)
         n = len(self.order)
-        pairs = list(product(shares, ridges))
+        wanted = list(product(shares, ridges))
         of_share: Products | None = None
-        for share, ridge in bar(pairs, total=len(pairs), desc="linear systems"):
+        for share, ridge in bar(wanted, total=len(wanted), desc="linear systems"):
             if ridge == ridges[0]:
                 of_share = None  # frees the memory
                 of_share = products(parts, share)

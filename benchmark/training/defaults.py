@@ -41,7 +41,7 @@ class Facts:
     per_user: float
     """Training interactions, a mean over the users who have any."""
     pairs: float
-    """``n_pairs``."""
+    """See ``n_pairs``."""
     repeats: float
     """Share of the training interactions that repeat an item of their user."""
 
