@@ -20,6 +20,7 @@ from benchmark.errors import UserError
 from benchmark.installation import ROOT
 from benchmark.reporting.options import metric_option, test_option
 from benchmark.reporting.section import shown_interval
+from benchmark.reporting.words import counted
 
 if TYPE_CHECKING:  # they load pandas and MLflow, which --help need not wait for
     from mlflow import MlflowClient
@@ -53,8 +54,8 @@ WORSE = 3
     type=click.Choice(["worse", "slower", "never"]),
     default="worse",
     show_default=True,
-    help=f"What ends with exit code {WORSE}: a cell that is worse or lost, also one that is "
-    "slower, or nothing.",
+    help=f"What ends with exit code {WORSE}: a cell that is worse, or whose trials fail now; also "
+    "one that is slower; or nothing.",
 )
 @cli.tracking_uri_option
 @click.pass_context
@@ -170,14 +171,21 @@ def _print(found: list[Change]) -> None:
             "seconds": _times(change.seconds),
             "memory": _times(change.memory),
             "cost": "slower" * change.slower + "faster" * change.faster,
+            "settings": ", ".join(change.settings),
         }
         for change in found
     ]
+    if not any(change.settings for change in found):
+        for row in rows:
+            del row["settings"]
     click.echo(tabulate(rows, headers="keys", disable_numparse=True))
-    counted = Counter(change.what for change in found)
+    kinds = Counter(change.what for change in found)
     slower, faster = (sum(getattr(c, name) for c in found) for name in ("slower", "faster"))
-    summary = [f"{n} {what}" for what, n in counted.most_common()]
+    summary = [f"{n} {what}" for what, n in kinds.most_common()]
     click.echo(f"\n{len(found)} cells: {', '.join(summary)}; {slower} slower, {faster} faster")
+    if n := sum(bool(change.settings) for change in found):
+        cells = counted(n, "cell")
+        click.echo(f"{cells} with other settings: the difference is not of the code alone")
 
 
 def _value(value: float | None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -12,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from benchmark.leaderboards.board import Board, Cell, Column, Entry
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.difference import LEVEL
-from benchmark.reporting.ranking import Ranking
+from benchmark.reporting.ranking import NOT_SEARCHED, Ranking
 from benchmark.reporting.row import Row
 from benchmark.reporting.statistics import holm
 from benchmark.reporting.verdict import AS_FAST
@@ -22,8 +24,11 @@ from benchmark.tracking.server import Unavailable
 
 SAME = 5e-5  # means that differ by less are shown as equal: four decimals
 
-What = Literal["better", "worse", "level", "equal", "not tested", "new", "lost"]
-"""level: they differ, but not significantly. lost: there was a result, and there is none now."""
+SHORTEST = 1.0
+"""Seconds: trials whose times differ by less are not slower or faster."""
+
+What = Literal["better", "worse", "level", "equal", "not tested", "new", "lost", "not run"]
+"""level: they differ, but not significantly. lost: there was a result, and its trials fail now."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Change:
     """Whether that is beyond noise: at least ``AS_FAST`` times, and each trial after took longer
     than each before."""
     faster: bool = False
+    settings: tuple[str, ...] = ()
+    """The settings that the commands of both give otherwise, such as "dropout 0.2 -> 0.5"."""
 
     @property
     def difference(self) -> float | None:
@@ -100,15 +107,39 @@ def _change(
     if old is None and new is None:
         return None
     if old is None or new is None:
-        return Change(column.title, entry, "new" if old is None else "lost", old, new)
+        gone: What = "lost" if entry in then.cells else "not run"
+        return Change(column.title, entry, "new" if old is None else gone, old, new)
     cells = column.cells[entry], then.cells[entry]
-    change = Change(column.title, entry, "not tested", old, new)
+    change = Change(column.title, entry, "not tested", old, new, settings=_settings(*cells))
     tested = _by_users(cells, entry, metric, client, test) or _by_seeds(cells, metric)
     if tested:
         change = replace(change, interval=tested.interval, p=tested.p, by=tested.by)
     elif abs(new - old) < SAME:
         change = replace(change, what="equal")
     return _with_cost(change, *cells)
+
+
+def _settings(*cells: Cell) -> tuple[str, ...]:
+    """In what the commands of two cells differ, but for the seed and what decides no result.
+
+    A setting that one command does not name has its default there. None if one has no command.
+    """
+    old, new = (_named(cell.outcomes[0].command) for cell in cells)
+    if not (old and new):
+        return ()
+    names = (name for name in {**old, **new} if name not in {*NOT_SEARCHED, "seed"})
+    given = ((name, old.get(name, "default"), new.get(name, "default")) for name in names)
+    return tuple(f"{name} {one} -> {other}" for name, one, other in given if one != other)
+
+
+def _named(command: str) -> dict[str, str]:
+    """The values of `-P name=value` in a command; none in one that is not the shell's."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return {}
+    given = (value.partition("=") for option, value in pairwise(words) if option == "-P")
+    return {name: value for name, _, value in given}
 
 
 @dataclass(frozen=True)
@@ -196,7 +227,7 @@ def _with_cost(change: Change, old: Cell, new: Cell) -> Change:
         return change
     times = new.seconds / old.seconds
     before, after = ([o.seconds for o in cell.outcomes if o.seconds] for cell in (old, new))
-    apart = bool(before and after)
+    apart = bool(before and after) and abs(new.seconds - old.seconds) >= SHORTEST
     return replace(
         change,
         seconds=times,

@@ -29,6 +29,7 @@ def seeds(store, model, worse, commit, *, rate=0.1, n=3, experiment="shop"):
         rng = np.random.default_rng(seed)
         ranks = rng.integers(1, 12, USERS) + worse
         how = {"experiment": experiment, "seed": seed, "rate": rate, "git_commit": commit}
+        how["command"] = f"mlflow run . -P learning_rate={rate} -P seed={seed}"
         found.append((log(store, model, ranks, **how), ranks))
     return found
 
@@ -42,7 +43,11 @@ def two_states(store):
         seeds(store, "Same", 0, commit)
         seeds(store, "Better", 4 - worse, commit)
         seeds(store, "Once", worse, commit, n=1)
+        seeds(store, "Other", 0, commit, rate=0.1 if worse else 0.3)
     seeds(store, "Lost", 0, before)
+    failed = seeds(store, "Lost", 0, after, n=1)[0][0]
+    store.update_run(failed, status="FAILED")
+    seeds(store, "Away", 0, before)
     seeds(store, "New", 0, after)
     return store
 
@@ -64,10 +69,14 @@ def test_two_commits_are_compared_cell_by_cell(run_verb, two_states):
     assert "better" in found["Better"]
     assert "users (one seed)" in " ".join(found["Once"])
     assert "lost" in found["Lost"]
+    assert "not run" in " ".join(found["Away"])
     assert "new" in found["New"]
-    assert done.stdout.splitlines()[-1].startswith(
-        "6 cells: 2 worse, 1 equal, 1 lost, 1 better, 1 new; "
+    assert " ".join(found["Other"]).endswith(
+        "equal users and seeds x 1.00 learning_rate 0.3 -> 0.1"
     )
+    summary, others = done.stdout.splitlines()[-2:]
+    assert summary.startswith("8 cells: 2 worse, 2 equal, 1 better, 1 lost, 1 not run, 1 new; ")
+    assert others == "1 cell with other settings: the difference is not of the code alone"
     back = run_verb("diff", "--before", "HEAD+", "--after", "HEAD", "--fail-on", "never")
     assert back.returncode == 0
     assert "worse" in lines(back.stdout)["Better"]
@@ -78,7 +87,7 @@ def test_two_commits_are_compared_cell_by_cell(run_verb, two_states):
     ("state", "message"),
     [
         ("no-such-tag", "Error: no-such-tag: neither a file nor a commit or tag of "),
-        ("HEAD~1", "+ (13)"),
+        ("HEAD~1", "+ (17)"),
         ("--all", "neither a file nor"),
     ],
 )
@@ -157,3 +166,14 @@ def test_a_longer_time_is_slower_only_beyond_the_noise_of_its_seeds():
     assert not change((10, 11), (11.5, 12)).slower  # less than 1.2 times
     assert not change((10, 20), (19, 25)).slower  # the seeds overlap
     assert change((13, 14), (10, 11)).faster
+    assert not change((0.2, 0.3), (0.9, 1.0)).slower  # by less than a second
+
+
+def test_a_model_that_was_not_run_again_is_no_failure(run_verb, two_states):
+    commit = git("HEAD")
+    seeds(two_states, "Same", 0, commit, experiment="again")
+    seeds(two_states, "Away", 0, commit, experiment="again")
+    seeds(two_states, "Same", 0, "a" * 40, experiment="again")
+    done = run_verb("diff", "--before", "HEAD", "--after", "a" * 40, "--experiment", "again")
+    assert done.returncode == 0, done.stderr
+    assert "2 cells: 1 equal, 1 not run; " in done.stdout
