@@ -26,7 +26,7 @@ VERSION = 2  # raise it when the same file and spec would give different sequenc
 
 # Keys of ``filters:`` that VERSION 2 did not have from the start, with the values that filter
 # nothing. They are left out then: caches that are older than these keys stay valid.
-NEWER: dict[str, Any] = {"where": {}, "duplicates": KEEP}
+NEWER: dict[str, Any] = {"where": {}, "where_not": {}, "duplicates": KEEP}
 
 IDS = ("user_ids", "item_ids")
 PARTS_OF_IDS = ("ends", "text")

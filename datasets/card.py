@@ -10,7 +10,7 @@ import yaml
 
 from datasets import parts
 from datasets.errors import masked
-from datasets.filters import KEEP, Filters
+from datasets.filters import KEEP, Filters, shown
 from datasets.sequences import Sequences
 from datasets.specs.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
 from datasets.splitting.splits import GIVEN
@@ -157,29 +157,27 @@ def warnings(numbers: Numbers, protocol: str) -> list[str]:
     begins with the name of the split.
     """
     found = parts.warnings(numbers)
-    # The order of a whole basket tells nothing: no history holds a part of the targets' own basket.
-    baskets = WHOLE_BASKETS in protocol
-    order_tells = not baskets and RANDOM_TIES not in protocol
+    order_tells = _order_tells(protocol)
     tied = numbers.get("tied_test_targets", 0)
     if order_tells and tied > MANY:
         by_files = "rows_in_two_files" in numbers
         unclear = "whether it is in the history" if by_files else "which of them is the target"
+        advice = "" if by_files else "; if they are baskets, predict whole ones: targets: last-tied"
         found.append(
             f"{tied:.1%} of the test targets have the same time as another interaction of their "
             f"user: {unclear} depends on the order of the file's rows; compare with ties: random"
+            f"{advice}"
         )
-    ascending = numbers.get("tied_ascending", 0.5)
-    n_tied = numbers.get("tied_neighbours", 0) * numbers["interactions"]
-    if order_tells and n_tied > 0 and _sorted(ascending, n_tied):
+    if order_tells and _sorted(numbers):
         found.append(
-            f"the rows at equal times are sorted by item: {ascending:.1%} of neighbours are in "
+            f"the rows at equal times are sorted by item: {numbers['tied_ascending']:.1%} of "
+            "neighbours are in "
             "the order of their items' ids, in random order 50%; results are too high: use ties: "
             "random"
         )
-    in_order = numbers.get("successors_in_order", 0)
-    at_random = numbers.get("successors_in_random_order", 0)
-    asked = numbers.get("successors_asked", 0)
-    if order_tells and asked > 0 and _clearly_higher(in_order, at_random, asked):
+    if order_tells and _predicts(numbers):
+        in_order = numbers.get("successors_in_order", 0)
+        at_random = numbers.get("successors_in_random_order", 0)
         found.append(
             "the order of the file's rows predicts items at equal times: the ten most frequent "
             f"successors of an item include the next one in {in_order:.1%} of cases, in random "
@@ -187,10 +185,11 @@ def warnings(numbers: Numbers, protocol: str) -> list[str]:
             "(and not sorted by item, for example), results are too high: use ties: random"
         )
     copies = numbers.get("copies", 0) / max(numbers["interactions"], 1)
-    if not baskets and copies > FEW:
+    if WHOLE_BASKETS not in protocol and copies > FEW:
         found.append(
             f"{copies:.1%} of the interactions are copies of another one (same user, item and "
-            "time): a model that repeats the last item predicts them; remove them from the file"
+            "time): a model that repeats the last item predicts them; of copies that follow "
+            "each other, filters: {duplicates: consecutive} keeps one"
         )
     if numbers["items"] <= CUT_OFF:
         found.append(
@@ -200,15 +199,32 @@ def warnings(numbers: Numbers, protocol: str) -> list[str]:
     return found
 
 
-def _sorted(ascending: float, n_tied: float) -> bool:
-    """Whether the share is clearly another one than in random order, and not due to chance."""
-    return abs(ascending - 0.5) > max(0.1, 5 * math.sqrt(0.25 / n_tied))
+def order_predicts(numbers: Numbers, protocol: str) -> bool:
+    """Whether the file's order of rows at equal times predicts items, so that results may be too
+    high. Arguments as for ``warnings``."""
+    return _order_tells(protocol) and (_sorted(numbers) or _predicts(numbers))
 
 
-def _clearly_higher(in_order: float, at_random: float, asked: float) -> bool:
-    """Whether the gain over random order is worth a warning, and is not due to chance."""
+def _order_tells(protocol: str) -> bool:
+    """Whether the file's order of rows at equal times decides a result. That of a whole basket does
+    not: no history holds a part of the targets' own basket."""
+    return WHOLE_BASKETS not in protocol and RANDOM_TIES not in protocol
+
+
+def _sorted(numbers: Numbers) -> bool:
+    """Whether clearly more or fewer tied neighbours ascend than in random order, not by chance."""
+    n_tied = numbers.get("tied_neighbours", 0) * numbers["interactions"]
+    ascending = numbers.get("tied_ascending", 0.5)
+    return n_tied > 0 and abs(ascending - 0.5) > max(0.1, 5 * math.sqrt(0.25 / n_tied))
+
+
+def _predicts(numbers: Numbers) -> bool:
+    """Whether the file's order predicts clearly more items than a random one, and not by chance."""
+    asked = numbers.get("successors_asked", 0)
+    at_random = numbers.get("successors_in_random_order", 0)
+    gain = numbers.get("successors_in_order", 0) - at_random
     variance = max(at_random * (1 - at_random), 0)
-    return in_order - at_random > max(GAIN, 5 * math.sqrt(2 * variance / asked))
+    return asked > 0 and gain > max(GAIN, 5 * math.sqrt(2 * variance / asked))
 
 
 def _times(spec: Spec, sequences: Sequences) -> list[str]:
@@ -246,6 +262,7 @@ def _filtering(filters: Filters) -> str:
     deleted = []
     for column, values in filters.where.items():
         deleted.append(f"{column} other than {' or '.join(values)}")
+    deleted += [shown(*left_out) for left_out in filters.where_not.items()]
     if filters.duplicates == "consecutive":
         deleted.append("the item of the user's record before")
     elif filters.duplicates != KEEP:

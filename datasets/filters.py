@@ -1,4 +1,4 @@
-"""Filters of interactions, in this order: where, duplicates, intervals of values, k-core."""
+"""Filters of interactions, in this order: where, where_not, duplicates, intervals, k-core."""
 
 import math
 from collections import Counter
@@ -20,6 +20,7 @@ DUPLICATES = (KEEP, "first", "last", "consecutive")
 """Values of ``duplicates:``."""
 TRUE = ("true", "True", "TRUE")
 FALSE = ("false", "False", "FALSE")
+BY_VALUE = ("where", "where_not")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,16 @@ class Filters:
     a number for users and one for items. 0 and 1: none is removed."""
     where: dict[str | int, tuple[str, ...]] = field(default_factory=dict)
     """Columns of the file, by name or number, and the values of the rows that are kept."""
+    where_not: dict[str | int, tuple[str, ...]] = field(default_factory=dict)
+    """The same, of rows that are left out. An empty text is a missing value, too."""
     duplicates: str = KEEP
     """Which interactions of a user with one item are kept: all (keep), the first or the last in
     time, or those that follow another item (consecutive)."""
+
+    @property
+    def columns(self) -> list[str | int]:
+        """The columns of the file that ``where`` and ``where_not`` name."""
+        return [*self.where, *self.where_not]
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
@@ -53,8 +61,9 @@ class Filters:
     def as_dict(self) -> dict[str, Any]:
         """Content of ``filters:`` from which ``read`` gives these filters."""
         content: dict[str, Any] = {}
-        if self.where:
-            content["where"] = {column: list(values) for column, values in self.where.items()}
+        for name in BY_VALUE:
+            if columns := getattr(self, name):
+                content[name] = {column: list(values) for column, values in columns.items()}
         if self.duplicates != KEEP:
             content["duplicates"] = self.duplicates
         for column, ends in self.intervals.items():
@@ -74,9 +83,9 @@ def read(content: object) -> Filters:
             parts[column] = intervals.read(ends, f"filters.{column}", dated=column == "timestamp")
     if "k_core" in parts:
         parts["k_core"] = _minima(parts["k_core"])
-    if "where" in parts:
-        columns = mapping(parts["where"], "filters.where")
-        parts["where"] = {column: _values(column, columns[column]) for column in columns}
+    for name in set(BY_VALUE) & set(parts):
+        columns = mapping(parts[name], f"filters.{name}")
+        parts[name] = {c: _values(f"filters.{name}", c, columns[c]) for c in columns}
     found = build(Filters, parts, "filters")
     if found.duplicates not in DUPLICATES:
         known = ", ".join(DUPLICATES)
@@ -103,10 +112,10 @@ def _minimum(k: object, where: str) -> int:
     return k
 
 
-def _values(column: object, wanted: object) -> tuple[str, ...]:
-    """The values of one column of ``where:``, as they stand in files."""
+def _values(key: str, column: object, wanted: object) -> tuple[str, ...]:
+    """The values of one column of ``where:`` or ``where_not:``, as they stand in files."""
     if not isinstance(column, str | int) or isinstance(column, bool) or not column:
-        raise ValueError(f"filters.where should have names of columns, not {quoted(column)}")
+        raise ValueError(f"{key} should have names of columns, not {quoted(column)}")
     values: list[str] = []
     for value in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(value, bool):
@@ -115,33 +124,40 @@ def _values(column: object, wanted: object) -> tuple[str, ...]:
             values.append(str(value))
         else:
             raise ValueError(
-                f"filters.where.{column} should be text, whole numbers, or true or false, not "
+                f"{key}.{column} should be text, whole numbers, or true or false, not "
                 f"{quoted(value)}: put quotes around text that YAML takes for something else"
             )
     if not values or any(UNPRINTABLE.search(text) for text in (str(column), *values)):
-        raise ValueError(f"filters.where should have lines of text, not {quoted({column: wanted})}")
+        raise ValueError(f"{key} should have lines of text, not {quoted({column: wanted})}")
     return tuple(values)
 
 
 def chosen(
-    batch: pa.RecordBatch,
-    where: dict[str | int, tuple[str, ...]],
-    layout: Layout,
-    counts: Counter[str],
-) -> pa.RecordBatch:
-    """Rows of the batch whose columns have one of the values of ``where``. Removed rows are added
-    to ``counts``."""
-    for column, values in where.items():
-        found = pc.is_in(batch[layout.ours(column)], value_set=pa.array(values, pa.string()))
-        kept = batch.filter(found)
-        counts[label_of_others(column, values)] += len(batch) - len(kept)
-        batch = kept
-    return batch
+    batch: pa.RecordBatch, wanted: Filters, layout: Layout, counts: Counter[str]
+) -> np.ndarray | None:
+    """Which rows have the values of ``where`` and none of ``where_not``, [n_rows] bool; None: all.
+    Removed rows are added to ``counts``."""
+    if not wanted.columns:
+        return None
+    mask = np.ones(len(batch), bool)
+    for kept, columns in ((True, wanted.where), (False, wanted.where_not)):
+        for column, values in columns.items():
+            found = pc.fill_null(batch[layout.ours(column)], "")
+            has_one = pc.is_in(found, value_set=pa.array(values, pa.string()))
+            before = int(np.count_nonzero(mask))
+            mask &= has_one.to_numpy(zero_copy_only=False) == kept
+            label = label_of_others(column, values) if kept else f"with {shown(column, values)}"
+            counts[label] += before - int(np.count_nonzero(mask))
+    return None if mask.all() else mask
 
 
 def label_of_others(column: str | int, values: tuple[str, ...]) -> str:
     """What ``counts`` call the rows that do not have one of these values of a column."""
     return f"with another {column} than {' or '.join(values)}"
+
+
+def shown(column: str | int, values: tuple[str, ...]) -> str:
+    return f"{column} {' or '.join(value or 'empty' for value in values)}"
 
 
 def without_duplicates(interactions: pd.DataFrame, keep: str) -> pd.DataFrame:

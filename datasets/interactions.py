@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -44,7 +45,7 @@ def layouts_of(raw: RawFile, wanted: Filters) -> list[Layout]:
 
     Raises DataError if the files have times in different units.
     """
-    layout = raw.source.layout().also(wanted.where)
+    layout = raw.source.layout().also(wanted.columns)
     return _units(raw, layout if "rating" in wanted.intervals else layout.without("rating"))
 
 
@@ -57,13 +58,17 @@ def read_file(
     """
     at_once = wanted if wanted.duplicates == KEEP else replace(wanted, rating=None, timestamp=None)
     path = raw.files[number]
-    for batch in readers.read(path, layout, raw.source.member, f"reading {path.name}"):
+
+    def chosen(batch: pa.RecordBatch) -> np.ndarray | None:
         counts["rows read"] += len(batch)
+        return filters.chosen(batch, wanted, layout, counts)
+
+    progress = f"reading {path.name}"
+    for batch in readers.read(path, layout, raw.source.member, progress, chosen):
         for column in wanted.intervals:
             if column not in batch.schema.names:
                 raise DataError(f"{path}: filters.{column} needs a column {column}")
-        chosen = filters.chosen(batch, wanted.where, layout, counts)
-        inside = filters.inside_intervals(chosen, at_once.intervals, counts)
+        inside = filters.inside_intervals(batch, at_once.intervals, counts)
         inside = _without(inside, () if at_once is not wanted else ("rating",))
         yield split_files.of_part(inside, raw.of_parts[number]) if raw.of_parts else inside
 

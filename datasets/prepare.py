@@ -18,7 +18,7 @@ from datasets import cache, files, interactions, locks, options, source
 from datasets.card import Card
 from datasets.coding import memory
 from datasets.coding.coded import Coded
-from datasets.coding.lookalikes import lookalikes
+from datasets.coding.odd_ids import crowds, lookalikes
 from datasets.coding.spool import Budget
 from datasets.describing import describe
 from datasets.errors import DataError
@@ -115,7 +115,7 @@ def prepare(spec: Spec, raw: RawFile | None = None, executor: str = HERE) -> Seq
         spec.split_of(sequences)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
-    for sentence in lookalikes(sequences.user_ids, sequences.item_ids):
+    for sentence in lookalikes(sequences.user_ids, sequences.item_ids) + crowds(sequences):
         print(f"{where}: {sentence}")
     return sequences
 

@@ -11,11 +11,13 @@ from benchmark.measures.protocol import Protocol
 def merged(own: Board, others: Sequence[Board]) -> Board:
     """The rows of all boards, in the columns that they share: same data digest, same protocol.
 
-    Rows of other boards get their origin. Where the best row of a column comes from elsewhere, rows
-    of other origins are not level with it: no test compares them. Raises UserError for a board that
+    Rows of other boards get their origin. A model of theirs is left out if its trials are all here,
+    or if it failed there and is here. Where the best row of a column comes from elsewhere, rows of
+    other origins are not level with it: no test compares them. Raises UserError for a board that
     ranks by another metric, and for two boards of one origin, one's own included.
     """
     columns = list(own.columns)
+    here = {outcome.run for _, _, cell in own.results() for outcome in cell.outcomes}
     origins = {own.origin} - {""}
     for board in others:
         if board.metric != own.metric:
@@ -29,15 +31,17 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
             )
         origins.add(board.origin)
         for column in board.columns:
+            at = same(columns, column)
+            known = {} if at is None else columns[at].cells
             cells = {
-                replace(e, origin=e.origin or board.origin): c for e, c in column.cells.items()
+                replace(e, origin=e.origin or board.origin): c
+                for e, c in column.cells.items()
+                if e not in known or not here.issuperset(outcome.run for outcome in c.outcomes)
             }
             theirs = replace(column, cells=cells, report="")
-            at = same(columns, theirs)
             if at is None:
                 columns.append(theirs)
             else:
-                known = columns[at].cells
                 new = {entry: cell for entry, cell in cells.items() if entry not in known}
                 columns[at] = replace(columns[at], cells=known | new)
     levelled = [_levelled(column, own.metric) for column in columns]

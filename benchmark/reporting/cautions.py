@@ -181,6 +181,12 @@ def one_device(rows: Iterable[Row]) -> bool:
     return len(_values(rows, schema.DEVICE)) < 2
 
 
+def order_predicts(ranking: Ranking) -> bool:
+    """Whether the file's order of rows at equal times predicts items, as far as it was logged."""
+    numbers = ranking.own.records[0].statistics
+    return bool(numbers) and card.order_predicts(numbers, str(ranking.protocol))
+
+
 def _synthetic(ranking: Ranking) -> str | None:
     if is_synthetic(ranking):
         return "The data are synthetic: these numbers say nothing about real users."

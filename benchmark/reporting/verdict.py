@@ -163,6 +163,8 @@ def _doubts(ranking: Ranking, compared: list[Standing]) -> str:
         (lambda s: cautions.best_is_last(s.row), "{} may need more epochs (the last is the best)"),
     ]
     found = ["synthetic data"] if cautions.is_synthetic(ranking) else []
+    if cautions.order_predicts(ranking):
+        found.append("the file's order of equal times predicts items")
     for holds, text in of_models:
         if names := [s.row.entry for s in learned if holds(s)]:
             found.append(text.format(listed(names)))

@@ -18,10 +18,13 @@ FILTERS = """\
 # Filters are optional (docs/datasets.md):
 # filters:
 #   where: {event: purchase}        # rows whose column event says so
+#   where_not: {customer: ''}       # not those without a customer
 #   duplicates: first               # of a user with one item; or last, consecutive
 #   rating: {min: 4}
 #   timestamp: {min: 2023-01-01}
 #   k_core: 5                       # or {user: 5, item: 3}
+# Where interactions of a user at the same time are a basket, to predict the whole last basket:
+# targets: last-tied
 """
 
 

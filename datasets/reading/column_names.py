@@ -6,24 +6,25 @@ from collections.abc import Iterable
 USUAL: dict[str, tuple[str, ...]] = {
     "user": (
         "user userid uid useridx",
-        "customer customerid visitor visitorid reviewer reviewerid member memberid client clientid "
-        "account accountid household householdid person personid player playerid listener "
-        "listenerid subscriber subscriberid username authorid profile profileid",
+        "customer customerid cust custid customerno visitor visitorid reviewer reviewerid member "
+        "memberid client clientid account accountid household householdid person personid player "
+        "playerid listener listenerid subscriber subscriberid username authorid profile profileid",
         "session sessionid usersession",
     ),
     "item": (
         "item itemid iid itemidx",
-        "product productid sku article articleid asin parentasin movie movieid book bookid isbn "
-        "track trackid song songid video videoid game gameid app appid business businessid poi "
-        "poiid venue venueid location locationid place placeid news newsid recipe recipeid course "
+        "product productid prod prodid productno sku article articleid articleno asin parentasin "
+        "movie movieid book bookid isbn track trackid song songid video videoid game gameid app "
+        "appid business businessid poi poiid venue venueid location locationid place placeid news "
+        "newsid recipe recipeid course "
         "courseid hotel hotelid anime animeid artist artistid page pageid url offer offerid show "
         "showid content contentid stockcode merchant merchantid",
     ),
     "timestamp": (
         "timestamp time ts datetime",
         "date eventtime eventtimestamp eventdate createdat unixreviewtime unixtime unixtimestamp "
-        "boughtat purchasedat purchasedate orderdate invoicedate reviewtime ratingtimestamp "
-        "transactiontimestamp transactiondate tdat clicktime day",
+        "boughtat purchasedat purchasedate orderdate ordertime orderedat invoicedate reviewtime "
+        "ratingtimestamp transactiontimestamp transactiondate tdat clicktime day",
     ),
     "rating": ("rating ratings stars", "score overall grade value"),
     "event": ("event eventtype", "action actiontype behavior behaviour interaction kind type"),

@@ -54,6 +54,9 @@ class Layout:
     """True: the last field of ``columns``, the item, comes again and again: a line is a user with
     all of its items, oldest first. Without a column user, the number of the line is the user."""
 
+    selected: bool = False
+    """True: some rows may be left out by the values of a column, whatever their ids are."""
+
     @property
     def ticks_per_second(self) -> int:
         """1 for seconds, 1,000 for milliseconds."""
@@ -68,6 +71,7 @@ class Layout:
         """The same layout with these columns of the file, too: by name, or by number in a file
         without a header. Raises ValueError for columns that this kind of file cannot name."""
         named = self.positions or self.header
+        columns = list(columns)
         added: dict[str, Any] = {}
         for column in columns:
             ours = self.ours(column)
@@ -81,9 +85,10 @@ class Layout:
                 raise ValueError(f"where should be {wanted}, not {quoted(column)}")
             if ours not in named:
                 added[ours] = column
+        same = replace(self, selected=bool(columns))
         if self.positions:
-            return replace(self, positions=self.positions | added)
-        return replace(self, header=self.header | added)
+            return replace(same, positions=self.positions | added)
+        return replace(same, header=self.header | added)
 
     def ours(self, column: str | int) -> str:
         """Our name of a column that ``filters: where:`` names as the file does."""
@@ -91,6 +96,14 @@ class Layout:
         return next(
             (ours for ours, theirs in named.items() if theirs == column), f"{WHERE}{column}"
         )
+
+    def without_rows(self, name: str) -> str:
+        """How to leave out rows without an id, behind a reason; empty if the file has no name or
+        number for it."""
+        theirs = {**self.header, **self.positions}.get(name)
+        if theirs is None or name not in IDS:
+            return ""
+        return f" (to leave out such rows: filters: {{where_not: {{{theirs}: ''}}}})"
 
     def without(self, name: str) -> "Layout":
         """The same layout; that field is not read."""

@@ -29,27 +29,33 @@ def malformed(
     used: list[str],
     first: int,
     otherwise: str,
+    filled: bool = True,
 ) -> DataError:
     """The error for the first line that does not fit; the file is read again, slowly.
 
     ``names`` are the names of all fields, ``used`` those of the fields that are read. The search
-    begins at line number ``first``. If every line fits, the message is ``otherwise``.
+    begins at line number ``first``. Unless all fields have to be ``filled``, empty ones fit. If
+    every line fits, the message is ``otherwise``.
     """
-    shown = (
-        n.removeprefix(WHERE) if n.startswith(WHERE) else n.strip("_0123456789") for n in names
-    )
-    expected = layout.separator.join(shown)
+    expected = layout.separator.join(_shown(name, layout) for name in names)
     with opened(path, member, None, layout.encoding, layout.longest_line) as stream:
         for number, raw in enumerate(stream, start=1):
             if number < first:
                 continue
             line = raw.decode("utf-8", "replace").rstrip("\r\n")
-            reason = _reason(layout, names, used, line) if is_utf8(raw) else NOT_UTF8
+            reason = _reason(layout, names, used, line, filled) if is_utf8(raw) else NOT_UTF8
             if reason:
                 return DataError(
                     f"{path}:{number}: {reason}: expected {quoted(expected)}, found {quoted(line)}"
                 )
     return DataError(f"{path}:{first}: {' '.join(otherwise.split())[:LONGEST_QUOTE]}")
+
+
+def _shown(name: str, layout: Layout) -> str:
+    """The file's name of a field, else ours; nothing for a field that is not read."""
+    if name in layout.header:
+        return layout.header[name]
+    return name.removeprefix(WHERE) if name.startswith(WHERE) else name.strip("_0123456789")
 
 
 def fields_of(line: str, layout: Layout) -> list[str] | None:
@@ -61,7 +67,9 @@ def fields_of(line: str, layout: Layout) -> list[str] | None:
     return fields if reader.line_num == 1 else None
 
 
-def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str | None:
+def _reason(
+    layout: Layout, names: list[str], used: list[str], line: str, filled: bool
+) -> str | None:
     """Why a line does not fit; None if it does."""
     cells = fields_of(line, layout)
     if cells is None:
@@ -74,17 +82,17 @@ def _reason(layout: Layout, names: list[str], used: list[str], line: str) -> str
         return f"{len(cells)} fields instead of {len(names)}"
     row = {name: cell for name, cell in zip(names, cells, strict=True) if name in used}
     for name, cell in row.items():
-        if name not in (*IDS, *NUMBERS):
+        if name not in (*IDS, *NUMBERS) or not (cell or filled):
             continue
         if not cell:
-            return f"{name} is empty"
+            return f"{name} is empty{layout.without_rows(name)}"
         if name not in NUMBERS and len(cell) > LONGEST_ID:
             return f"{name} has {len(cell)} characters, more than {LONGEST_ID}"
         if name == "timestamp" and layout.unit == ISO:
             continue
         if name in NUMBERS and not is_number(cell):
             return f"{name} is not a number"
-    return _reason_of_time(layout, row["timestamp"]) if "timestamp" in row else None
+    return _reason_of_time(layout, row["timestamp"]) if row.get("timestamp") else None
 
 
 def _reason_of_time(layout: Layout, cell: str) -> str | None:

@@ -1,11 +1,12 @@
 """Files of interactions as Arrow record batches, whatever their layout."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +28,10 @@ from datasets.reading.times import ISO, LATEST
 FIRST_PRINTED = 32
 DELETE = 127
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
+
+
+Chosen = Callable[[pa.RecordBatch], np.ndarray | None]
+"""Which rows of a batch are wanted, [n_rows] bool; None: all."""
 
 
 class Parser(Protocol):
@@ -70,7 +75,11 @@ def _parser(layout: Layout) -> Parser:
 
 
 def read(
-    path: Path, layout: Layout, member: str | None = None, progress: str | None = None
+    path: Path,
+    layout: Layout,
+    member: str | None = None,
+    progress: str | None = None,
+    chosen: Chosen = lambda batch: None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches of rows in file order.
 
@@ -82,7 +91,8 @@ def read(
     A row whose item is a list is several rows: see ``lists``.
 
     ``member`` is the pattern of the one file to read in a zip archive; ``progress`` labels the
-    progress bar, None shows no bar.
+    progress bar, None shows no bar. ``chosen`` says which rows are yielded; ids and numbers of the
+    others are not checked.
 
     Raises DataError, with file and line, for a row that does not fit the layout.
     """
@@ -93,6 +103,9 @@ def read(
             found, rows = lists.interactions(batch)
         except lists.Invalid as error:
             raise parser.row_error(path, layout, member, before + error.row, str(error)) from None
+        if (mask := chosen(found)) is not None:
+            found = found.filter(pa.array(mask))
+            rows = np.flatnonzero(mask) if rows is None else rows[mask]
         if invalid := _first_invalid(found, layout):
             row, reason = invalid
             row = row if rows is None else int(rows[row])
@@ -110,7 +123,7 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
         if name in NUMBERS:
             checks = _check_numbers(name, column, layout)
         else:
-            checks = _check_ids(column, layout)
+            checks = _check_ids(name, column, layout)
         if name == "user" and layout.quotes and not set(NUMBERS) & set(batch.schema.names):
             checks = chain(checks, _check_header(column, layout))
         for valid, reason in checks:
@@ -141,11 +154,11 @@ def _check_header(users: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, s
         yield pc.not_equal(users, layout.header["user"]), reason
 
 
-def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
+def _check_ids(name: str, column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
     """Yield ([n_rows] bool, reason where False)."""
-    yield pc.is_valid(column), "is missing"
+    yield pc.is_valid(column), f"is missing{layout.without_rows(name)}"
     sizes = pc.binary_length(column)
-    yield pc.greater(sizes, 0), "is empty"
+    yield pc.greater(sizes, 0), f"is empty{layout.without_rows(name)}"
     longest = pc.max(sizes).as_py()  # None if all are missing
     if longest and longest > LONGEST_ID:  # counting characters is 70 times slower
         short = pc.less_equal(pc.utf8_length(column), LONGEST_ID)

@@ -1,6 +1,7 @@
 """Interactions in text files: one a line, fields between separators."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -46,10 +47,12 @@ def batches(
     converting = ConvertOptions(
         include_columns=wanted,
         column_types=types,
-        null_values=[],  # NA is a valid id, and an invalid number
+        null_values=[""],  # of numbers alone; NA is a valid id, and an invalid number
         strings_can_be_null=False,
     )
     first = 2 if layout.header else 1  # number of the block's first line
+    # Fields of rows that are left out may be empty.
+    refused = partial(malformed, path, member, layout, names, used, filled=not layout.selected)
     with opened(path, member, progress, layout.encoding, layout.longest_line) as stream:
         if layout.header:
             stream.readline()
@@ -62,10 +65,10 @@ def batches(
             try:
                 rows = read_csv(pa.BufferReader(block), reading, parsing, converting)
             except pa.ArrowInvalid as error:
-                raise malformed(path, member, layout, names, used, begins, str(error)) from None
+                raise refused(begins, str(error)) from None
             if rows.num_rows != lines or _is_open_at_end(block, layout):
                 reason = f"{rows.num_rows:,} rows in {lines:,} lines"
-                raise malformed(path, member, layout, names, used, begins, reason)
+                raise refused(begins, reason)
             yield from _in_seconds(rows.to_batches(), layout)
 
 

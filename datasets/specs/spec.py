@@ -165,9 +165,9 @@ def _spec(name: str, content: object) -> Spec:
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
         source_spec.check(source, "sources", layouts.INTERACTIONS)
-        source.layout().also(spec.filters.where)
-    if spec.synthetic and spec.filters.where:
-        raise ValueError("filters.where needs a file with further columns: synthetic has none")
+        source.layout().also(spec.filters.columns)
+    if spec.synthetic and spec.filters.columns:
+        raise ValueError("filters by value need a file with further columns: synthetic has none")
     if spec.titles:
         source_spec.check(spec.titles, "titles", layouts.TITLES)
     if spec.split not in SPLITS and not files:

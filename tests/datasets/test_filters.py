@@ -155,6 +155,54 @@ def test_layouts_without_names_have_no_further_columns(here):
         load(described(here, filters={"where": {"event": "x"}}))
 
 
+# --- where_not
+
+
+@pytest.mark.parametrize("reader", ["csv", "jsonl", "parquet"])
+def test_rows_without_an_id_are_left_out_if_asked(here, capsys, reader):
+    extra = [(None, "i1", 3, 1, "view", True), ("guest", "i1", 3, 1, "view", True)]
+    rows = [*ROWS[:20], *extra, *ROWS[20:], ("u1", None, 9, 1, "test", True)]
+    reason = "is missing" if reader == "parquet" else "is (missing|empty)"
+    with pytest.raises(DataError, match=rf"user {reason} .to leave out.*where_not: {{u: ''}}"):
+        load(events(here, reader, rows))
+    wanted = {"where_not": {"u": ["", "guest"], "event": "test"}}
+    found = load(events(here, reader, rows, filters=wanted))[1]
+    assert "63 rows read, 1 with event test, 2 with u empty or guest" in capsys.readouterr().out
+    assert pairs(found) == pairs(load(events(here, reader))[1])
+    assert found.digest == load(events(here, reader))[1].digest
+    with pytest.raises(DataError, match="item is"):
+        load(events(here, reader, rows, filters={"where_not": {"u": ["", "guest"]}}))
+
+
+def test_rows_that_are_left_out_need_no_numbers(here):
+    """A view has no rating; a later line that is malformed is the one that is named."""
+    rows = [(*row[:3], None if row[4] == "view" else row[3], *row[4:]) for row in ROWS]
+    wanted = {"where_not": {"event": "view"}, "rating": {"min": 2}}
+    found = load(events(here, rows=rows, filters=wanted))[1]
+    kept = [row for row in ROWS if row[4] != "view" and row[3] >= 2]
+    assert found.n_interactions == len(kept)
+    with pytest.raises(DataError, match=r"log:2: rating is empty: expected 'u,i,t,r,,'"):
+        load(events(here, rows=rows, filters={"rating": {"min": 2}}))
+    yaml_file = events(here, rows=[(None, "i1", 3, 1, "view", True), *rows], filters=wanted)
+    with Path("data/log").open("a") as file:
+        file.write("u1,i1,5\n")
+    with pytest.raises(DataError, match=r"log:63: 3 fields instead of 6"):
+        load(yaml_file)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"where_not": {"event": []}}, "filters.where_not should have lines of text"),
+        ({"where_not": {"kind": "x"}}, "log:1: the header should name 'kind' once"),
+        ({"where_not": {"event": [*EVENTS]}}, "no interaction is left after the filters"),
+    ],
+)
+def test_where_not_that_makes_no_sense_is_refused(here, wanted, message):
+    with pytest.raises(DataError, match=message):
+        load(events(here, filters=wanted))
+
+
 # --- duplicates
 
 SHORT = st.lists(

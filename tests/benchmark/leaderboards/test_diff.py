@@ -75,7 +75,7 @@ def test_two_commits_are_compared_cell_by_cell(run_verb, two_states):
         "equal users and seeds x 1.00 learning_rate 0.3 -> 0.1"
     )
     summary, others = done.stdout.splitlines()[-2:]
-    assert summary.startswith("8 cells: 2 worse, 2 equal, 1 better, 1 lost, 1 not run, 1 new; ")
+    assert summary.startswith("8 cells: 2 worse, 2 equal, 1 lost, 1 not run, 1 better, 1 new; ")
     assert others == "1 cell with other settings: the difference is not of the code alone"
     back = run_verb("diff", "--before", "HEAD+", "--after", "HEAD", "--fail-on", "never")
     assert back.returncode == 0

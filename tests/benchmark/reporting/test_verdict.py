@@ -1,11 +1,15 @@
 """The sentences above a report: which model leads, by how much, at what cost, and what speaks
 against it."""
 
+import json
+
 import numpy as np
 import pytest
+from mlflow.entities import Dataset, DatasetInput
 
 from benchmark.measures.metrics import per_query
 from benchmark.reporting import statistics
+from benchmark.tracking.reading.record import STATISTICS
 from tests.benchmark.reporting.test_comparison import EVERYBODY, as_json, log, ranks, report
 from tests.conftest import one_each
 
@@ -143,6 +147,23 @@ def test_unequal_tuning_other_devices_and_a_last_epoch_are_cautions(report, stor
         "Caution: one seed of Net and Other; Other may need more epochs (the last is the best); "
         "the models were not tuned equally."
     )
+
+
+def test_an_order_of_equal_times_that_predicts_items_is_a_caution(report, store, here, ranks):
+    numbers = dict.fromkeys(STATISTICS, 1_000.0) | {
+        "tied_neighbours": 0.5,
+        "tied_test_targets": 0.4,
+        "successors_asked": 5_000.0,
+        "successors_in_order": 0.3,
+        "successors_in_random_order": 0.1,
+    }
+    for name, of_model in (("Net", "Good"), ("Counts", "Bad")):
+        run = log(store, name, ranks[of_model], **({} if name == "Net" else COUNTED))
+        profile = json.dumps(numbers)
+        store.log_inputs(run, [DatasetInput(Dataset("d", "1", "code", "s", profile=profile))])
+    *_, caution = as_json(report, here)["verdict"]
+    expected = "Caution: the file's order of equal times predicts items; one seed of Net."
+    assert caution == expected
 
 
 def test_published_figures_alone_have_no_verdict(report, store, here, ranks):

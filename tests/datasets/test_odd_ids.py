@@ -1,13 +1,16 @@
-"""Ids that differ in spaces, the coding of accents, or as 7 and 7.0 do, are counted and named."""
+"""Ids that differ in spaces, the coding of accents, or as 7 and 7.0 do are named, and a user that
+stands for many."""
 
 import unicodedata
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from datasets.coding.lookalikes import lookalikes
+from datasets.coding.odd_ids import crowds, lookalikes
 from datasets.ids import Ids
 from datasets.prepare import load
+from datasets.sequences import from_interactions
 from tests.datasets.test_load import described
 
 COMPOSED = "caf\u00e9"
@@ -47,3 +50,15 @@ def test_preparing_says_so(here, capsys):
     out = capsys.readouterr().out
     assert "data/mine.csv: item ids that differ from others in outer or no-break spaces" in out
     assert "alone: 2, such as '7.0' and '7'; they count as different items" in out
+
+
+def test_a_user_that_stands_for_many_is_named():
+    def sentences(of_guest: int) -> list[str]:
+        users = [f"u{n}" for n in range(1_000) for _ in range(5)] + ["guest"] * of_guest
+        items = [f"i{n % 7}" for n in range(len(users))]
+        return crowds(from_interactions(pd.DataFrame({"user": users, "item": items})))
+
+    (sentence,) = sentences(1_000)
+    assert sentence.startswith("user 'guest' has 1,000 interactions, 16.7% of all: if it stands")
+    assert "where_not: {column of the user: 'guest'}" in sentence
+    assert sentences(100) == []  # 2%, twenty times an average user

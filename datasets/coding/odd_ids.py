@@ -1,13 +1,18 @@
-"""Ids that a reader would take for one, such as "7" and "7.0": they are counted and named."""
+"""Ids that are worth a look when data are prepared: those that a reader would take for one, such as
+"7" and "7.0", and a user with so many interactions that it may stand for all who have no id."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datasets.errors import LONGEST_QUOTE
 from datasets.ids import Ids
+from datasets.sequences import Sequences
 
 NO_BREAK_SPACE = "\u00a0"
 WHOLE = r"^(-?[0-9]+)\.0+$"
+CROWD = 0.01  # of all interactions: no user has as many
+TIMES_AVERAGE = 100  # an average user's interactions, in small data
 DIFFERENCES = "outer or no-break spaces, the coding of accents, or .0 after a number"
 
 
@@ -24,6 +29,20 @@ def lookalikes(user_ids: Ids, item_ids: Ids) -> list[str]:
                 f"such as {example}; they count as different {column}s"
             )
     return sentences
+
+
+def crowds(sequences: Sequences) -> list[str]:
+    """A sentence about the user with the most interactions, if they are too many for one user."""
+    counts = np.diff(sequences.offsets)
+    largest = int(np.argmax(counts))
+    share = counts[largest] / sequences.n_interactions
+    if share <= max(CROWD, TIMES_AVERAGE / sequences.n_users):
+        return []
+    name = f"{sequences.user_ids[largest]!a:.{LONGEST_QUOTE}}"
+    return [
+        f"user {name} has {counts[largest]:,} interactions, {share:.1%} of all: if it stands for "
+        f"users without an id, leave it out: filters: {{where_not: {{column of the user: {name}}}}}"
+    ]
 
 
 def _pairs(ids: pa.Array) -> list[tuple[str, str]]:
