@@ -123,7 +123,10 @@ def test_a_line_whose_lists_do_not_fit_is_named(here, line, reason):
     ("row", "reason"),
     [
         (("b", [2, 3], [1]), "row 5: item is a list of 2 and timestamp one of 1"),
-        (("b", [2, None], [1, 2]), "row 5: item is missing"),
+        (
+            ("b", [2, None], [1, 2]),
+            "row 5: item is missing (to leave out such rows: filters: {where_not: {i: ''}})",
+        ),
         (("b", None, [1]), "row 5: item is missing"),
         (("b", [2], [1, None]), "row 5: item is a list of 1 and timestamp one of 2"),
         (("b", [2], [None]), "row 5: timestamp is missing"),
