@@ -149,10 +149,10 @@ def compare(
     comparison = request.open(client, data)
     for model, why in comparison.left_out.items():
         click.echo(f"{model} is left out: {why}", err=True)
-    for contender in comparison.contenders:
-        comparison.stored(contender)  # refuses a sweep that cannot go on, before any other starts
-    comparison.forecast = measured(comparison.learned, comparison.job)
-    comparison.announce()
+    # A sweep that cannot go on is refused here, before any other starts.
+    waiting = comparison.waiting()
+    comparison.forecast = measured(waiting, comparison.job)
+    comparison.announce(waiting)
     workers = EXECUTORS[executor](comparison.job, Resources(jobs, cpus_per_trial, gpus_per_trial))
     context.call_on_close(workers.close)
     with cli.resumed_by(*provenance.command_line()):

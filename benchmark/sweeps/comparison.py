@@ -17,6 +17,7 @@ from benchmark.sweeps.forecast import Forecast
 from benchmark.sweeps.plan import Effort, Plan
 from benchmark.sweeps.summary import sum_up, summary
 from benchmark.sweeps.tasks import Executor, Job
+from benchmark.sweeps.to_come import trials_to_come
 from benchmark.sweeps.work import work
 from benchmark.tracking import server
 from benchmark.tracking.reading.swept import SweptTrial
@@ -89,21 +90,31 @@ class Comparison:
         stored.check(name, found, definition, data)
         return found
 
+    def waiting(self) -> list[Contender]:
+        """The learned models that have trials to come. Raises TrackingError as ``stored`` does, for
+        any sweep."""
+        found = [(contender, self.stored(contender)) for contender in self.contenders]
+        return [
+            contender
+            for contender, trials in found
+            if contender.learned and trials_to_come(contender, trials, self.effort)
+        ]
+
     @property
     def effort(self) -> Effort:
         """What each learned model gets, if the counted ones take no time."""
         return self.budget.effort(self.seeds, len(self.learned), 0.0)
 
-    def announce(self) -> None:
-        """Print how long the learned models take, as far as a few steps can tell."""
-        if not self.learned:
+    def announce(self, waiting: list[Contender]) -> None:
+        """Print how long the learned models that wait take, as far as a few steps can tell."""
+        if not waiting:
             return
-        rows = self.forecast.table(self.learned, self.effort)
+        rows = self.forecast.table(waiting, self.effort)
         print("expected of the learned models, one trial at a time on this machine:")
         print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
-        for warning in self.forecast.warnings(self.learned, self.effort):
+        for warning in self.forecast.warnings(waiting, self.effort):
             print(f"warning: {warning}")
-        print(f"all: {self.forecast.left(self.learned, self.effort)}", flush=True)
+        print(f"all: {self.forecast.left(waiting, self.effort)}", flush=True)
 
     def work(self, workers: Executor, *, go_on: bool = False) -> None:
         """Run all trials that are not finished. Each sweep ends with its result, the time used in

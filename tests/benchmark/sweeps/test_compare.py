@@ -120,6 +120,13 @@ def test_without_time_each_model_is_tried_with_its_defaults(run_verb, own_data, 
         assert f"/runs/{run.info.run_id})" in note
     assert {trial.run_id for trial in records(store, "mine")} == {r.info.run_id for r in trials}
 
+    # A model that has no trial to come is not measured, and one that has is.
+    again = run_verb("compare", *words)
+    assert again.returncode == 0, again.stderr
+    assert "expected of the learned models" not in again.stdout
+    assert "SASRec: best of 1 point: learning_rate=0.002" in again.stdout
+    assert len(records(store, "mine")) == len(trials)
+
     # It is refused before a model that stands first in the list starts.
     words = [w.replace("sasrec", "GRU4Rec,sasrec") for w in words[:-2]]
     more = run_verb("compare", *words, "--dropout", "0.2")
