@@ -1,6 +1,8 @@
 """Descriptions of data sets, as their YAML files give them."""
 
+import os
 from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,13 @@ def names() -> list[str]:
     return sorted(path.stem for path in SPECS_FOLDER.glob("*.yaml"))
 
 
+def _meant(name: str) -> str:
+    """A question after an unknown name: the YAML file of that name here, or the nearest name."""
+    here = [file for end in ("yaml", "yml") if os.path.isfile(file := f"{name}.{end}")]
+    found = here or get_close_matches(name, names(), 1)
+    return f" (did you mean {quoted(found[0])}?)" if found else ""
+
+
 def read(name_or_path: str) -> Spec:
     """The data set with that name in this folder, or the one in the YAML file at that path.
 
@@ -129,7 +138,7 @@ def read(name_or_path: str) -> Spec:
             known = ", ".join(names())
             raise DataError(
                 f"no data set is called {quoted(name_or_path)}: choose one of {known}, "
-                "or give the path of a YAML file"
+                f"or give the path of a YAML file{_meant(name_or_path)}"
             )
     content = plain_yaml.read(path)
     try:

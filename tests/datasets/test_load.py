@@ -400,6 +400,11 @@ def test_the_files_of_a_split_are_downloaded_from_one_folder(mirror):
 
 
 def test_unknown_names_and_folders_are_named(here):
+    (here / "shop.yaml").touch()
+    with pytest.raises(DataError, match=r"path of a YAML file \(did you mean 'shop.yaml'\?\)$"):
+        load("shop")
+    with pytest.raises(DataError, match=r"\(did you mean 'ml-1m'\?\)$"):
+        load("ml1m")
     with pytest.raises(DataError, match=r"no data set is called 'ml-2m': choose one of amazon-b"):
         load("ml-2m")
     with pytest.raises(DataError, match=r"no\.yaml: no such file"):

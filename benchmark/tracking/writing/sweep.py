@@ -70,16 +70,17 @@ class Sweep:
 
     def add_trial(self, settings: Settings, number: int, values: Values) -> str:
         """Create the run of a trial; its id. ``prepare_trial`` comes next."""
-        name = " ".join(f"{key}={value}" for key, value in values.items())
+        searched = {**values, "seed": settings.seed}
+        described = (f"{key}={value}" for key, value in searched.items() if key != "model")
         tags = {
             MLFLOW_PARENT_RUN_ID: self.run_id,
             schema.SWEEP: self.name,
             schema.NUMBER: str(number),
-            schema.POINT: json.dumps(values | {"seed": settings.seed}),
+            schema.POINT: json.dumps(searched),
         }
         run = self.client.create_run(
             self.experiment_id,
-            run_name=f"{settings.model_name} {name} seed={settings.seed}",
+            run_name=" ".join([settings.model_name, *described]),
             tags=launcher.context_tags() | tags,
         )
         self.client.update_run(run.info.run_id, status="SCHEDULED")

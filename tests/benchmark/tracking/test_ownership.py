@@ -112,7 +112,7 @@ def test_mlflows_variables_name_experiment_and_run(run_verb, store):
         done = run_verb("sweep", *sweep, MLFLOW_EXPERIMENT_NAME="swept", MLFLOW_RUN_NAME="mine")
         assert done.returncode == 0, done.stderr
     names = [run.info.run_name for run in runs(store, "swept")]
-    assert names == ["mine", "Popularity model=Popularity seed=1", "Markov model=Markov seed=1"]
+    assert names == ["mine", "Popularity seed=1", "Markov seed=1"]
     assert runs(store, "swept")[0].data.tags[schema.SWEEP] == "two"
 
     done = run_verb("train", *words, MLFLOW_EXPERIMENT_ID="77")
