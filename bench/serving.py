@@ -31,8 +31,8 @@ from tabulate import tabulate
 import models
 from benchmark.settings.settings import Settings
 from benchmark.training import checkpoint
-from models.bert4rec import BERT4Rec
 from models.model import Histories
+from models.networks.bert4rec import BERT4Rec
 from models.ranking import rank
 
 K = 10  # items per answer

@@ -1,7 +1,8 @@
 """Models by name: item sequences in, item scores out. No file and no MLflow is known here.
 
-A model is one file in this folder, and its line in ``FILES`` below. ``model`` is the contract that
-it fulfils. A name with a colon is that of a model outside this repository: see ``models.outside``.
+A model is one file in ``networks`` or ``baselines``, and its line in ``FILES`` below. ``model`` and
+``counted`` are the contracts that it fulfils. A name with a colon is that of a model outside this
+repository: see ``models.outside``.
 """
 
 import inspect
@@ -16,23 +17,23 @@ if TYPE_CHECKING:
     from models.model import Model
 
 FILES = {
-    "BERT4Rec": "bert4rec",
-    "SASRec": "sasrec",
-    "gSASRec": "gsasrec",
-    "eSASRec": "esasrec",
-    "HSTU": "hstu",
-    "GRU4Rec": "gru4rec",
-    "PersonalFrequency": "personal_frequency",
-    "Markov": "markov",
-    "ItemKNN": "item_knn",
-    "STAN": "stan",
-    "EASE": "ease",
-    "SLIST": "slist",
-    "SLIM": "slim",
-    "Popularity": "popularity",
-    "RepeatLast": "repeat_last",
+    "BERT4Rec": "networks.bert4rec",
+    "SASRec": "networks.sasrec",
+    "gSASRec": "networks.gsasrec",
+    "eSASRec": "networks.esasrec",
+    "HSTU": "networks.hstu",
+    "GRU4Rec": "networks.gru4rec",
+    "PersonalFrequency": "baselines.personal_frequency",
+    "Markov": "baselines.markov",
+    "ItemKNN": "baselines.item_knn",
+    "STAN": "baselines.stan",
+    "EASE": "baselines.ease",
+    "SLIST": "baselines.slist",
+    "SLIM": "baselines.slim",
+    "Popularity": "baselines.popularity",
+    "RepeatLast": "baselines.repeat_last",
 }
-"""The file of each model; the class in it has the model's name."""
+"""The module of each model, in this package; the class in it has the model's name."""
 
 
 BLENDING = frozenset({"embeddings", "blend"})

@@ -1,4 +1,4 @@
-"""Histories of many users as batches, one tensor each, by index arithmetic."""
+"""Histories of many users as batches, and what is in them, by index arithmetic."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Self
@@ -87,3 +87,37 @@ def pairs(items: Tensor, starts: np.ndarray, ends: np.ndarray) -> Tensor:
     row, step = within(ends - starts)
     index = torch.from_numpy(starts[row] + step).to(items.device)
     return torch.stack([torch.from_numpy(row).to(items.device), items[index]])
+
+
+def known(histories: Histories, limits: Tensor, n_items: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The items in the columns up to each of ``limits`` [batch or 1, k] int64.
+
+    Returns each item once, at its last occurrence, and -1 elsewhere; how often it occurs; and how
+    many baskets before the latest one it occurred last: [batch, k, length] int64 each.
+    """
+    items, baskets = histories
+    counts, following = _occurrences(items)
+    column = torch.arange(items.shape[1], device=items.device)
+    limits = limits.expand(len(items), -1)[..., None]  # [batch, k, 1]
+    last = (column <= limits) & (following[:, None] > limits) & (items < n_items)[:, None]
+    latest = baskets.gather(1, limits[..., 0].clamp(min=0))[..., None]  # [batch, k, 1]
+    ages = (latest - baskets[:, None]).clamp(min=0)
+    return items[:, None].where(last, -1), counts[:, None].expand_as(ages), ages
+
+
+def _occurrences(items: Tensor) -> tuple[Tensor, Tensor]:
+    """How often the item of each column occurs up to it, and the column of its next occurrence, or
+    the number of columns: [batch, length] int64 each."""
+    batch, length = items.shape
+    order = items.argsort(dim=1, stable=True)  # by item, and by column inside each
+    ordered = items.gather(1, order)
+    new = torch.ones_like(items, dtype=torch.bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    place = torch.arange(length, device=items.device).expand(batch, -1)
+    counts = place - torch.where(new, place, 0).cummax(1).values + 1
+    following = torch.full_like(order, length)
+    following[:, :-1] = order[:, 1:].masked_fill(new[:, 1:], length)
+    return (
+        torch.empty_like(counts).scatter_(1, order, counts),
+        torch.empty_like(order).scatter_(1, order, following),
+    )

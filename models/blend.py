@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.baselines.linear import SparseLinear
+from models.baselines.local_linear import LocalLinear
+from models.baselines.slim import SLIM
+from models.baselines.slist import SLIST
 from models.counted import Cost
-from models.linear import SparseLinear
-from models.local_linear import LocalLinear
 from models.model import Examples, Histories, LearnedModel
-from models.slim import SLIM
-from models.slist import SLIST
 
 LINEAR: Mapping[str, type[LocalLinear]] = {"slim": SLIM, "slist": SLIST}
 """By the values of the settings ``embeddings`` and ``blend``. Before version 0.13, the default was

@@ -11,6 +11,7 @@ from pathlib import Path
 from models import BLENDING, FILES
 
 FOLDER = Path(__file__).parent
+PREFIX = f"{__package__}."
 
 
 def having(setting: str) -> list[str]:
@@ -41,9 +42,9 @@ def _settings(name: str) -> frozenset[str]:
     return frozenset(own | BLENDING if _learns(name) else own)
 
 
-def _lineage(file: str, name: str) -> Iterator[ast.ClassDef]:
-    """The class of that name, then the classes of this folder that it derives from."""
-    tree = _parsed(file)
+def _lineage(module: str, name: str) -> Iterator[ast.ClassDef]:
+    """The class of that name, then the classes of this package that it derives from."""
+    tree = _parsed(module)
     found = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     yield found
     modules = {
@@ -54,11 +55,12 @@ def _lineage(file: str, name: str) -> Iterator[ast.ClassDef]:
     }
     for base in found.bases:
         if isinstance(base, ast.Name):
-            package, _, module = modules.get(base.id, f"{__package__}.{file}").rpartition(".")
-            if package == __package__:
-                yield from _lineage(module, base.id)
+            of_base = modules.get(base.id, f"{PREFIX}{module}")
+            if of_base.startswith(PREFIX):
+                yield from _lineage(of_base.removeprefix(PREFIX), base.id)
 
 
 @cache
-def _parsed(file: str) -> ast.Module:
-    return ast.parse((FOLDER / f"{file}.py").read_text(encoding="utf-8"))
+def _parsed(module: str) -> ast.Module:
+    path = FOLDER.joinpath(*module.split(".")).with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))

@@ -239,8 +239,8 @@ def _replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[Non
 def _stages(trainer: Trainer, count: int) -> pd.DataFrame:
     """The time of each stage of a step, in milliseconds and as a share.
 
-    "forward" holds all products of the loss and of its gradients (models/functional.py). On a GPU
-    the stages are run one by one, not as the graph that ``_figures`` times.
+    "forward" holds all products of the loss and of its gradients (models/networks/functional.py).
+    On a GPU the stages are run one by one, not as the graph that ``_figures`` times.
     """
     clock = Clock(trainer.device)
     timed: list[tuple[Any, str, str]] = [

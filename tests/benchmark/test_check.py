@@ -191,7 +191,7 @@ def test_a_broken_model_is_refused_by_its_check(here, check, body, message):
 def test_a_counted_model_with_state_aside_is_refused(here):
     subject = Subject("broken.py:Aside", {})
     (here / "broken.py").write_text(
-        "from models.popularity import Popularity\n"
+        "from models.baselines.popularity import Popularity\n"
         "class Aside(Popularity):\n"
         "    def count(self, items, users):\n"
         "        super().count(items, users)\n"

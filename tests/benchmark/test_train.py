@@ -17,7 +17,7 @@ from benchmark.training import checkpoint
 from benchmark.training.ranks import rank_table
 from datasets.sequences import from_interactions
 from datasets.splitting.splits import leave_one_out
-from models.bert4rec import BERT4Rec
+from models.networks.bert4rec import BERT4Rec
 from tests.conftest import ROOT, SIZES, TINY
 from tests.forked import Process
 
@@ -135,7 +135,7 @@ def test_every_model_is_trained_and_tracked_alike(run_verb, run_command, store, 
 
 def test_baselines_are_all_counted_models_that_fit_the_data(run_verb, store, own_data, monkeypatch):
     """One trial each. `mlflow run` has logged model=baselines in its run: no trial takes it."""
-    monkeypatch.setattr("models.ease.LARGEST_CATALOGUE", 10)
+    monkeypatch.setattr("models.baselines.ease.LARGEST_CATALOGUE", 10)
     launched = store.create_run(store.create_experiment("mine"), run_name="my name")
     store.log_param(launched.info.run_id, "model", "baselines")
     words = ["--dataset", own_data, "--model", "baselines", "--history", "masked"]

@@ -6,9 +6,9 @@ import torch
 
 from benchmark.settings.settings import Settings
 from models import build
+from models.baselines.slist import SLIST
 from models.blend import CHOSEN, FLOOR, VARIANTS, factors
 from models.model import Histories
-from models.slist import SLIST
 from tests.models.test_slim import dense
 
 N_ITEMS = 30

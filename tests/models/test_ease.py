@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, inverse
-from models.ease import EASE, LARGEST_CATALOGUE
+from models import build
+from models.baselines import inverse
+from models.baselines.ease import EASE, LARGEST_CATALOGUE
 from models.model import Histories
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import or_popularity

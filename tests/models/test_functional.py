@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.functional import Seen, cross_entropy, dropout
+from models.networks.functional import Seen, cross_entropy, dropout
 
 
 @settings(deadline=None)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from benchmark.settings.settings import Settings
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from models import build, neighbours
-from models.item_knn import ItemKNN
+from models import build
+from models.baselines import neighbours
+from models.baselines.item_knn import ItemKNN
 from models.model import Histories
 from tests.conftest import one_each
 from tests.models.test_repeats import N_ITEMS, baskets, padded

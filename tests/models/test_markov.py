@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.markov import Markov
+from models.baselines.markov import Markov
 
 N_ITEMS = 12
 

@@ -12,7 +12,7 @@ from datasets.ids import Ids
 from datasets.sequences import Sequences
 from datasets.splitting.splits import leave_one_out
 from models import build
-from models.personal_frequency import PersonalFrequency
+from models.baselines.personal_frequency import PersonalFrequency
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 
 

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.batches import Interactions, gather
+from models.batches import Interactions, gather, known
 from models.model import Histories
-from models.repeats import AGES, COUNTS, Frequency, known
+from models.networks.repeats import AGES, COUNTS, Frequency
 from tests.models.test_models import build
 
 N_ITEMS = 6

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, linear, neighbourhoods, neighbours
-from models.neighbours import pairs_in_common
-from models.slim import SLIM
+from models import build
+from models.baselines import linear, neighbourhoods, neighbours
+from models.baselines.neighbours import pairs_in_common
+from models.baselines.slim import SLIM
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 
 

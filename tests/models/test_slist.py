@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, neighbourhoods, slist
-from models.all_items import AllItems
-from models.neighbourhoods import Neighbourhoods
-from models.slist import SLIST
+from models import build
+from models.baselines import neighbourhoods, slist
+from models.baselines.all_items import AllItems
+from models.baselines.neighbourhoods import Neighbourhoods
+from models.baselines.slist import SLIST
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import dense, had, interactions, local_weights, or_popularity, scores_by
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import build, stan
-from models.stan import STAN
+from models.baselines.stan import STAN
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import interactions
 

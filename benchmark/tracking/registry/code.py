@@ -66,8 +66,10 @@ class Code:
 
 def code_of(model: str) -> Code:
     """The code of the model of that name."""
-    sources = Path(models.__file__).parent.glob("*.py")
-    files = {"__init__.py": b""} | {f"models/{path.name}": path.read_bytes() for path in sources}
+    folder = Path(models.__file__).parent
+    sources = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    files = {f"models/{name}": path.read_bytes() for name, path in sources.items()}
+    files["__init__.py"] = b""
     if not models.is_outside(model):
         return Code(files, frozenset(), model)
     module, _, class_name = model.rpartition(":")

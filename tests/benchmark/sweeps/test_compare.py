@@ -220,7 +220,7 @@ def test_a_folder_without_a_space_is_named(here):
 
 
 def test_counted_models_that_refuse_the_catalogue_are_named(monkeypatch):
-    monkeypatch.setattr("models.ease.LARGEST_CATALOGUE", 10)
+    monkeypatch.setattr("models.baselines.ease.LARGEST_CATALOGUE", 10)
     fitting, refused = that_fit(models.counted_models(), 11, {"history": "masked"})
     assert "for at most 10 items; these data have 11" in refused["EASE"]
     assert "Popularity" in fitting

@@ -11,7 +11,7 @@ import models
 from benchmark.tracking import schema
 from benchmark.tracking.reading.trials import records
 from benchmark.training import defaults
-from models.slist import SLIST
+from models.baselines.slist import SLIST
 from tests.conftest import TINY, until
 from tests.forked import Process
 

@@ -29,7 +29,7 @@ from benchmark.tracking.registry.export import export
 from benchmark.training import checkpoint
 from datasets.prepare import load
 from datasets.splitting.splits import leave_one_out
-from models.scorer import MEMORY
+from models.networks.scorer import MEMORY
 from tests.benchmark.tracking.test_promote import GOOD
 from tests.conftest import ROOT, command, free_port, place, serve, wait_for
 

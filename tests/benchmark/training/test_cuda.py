@@ -11,8 +11,9 @@ from benchmark.training import state
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer
 from datasets.prepare import load
-from models import build, counted_models, scorer
+from models import build, counted_models
 from models.batches import Interactions
+from models.networks import scorer
 from tests.conftest import one_each
 
 pytestmark = [

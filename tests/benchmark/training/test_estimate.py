@@ -5,8 +5,8 @@ import pytest
 from benchmark.data import Data
 from benchmark.settings.settings import Settings
 from benchmark.training import estimate
+from models.baselines.slist import SLIST
 from models.blend import VARIANTS, Blend
-from models.slist import SLIST
 
 
 @pytest.fixture

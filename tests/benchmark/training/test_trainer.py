@@ -17,8 +17,9 @@ from benchmark.training.device import DeviceError, resolve_device
 from benchmark.training.evaluation import rank_targets
 from benchmark.training.trainer import Trainer, TrainingError
 from datasets.prepare import load
-from models import MODELS, scorer
+from models import MODELS
 from models.blend import VARIANTS
+from models.networks import scorer
 from tests.conftest import ROOT, one_each
 
 TINY = {

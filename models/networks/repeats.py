@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from models.functional import Seen
+from models.batches import known
 from models.model import Histories
+from models.networks.functional import Seen
 
 COUNTS = 16  # classes of how often an item occurs
 AGES = 17  # classes of how many baskets ago it occurred last; class 0: in the latest basket
@@ -43,40 +44,6 @@ class Frequency(nn.Module):
         gains = table.flatten().expand(len(items), -1).gather(1, cells.flatten(1)).view_as(cells)
         own = self.item_gain[histories.items.clamp(max=self.n_items - 1)]  # [batch, length]
         return Seen(items, gains + SCALE * own[:, None] + self.vector_gain(vectors), self.share)
-
-
-def known(histories: Histories, limits: Tensor, n_items: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The items in the columns up to each of ``limits`` [batch or 1, k] int64.
-
-    Returns each item once, at its last occurrence, and -1 elsewhere; how often it occurs; and how
-    many baskets before the latest one it occurred last: [batch, k, length] int64 each.
-    """
-    items, baskets = histories
-    counts, following = _occurrences(items)
-    column = torch.arange(items.shape[1], device=items.device)
-    limits = limits.expand(len(items), -1)[..., None]  # [batch, k, 1]
-    last = (column <= limits) & (following[:, None] > limits) & (items < n_items)[:, None]
-    latest = baskets.gather(1, limits[..., 0].clamp(min=0))[..., None]  # [batch, k, 1]
-    ages = (latest - baskets[:, None]).clamp(min=0)
-    return items[:, None].where(last, -1), counts[:, None].expand_as(ages), ages
-
-
-def _occurrences(items: Tensor) -> tuple[Tensor, Tensor]:
-    """How often the item of each column occurs up to it, and the column of its next occurrence, or
-    the number of columns: [batch, length] int64 each."""
-    batch, length = items.shape
-    order = items.argsort(dim=1, stable=True)  # by item, and by column inside each
-    ordered = items.gather(1, order)
-    new = torch.ones_like(items, dtype=torch.bool)
-    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    place = torch.arange(length, device=items.device).expand(batch, -1)
-    counts = place - torch.where(new, place, 0).cummax(1).values + 1
-    following = torch.full_like(order, length)
-    following[:, :-1] = order[:, 1:].masked_fill(new[:, 1:], length)
-    return (
-        torch.empty_like(counts).scatter_(1, order, counts),
-        torch.empty_like(order).scatter_(1, order, following),
-    )
 
 
 def _class(numbers: Tensor, classes: int, first: int) -> Tensor:

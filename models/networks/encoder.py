@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.functional import dropout
+from models.networks.functional import dropout
 
 
 class Encoder(nn.ModuleList):

@@ -10,10 +10,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from models.baselines.inverse import inverse_of
+from models.baselines.linear import Decayed, weighted_sums
+from models.baselines.neighbours import popularity_below_zero, users_in_common
 from models.counted import Cost
-from models.inverse import inverse_of
-from models.linear import Decayed, weighted_sums
-from models.neighbours import popularity_below_zero, users_in_common
 
 LARGEST_CATALOGUE = 30_000  # items: four matrices of its square are in memory, 14 GB
 

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoder import rows
-from models.functional import dropout
-from models.left_to_right import LeftToRight
+from models.networks.encoder import rows
+from models.networks.functional import dropout
+from models.networks.left_to_right import LeftToRight
 
 SCALE = 10.0  # of the learned biases: Adam moves each by about the learning rate in a step
 

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoder import Encoder, EncoderLayer, rows
-from models.functional import dropout
 from models.model import Histories
-from models.scorer import Query, Scorer
+from models.networks.encoder import Encoder, EncoderLayer, rows
+from models.networks.functional import dropout
+from models.networks.scorer import Query, Scorer
 
 
 class Cloze(NamedTuple):

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.neighbours import by_popularity, chunks, nearest, pairs_in_common, spans
+from models.baselines.neighbours import by_popularity, chunks, nearest, pairs_in_common, spans
+from models.baselines.systems import Products, Systems, Weights, mixed, products
 from models.progress import Bar
-from models.systems import Products, Systems, Weights, mixed, products
 
 ENTRIES_PER_BATCH = 1 << 21  # of the systems that are solved at once
 PLACES_PER_ENTRY = 8  # places (int16) that take less memory than one of these entries

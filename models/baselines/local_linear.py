@@ -1,7 +1,7 @@
 """Linear models whose weights to an item come from some other items.
 
 The weights are the solution of least squares, as in EASE: their absolute values have no penalty.
-``models.neighbourhoods`` and ``models.all_items`` say which items they come from.
+``neighbourhoods`` and ``all_items``, beside this file, say which items they come from.
 """
 
 from abc import abstractmethod
@@ -11,10 +11,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from models.linear import SparseLinear
-from models.neighbourhoods import Neighbourhoods
-from models.neighbours import popularity_below_zero
-from models.systems import Products, Systems, Weights
+from models.baselines.linear import SparseLinear
+from models.baselines.neighbourhoods import Neighbourhoods
+from models.baselines.neighbours import popularity_below_zero
+from models.baselines.systems import Products, Systems, Weights
 
 
 class LocalLinear(SparseLinear):

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from models.encoder import EncoderLayer, GatedLayer
-from models.sasrec import SASRec
+from models.networks.encoder import EncoderLayer, GatedLayer
+from models.networks.sasrec import SASRec
 
 
 class eSASRec(SASRec):

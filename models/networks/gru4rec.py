@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from models.functional import dropout
-from models.left_to_right import LeftToRight
+from models.networks.functional import dropout
+from models.networks.left_to_right import LeftToRight
 
 
 class GRU4Rec(LeftToRight):

@@ -10,8 +10,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from models.linear import Decayed
-from models.neighbours import popularity_below_zero, spans
+from models.baselines.linear import Decayed
+from models.baselines.neighbours import popularity_below_zero, spans
 
 ROWS_PER_CHUNK = 32  # histories that are compared with all sessions at once
 

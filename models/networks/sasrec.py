@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from models.encoder import Encoder, EncoderLayer
-from models.functional import dropout
-from models.left_to_right import LeftToRight
+from models.networks.encoder import Encoder, EncoderLayer
+from models.networks.functional import dropout
+from models.networks.left_to_right import LeftToRight
 
 
 class SASRec(LeftToRight):

@@ -9,8 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.linear import SparseLinear
-from models.neighbours import by_popularity, nearest, pairs_in_common, popularity_below_zero
+from models.baselines.linear import SparseLinear
+from models.baselines.neighbours import (
+    by_popularity,
+    nearest,
+    pairs_in_common,
+    popularity_below_zero,
+)
 
 
 class ItemKNN(SparseLinear):

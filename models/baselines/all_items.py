@@ -6,10 +6,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from models.inverse import inverse_of
-from models.neighbours import users_in_common
+from models.baselines.inverse import inverse_of
+from models.baselines.neighbours import users_in_common
+from models.baselines.systems import Products, Systems, Weights, products
 from models.progress import Bar
-from models.systems import Products, Systems, Weights, products
 
 
 class AllItems(Systems):

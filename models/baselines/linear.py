@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.baselines.neighbours import spans
+from models.batches import known
 from models.counted import Counted
 from models.model import Histories
-from models.neighbours import spans
-from models.repeats import known
 
 ROWS_PER_CHUNK = 32  # histories whose entries are added up at once
 MOST_VALUES = 1 << 27  # values of a matrix of all items by all items that is made of sparse weights

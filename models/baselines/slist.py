@@ -2,7 +2,7 @@
 
 Choi et al., "Session-aware Linear Item-Item Models for Session-based Recommendation", WWW 2021,
 https://arxiv.org/abs/2103.16104. The training sequence of each user is one session. Sessions have
-no weights here: the paper's, by date, are left out. ``models.local_linear`` has what else differs.
+no weights here: the paper's, by date, are left out. ``local_linear`` has what else differs.
 """
 
 from itertools import product
@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.all_items import AllItems
+from models.baselines.all_items import AllItems
+from models.baselines.local_linear import LocalLinear
+from models.baselines.neighbours import chunks, spans
+from models.baselines.systems import Products, Systems
 from models.counted import Cost
-from models.local_linear import LocalLinear
-from models.neighbours import chunks, spans
-from models.systems import Products, Systems
 
 MATRICES = 10  # of all items by all items, that are held at once
 PAIRS_PER_CHUNK = 1 << 22  # of places of one sequence

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.arguments import Setting
-from models.functional import Seen, cross_entropy
 from models.model import Histories, LearnedModel
-from models.repeats import Frequency
+from models.networks.functional import Seen, cross_entropy
+from models.networks.repeats import Frequency
 
 # Above this number of items, a step with sampled negatives touches few rows of the item table. Then
 # gradients hold these rows alone, and a step costs what they cost. Below it whole tables are as

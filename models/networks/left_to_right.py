@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.model import Histories
-from models.scorer import Query, Scorer
+from models.networks.scorer import Query, Scorer
 
 
 class NextItems(NamedTuple):

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.arguments import Setting
-from models.functional import Seen
-from models.sasrec import SASRec
+from models.networks.functional import Seen
+from models.networks.sasrec import SASRec
 
 
 class gSASRec(SASRec):

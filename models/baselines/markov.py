@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from models.baselines.neighbours import spans
 from models.counted import Counted, differs
 from models.model import Histories
-from models.neighbours import spans
 
 
 class Markov(Counted):

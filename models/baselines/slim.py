@@ -1,15 +1,15 @@
 """SLIM over neighbours: a sparse linear model, solved in closed form, for catalogues of any size.
 
 Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011,
-https://doi.org/10.1109/ICDM.2011.134; ``models.local_linear`` has what differs from the paper.
+https://doi.org/10.1109/ICDM.2011.134; ``local_linear`` has what differs from the paper.
 """
 
 from itertools import product
 
 from torch import Tensor
 
-from models.local_linear import LocalLinear
-from models.systems import Products, Systems
+from models.baselines.local_linear import LocalLinear
+from models.baselines.systems import Products, Systems
 
 
 class SLIM(LocalLinear):
