@@ -34,6 +34,17 @@ def training_command(options: Mapping[str, object], *, here: bool = False) -> st
     return shlex.join(["mlflow", "run", ".", *words])
 
 
+def settings_in(command: str) -> dict[str, str]:
+    """The settings that a command of ``training_command`` gives, by name; none in text that is not
+    the shell's."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a tag that somebody else wrote
+        return {}
+    given = (word.removeprefix("--").partition("=") for word in words if "=" in word)
+    return {name.replace("-", "_"): value for name, _, value in given}
+
+
 def commit() -> str:
     """The commit of the code, with + if files have changed since; empty if it is not known.
 

@@ -29,6 +29,7 @@ def given(
     ``searched`` are models of a search space. Raises UserError for a name that no setting has, and
     for one that comes with the data set.
     """
+    _forget_changed()
     known = dict(SETTINGS)
     for model in (str(keywords.get("model", Settings.model)), *searched):
         model = SETTINGS["model"].spelled(model)
@@ -45,6 +46,12 @@ def given(
     if data.recbole_config:
         found["recbole_config"] = data.recbole_config
     return found
+
+
+def _forget_changed() -> None:
+    """Read models outside this repository anew, if their files were edited in this process."""
+    if outside := sys.modules.get("models.outside"):  # it loads torch: nothing to forget before
+        outside.forget_changed()
 
 
 def _plain(value: Value) -> Value:

@@ -11,6 +11,7 @@ import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,12 +149,13 @@ def _writer(client: MlflowClient, output: Path) -> Report:
     from benchmark.reporting.content import assemble, dataset_of
     from benchmark.reporting.formats import html
 
-    written: list[str] = []
+    written: set[str] = set()
 
     def report(group: Group, compared: Compared, dataset: str) -> str:
-        written.append(dataset)
-        times = written.count(dataset)
-        name = f"report-{file_name(dataset)}{f'-{times}' if times > 1 else ''}"
+        first = f"report-{file_name(dataset)}"
+        names = chain([first], (f"{first}-{number}" for number in count(2)))
+        name = next(name for name in names if name.lower() not in written)
+        written.add(name.lower())  # some disks take large and small letters for the same
         about = dataset_of(compared.ranking, group.experiments[0])
         content = assemble(client, group.experiments, compared, about, k=CUT_OFFS, drawn=True)
         _write_files(output, html.render(content, name))

@@ -41,10 +41,10 @@ class Filters:
     """Which interactions of a user with one item are kept: all (keep), the first or the last in
     time, or those that follow another item (consecutive)."""
 
-    @property
-    def columns(self) -> list[str | int]:
-        """The columns of the file that ``where`` and ``where_not`` name."""
-        return [*self.where, *self.where_not]
+    def with_columns(self, layout: Layout) -> Layout:
+        """The layout with the columns that ``where`` and ``where_not`` name. Raises ValueError as
+        ``Layout.also``."""
+        return layout.also(self.where).also(self.where_not, "where_not")
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
@@ -137,7 +137,7 @@ def chosen(
 ) -> np.ndarray | None:
     """Which rows have the values of ``where`` and none of ``where_not``, [n_rows] bool; None: all.
     Removed rows are added to ``counts``."""
-    if not wanted.columns:
+    if not (wanted.where or wanted.where_not):
         return None
     mask = np.ones(len(batch), bool)
     for kept, columns in ((True, wanted.where), (False, wanted.where_not)):

@@ -6,7 +6,7 @@ checks and the digest are those of files, and a trial can be repeated when the f
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import yaml
 
 from datasets import files
 from datasets.errors import DataError, one_line, quoted
+from datasets.filters import BY_VALUE
 from datasets.reading import lists
 from datasets.reading.layouts import FIELDS, IDS
 from datasets.source import DEFAULT_FOLDER
@@ -55,9 +56,10 @@ def keep(
         columns = {ours: str(theirs) for ours, theirs in columns.items()}
     rest = {key: value for key, value in keys.items() if value is not None}
     filters = rest.get("filters")
-    where = filters.get("where") if isinstance(filters, Mapping) else None
-    where = where if isinstance(where, Mapping) else {}  # other values are refused with the file
-    table = _table(frame, name, columns, where)
+    by_value = [filters.get(key) for key in BY_VALUE] if isinstance(filters, Mapping) else []
+    # Other values than mappings are refused with the file.
+    further = {str(column) for found in by_value if isinstance(found, Mapping) for column in found}
+    table = _table(frame, name, columns, further)
     sink = pa.BufferOutputStream()
     try:
         pq.write_table(table, sink)
@@ -91,11 +93,11 @@ def keep(
 
 
 def _table(
-    frame: ArrowStream, name: str, columns: Mapping[str, str] | None, where: Mapping[str, object]
+    frame: ArrowStream, name: str, columns: Mapping[str, str] | None, further: Iterable[str]
 ) -> pa.Table:
-    """The columns of the interactions and those of ``where``, without the frame's own metadata."""
-    wanted = [*(FIELDS if columns is None else columns.values()), *where]
-    needed = [*(IDS if columns is None else columns.values()), *where]
+    """The columns of the interactions and ``further`` ones, without the frame's own metadata."""
+    wanted = [*(FIELDS if columns is None else columns.values()), *further]
+    needed = [*(IDS if columns is None else columns.values()), *further]
     try:
         if isinstance(frame, pd.DataFrame):
             known = [str(column) for column in frame.columns]

@@ -45,7 +45,7 @@ def layouts_of(raw: RawFile, wanted: Filters) -> list[Layout]:
 
     Raises DataError if the files have times in different units.
     """
-    layout = raw.source.layout().also(wanted.columns)
+    layout = wanted.with_columns(raw.source.layout())
     return _units(raw, layout if "rating" in wanted.intervals else layout.without("rating"))
 
 

@@ -1,6 +1,7 @@
 """Histories of many users as batches, and what is in them, by index arithmetic."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 
 from models.model import Histories
+
+MOST_VALUES = 1 << 22  # of a batch of histories: 32 MB, of which a model makes several such arrays
 
 
 class Interactions(NamedTuple):
@@ -72,14 +75,24 @@ def histories(
     """Yield (row numbers [batch], histories of these rows), ordered by length.
 
     The history of a row is the last ``max_length`` of ``interactions[start:end]``. An empty history
-    is all padding; a batch of empty histories has length 1.
+    is all padding; a batch of empty histories has length 1. A batch is smaller than ``batch_size``
+    where its longest history would make it larger than ``MOST_VALUES``.
     """
     device = interactions.items.device
     lengths = np.minimum(ends - starts, max_length)
-    for rows in by_length(lengths, np.arange(len(lengths)), batch_size):
+    batches = by_length(lengths, np.arange(len(lengths)), batch_size)
+    for rows in chain.from_iterable(_fitting(batch, lengths) for batch in batches):
         length = max(1, int(lengths[rows].max()))
         first, last = (torch.from_numpy(at[rows]).to(device) for at in (starts, ends))
         yield rows, gather(interactions, first, last, length, pad)
+
+
+def _fitting(rows: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows of a batch, ordered by length, in parts that are small enough; the longest first."""
+    while len(rows):
+        n = max(1, MOST_VALUES // max(1, int(lengths[rows[-1]])))
+        yield rows[-n:]
+        rows = rows[:-n]
 
 
 def pairs(items: Tensor, starts: np.ndarray, ends: np.ndarray) -> Tensor:

@@ -62,6 +62,8 @@ class Outside:
 
 _INSTALLED = [Path(importlib.__file__).parents[1], Path(sys.prefix)]
 _loaded: dict[str, Outside] = {}
+_stored: set[str] = set()
+"""The names that are loaded from a stored source."""
 _folders: list[TemporaryDirectory[str]] = []  # of stored sources, for as long as this process lives
 
 
@@ -73,6 +75,38 @@ def load(name: str) -> Outside:
     if name not in _loaded:
         _loaded[name] = _load(name)
     return _loaded[name]
+
+
+def forget_changed() -> None:
+    """Forget the models whose source on this machine is another one than they were loaded from:
+    ``load`` reads them again. In a notebook, a file is edited while the process goes on."""
+    for name, loaded in list(_loaded.items()):
+        where, _ = _parts(name)
+        if name in _stored or _digest_now(where) != loaded.source.digest:
+            del _loaded[name]
+            if not where.endswith(".py"):
+                _forget_package(where.partition(".")[0])
+    _stored.clear()
+    stored = {folder.name for folder in _folders}
+    sys.path[:] = [folder for folder in sys.path if folder not in stored]
+
+
+def _digest_now(where: str) -> str:
+    """Of the source on this machine; empty if there is none any more."""
+    try:
+        if where.endswith(".py"):
+            path = Path(where).expanduser()
+            return CodeSource({path.name: path.read_bytes()}).digest
+        return _source_of(sys.modules[where.partition(".")[0]]).digest
+    except (OSError, KeyError, OutsideError):
+        return ""
+
+
+def _forget_package(package: str) -> None:
+    """The next import reads it from its files."""
+    for known in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[known]
+    importlib.invalidate_caches()
 
 
 def load_stored(name: str, source: CodeSource) -> Outside:
@@ -90,12 +124,10 @@ def load_stored(name: str, source: CodeSource) -> Outside:
         name_there = f"{Path(folder.name, Path(where).name)}:{class_name}"
     else:
         sys.path.insert(0, folder.name)
-        package = where.partition(".")[0]
-        for known in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
-            del sys.modules[known]  # of another version
-        importlib.invalidate_caches()
+        _forget_package(where.partition(".")[0])  # of another version
         name_there = name
     _loaded[name] = _load(name_there)
+    _stored.add(name)
     return _loaded[name]
 
 

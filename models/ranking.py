@@ -154,13 +154,14 @@ def _below(scores: Tensor, limits: Tensor, rows: Tensor | None) -> Tensor:
 
     ``scores`` [batch, m] are overwritten; ``limits`` [n, 1] and ``rows`` are those of ``rank``.
     """
-    # A sum of floats is six times as fast as one of booleans, and exact below 2^24.
+    # A sum of floats is six times as fast as one of booleans, and exact below 2^24; one of half
+    # precision is exact below 2^8 alone.
     if rows is None:
-        return torch.lt(scores, limits, out=scores).sum(dim=1).long()
+        return torch.lt(scores, limits, out=scores).sum(dim=1, dtype=torch.float32).long()
     counts = []
     for some, below in zip(rows.split(USERS_PER_CHUNK), limits.split(USERS_PER_CHUNK), strict=True):
         of_rows = scores[some]
-        counts.append(torch.lt(of_rows, below, out=of_rows).sum(dim=1))
+        counts.append(torch.lt(of_rows, below, out=of_rows).sum(dim=1, dtype=torch.float32))
     return torch.cat(counts).long()
 
 
@@ -175,10 +176,10 @@ def recommend(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best items after each history ``interactions[start:end]``, and their scores, best first.
 
-    ``starts`` and ``ends`` are [n] int64. Both results are [n, min(k,
-    n_items)], int64 and float32. With ``exclude_seen`` the items of a history are left out, also
-    those too old for the model to see; where too few items are left, rows end in -1 and -inf. Equal
-    scores are in the order of the items. The model is left in evaluation mode.
+    ``starts`` and ``ends`` are [n] int64. Both results are [n, min(k, n_items)], int64 and float32.
+    With ``exclude_seen`` the items of a history are left out, also those too old for the model to
+    see; where too few items are left, rows end in -1 and -inf. Equal scores are in the order of the
+    items. The model is left in evaluation mode.
     """
     model.eval()
     width = min(k, model.n_items)

@@ -40,7 +40,14 @@ def loss(subject: Subject) -> None:
     """The loss is finite, has gradients, and is a mean over targets."""
     model = subject.learned()
     found = model.examples(training(model), torch.Generator().manual_seed(3))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     value = model(*found)
+    for name, buffer in model.named_buffers():
+        if not torch.equal(before[name], buffer):
+            raise Broken(
+                f"the buffer {name} changes in training: what is evaluated has the mean of the "
+                "parameters, and not this (in place of BatchNorm, use LayerNorm)"
+            )
     check_tensor("the loss", value, (), floating=True)
     if not torch.isfinite(value):
         raise Broken(f"the loss is {float(value.detach())}")

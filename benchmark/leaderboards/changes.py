@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from benchmark.installation import settings_in
 from benchmark.leaderboards.board import Board, Cell, Column, Entry
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.difference import LEVEL
@@ -124,22 +123,12 @@ def _settings(*cells: Cell) -> tuple[str, ...]:
 
     A setting that one command does not name has its default there. None if one has no command.
     """
-    old, new = (_named(cell.outcomes[0].command) for cell in cells)
+    old, new = (settings_in(cell.outcomes[0].command) for cell in cells)
     if not (old and new):
         return ()
     names = (name for name in {**old, **new} if name not in {*NOT_SEARCHED, "seed"})
     given = ((name, old.get(name, "default"), new.get(name, "default")) for name in names)
     return tuple(f"{name} {one} -> {other}" for name, one, other in given if one != other)
-
-
-def _named(command: str) -> dict[str, str]:
-    """The values of `-P name=value` in a command; none in one that is not the shell's."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return {}
-    given = (value.partition("=") for option, value in pairwise(words) if option == "-P")
-    return {name: value for name, _, value in given}
 
 
 @dataclass(frozen=True)
@@ -165,10 +154,10 @@ def _by_users(
     if compared is None or len(compared.places) < 2:
         return None
     found = compared.beside_the_first[0]  # after minus before
-    with_seeds = found.low_with_seeds, found.high_with_seeds
-    if with_seeds[0] == with_seeds[0]:  # not NaN: the noise of training is known
-        return _Tested(with_seeds, found.p, "users and seeds" if compared.noise_known else "users")
-    return _Tested((found.low, found.high), found.p, "users (one seed)")
+    by = "users and seeds" if compared.noise_known else "users"
+    if np.isnan(found.low_with_seeds):  # the noise of training is not known
+        by = "users (one seed)"
+    return _Tested(found.interval, found.p, by)
 
 
 def _records(client: MlflowClient, cell: Cell, metric: str) -> list[Record]:

@@ -20,7 +20,7 @@ from benchmark.reporting.leaderboard import Standing, leaderboard
 from benchmark.reporting.ranking import Ranking, ReportError, order, why_unfinished
 from benchmark.reporting.row import Row
 from benchmark.tracking import schema, server
-from benchmark.tracking.reading.record import Record
+from benchmark.tracking.reading.record import Record, not_negative
 from benchmark.tracking.reading.run_ids import every_experiment
 from benchmark.tracking.reading.trials import records
 from benchmark.tracking.server import TrackingError, Unavailable, without_credentials
@@ -49,13 +49,15 @@ def groups(
 ) -> list[Group]:
     """The trials of the experiments, grouped by what makes them comparable; without names, of all.
 
-    Runs without a data digest compare within their experiment alone. Published figures name no data
-    and no protocol: they are left out, or join the largest group of their experiment. Raises
-    TrackingError for an experiment that is not there or has no runs.
+    Runs without a data digest compare within their experiment alone. Runs without a result that
+    name no model, or no data, are left out: they failed before anything was known of them, or are
+    none of seqrec's. Published figures name no data and no protocol: they are left out, or join the
+    largest group of their experiment. Raises TrackingError for an experiment that is not there or
+    has no runs.
     """
     found: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for experiment, of_experiment in _records(client, experiments):
-        trials = [record for record in of_experiment if chosen(record)]
+        trials = [record for record in of_experiment if _tells(record) and chosen(record)]
         here: dict[tuple[str, str, str], list[Record]] = {}
         for record in trials:
             if not record.published:
@@ -83,6 +85,11 @@ def _records(
         except TrackingError:  # without runs
             if experiments:
                 raise
+
+
+def _tells(record: Record) -> bool:
+    """Whether the run has a result, or failed as a known model on known data."""
+    return record.complete or ("model" in record.params and bool(record.basis.digest))
 
 
 def _key(record: Record, experiment: str) -> tuple[str, str, str]:
@@ -141,9 +148,9 @@ def _cell(client: MlflowClient, ranking: Ranking, standing: Standing) -> Cell:
         settings=" ".join(filter(None, [row.blend, settings_of(row, ranking)])),
         points_tried=ranking.points_tried[row.model] if own else None,
         seconds=row.seconds,
-        memory_mb=row.metric("peak_memory_mb"),
-        parameters=row.metric("parameters"),
-        energy_kwh=row.metric(schema.ENERGY),
+        memory_mb=not_negative(row.metric("peak_memory_mb")),
+        parameters=not_negative(row.metric("parameters")),
+        energy_kwh=not_negative(row.metric(schema.ENERGY)),
         device=row.records[0].tags.get(schema.DEVICE, ""),
         interval=standing.interval,
         level=figure.level,
@@ -155,7 +162,7 @@ def _outcome(client: MlflowClient, record: Record) -> Outcome:
     address = server.in_ui(client, record.experiment_id, record.run_id)
     return Outcome(
         run=record.run_id,
-        seed=seed if isinstance(seed, int) else None,
+        seed=seed if isinstance(seed, int) and seed >= 0 else None,
         test=dict(record.test or {}),
         seconds=record.seconds,
         commit=record.tags.get(schema.GIT_COMMIT, ""),

@@ -34,9 +34,10 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
             at = same(columns, column)
             known = {} if at is None else columns[at].cells
             cells = {
-                replace(e, origin=e.origin or board.origin): c
-                for e, c in column.cells.items()
-                if e not in known or not here.issuperset(outcome.run for outcome in c.outcomes)
+                replace(entry, origin=entry.origin or board.origin): cell
+                for entry, cell in column.cells.items()
+                if (not here.issuperset(o.run for o in cell.outcomes))
+                or (not cell.outcomes and entry not in known)
             }
             theirs = replace(column, cells=cells, report="")
             if at is None:
@@ -81,7 +82,7 @@ def _apart(this: Column, twins: list[Column], at: int) -> str:
     every = [this, *twins]
     of_all = [Protocol.parse(column.protocol) for column in every]
     protocols = [str(p.without(of_all[:n] + of_all[n + 1 :])) for n, p in enumerate(of_all)]
-    short = [protocol.partition(",")[0] for protocol in protocols]
+    short = [protocol.partition(", ")[0] for protocol in protocols]
     for texts in (short, protocols):
         if texts.count(texts[0]) == 1:
             return texts[0]

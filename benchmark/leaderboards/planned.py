@@ -66,7 +66,11 @@ def with_planned(board: Board, suite: SuiteOutcome) -> Board:
         at = same(columns, column)
         if at is not None:
             column = columns.pop(at)
-        known = {entry: cell for entry, cell in column.cells.items() if cell.outcomes}
+        known = {
+            entry: cell
+            for entry, cell in column.cells.items()
+            if cell.outcomes or (cell.failure and not planned.get(entry, cell).failure)
+        }
         columns.append(replace(column, cells=column.cells | planned | known))
     return replace(board, columns=tuple(with_own_titles(columns)))
 

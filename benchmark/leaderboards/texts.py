@@ -21,6 +21,7 @@ from benchmark.leaderboards.shown import (
     state,
     titled,
 )
+from benchmark.recbole.links import quoted
 from benchmark.reporting.formats import latex, markdown, terminal
 from benchmark.reporting.formats.numbers import harmless
 from benchmark.reporting.section import Table
@@ -100,7 +101,7 @@ def _datasets(board: Board) -> Table:
     rows: Table = []
     for column in board.columns:
         title = escape(titled(column))
-        row = {"data set": f"[{title}]({column.report})" if column.report else title}
+        row = {"data set": f"[{title}]({quoted(column.report)})" if column.report else title}
         row |= {
             name: f"{column.statistics[name]:,}" if name in column.statistics else ""
             for name in ("users", "items", "interactions")
@@ -181,12 +182,13 @@ def render_csv(board: Board, found: Overall | None) -> str:
 def render_latex(board: Board, found: Overall | None, verdict: list[str]) -> str:
     """leaderboard.tex: the table, for a paper."""
     rows = table(board, found, lambda text: rf"\textbf{{{text}}}", latex.escape)
-    comments = [*verdict, r"The preamble needs \usepackage[T1]{fontenc} \usepackage{booktabs}"]
+    preamble = r"The preamble needs \usepackage[T1]{fontenc} \usepackage{booktabs}"
+    comments = [*map(latex.escape, verdict), preamble]  # the preamble is to be copied
     heads = list(rows[0]) if rows else ["model"]
     caption = latex.escape(" ".join(notes(board, found)))
     return "\n".join(
         [
-            *(f"% {latex.escape(note)}" for note in comments),
+            *(f"% {' '.join(note.split())}" for note in comments),
             r"\begin{table}[t]",
             r"\centering",
             rf"\caption{{{caption}}}",

@@ -52,6 +52,13 @@ class Difference:
         return self.p < LEVEL
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval over users and seeds; over users if training noise is not known."""
+        if np.isnan(self.low_with_seeds):
+            return self.low, self.high
+        return self.low_with_seeds, self.high_with_seeds
+
+    @property
     def shown_p(self) -> str:
         return shown_p(self.p)
 

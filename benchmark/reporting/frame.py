@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.measures.metrics import SELECTION_METRIC
+from benchmark.reporting.words import apart
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import Record
 
@@ -26,16 +27,16 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    row: dict[str, Any] = {
+    first: dict[str, Any] = {
         "run_id": record.run_id,
         "name": record.name,
         "status": record.status,
         "sweep": record.tags.get(schema.SWEEP),
-        **record.params,
     }
+    last: dict[str, Any] = {}
     for part, metrics in (("valid", record.valid), ("test", record.test)):
-        row |= {f"{part} {name}": value for name, value in (metrics or {}).items()}
-    return row | {
+        last |= {f"{part} {name}": value for name, value in (metrics or {}).items()}
+    last |= {
         "best_epoch": record.best_epoch,
         "last_epoch": record.last_epoch,
         "seconds": record.seconds,
@@ -43,3 +44,5 @@ def _row(record: Record) -> dict[str, Any]:
         "protocol": record.tags.get(schema.PROTOCOL),
         "started": pd.Timestamp(record.started, unit="ms", tz="UTC"),
     }
+    taken = {*first, *last}
+    return first | {apart(name, taken): value for name, value in record.params.items()} | last

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from benchmark.measures.metrics import NAMES
 from benchmark.reporting import statistics
 from benchmark.reporting.comparison import compare
-from benchmark.reporting.difference import Difference
+from benchmark.reporting.difference import LEVEL, Difference
 from benchmark.reporting.ranking import Ranking, ReportError
 from benchmark.reporting.row import Row
 from benchmark.tracking.reading.ranks import ranks
@@ -27,7 +27,8 @@ class Pair:
     difference: float
     """First minus second."""
     low: float
-    """The 95% interval of the difference begins here."""
+    """The 95% interval of the difference begins here: over users and seeds, or over users where a
+    model that learns has one seed."""
     high: float
     p: float
     """p-value of the paired test."""
@@ -40,7 +41,7 @@ class Pair:
     @property
     def significant(self) -> bool:
         """Whether p is below .05."""
-        return self.p < 0.05
+        return self.p < LEVEL
 
     def __str__(self) -> str:
         return (
@@ -101,8 +102,8 @@ def pair(
         first=float(means[0]),
         second=float(means[1]),
         difference=of.difference,
-        low=of.low,
-        high=of.high,
+        low=of.interval[0],
+        high=of.interval[1],
         p=of.p,
         win=of.win,
         tie=of.tie,

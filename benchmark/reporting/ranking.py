@@ -79,7 +79,9 @@ class Ranking:
         points: dict[str, dict[object, int]] = {}
         for record in [*own, *others]:
             at_once = 1 if "learning_rate" in record.params else record.last_epoch or 1
-            points.setdefault(Row([record]).model, {})[_point(record)] = at_once
+            of_model = points.setdefault(Row([record]).model, {})
+            point = _point(record)
+            of_model[point] = max(at_once, of_model.get(point, 0))
         return {row.model: sum(points[row.model].values()) for row in self.own.rows}
 
     @property

@@ -9,7 +9,7 @@ from benchmark.reporting.labels import settings_of
 from benchmark.reporting.ranking import Ranking
 from benchmark.reporting.row import Row
 from benchmark.reporting.section import Section, Table, shown_interval, with_deviation
-from benchmark.reporting.words import number
+from benchmark.reporting.words import apart, number
 from benchmark.tracking import schema
 from benchmark.tracking.reading.record import Param
 from datasets.card import percent
@@ -49,34 +49,34 @@ def trials(
     several = any(len(row.records) > 1 for row in ranking.rows)
     cells: Table = []
     for place, row in enumerate(ranking.rows, start=1):
-        settings = {"settings": settings_of(row, ranking)} if folded else _each(row, ranking)
-        cells.append(
-            {
-                "rank": place,
-                "model": row.entry,
-                **settings,
-                f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
-                **{
-                    f"test {name}": _metric(row, "test", name)
-                    for name in dict.fromkeys((*SHOWN, ranking.metric))
-                },
-                **_significance(place, comparison),
-                "seeds": len(row.records) if several else "",
-                "points tried": _points_tried(row, ranking),
-                "best epoch": _best_epochs(row),
-                "seconds": number(row.seconds, ".1f"),
-                "parameters": number(row.metric("parameters"), ",.0f"),
-                "kWh": number(row.metric(schema.ENERGY), ".3g"),
-                "MB": number(row.metric("peak_memory_mb"), ",.0f"),
-                "sequences/s": number(row.metric("sequences_per_second"), ",.0f"),
-                "run": " ".join(record.run_id[:8] for record in row.records),
-            }
-        )
+        first: dict[str, object] = {"rank": place, "model": row.entry}
+        figures = {
+            f"valid {ranking.metric}": _metric(row, "valid", ranking.metric),
+            **{
+                f"test {name}": _metric(row, "test", name)
+                for name in dict.fromkeys((*SHOWN, ranking.metric))
+            },
+            **_significance(place, comparison),
+            "seeds": len(row.records) if several else "",
+            "points tried": _points_tried(row, ranking),
+            "best epoch": _best_epochs(row),
+            "seconds": number(row.seconds, ".1f"),
+            "parameters": number(row.metric("parameters"), ",.0f"),
+            "kWh": number(row.metric(schema.ENERGY), ".3g"),
+            "MB": number(row.metric("peak_memory_mb"), ",.0f"),
+            "sequences/s": number(row.metric("sequences_per_second"), ",.0f"),
+            "run": " ".join(record.run_id[:8] for record in row.records),
+        }
+        if folded:
+            first["settings"] = settings_of(row, ranking)
+        else:
+            first |= _each(row, ranking, {*first, *figures})
+        cells.append(first | figures)
     return _without_empty_columns(cells)
 
 
-def _each(row: Row, ranking: Ranking) -> dict[str, Param]:
-    return {name: row.param(name) for name in ranking.searched if name != "model"}
+def _each(row: Row, ranking: Ranking, taken: set[str]) -> dict[str, Param]:
+    return {apart(name, taken): row.param(name) for name in ranking.searched if name != "model"}
 
 
 def _significance(place: int, comparison: Comparison | None) -> dict[str, str]:

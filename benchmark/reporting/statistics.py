@@ -11,6 +11,7 @@ import numpy as np
 
 RESAMPLES = 2_000
 FLIPS = 10_000
+DIGITS = 12  # of differences of metrics: beyond them there is rounding alone
 NUMBERS_PER_BATCH = 1 << 22  # 32 MB of float64
 
 
@@ -109,6 +110,7 @@ def randomisation(differences: np.ndarray) -> np.ndarray:
     observed = np.abs(differences.sum(axis=1)) * (1 - 1e-12)  # sums differ in their last digits
     coins = np.random.default_rng(0)
     as_far = np.zeros(len(differences))  # how often random signs give as large a sum
+    as_far[np.isnan(observed)] = FLIPS  # not known: not significant
     batch = max(1, NUMBERS_PER_BATCH // users)
     for first in range(0, FLIPS, batch):
         rows = min(batch, FLIPS - first)
@@ -127,7 +129,7 @@ def wilcoxon(differences: np.ndarray) -> np.ndarray:
     from scipy import stats  # see ``t_test``
 
     p = np.ones(len(differences))
-    for i, of_users in enumerate(differences.round(12)):  # sums differ in their last digits
+    for i, of_users in enumerate(differences.round(DIGITS)):  # sums differ in their last digits
         if of_users.any() and not np.isnan(of_users).any():
             p[i] = stats.wilcoxon(of_users).pvalue
     return p

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable
 
-from benchmark.installation import training_command
+from benchmark.installation import settings_in, training_command
 from benchmark.reporting import cautions
 from benchmark.reporting.comparison import Comparison
 from benchmark.reporting.difference import Difference
@@ -16,7 +14,6 @@ from benchmark.reporting.words import listed, seconds, size
 from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import BASELINES
 
-DATA_DIR = re.compile("(--)?data[_-]dir=")
 AS_FAST = 1.2  # times: below it, two models count as equally fast
 
 
@@ -137,21 +134,12 @@ def _kind_that_is_missing(leader: Standing) -> str:
     for name in ("dataset", "history", "evaluate_users", "recbole_config"):
         if (value := row.param(name)) not in ("", SETTINGS[name].default):
             settings[name] = str(value)
-    if folder := _data_dir(row.records[0].repeated_by):
+    if folder := settings_in(row.records[0].repeated_by).get("data_dir"):
         settings["data_dir"] = folder
     return (
         f"No counted model is among these trials, so it is not known whether {row.entry} beats "
         f"one. To run all of them: {training_command(settings, here=True)}"
     )
-
-
-def _data_dir(command: str) -> str:
-    """The folder that a trial's command names, if any."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a tag that somebody else wrote
-        return ""
-    return next((word.partition("=")[2] for word in words if DATA_DIR.match(word)), "")
 
 
 def _doubts(ranking: Ranking, compared: list[Standing]) -> str:
@@ -185,8 +173,7 @@ def _difference(
 
 
 def _shown(found: Difference) -> str:
-    known = found.low_with_seeds == found.low_with_seeds  # not NaN: the noise of training is known
-    low, high = (found.low_with_seeds, found.high_with_seeds) if known else (found.low, found.high)
+    low, high = found.interval
     interval = f"95% interval {low:+.4f} to {high:+.4f}, " if low == low else ""
     p = found.shown_p if found.shown_p.startswith("<") else f"= {found.shown_p}"
     return f"difference {found.difference:+.4f} ({interval}p {p})"

@@ -1,6 +1,6 @@
 """Numbers and lists in the sentences of a verdict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 
 def seconds(seconds: float) -> str:
@@ -21,6 +21,11 @@ def size(number: float | None) -> str:
 def number(value: float | None, form: str) -> str:
     """Empty for None."""
     return "" if value is None else format(value, form)
+
+
+def apart(name: str, taken: Container[str]) -> str:
+    """The title of a setting's column, beside other columns."""
+    return f"{name} (setting)" if name in taken else name
 
 
 def counted(number: int, noun: str) -> str:

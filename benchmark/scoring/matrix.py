@@ -102,7 +102,12 @@ def _rows(queries: Queries, archive: zipfile.ZipFile, names: set[str], number: s
     """The query of each row of a chunk, [n] int64; -1: the user is not evaluated."""
     if f"queries{number}" in names:
         ids = _ids(queries, archive, f"queries{number}")
-        return queries.of_numbers(ids.cast(pa.int64()))
+        try:
+            return queries.of_numbers(ids.cast(pa.int64()))
+        except pa.ArrowInvalid as error:
+            raise ScoreError(
+                f"{queries.path}: queries{number} should be whole numbers: {error}"
+            ) from None
     if f"users{number}" not in names:
         raise ScoreError(f"{queries.path}: there is no array users{number} for scores{number}")
     return queries.of_users(_ids(queries, archive, f"users{number}"))

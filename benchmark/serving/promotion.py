@@ -143,8 +143,8 @@ def describe(name: str, trial: Record, version: str) -> str:
 
 
 def score(trial: Record) -> float:
-    """The validation metric that trials are selected by."""
-    return (trial.valid or {})[SELECTION_METRIC]
+    """The validation metric that trials are selected by; -1 without one, as of a scored file."""
+    return (trial.valid or {}).get(SELECTION_METRIC, -1.0)
 
 
 def _check_better(

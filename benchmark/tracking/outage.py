@@ -14,6 +14,8 @@ from mlflow.utils import rest_utils
 from datasets.errors import masked
 
 LONGEST_REASON = 200  # characters
+DEFECTS = (AssertionError, AttributeError, KeyError, NameError, TypeError)
+"""What a mistake in this program raises, which is never an outage."""
 STATUS = re.compile(
     r"error code (?P<code>\d+) != \d+\. Response body: '(?P<body>.*)'$"  # of a request
     r"|too many (?P<errors>\d+) error responses"

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from benchmark import interruption
 from benchmark.errors import UserError
 from benchmark.tracking.outage import (
+    DEFECTS,
     cannot_write,
     check_answer,
     is_forbidden,
@@ -74,8 +75,8 @@ def connect(tracking_uri: str | None = None) -> MlflowClient:
         raise TrackingError(
             f"the tracking server {where} needs a package that is not installed: {error}"
         ) from None
-    except (AttributeError, NameError, TypeError):
-        raise  # a defect, not an outage
+    except DEFECTS:
+        raise
     except UnsupportedModelRegistryStoreURIException:
         raise TrackingError(
             f"the tracking server {where} should begin with http://, https://, sqlite:/// or the "

@@ -21,6 +21,14 @@ def check_learnable(split: Split) -> None:
         )
 
 
+def check_countable(split: Split) -> None:
+    """Raise UserError if there is no training interaction."""
+    if not (split.train_ends > split.train_starts).any():
+        raise UserError(
+            "nothing to count: no interaction is for training; move the beginning of validation"
+        )
+
+
 def window_counts(starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
     """The number of windows of at most ``length`` items that cover each sequence: [n] int64."""
     counts: np.ndarray = -(-(ends - starts) // length)

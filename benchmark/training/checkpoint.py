@@ -47,7 +47,9 @@ def load(path: Path) -> State:
         if about["digest"] != _digest(tensors, about["values"]):
             raise ValueError("its checksum is wrong")
         return tensors, json.loads(about["values"])
-    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of seqrec: {error}") from None
 
 

@@ -8,7 +8,7 @@ from benchmark.measures.metrics import SELECTION_METRIC
 
 @dataclass
 class Course:
-    """All but the first five fields change with each epoch, and are JSON values."""
+    """The first five fields are fixed. The others change with each epoch, and are JSON values."""
 
     learns: bool
     """Whether epochs train. All those of a counted model try variants."""

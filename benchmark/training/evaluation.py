@@ -39,8 +39,8 @@ def repeated(sequences: Sequences, split: Split) -> tuple[int, int]:
 def sample(sequences: Sequences, targets: Targets, n_users: int) -> np.ndarray:
     """Whether a target's user is in the fixed sample, [n] bool; ``n_users`` 0: all are.
 
-    The sample are the ``n_users`` users with the smallest hashes of their ids, among those with
-    targets. So it depends on the ids alone, and a larger sample includes a smaller one.
+    The sample consists of the ``n_users`` users with the smallest hashes of their ids, among those
+    with targets. So it depends on the ids alone, and a larger sample includes a smaller one.
     """
     everybody = np.ones(len(targets.users), dtype=bool)
     if not n_users:

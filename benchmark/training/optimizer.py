@@ -16,7 +16,7 @@ class Optimizers:
     """The optimizers of a model, used as one.
 
     Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon) moves a matrix equally far in all
-    its directions; it is for matrices between hidden layers. Adam trains embeddings, biases and
+    its directions; it trains the weights of all linear layers. Adam trains embeddings, biases and
     norms, and ``RowAdam`` those embedding tables of which a step touches few rows.
     """
 

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmark.training.checkpoint import State
+from benchmark.training.memory import out_of_memory
 from benchmark.training.trainer import Trainer, TrainingError
 
 COUNTERS = ("batch", "seconds", "epoch_seconds")
@@ -38,6 +39,8 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], values: Mapping[str
     try:
         _restore(trainer, tensors, values)
     except (KeyError, RuntimeError, ValueError) as error:
+        if isinstance(error, RuntimeError) and out_of_memory(error):
+            raise TrainingError(f"out of memory on {trainer.device}: try a smaller model") from None
         reason = str(error).splitlines()[0]
         raise TrainingError(f"the checkpoint does not fit this trial: {reason}") from None
 

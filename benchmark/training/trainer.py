@@ -23,7 +23,7 @@ import models
 from benchmark.errors import UserError
 from benchmark.measures.metrics import K, means
 from benchmark.training import workers
-from benchmark.training.batches import TrainingBatches, check_learnable
+from benchmark.training.batches import TrainingBatches, check_countable, check_learnable
 from benchmark.training.course import Course
 from benchmark.training.defaults import decided
 from benchmark.training.device import resolve_device
@@ -81,8 +81,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.model = self._built()
         self.learns = isinstance(self.model, LearnedModel)
-        if self.learns:
-            check_learnable(split)
+        check_learnable(split) if self.learns else check_countable(split)
         window = self.model.window if isinstance(self.model, LearnedModel) else settings.max_length
         self.randomness = Randomness(settings.seed, self.device)
         self.interactions = Interactions(
@@ -173,6 +172,12 @@ class Trainer:
             yield
         except ScoresError as error:
             raise TrainingError(f"{self.settings.model_name}: {error}") from None
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory on {self.device} while one user was ranked: try a smaller model"
+            ) from None
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:

@@ -3,9 +3,9 @@
 torchrun --nproc-per-node 2 -m benchmark.train --dataset ml-1m
 
 All of them draw the same batches and masks, and each trains on its share of the rows. Without
-dropout the result is that of one process, up to rounding; with dropout each process draws its own,
-and the result is repeatable with the same number of processes. Only the first tracks, prints and
-saves.
+dropout and sampled negatives the result is that of one process, up to rounding. Each process draws
+its own dropout and negatives, and the result is repeatable with the same number of processes. Only
+the first tracks, prints and saves.
 """
 
 import os
@@ -60,7 +60,7 @@ def total(values: Tensor) -> Tensor:
 def share(examples: Examples) -> tuple[Examples, Tensor | float]:
     """This process's rows of a batch, and the weight of its loss in the mean over processes.
 
-    The mean is over the batch's targets, and no two processes have equally many.
+    The mean is over the batch's targets, of which processes may have different numbers.
     """
     if size() == 1:
         return examples, 1.0

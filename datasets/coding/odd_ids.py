@@ -41,7 +41,7 @@ def crowds(sequences: Sequences) -> list[str]:
     name = f"{sequences.user_ids[largest]!a:.{LONGEST_QUOTE}}"
     return [
         f"user {name} has {counts[largest]:,} interactions, {share:.1%} of all: if it stands for "
-        f"users without an id, leave it out: filters: {{where_not: {{column of the user: {name}}}}}"
+        f"users without an id, leave its rows out, by filters: where_not"
     ]
 
 

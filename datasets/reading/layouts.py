@@ -67,9 +67,10 @@ class Layout:
         """Of a text file, in bytes."""
         return LONGEST_LIST if self.sequences or self.format == JSON_LINES else LONGEST_LINE
 
-    def also(self, columns: Iterable[str | int]) -> "Layout":
+    def also(self, columns: Iterable[str | int], key: str = "where") -> "Layout":
         """The same layout with these columns of the file, too: by name, or by number in a file
-        without a header. Raises ValueError for columns that this kind of file cannot name."""
+        without a header. Raises ValueError, with the ``key`` of the filters that names them, for
+        columns that this kind of file cannot name."""
         named = self.positions or self.header
         columns = list(columns)
         added: dict[str, Any] = {}
@@ -77,15 +78,15 @@ class Layout:
             ours = self.ours(column)
             if ours in NUMBERS:
                 raise ValueError(
-                    f"where: {quoted(column)} is the {ours}: use filters: {ours}: {{min: , max: }}"
+                    f"{key}: {quoted(column)} is the {ours}: use filters: {ours}: {{min: , max: }}"
                 )
             if not named or isinstance(column, int) != bool(self.positions):
                 wanted = "the number of a field" if self.positions else "the name of a column"
                 wanted = wanted if named else "for files whose columns have names or numbers"
-                raise ValueError(f"where should be {wanted}, not {quoted(column)}")
+                raise ValueError(f"{key} should be {wanted}, not {quoted(column)}")
             if ours not in named:
                 added[ours] = column
-        same = replace(self, selected=bool(columns))
+        same = replace(self, selected=self.selected or bool(columns))
         if self.positions:
             return replace(same, positions=self.positions | added)
         return replace(same, header=self.header | added)

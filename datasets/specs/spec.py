@@ -174,8 +174,8 @@ def _spec(name: str, content: object) -> Spec:
         raise ValueError("give either sources or synthetic")
     for source in spec.sources:
         source_spec.check(source, "sources", layouts.INTERACTIONS)
-        source.layout().also(spec.filters.columns)
-    if spec.synthetic and spec.filters.columns:
+        spec.filters.with_columns(source.layout())
+    if spec.synthetic and (spec.filters.where or spec.filters.where_not):
         raise ValueError("filters by value need a file with further columns: synthetic has none")
     if spec.titles:
         source_spec.check(spec.titles, "titles", layouts.TITLES)

@@ -33,7 +33,8 @@ def targets(
     if numbers is None:
         return Targets.next_items(users, sequences.offsets[users], at)
     positions = np.flatnonzero(np.isin(numbers, numbers[at]))
-    pairs = numbers[positions] * sequences.n_items + sequences.items[positions]
+    baskets = numbers[positions].astype(np.int64)  # their product with items passes 2^31
+    pairs = baskets * sequences.n_items + sequences.items[positions]
     positions = positions[np.sort(np.unique(pairs, return_index=True)[1])]
     owners = np.searchsorted(sequences.offsets, positions, side="right") - 1
     starts = sequences.offsets[owners]

@@ -15,8 +15,8 @@ from models.progress import Bar
 class AllItems(Systems):
     """Weights come from all items. The largest ones of each item are kept.
 
-    Items keep their numbers. A place is that of a matrix [n_items, n_items]; a pair has it above
-    the diagonal.
+    Items keep their numbers. Places are those of a matrix [n_items, n_items] in one row; a pair of
+    items stands once, above the diagonal.
     """
 
     def __init__(self, items: Tensor, users: Tensor, n_items: int, kept: int):

@@ -14,6 +14,8 @@ from torch import Tensor
 from models.counted import Counted, differs
 from models.model import Histories
 
+OLDEST = 1e-300  # the least weight of an occurrence
+
 
 class Personal(NamedTuple):
     """The different items of each history."""
@@ -65,7 +67,9 @@ class PersonalFrequency(Counted):
     def queries(self, histories: Histories) -> Personal:
         items, baskets = histories
         ages = (baskets[:, -1:] - baskets).clamp(min=0)  # [batch, length]
-        weights = (self.decay.double() ** ages).masked_fill(items == self.n_items, 0.0)
+        # Above 0, however old: with a sum of 0 an item would rank behind those never seen.
+        weights = (self.decay.double() ** ages).clamp(min=OLDEST)
+        weights = weights.masked_fill(items == self.n_items, 0.0)
         items, order = items.sort(dim=1, stable=True)
         new = torch.ones_like(items, dtype=torch.bool)
         new[:, 1:] = items[:, 1:] != items[:, :-1]

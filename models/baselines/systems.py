@@ -14,9 +14,9 @@ class Products(NamedTuple):
     """What the systems are made of; ``Systems.places`` says where the values of pairs are."""
 
     gram: Tensor
-    """[m] float: of both items of a pair."""
+    """[m] float: a value for each pair of two items."""
     target: Tensor
-    """[m'] float: of the weight from one item to another."""
+    """[m'] float: a value for each ordered pair, from one item to another."""
     own: Tensor
     """[n_items] float: ``gram`` of each item with itself."""
     itself: Tensor

@@ -73,7 +73,8 @@ class BERT4Rec(Scorer):
     link = "https://recbole.io/docs/user_guide/model/sequential/bert4rec.html"
     recipes: ClassVar = {
         "fast": {},
-        # The paper's and its code's, but for the learning rate.
+        # The paper's architecture and batches. Its optimizer differs: weight decay, clipping and a
+        # falling learning rate, without early stopping.
         "paper": {
             "epochs": 500,
             "patience": 10,

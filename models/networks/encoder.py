@@ -188,7 +188,8 @@ def _rotate(x: Tensor, turns: Tensor) -> Tensor:
 
 
 def turns(positions: int, size: int) -> Tensor:
-    """exp(i * position * frequency), frequencies 1 to 1/1000: [positions, size / 2] complex."""
+    """exp(i * position * frequency), [positions, size / 2] complex, with frequencies
+    1000^(-2j / size). The paper has 10,000: its sequences are longer."""
     frequencies = 1000.0 ** (-torch.arange(0, size, 2) / size)
     angles = torch.arange(positions)[:, None] * frequencies
     return torch.polar(torch.ones_like(angles), angles)

@@ -24,9 +24,9 @@ class Seen(NamedTuple):
     """
 
     items: Tensor
-    """[n, m] int64: each item once, and -1."""
+    """[..., m] int64: each item once, and -1."""
     gains: Tensor
-    """[n, m] float"""
+    """[..., m] float"""
     share: Tensor | None = None
     """[]; None: 1."""
 
@@ -53,8 +53,8 @@ def cross_entropy(
 
     A target is compared with the whole catalogue (``negatives`` 0), or with a random sample of
     ``negatives`` items if the catalogue has more. The logits, [n, n_items or negatives], are never
-    built as a whole. With ``by_rows`` the gradients of weight and bias are sparse and hold the rows
-    that were used; without negatives these are all rows.
+    built as a whole. With ``by_rows`` and negatives, the gradients of weight and bias are sparse
+    and hold the rows that were used.
     """
     if seen is None:
         seen = Seen(targets.new_empty(len(targets), 0), bias.new_empty(len(targets), 0))

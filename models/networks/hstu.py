@@ -20,7 +20,8 @@ SCALE = 10.0  # of the learned biases: Adam moves each by about the learning rat
 
 
 class HSTU(LeftToRight):
-    """The ``temperature`` of the loss is the paper's, and ``repeats`` that of ``BERT4Rec``."""
+    """A stack of the paper's layers. Scores are cosines divided by ``temperature``, as in the
+    paper; ``repeats`` means what it does in ``BERT4Rec``."""
 
     link = "https://github.com/facebookresearch/generative-recommenders"
     recipes: ClassVar = {"fast": {"temperature": 0.05}}

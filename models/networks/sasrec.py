@@ -16,7 +16,8 @@ from models.networks.left_to_right import LeftToRight
 
 
 class SASRec(LeftToRight):
-    """Positions, norms, initialisation and ``repeats`` are those of ``BERT4Rec``."""
+    """A transformer that reads from left to right. ``positions``, ``norm``, ``initialisation`` and
+    ``repeats`` mean what they do in ``BERT4Rec``."""
 
     link = "https://recbole.io/docs/user_guide/model/sequential/sasrec.html"
     layer: ClassVar[type[EncoderLayer]] = EncoderLayer

@@ -85,6 +85,8 @@ def test_a_frame_is_filtered_by_its_other_columns(here):
     assert data.sequences.n_interactions == ROWS // 2
     sales = seqrec.from_frame(mixed[mixed["kind"] == "sale"], "shop")
     assert data.sequences.digest == sales.sequences.digest
+    data = seqrec.from_frame(mixed, "shop", filters={"where_not": {"kind": "view"}})
+    assert data.sequences.digest == sales.sequences.digest
 
 
 def test_equal_frames_are_kept_once_and_others_beside_them(here):

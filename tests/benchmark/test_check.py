@@ -50,6 +50,14 @@ BROKEN = {
             "the loss is no mean over targets: ",
         ),
         (
+            "def __init__(self, n_items):\n"
+            "    super().__init__(n_items, 8)\n"
+            "    self.norm = torch.nn.BatchNorm1d(8)\n"
+            "def mean(self, items):\n"
+            "    return self.norm(super().mean(items))",
+            "the buffer norm.running_mean changes in training: what is evaluated has the mean of",
+        ),
+        (
             "def forward(self, items, targets):\n"
             "    return F.cross_entropy(\n"
             "        self.mean(items) @ self.items().T, targets[:, 0], ignore_index=-1)",

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import DataError
+from datasets.ids import Ids
 from datasets.prepare import load
-from datasets.sequences import from_interactions
+from datasets.sequences import Sequences, from_interactions
+from datasets.splitting import baskets
 from datasets.splitting.splits import leave_one_out, temporal
 from tests.conftest import card_of
 
@@ -192,6 +194,17 @@ def test_without_times_there_are_no_baskets(described, split):
     what = "split: temporal" if split == "temporal" else "targets: last-tied"
     with pytest.raises(DataError, match=f"^data/mine.csv: {what} needs timestamps, and these data"):
         load(name)
+
+
+def test_keys_of_baskets_and_items_do_not_wrap():
+    """Beyond 2^31, keys that wrap would be equal, and targets would be lost."""
+    n_items, n = 1 << 16, (1 << 16) + 10
+    user_ids, item_ids = (Ids.of(np.arange(10**6, 10**6 + m).astype(str)) for m in (n, n_items))
+    users = np.arange(n)
+    items = (users % n_items).astype(np.int32)  # the last ten users have the items of the first
+    sequences = Sequences(items, np.arange(n + 1), user_ids, item_ids, users.astype(np.float64))
+    found = baskets.targets(sequences, users, users, sequences.baskets)
+    assert len(found.positions) == n
 
 
 def test_another_word_is_refused(described):

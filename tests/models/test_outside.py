@@ -92,3 +92,22 @@ def test_a_package_is_one_source_and_a_stored_one_takes_its_place(tmp_path, monk
     assert vars(second.model)["new"] == 1
     assert models.MODELS["mine_of_this_test.a:A"] is second.model
     assert outside.load_stored("mine_of_this_test.a:A", CodeSource(newer)) is second
+
+    outside.forget_changed()  # the stored one is for its own trial alone
+    assert "old" in vars(outside.load("mine_of_this_test.a:A").model)
+    (package / "a.py").write_text(
+        "from mine_of_this_test.base import Base\nclass A(Base): edited = 1"
+    )
+    outside.forget_changed()
+    assert "edited" in vars(outside.load("mine_of_this_test.a:A").model)
+
+
+def test_a_file_that_was_edited_is_read_again(tmp_path):
+    """In a notebook, the process goes on."""
+    (tmp_path / "a.py").write_text(COUNTED + "class A(Base): old = 1")
+    first = outside.load("a.py:A")
+    outside.forget_changed()
+    assert outside.load("a.py:A") is first
+    (tmp_path / "a.py").write_text(COUNTED + "class A(Base): new = 1")
+    outside.forget_changed()
+    assert "new" in vars(outside.load("a.py:A").model)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import models
-from models import MODELS, ranking
+from models import MODELS, batches, ranking
 from models.batches import Interactions
 from models.model import Histories
 from models.ranking import rank, recommend
@@ -34,6 +34,32 @@ class Table(torch.nn.Module):
 
 def alone(items):
     return Interactions.without_times(torch.tensor(items, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float16])
+def test_scores_of_half_precision_have_whole_ranks(kind):
+    """A sum in their own type would count 4,095 items as 4,096, and the best rank would be 0."""
+    n = 4_096
+    model = Table([[0.0] * n])
+    model.table = model.table.to(kind)
+    model.table[0, 5] = 1.0
+    found = rank(model, torch.tensor([0]), torch.tensor([5]))
+    assert found.tolist() == [1]
+    assert rank(model, torch.tensor([0]), torch.tensor([6])).tolist() == [n]
+
+
+def test_histories_of_long_users_come_in_small_batches(monkeypatch):
+    monkeypatch.setattr(batches, "MOST_VALUES", 20)
+    ends = np.cumsum([1, 2, 3, 30, 4, 2])
+    starts = np.concatenate([[0], ends[:-1]])
+    items = Interactions.without_times(torch.arange(ends[-1]))
+    found = list(batches.histories(items, starts, ends, max_length=100, batch_size=4, pad=99))
+    assert sorted(np.concatenate([rows for rows, _ in found]).tolist()) == [0, 1, 2, 3, 4, 5]
+    assert all(past.items.numel() <= 20 or len(rows) == 1 for rows, past in found)
+    for rows, past in found:
+        for row, history in zip(rows, past.items.tolist(), strict=True):
+            kept = [item for item in history if item != 99]
+            assert kept == list(range(starts[row], ends[row]))
 
 
 # Each table has one row for each item, and a last row for empty histories.

@@ -93,6 +93,8 @@ def importance(ranking: Ranking, models: dict[str, int]) -> Chart | None:
     panels = []
     for entry, (rows, varied) in _searches(ranking).items():
         chosen = _spread(rows, MOST_ROWS)
+        if len({row.valid[ranking.metric] for row in chosen}) == 1:
+            continue  # nothing to explain
         shares = _importances(chosen, varied, ranking.metric)
         names = sorted(shares, key=lambda name: shares[name])
         y = Axis("", list(range(len(names))), names)

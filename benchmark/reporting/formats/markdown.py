@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from benchmark.recbole.links import quoted
 from benchmark.reporting.formats import page
 from benchmark.reporting.formats.board import alignments, best_rows, marks
 from benchmark.reporting.formats.drawing import draw
@@ -33,7 +34,9 @@ def render(content: Content, name: str) -> dict[str, str | bytes]:
         text += f"\n{_section(section)}"
         if number == 0 and images:
             text += "\n## Plots\n\n"
-            text += "\n".join(f"![{escape(c.title)}]({file})\n" for file, c in images.items())
+            text += "\n".join(
+                f"![{escape(c.title)}]({quoted(file)})\n" for file, c in images.items()
+            )
     return {f"{name}.md": text, **{file: draw(chart) for file, chart in images.items()}}
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from benchmark.reporting.words import apart
 from benchmark.tracking import schema
 
 if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
@@ -21,6 +22,10 @@ if TYPE_CHECKING:  # types alone: their modules load MLflow and pandas, slowly
 # character of a formula. Some read the wide ones of East Asian keyboards, too.
 FORMULA = re.compile('(^|[;\t\r\n])(?=["\\s]*[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 
+COSTS = ("points_tried", "seconds", "parameters", "peak_memory_mb")
+RESERVED = {"rank", "published", "scored", "seeds", "runs", *COSTS}
+"""Columns of the CSV file that a setting may be called like."""
+
 
 def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
     """NAME.csv: a line for each row of the ranking, with parameters, then figures."""
@@ -29,7 +34,9 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
     for place, row in enumerate(ranking.rows, start=1):
         found = _row(place, row, content)
         line = {"rank": place, "published": found["published"], "scored": found["scored"]}
-        line |= {name: row.param(name) for name in ["model", *ranking.searched]}
+        line |= {"model": row.param("model")}
+        settings = {name: row.param(name) for name in ranking.searched if name != "model"}
+        line |= {apart(name, RESERVED): value for name, value in settings.items()}
         line |= {"seeds": len(row.records)}
         for part in ("valid", "test"):
             line |= {f"{part}/{metric}": mean for metric, mean in found[part].items()}
@@ -39,9 +46,7 @@ def render_csv(content: Content, name: str) -> dict[str, str | bytes]:
         low, high = found.get("interval_with_seeds") or (None, None)
         line |= {"interval with seeds low": low, "interval with seeds high": high}
         line |= {name: fmean(seeds) for name, seeds in found.get("beside_accuracy", {}).items()}
-        line |= {
-            key: found[key] for key in ("points_tried", "seconds", "parameters", "peak_memory_mb")
-        }
+        line |= {key: found[key] for key in COSTS}
         line |= {"runs": " ".join(found["runs"])}
         lines.append(line)
     lines = [{harmless(key): harmless(value) for key, value in line.items()} for line in lines]

@@ -25,7 +25,7 @@ from benchmark import interruption
 from benchmark.errors import MachineError, NoRoom, TakenOver
 from benchmark.tracking import ownership
 from benchmark.tracking.deleted import why_gone
-from benchmark.tracking.outage import is_outage, reason
+from benchmark.tracking.outage import DEFECTS, is_outage, reason
 from benchmark.tracking.outbox import entries
 from benchmark.tracking.outbox.entries import Queued
 from benchmark.tracking.outbox.messages import Artifact, Message
@@ -37,7 +37,6 @@ FOLDER = Path("undelivered")
 SHORT_WAIT = 20.0  # seconds, after a signal or an error: less than what clusters grant
 PAUSES = (0.2, 0.5, 1, 2, 4, 8)  # seconds between tries; the last one repeats
 TRIES = 6  # of a message that the server refuses: a refusal can be a race between two runs
-DEFECTS = (AssertionError, AttributeError, KeyError, NameError, TypeError)  # of this program
 NOTICED = 3  # failures in a row before the user reads of them
 
 

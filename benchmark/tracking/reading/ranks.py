@@ -34,6 +34,9 @@ def table_in(path: str) -> pd.DataFrame:
 
 def _checked(content: pa.Table) -> pd.DataFrame:
     found = {name: ids(name, content[name]).array for name in ("user", "item")}
+    users = pd.factorize(found["user"])[0]
+    if np.count_nonzero(np.diff(users)) > users.max(initial=0):
+        raise ValueError("the rows of a user do not stand together")
     found["rank"] = whole_numbers("rank", content["rank"])
     if found["rank"].min() < 1:
         raise ValueError(f"a rank is {found['rank'].min()}")

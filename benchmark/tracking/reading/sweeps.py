@@ -140,9 +140,10 @@ def is_trial(tags: dict[str, str]) -> bool:
     """Whether a run that is nested in a sweep is one of the sweep's trials, by its tags."""
     try:
         int(tags[schema.NUMBER])
-        return isinstance(json.loads(tags[schema.POINT]), dict)
-    except (KeyError, ValueError):
+        point = json.loads(tags[schema.POINT])
+    except (KeyError, ValueError, RecursionError):
         return False
+    return isinstance(point, dict) and type(point.get("seed")) is int
 
 
 def sweep_runs(client: MlflowClient, experiment_id: str) -> list[Run]:

@@ -44,7 +44,9 @@ class Sweep:
         self.outbox = reopen(client, self.run_id)
         own(client, self.outbox)
         self.heart = Heart(client, self.run_id, str(self.outbox.owner))
-        self.seconds_before = run.data.metrics.get(schema.SWEEP_SECONDS, 0.0)
+        # Read now: the outbox has delivered what a process before this one left in it.
+        metrics = client.get_run(self.run_id).data.metrics
+        self.seconds_before = metrics.get(schema.SWEEP_SECONDS, 0.0)
 
     @contextmanager
     def alive(self) -> Iterator[None]:

@@ -4,17 +4,19 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
-from benchmark.leaderboards import exchange, html
+from benchmark.leaderboards import exchange, gather, html
 from benchmark.leaderboards.board import Board, Cell, Column, Entry, Outcome
 from benchmark.leaderboards.merge import merged, with_own_titles
 from benchmark.leaderboards.overall import overall
 from benchmark.leaderboards.texts import render_csv, render_latex, render_markdown
 from benchmark.leaderboards.verdict import verdict
+from tests.benchmark.reporting.test_comparison import USERS, log
 
 
 def outcome(seed: int, value: float, run: str = "a") -> Outcome:
@@ -260,6 +262,27 @@ def test_trials_that_are_here_are_not_shown_twice():
     board = merged(small(), [replace(small(), origin="mine")])
     names = [entry.name for entry in board.columns[0].cells]
     assert names == ["SASRec", "EASE", "GRU4Rec"]
+    # A colleague's page that shows one's own rows has them by their origin.
+    colleague = merged(small("lab", first=0.4), [replace(small(), origin="us")])
+    names = [entry.name for entry in merged(small(), [colleague]).columns[0].cells]
+    assert names == ["SASRec", "EASE", "GRU4Rec", "SASRec from lab", "EASE from lab"]
+
+
+def test_a_title_has_the_whole_number_of_a_sample():
+    first = replace(small().columns[0], protocol="leave-one-out; a fixed sample of 10,000 users")
+    second = replace(first, protocol="leave-one-out; all users")
+    titles = [column.title for column in with_own_titles([first, second])]
+    assert titles[0] == "Set A (a fixed sample of 10,000 users)"
+
+
+@pytest.mark.parametrize("value", [-1, -0.5])
+def test_what_others_logged_does_not_make_the_file_unreadable(store, file, value):
+    ranks = np.arange(1, USERS + 1)
+    run = log(store, "EASE", ranks, seed=int(value) if value == -1 else 1, rate=None)
+    store.log_metric(run, "peak_memory_mb", value, step=2)
+    found = gather.groups(store, ["e"])
+    board = gather.board(store, found, "ndcg@10", "t", title="Ours", origin="")
+    assert exchange.load(file(exchange.dump(board))).columns[0].digest == "d1"
 
 
 def test_boards_that_rank_by_other_metrics_or_have_one_origin_are_refused():

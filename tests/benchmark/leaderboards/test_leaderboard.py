@@ -180,6 +180,26 @@ def test_what_cannot_be_shown_is_one_line(leaderboard, three, here, options, mes
     assert "Traceback" not in done.stderr
 
 
+def test_runs_that_are_none_of_seqrecs_and_launches_that_failed_are_no_rows(
+    leaderboard, three, here
+):
+    """A server is shared: with other projects, and with typing errors of `mlflow run`."""
+    before = leaderboard("--no-reports")
+    others = three.create_experiment("fraud")
+    done = three.create_run(others, run_name="xgboost")
+    three.log_metric(done.info.run_id, "auc", 0.9)
+    three.set_terminated(done.info.run_id)
+    three.create_run(others, run_name="at work")
+    typo = three.create_run("0", run_name="launch")
+    for name, value in (("dataset", "typo"), ("model", "Markov")):
+        three.log_param(typo.info.run_id, name, value)
+    three.set_terminated(typo.info.run_id, "FAILED")
+    assert leaderboard("--no-reports").stdout == before.stdout
+    assert {column["dataset"] for column in written(here / "reports/leaderboard")["columns"]} == {
+        "shop", "films", "songs",
+    }  # fmt: skip
+
+
 def test_an_empty_server_has_no_leaderboard(leaderboard, store):
     done = leaderboard()
     assert done.returncode == 1

@@ -81,6 +81,14 @@ def test_importance_and_parallel_coordinates_of_a_search(store, ranks):
         assert draw(drawn).startswith(PNG)
 
 
+def test_settings_without_any_effect_have_no_importance(store, ranks):
+    for rate, dropout in itertools.product((0.001, 0.01), (0.1, 0.2)):
+        run = log(store, "A", ranks["Good"], rate=rate)
+        store.log_batch(run, params=[Param("dropout", str(dropout))])
+    ranking, _, _, models = content(store)
+    assert search.importance(ranking, models) is None
+
+
 def test_a_chart_of_too_many_rows_shows_some_of_them_and_says_so(store, ranks, monkeypatch):
     swept(store, ranks)
     monkeypatch.setattr(search, "MOST_LINES", 4)

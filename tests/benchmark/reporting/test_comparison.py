@@ -11,7 +11,11 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 
 from benchmark.measures.metrics import NAMES, per_query
-from benchmark.reporting.comparison import Comparison
+from benchmark.reporting import statistics
+from benchmark.reporting.comparison import Comparison, compare
+from benchmark.reporting.ranking import order
+from benchmark.tracking.reading.ranks import ranks as read_ranks
+from benchmark.tracking.reading.trials import records
 from datasets.errors import visible
 from models.ranking import MISS
 from tests.benchmark.reporting.test_report import printed, rows
@@ -404,3 +408,24 @@ def test_where_every_query_is_a_hit_the_interval_has_no_width():
     ranks = np.ones((1, len(users)), dtype=np.int64)
     comparison = Comparison("ndcg@10", "t", [1], [ranks], [None], targets, [])
     assert comparison.intervals[1] == pytest.approx((1.0, 1.0))
+
+
+@pytest.mark.parametrize("test", ["t", "randomisation", "wilcoxon"])
+def test_the_last_digit_of_a_mean_is_no_difference(store, test):
+    """The mean of three equal values may differ from them there."""
+    found = np.random.default_rng(1).integers(1, 12, USERS)
+    for seed in (1, 2, 3):
+        log(store, "Counts", found, seed=seed, rate=None)
+    log(store, "Again", found, rate=None)
+    ranking = order(records(store, "e"), "mrr@10")
+    tables = read_ranks(store, ranking.records, "test").tables
+    (pair,) = compare(ranking, tables, "mrr@10", test).pairs
+    assert pair.p == 1
+
+
+def test_a_metric_beyond_the_known_ranks_is_never_significant():
+    differences = np.array([[np.nan] * 8, [0.1] * 7 + [0.2]])
+    for test in statistics.TESTS.values():
+        first, second = test(differences)
+        assert first == 1
+        assert second < 0.05

@@ -86,7 +86,11 @@ def test_a_sweep_without_a_readable_search_space_is_reported(report, store, here
     parent = log(store, "e", 0.1, None)
     store.log_text(parent, content, schema.SWEEP_FILE)
     for number in (1, 2):
-        tags = {"mlflow.parentRunId": parent, schema.NUMBER: str(number), schema.POINT: "{}"}
+        tags = {
+            "mlflow.parentRunId": parent,
+            schema.NUMBER: str(number),
+            schema.POINT: '{"seed": 1}',
+        }
         log(store, "e", number / 10, number / 10, **tags)
     done = report("--layout", "page")
     assert done.returncode == 0, done.stderr
@@ -160,6 +164,13 @@ def test_columns_that_cannot_group_users_are_left_out(tmp_path):
     odd = {"history": ["3", "4"], "popularity": [0.5, 1], "repeated": [1, 0], "query": ["7", "7"]}
     path.write_bytes(parquet(**GOOD | odd))
     assert table_in(str(path)).to_dict("list") == GOOD | {"query": [0, 1]}
+
+
+def test_a_table_whose_users_do_not_stand_together_is_refused(tmp_path):
+    path = tmp_path / "test.parquet"
+    path.write_bytes(parquet(user=["a", "b", "a"], item=["x", "y", "z"], rank=[1, 2, 3]))
+    with pytest.raises(ValueError, match="the rows of a user do not stand together"):
+        table_in(str(path))
 
 
 def test_targets_of_one_query_are_told_by_neighbours(tmp_path):

@@ -1,5 +1,6 @@
 """`python -m benchmark.report` as a user runs it, against a real store and a real server."""
 
+import csv
 import re
 import time
 
@@ -7,10 +8,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from benchmark.reporting.frame import frame
 from benchmark.tracking import schema
 from benchmark.tracking.reading import run_ids
 from benchmark.tracking.reading.record import record
 from benchmark.tracking.reading.run_ids import whole_run_id
+from benchmark.tracking.reading.trials import records
 from benchmark.tracking.server import TrackingError
 from tests import published
 from tests.conftest import ROOT
@@ -348,6 +351,8 @@ def test_points_tried_are_counted_and_unequal_tuning_is_a_warning(report, store,
     log(store, "e", 0.1, 0.05, seed=1, model="SASRec", **same)
     counted = log(store, "e", None, 0.01, model="EASE", **same)
     store.log_metric(counted, "last_epoch", 16)
+    again = log(store, "e", None, None, model="EASE", status="KILLED", **same)
+    store.log_metric(again, "last_epoch", 1)  # it was stopped after its first value
     assert report("--experiment", "e").returncode == 0
     text = (here / "reports/e.md").read_text()
     header, _, *table = rows(text.split("## Trials")[1].split("## Warnings")[0])
@@ -359,6 +364,26 @@ def test_points_tried_are_counted_and_unequal_tuning_is_a_warning(report, store,
         ("EASE", "16"),
     ]
     assert "not tuned equally (points tried: BERT4Rec 3, SASRec untuned)" in text
+
+
+def test_a_setting_that_is_called_like_a_column_has_one_of_its_own(report, store, here):
+    """A model outside seqrec may have a rank, and count its seconds."""
+    for rank in (8, 16):
+        run = log(store, "e", 0.1, rank / 100)
+        store.log_param(run, "rank", rank)
+        store.log_param(run, "seconds", rank * 100)
+    assert report("--experiment", "e").returncode == 0
+    text = (here / "reports/e.md").read_text()
+    header, _, *table = rows(text.split("## Trials")[1].split("## Warnings")[0])
+    found = [dict(zip(header, row, strict=True)) for row in table]
+    assert [(row["rank"], row["rank (setting)"]) for row in found] == [("1", "16"), ("2", "8")]
+    assert [row["seconds (setting)"] for row in found] == ["1600", "800"]
+    assert report("--experiment", "e", "--format", "csv").returncode == 0
+    (first, _) = csv.DictReader((here / "reports/e.csv").open())
+    assert (first["rank"], first["rank (setting)"]) == ("1", "16")
+    table = frame(records(store, "e"))
+    assert table["seconds (setting)"].tolist() == [1600, 800]
+    assert table["seconds"].tolist() != [1600, 800]
 
 
 def test_models_that_were_tuned_equally_are_no_warning(report, store, here):

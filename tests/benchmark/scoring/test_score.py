@@ -216,6 +216,9 @@ def test_a_report_of_scored_runs_alone_needs_no_validation(run_verb, mine):
     done = run_verb("report", "--experiment", "mine", "--layout", "page")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no trial has a validation metric" in done.stderr
+    done = run_verb("promote", "--experiment", "mine")
+    assert done.returncode == 1
+    assert "was scored from a file (all.parquet): another library trained it" in done.stderr
 
 
 def test_wrong_use_is_one_line_and_logs_nothing(run_verb, mine, store):
