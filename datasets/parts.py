@@ -102,10 +102,15 @@ def sentence(numbers: Mapping[str, int | float]) -> str:
 def warnings(numbers: Mapping[str, int | float]) -> list[str]:
     """What makes results on this split too high; sentences without a full stop."""
     found = []
-    if numbers.get("rows_in_two_files"):
+    if (rows := numbers.get("rows_in_two_files")) and "tied_neighbours" in numbers:
         found.append(
-            f"{numbers['rows_in_two_files']:,} rows stand in two of the files: a target that was "
-            "trained on, or that stands in its own history, is easy; remove them from one file"
+            f"{rows:,} rows stand in two of the files: a target that was trained on, or that "
+            "stands in its own history, is easy; remove them from one file"
+        )
+    elif rows:
+        found.append(
+            f"{rows:,} rows have the user and the item of a row in another file: they repeat, or "
+            "are copies that give targets away; without times nothing tells which"
         )
     if numbers.get("targets_before_history"):
         found.append(

@@ -169,8 +169,9 @@ def _read(
 @click.option(
     "--columns",
     default="",
-    help="With --from: columns that cannot be guessed, such as user=customer,item=product, or "
-    "user=1,item=2,timestamp=4 for a file without a header line.",
+    help="With --from: columns that cannot be guessed, such as user=customer,item=product; the "
+    "others are guessed, and timestamp= leaves the times out. user=1,item=2,timestamp=4 for a file "
+    "without a header line.",
 )
 @click.option(
     "--timestamp-unit",

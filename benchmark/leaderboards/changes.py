@@ -126,7 +126,7 @@ def _settings(*cells: Cell) -> tuple[str, ...]:
     old, new = (settings_in(cell.outcomes[0].command) for cell in cells)
     if not (old and new):
         return ()
-    names = (name for name in {**old, **new} if name not in {*NOT_SEARCHED, "seed"})
+    names = (name for name in {**old, **new} if name not in {*NOT_SEARCHED, "seed", "dataset"})
     given = ((name, old.get(name, "default"), new.get(name, "default")) for name in names)
     return tuple(f"{name} {one} -> {other}" for name, one, other in given if one != other)
 

@@ -146,7 +146,7 @@ def _cell(client: MlflowClient, ranking: Ranking, standing: Standing) -> Cell:
     return Cell(
         outcomes=tuple(_outcome(client, record) for record in row.records),
         settings=" ".join(filter(None, [row.blend, settings_of(row, ranking)])),
-        points_tried=ranking.points_tried[row.model] if own else None,
+        points_tried=ranking.points_tried.get(row.model) if own else None,
         seconds=row.seconds,
         memory_mb=not_negative(row.metric("peak_memory_mb")),
         parameters=not_negative(row.metric("parameters")),

@@ -38,6 +38,8 @@ class Ranking:
     """Each with the reason."""
     sweep: SweepRecord | None = None
     """The sweep that all ranked trials belong to."""
+    pooled: bool = True
+    """Whether it has all trials there are. Otherwise each was chosen; of how many, is not known."""
     left_out: int = 0
     """The number of published trials that were not asked for."""
     problems: list[str] = field(default_factory=list)
@@ -71,8 +73,11 @@ class Ranking:
         """How many points each own model was tried with: {model: number}, in the order of the rows.
 
         A point is all settings but the seed. Trials on these data without a result count, too, and
-        so do the values that a counted model tries by itself, one in each epoch.
+        so do the values that a counted model tries by itself, one in each epoch. Empty where each
+        trial was chosen.
         """
+        if not self.pooled:
+            return {}
         own = self.own.records
         basis = own[0].basis
         others = [record for record, _ in self.not_ranked if record.basis == basis]
@@ -98,7 +103,8 @@ class Ranking:
         parameter do not count. If none differs, it is learning_rate with its one value.
         """
         kinds = [[row for row in self.rows if row.published is kind] for kind in (False, True)]
-        known = {name for row in self.rows for name in row.params} - {*NOT_SEARCHED, "seed"}
+        not_searched = {*_not_searched(self.own.records[0]), "seed"}
+        known = {name for row in self.rows for name in row.params} - not_searched
         values = {name: [_values(rows, name) for rows in kinds] for name in known}
         if self.sweep:
             names = [name for name in sorted(self.sweep.searched) if name in values]
@@ -146,7 +152,9 @@ def _values(rows: list[Row], name: str) -> set[Param]:
 
 def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking:
     """Rank trials by validation ``metric``, mean over seeds; of equals the one that started first.
-    Scored trials without validation stand last, in the order in which they were logged.
+    Rows of one model are compared on the seeds that all of them have: the point that a search
+    repeats with more seeds is not outranked by another's single lucky seed. Scored trials without
+    validation stand last, in the order in which they were logged.
 
     With ``pooled``, trials that differ in their seed alone are one row; else each trial is a row.
     Only trials on the same data under the same protocol can be compared. The largest such group is
@@ -178,8 +186,7 @@ def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking
         elif record.run_id not in ranked_ids:
             not_ranked.append((record, _difference(record.basis, basis)))
     rows = _rows(ranked) if pooled else _each(ranked)
-    rows.sort(key=lambda row: (-row.valid.get(metric, -1.0), row.started))
-    return Ranking(metric, rows, not_ranked)
+    return Ranking(metric, _in_order(rows, metric), not_ranked, pooled=pooled)
 
 
 def _with_metric(records: list[Record], metric: str) -> tuple[list[Record], list[Record]]:
@@ -212,6 +219,26 @@ def _rows(ranked: list[Record]) -> list[Row]:
     return [Row(sorted(row, key=lambda r: _key(r.params.get("seed", "")))) for row in rows.values()]
 
 
+def _in_order(rows: list[Row], metric: str) -> list[Row]:
+    """See ``order``. A row stands behind those of its model that are better on their common seeds,
+    even if its mean is higher."""
+    found: list[tuple[float, int, int, Row]] = []
+    models: dict[str, list[Row]] = {}
+    for row in rows:
+        models.setdefault(row.unblended, []).append(row)
+    for of_model in models.values():
+        common = set.intersection(*(row.seeds for row in of_model))
+        of_model.sort(
+            key=lambda row: (-row.valid_on(common, metric), -len(row.records), row.started)
+        )
+        mean, started = 2.0, 0
+        for number, row in enumerate(of_model):
+            if row.valid.get(metric, -1.0) < mean:
+                mean, started = row.valid.get(metric, -1.0), row.started
+            found.append((-mean, started, number, row))
+    return [row for *_, row in sorted(found, key=lambda each: each[:3])]
+
+
 def _each(ranked: list[Record]) -> list[Row]:
     """A row for each trial; those of one model are told apart by their run ids."""
     rows = [Row([record]) for record in ranked]
@@ -224,8 +251,14 @@ def _each(ranked: list[Record]) -> list[Row]:
 
 def _point(record: Record) -> tuple[object, ...]:
     """What the trials of a row have in common: all settings but the seed."""
-    names = sorted(record.params.keys() - {*NOT_SEARCHED, "seed"})
+    names = sorted(record.params.keys() - {*_not_searched(record), "seed"})
     return tuple((name, record.params[name]) for name in names)
+
+
+def _not_searched(record: Record) -> tuple[str, ...]:
+    """The parameters that decide no result of the trial. The digest says which data it had: their
+    path may be written in several ways."""
+    return (*NOT_SEARCHED, "dataset") if record.basis.digest else NOT_SEARCHED
 
 
 def _key(value: Param) -> tuple[bool, Param]:

@@ -73,6 +73,16 @@ class Row:
         return _means([record.test for record in self.records])
 
     @property
+    def seeds(self) -> set[Param]:
+        return {record.params.get("seed", "") for record in self.records}
+
+    def valid_on(self, seeds: set[Param], metric: str) -> float:
+        """A metric on validation, mean over these of its seeds, or over all if there are none of
+        them; -1 without validation."""
+        chosen = [r for r in self.records if r.params.get("seed", "") in seeds] or self.records
+        return _means([record.valid for record in chosen]).get(metric, -1.0)
+
+    @property
     def published(self) -> bool:
         """Whether the figures come from a page: the trial did not run here."""
         return self.records[0].published

@@ -106,9 +106,9 @@ def _best_epochs(row: Row) -> str:
 
 
 def _points_tried(row: Row, ranking: Ranking) -> int | str:
-    if row.published or row.scored:
+    number = ranking.points_tried.get(row.model)
+    if row.published or row.scored or number is None:
         return ""
-    number = ranking.points_tried[row.model]
     return "untuned" if row.learned and number == 1 else number
 
 

@@ -156,7 +156,7 @@ def _doubts(ranking: Ranking, compared: list[Standing]) -> str:
     for holds, text in of_models:
         if names := [s.row.entry for s in learned if holds(s)]:
             found.append(text.format(listed(names)))
-    if len({ranking.points_tried[s.row.model] for s in learned}) > 1:
+    if len({ranking.points_tried.get(s.row.model) for s in learned}) > 1:
         found.append("the models were not tuned equally")
     if scored:
         found.append(f"{scored} was trained by another library")

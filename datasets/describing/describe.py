@@ -14,6 +14,12 @@ from datasets.errors import DataError, in_project, quoted, visible
 from datasets.specs import spec
 
 HEAD = "# Written by python -m datasets.prepare --from. What the first rows show; check it:"
+WORDS = {
+    "train": ("train", "training"),
+    "valid": ("valid", "validation", "val", "dev"),
+    "test": ("test", "testing"),
+}
+"""How files of a split are called, by part."""
 FILTERS = """\
 # Filters are optional (docs/datasets.md):
 # filters:
@@ -50,11 +56,13 @@ def describe(place: str, target: str = "", columns: str = "", unit: str = "") ->
         )
     guessed = guess(found[0], given_columns(columns) if columns else None, unit or None)
     path = Path(target or f"{_name(place)}.yaml")
-    text = _text(_content(place, path, guessed.source), guessed.notes)
+    split = _given_split(found)
+    notes = [*guessed.notes, *([f"the files are a split: {_named(split)}"] if split else [])]
+    text = _text(_content(place, path, guessed.source, split), notes)
     _write(path, text)
     parts = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
     print(f"{found[0]}{parts}, from the first rows:")
-    print("\n".join(f"- {visible(note)}" for note in guessed.notes))
+    print("\n".join(f"- {visible(note)}" for note in notes))
     print(f"written: {path}")
     return path
 
@@ -79,13 +87,37 @@ def _name(place: str) -> str:
     return name or "data"
 
 
-def _content(place: str, path: Path, guessed: dict[str, Any]) -> dict[str, Any]:
+def _given_split(found: list[Path]) -> dict[str, str]:
+    """The names of the files by part, if they are called like those of a split; else none."""
+    by_word = {file.name.split(".")[0].lower(): file.name for file in found}
+    named = {
+        part: next((by_word[word] for word in words if word in by_word), None)
+        for part, words in WORDS.items()
+    }
+    names = {part: name for part, name in named.items() if name}
+    return names if len(names) == len(WORDS) == len(found) else {}
+
+
+def _named(split: dict[str, str]) -> str:
+    return ", ".join(f"{part} {name}" for part, name in split.items())
+
+
+def _content(
+    place: str, path: Path, guessed: dict[str, Any], split: dict[str, str]
+) -> dict[str, Any]:
     """Content of the YAML file at ``path``: files below its folder have relative paths."""
     absolute = Path(os.path.abspath(place))
     folder = Path(os.path.abspath(path.parent))
     if absolute.is_relative_to(folder):
         absolute = absolute.relative_to(folder)
     is_pattern = not os.path.exists(place)
+    if split:
+        folder_of = absolute.parent if is_pattern else absolute
+        return {
+            "title": path.stem,
+            "sources": [{"file": str(folder_of)} | guessed],
+            "split": split,
+        }
     files_of = {"files": [str(absolute)]} if is_pattern else {"file": str(absolute)}
     return {
         "title": path.stem,

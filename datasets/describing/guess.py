@@ -15,7 +15,7 @@ from datasets.describing.sample import Column, Sample
 from datasets.errors import DataError, quoted, twice
 from datasets.reading import times
 from datasets.reading.column_names import called
-from datasets.reading.layouts import INTERACTIONS, LAYOUTS, SEQUENCES
+from datasets.reading.layouts import INTERACTIONS, LAYOUTS, NUMBERS, SEQUENCES
 from datasets.reading.malformed import is_number
 
 PURCHASES = ("purchase", "buy", "order", "transaction", "sale")
@@ -36,18 +36,23 @@ class Guess:
 
 
 def given_columns(text: str) -> Columns:
-    """The columns of ``--columns``, such as ``user=customer,item=3``. Raises DataError for anything
-    else."""
+    """The columns of ``--columns``, such as ``user=customer,item=3``; those of ``rating=`` and
+    ``timestamp=`` are "": they are left out. Raises DataError for anything else."""
     columns: Columns = {}
     for part in text.split(","):
-        ours, sign, theirs = part.partition("=")
-        if not sign or not theirs or ours.strip() in columns:
+        ours, sign, theirs = (text.strip() for text in part.partition("="))
+        if not sign or ours in columns or not (theirs or ours in NUMBERS):
             break
-        theirs = theirs.strip()
-        columns[ours.strip()] = int(theirs) if theirs.isdecimal() and len(theirs) < 6 else theirs
-    kinds = {type(theirs) for theirs in columns.values()}
+        columns[ours] = int(theirs) if theirs.isdecimal() and len(theirs) < 6 else theirs
+    kinds = {type(theirs) for theirs in columns.values() if theirs != ""}
     known = set(columns) <= {*INTERACTIONS.needed, *INTERACTIONS.optional}
-    if len(columns) < text.count("=") or len(kinds) != 1 or not known or "item" not in columns:
+    numbered = kinds == {int}
+    if (
+        len(columns) < max(1, text.count("="))
+        or len(kinds) > 1
+        or not known
+        or (numbered and "item" not in columns)
+    ):
         raise DataError(
             f"--columns should be like user=customer,item=product,timestamp=bought_at, or "
             f"user=1,item=2,timestamp=4 for a file without a header line, not {quoted(text)}"
@@ -62,7 +67,7 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
 
     Raises DataError if the file cannot be read, or its first rows leave something open.
     """
-    has_header = None if given is None else isinstance(given["item"], str)
+    has_header = None if given is None else all(isinstance(name, str) for name in given.values())
     found = sample.read(path, has_header, sequences=given == {"item": 1})
     if found.reader in LAYOUTS:
         if given or unit:
@@ -90,7 +95,7 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
     if "timestamp" not in columns:
         of = "the rows, and of their lists" if listed else "the rows"
         notes.append(f"no times: each user's order is that of {of}")
-        if not given:
+        if "timestamp" not in (given or {}):
             _check_other_times(path, alike)
     elif not by_name[columns["timestamp"]].is_time:
         source["timestamp_unit"] = unit or _unit(path, by_name[columns["timestamp"]])
@@ -103,15 +108,17 @@ def guess(path: Path, given: Columns | None = None, unit: str | None = None) -> 
 
 
 def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
-    """The columns of the file: those that are given, or those with the usual names."""
+    """The columns of the file: those that are given, then those with the usual names."""
     names = [column.name for column in found.columns]
-    if given:
-        for ours, theirs in given.items():
-            if theirs not in names:
-                raise DataError(f"{path}: no column {quoted(theirs)} for {ours}: {_list(names)}")
-        if len(set(given.values())) < len(given) or "user" not in given:
-            raise DataError(f"{path}: --columns should name a user and an item: {_list(names)}")
-        return given
+    given = given or {}
+    columns = {ours: theirs for ours, theirs in given.items() if theirs != ""}
+    for ours, theirs in columns.items():
+        if theirs not in names:
+            raise DataError(f"{path}: no column {quoted(theirs)} for {ours}: {_list(names)}")
+    if len(set(columns.values())) < len(columns):
+        raise DataError(f"{path}: --columns names one column twice: {_list(names)}")
+    if found.numbered and set(INTERACTIONS.needed) <= set(columns):
+        return columns
     if found.numbered:
         raise DataError(
             f"{path}: no header line: which field is the user, and which the item? Say so with "
@@ -119,8 +126,9 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
             "describe the file in a YAML file with reader: sequences); the first row is "
             f"{quoted([value for column in found.columns for value in column.values[:1]])}"
         )
-    columns: Columns = {}
     for ours in ("user", "item", "rating", "timestamp"):
+        if ours in given:
+            continue
         there = [name for name in _usual(ours, found, columns) if name not in columns.values()]
         if ours == "rating" and len(there) > 1:  # only a filter would need it
             there = []
@@ -186,15 +194,16 @@ def _unit(path: Path, column: Column) -> str:
     if not column.values:
         raise DataError(
             f"{path}: the first rows have no times in {_shown(column.name)}: give "
-            "--timestamp-unit, or leave the times out with --columns"
+            "--timestamp-unit, or leave the times out with --columns timestamp="
         )
     shown = ", ".join(map(quoted, column.values[:3]))
     if len(units) != 1 or unit is None:
         unit_helps = ", give --timestamp-unit," * all(map(is_number, column.values))
         raise DataError(
-            f"{path}: the times in {_shown(column.name)} have no unit in common, such as {shown}: "
+            f"{path}: the times in {_shown(column.name)} are neither ISO 8601 nor numbers of one "
+            f"unit, such as {shown}: "
             f"write ISO 8601 (2023-01-31) or numbers{unit_helps} or leave the times out with "
-            "--columns"
+            "--columns timestamp="
         )
     if unit == "s" and column.values and all(map(_is_day, column.values)):
         raise DataError(
@@ -211,7 +220,7 @@ def _check_other_times(path: Path, columns: list[Column]) -> None:
             raise DataError(
                 f"{path}: {_shown(column.name)} may be the times, such as "
                 f"{quoted(column.values[0])}: write them as 2023-01-31, or leave them out with "
-                "--columns"
+                "--columns timestamp="
             )
 
 

@@ -163,6 +163,37 @@ def test_a_csv_file_of_pandas_with_its_index(here):
     assert "- not read: a column without a name\n" in said
 
 
+def test_columns_that_are_not_given_are_guessed(here):
+    """One is called otherwise: the times are not lost for it."""
+    table = pd.DataFrame(ROWS, columns=["Kundennr", "item", "Datum"]).sample(frac=1, random_state=1)
+    table.assign(Datum=[iso(t) for t in table["Datum"]]).to_csv("a.csv", index=False)
+    content, _ = prepared(here, "--from", "a.csv", "--columns", "user=Kundennr")
+    assert content["sources"][0]["columns"] == {
+        "user": "Kundennr",
+        "item": "item",
+        "timestamp": "Datum",
+    }
+    done = CliRunner().invoke(
+        prepare.command, ["b.yaml", "--from", "a.csv", "--columns", "user=Kundennr,timestamp="]
+    )
+    assert done.exit_code == 0, done.output
+    assert "- no times: each user's order is that of the rows\n" in done.output
+
+
+def test_three_files_called_like_a_split_are_one(here):
+    """Joined, in the order of their names, the targets would come first."""
+    (here / "paper").mkdir()
+    of = {"train": ROWS[:108], "val": ROWS[108:114], "test": ROWS[114:]}
+    for name, rows in of.items():
+        table = pd.DataFrame([row[:2] for row in rows], columns=["user", "item"])
+        table.to_csv(here / f"paper/{name}.csv", index=False)
+    for place in ("paper", "paper/*.csv"):
+        content, said = prepared(here, "paper.yaml", "--from", place)
+        assert content["split"] == {"train": "train.csv", "valid": "val.csv", "test": "test.csv"}
+        assert "- the files are a split: train train.csv, valid val.csv, test test.csv\n" in said
+        assert "given by files" in said
+
+
 def test_the_yaml_file_may_stand_elsewhere(here):
     pd.DataFrame(ROWS, columns=["user", "item", "time"]).to_csv("a.csv", index=False)
     (here / "sub").mkdir()
@@ -197,11 +228,17 @@ def test_published_layouts_are_recognised(here):
     [
         ("user,asin,parent_asin\na,b,c\n", "the column of the item may be 'asin' or 'parent_asin'"),
         ("who,item,time\na,b,1\n", "the column of the user is not clear: say so with --columns"),
-        ("user,item,date\na,b,01/02/2020\n", "the times in date have no unit in common, such as"),
+        (
+            "user,item,date\na,b,01/02/2020\n",
+            "the times in date are neither ISO 8601 nor numbers of",
+        ),
         ("user,item,date\na,b,20200102\n", "the times in date, such as '20200102', may be days"),
         ("user,item,when\na,b,01.02.2020\n", "when may be the times, such as '01.02.2020': write"),
         ("user,item,t1,t2\na,b,2020-01-01,2020-01-02\n", "of the timestamp may be 't1' or 't2'"),
-        ("user,item,time\na,b,1600000000\na,c,1600000000000\n", "have no unit in common, such as"),
+        (
+            "user,item,time\na,b,1600000000\na,c,1600000000000\n",
+            "are neither ISO 8601 nor numbers of one unit, such as",
+        ),
         ("a,b\nc,d\n", "is ['a', 'b'] a row, or are these names? Say so with --columns user=1"),
         ("0,1,2\n5,6,1600000000\n", "is ['0', '1', '2'] a row, or are these names? Say so"),
         (",0,1\n0,5,6\n1,5,7\n", "is ['', '0', '1'] a row, or are these names? Say so with"),

@@ -148,7 +148,9 @@ def _row(place: int, row: Row, content: Content) -> dict[str, Any]:
         "seconds": row.seconds,
         "parameters": row.metric("parameters"),
         "peak_memory_mb": row.metric("peak_memory_mb"),
-        "points_tried": (None if row.published or row.scored else ranking.points_tried[row.model]),
+        "points_tried": (
+            None if row.published or row.scored else ranking.points_tried.get(row.model)
+        ),
         "runs": [record.run_id for record in row.records],
     }
     if comparison and place in comparison.places:
