@@ -18,7 +18,7 @@
 
 import os
 
-__version__ = "0.15.0"
+__version__ = "0.16.0"
 
 # OpenMP's threads wait for each other in a busy loop, by default so long that two trials on one
 # machine nearly stop each other: an epoch of the demo took 0.6 s alone and 18 s beside another

@@ -241,9 +241,14 @@ def _page(ranking: Ranking, dataset: Dataset, name: str) -> Made:
 
 
 def _format_of(output: Path | None) -> str:
-    """The format with the suffix of the file; markdown if none has it."""
+    """The format with the suffix of the file; markdown without one. Raises UsageError for another
+    suffix."""
     suffix = output.suffix.lower() if output else ""
-    return next((name for name, form in FORMATS.items() if form.suffix == suffix), "markdown")
+    by_suffix = {form.suffix: name for name, form in FORMATS.items()} | {"": "markdown"}
+    if suffix not in by_suffix:
+        known = ", ".join(filter(None, by_suffix))
+        raise click.UsageError(f"--output ends in {suffix}: it should end in {known}; or --format")
+    return by_suffix[suffix]
 
 
 def _load_meanwhile(images: bool) -> None:

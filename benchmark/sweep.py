@@ -152,8 +152,10 @@ def sweep(
 def _check_trials(context: click.Context, method: str) -> None:
     """Raises UsageError for a number of points with a search method that tries all."""
     if METHODS[method].exhaustive and options.is_given(context, "trials"):
-        others = " and ".join(name for name, other in METHODS.items() if not other.exhaustive)
-        raise click.UsageError(f"a {method} tries all points: --trials is for {others}")
+        others = " or ".join(name for name, other in METHODS.items() if not other.exhaustive)
+        raise click.UsageError(
+            f"--method {method} tries all points: --trials is for --method {others}"
+        )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from datasets.splitting.targets import Split, Targets
 MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
 GAIN = 0.02  # share of successors that the file's order has to add to a random one's for a warning
+A_DAY = 2e4  # of a spreadsheet: the year 1954; a count of steps is smaller
 A_DATE = 1e8  # seconds since 1970: the year 1973; smaller times count something else
 CUT_OFF = 10  # of the metrics on the card
 
@@ -64,6 +65,14 @@ class Card:
             lines.append(f"split by files: {parts.sentence(numbers)}")
         elif numbers["cold_test_targets"] or numbers["cold_users"]:
             lines.append(f"cold targets: {cold(numbers)}")
+        times = self.sequences.timestamps
+        if times is not None and not spec.synthetic and _count(times):
+            first, last = _ends(times)
+            if last >= A_DAY:
+                lines.append(
+                    f"times: {first:,.15g} to {last:,.15g}, as seconds since 1970 no dates after "
+                    "1973: if they are dates, give timestamp_unit, or write them as 2023-01-31"
+                )
         if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
             lines.append(order_of_ties(spec, numbers))
         if numbers["pairs"] < numbers["interactions"]:
@@ -146,7 +155,8 @@ def cold(numbers: Numbers) -> str:
     """What share of the targets no model was trained on, and how many users."""
     return (
         f"{numbers['cold_test_targets']:.1%} of test targets are items without training "
-        f"interactions; {numbers['cold_users']:,} users with test targets have none of their own"
+        f"interactions; {numbers['cold_users']:,} users with test targets have no training "
+        "interactions"
     )
 
 
@@ -231,11 +241,19 @@ def _times(spec: Spec, sequences: Sequences) -> list[str]:
     """The line with the first and the last time, by which a wrong unit shows itself."""
     if sequences.timestamps is None or spec.synthetic:
         return []
-    first = float(sequences.timestamps.min())
-    last = float(sequences.timestamps.max())
-    if max(abs(first), abs(last)) < A_DATE:
+    first, last = _ends(sequences.timestamps)
+    if _count(sequences.timestamps):
         return [f"**Times:** {first:,.15g} to {last:,.15g}"]
     return [f"**Times:** {_day(first)} to {_day(last)}"]
+
+
+def _ends(times: np.ndarray) -> tuple[float, float]:
+    return float(times.min()), float(times.max())
+
+
+def _count(times: np.ndarray) -> bool:
+    """Whether the times are too small to be seconds since 1970 of the last fifty years."""
+    return max(map(abs, _ends(times))) < A_DATE
 
 
 def _core(of_user: int, of_item: int) -> str:

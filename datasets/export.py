@@ -6,6 +6,7 @@ python -m datasets.export mine.yaml --to rectools --output exported
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -34,7 +35,13 @@ def export(
     split = spec.split_of(sequences)
     folder = output / spec.name / to
     (folder / SPLIT_FILE).unlink(missing_ok=True)
-    FORMATS[to](Export(sequences, split, max_length), folder)
+    was_there = folder.exists()
+    try:
+        FORMATS[to](Export(sequences, split, max_length), folder)
+    except BaseException:
+        if not was_there:  # no half of an export stays
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     content = identity(sequences, split) | {
         "dataset": spec.name,
         "users": sequences.n_users,

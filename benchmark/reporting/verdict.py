@@ -15,6 +15,7 @@ from benchmark.settings.fields import SETTINGS
 from benchmark.settings.settings import BASELINES
 
 AS_FAST = 1.2  # times: below it, two models count as equally fast
+SHORTEST = 1.0  # seconds: so do two trials that both take less
 
 
 def verdict(ranking: Ranking, comparison: Comparison | None, board: Leaderboard) -> list[str]:
@@ -117,7 +118,7 @@ def _cost(leader: Standing, following: Standing) -> str:
     times = (slow.seconds or 0.0) / max(fast.seconds or 0.0, 1e-3)
     which = (
         f"{fast.entry} is {times:,.{0 if times >= 10 else 1}f} times as fast"
-        if times >= AS_FAST
+        if times >= AS_FAST and (slow.seconds or 0.0) >= SHORTEST
         else "Both take about as long"
     )
     return (

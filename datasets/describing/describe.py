@@ -46,7 +46,8 @@ def describe(place: str, target: str = "", columns: str = "", unit: str = "") ->
     """
     found = source.parts(Path(), place)
     if not found:
-        raise DataError(f"{place}: no such file{in_project(Path(place))}")
+        what = "no file in this folder" if os.path.isdir(place) else "no such file"
+        raise DataError(f"{place}: {what}{in_project(Path(place))}")
     kinds = Counter("".join(file.suffixes[-2:]) for file in found).most_common()
     if len(kinds) > 1 and os.path.isdir(place):
         shown = ", ".join(quoted(kind) for kind, _ in kinds)

@@ -220,8 +220,12 @@ def layout_of(
         return _sequences(columns, separator, timestamp_unit)
     numbered = reader == "csv" and fields.named_by(columns, int)
     if not numbered and not fields.named_by(columns, str):
+        known = (*fields.needed, *fields.optional)
+        other = [key for key in columns if key not in known] if isinstance(columns, dict) else []
+        none = f"; {quoted(other[0])} is none of {', '.join(known)}" if other else ""
         raise ValueError(
             f"the reader {reader} needs columns, such as {fields.example}, not {quoted(columns)}"
+            f"{none}"
         )
     columns = columns or {}
     if len(set(columns.values())) < len(columns):

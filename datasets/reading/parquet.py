@@ -25,6 +25,7 @@ TEXT = (
     pa.types.is_binary_view,
 )
 BYTES_OF_CHARACTER = 4  # at most, in UTF-8
+EXACT = 1 << 53  # below it, floats hold all whole numbers
 
 
 def batches(
@@ -180,6 +181,8 @@ def _is_suitable(name: str, kind: pa.DataType, layout: Layout) -> bool:
         return True
     if name in NUMBERS:
         return pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if pa.types.is_floating(kind):
+        return name in IDS
     if pa.types.is_decimal(kind):
         return kind.scale == 0
     return any(is_kind(kind) for is_kind in TEXT)
@@ -197,7 +200,7 @@ def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
         found = lists.converted(values, lambda each: _converted(name, each, layout))
         return pc.binary_join(found, " ") if name == HISTORY else found
     if name not in NUMBERS:
-        return _text(values)
+        return _text(_whole(name, values))
     if pa.types.is_temporal(values.type):
         microseconds = values.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
         return pc.divide(microseconds.cast(pa.float64(), safe=False), 1e6)
@@ -206,6 +209,19 @@ def _converted(name: str, values: pa.Array, layout: Layout) -> pa.Array:
     numbers = values.cast(pa.float64(), safe=False)
     ticks = layout.ticks_per_second if name == "timestamp" else 1
     return numbers if ticks == 1 else pc.divide(numbers, float(ticks))
+
+
+def _whole(name: str, values: pa.Array) -> pa.Array:
+    """Ids that are floats as whole numbers: pandas writes floats where one of them is missing.
+    Raises ArrowInvalid for other floats."""
+    if not pa.types.is_floating(values.type):
+        return values
+    values = pc.if_else(pc.is_nan(values), None, values)
+    whole = values.cast(pa.int64(), safe=False)
+    equal = pc.equal(whole.cast(values.type, safe=False), values)
+    if not pc.all(pc.and_(equal, pc.less(pc.abs(values), EXACT)), min_count=0).as_py():
+        raise pa.ArrowInvalid(f"{name} should be text or whole numbers, below 2^53 in a float")
+    return whole
 
 
 def _text(values: pa.Array) -> pa.Array:

@@ -188,9 +188,10 @@ def _fields(path: Path, layout: Layout, member: str | None) -> tuple[list[str], 
     names = [ours.get(field, f"_{i}") for i, field in enumerate(fields)]
     for theirs, name in ours.items():
         if names.count(name) != 1 and (name in names or name not in layout.optional):
-            raise DataError(
-                f"{path}:1: the header should name {theirs!r} once, found {quoted(first_line)}"
-            )
+            other = layout.quotes and layout.separator not in first_line
+            hint = f" (separator {layout.separator!r} is not in it)" if other else ""
+            found = f"{quoted(first_line)}{hint}"
+            raise DataError(f"{path}:1: the header should name {theirs!r} once, found {found}")
     if layout.quotes:
         _check_is_header(path, layout, fields)
     return names, [name for name in names if not name.startswith("_")]

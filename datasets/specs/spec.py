@@ -122,6 +122,8 @@ def names() -> list[str]:
 def _meant(name: str) -> str:
     """A question after an unknown name: the YAML file of that name here, or the nearest name."""
     here = [file for end in ("yaml", "yml") if os.path.isfile(file := f"{name}.{end}")]
+    if os.path.isfile(name):
+        return f"; for a data file, python -m datasets.prepare --from {name} writes one"
     found = here or get_close_matches(name, names(), 1)
     return f" (did you mean {quoted(found[0])}?)" if found else ""
 

@@ -2,6 +2,7 @@
 targets, under every protocol."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,9 @@ def test_ids_that_a_format_cannot_hold_are_refused(here):
         assert done.exit_code == 1
         assert reason in done.output
         assert not Path(f"exported/mine/{to}/exported.json").exists()
+        shutil.rmtree(f"exported/mine/{to}")
+        assert CliRunner().invoke(command, [path, "--to", to]).exit_code == 1
+        assert not Path(f"exported/mine/{to}").exists()  # no half of an export
     done = CliRunner().invoke(command, [path, "--to", "rectools"])
     assert done.exit_code == 0, done.output
     assert "exported to exported/mine/rectools:" in done.output

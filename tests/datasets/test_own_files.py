@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, date, datetime
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from datasets import DataError
 from datasets.prepare import load
 from datasets.reading import layouts
+from tests.conftest import card_of
 from tests.datasets.test_load import described
 from tests.datasets.test_readers import read
 
@@ -94,7 +96,12 @@ def test_days_and_codes_of_a_parquet_file_are_read(here):
         ({"u": ["a"], "i": ["b"]}, "the file should have one column 't', has ['u', 'i']"),
         (
             {"u": ["a"], "i": [1.5], "t": [1]},
-            "column 'i' has type double: item should be text or whole",
+            "cannot be read as a Parquet file: item should be text or whole numbers, below 2^53",
+        ),
+        ({"u": [7.0, None], "i": [1, 2], "t": [1, 2]}, "row 2: user is missing"),
+        (
+            {"u": [1e300], "i": [1], "t": [1]},
+            "cannot be read as a Parquet file: user should be text or whole numbers",
         ),
         (
             {"u": ["a"], "i": [1], "t": ["x"]},
@@ -186,3 +193,47 @@ def test_csv_comes_back_as_pythons_own_writer_wrote_it(tmp_path_factory, written
     path = tmp_path_factory.getbasetemp() / "f.csv"
     path.write_text(out.getvalue(), encoding="utf-8")
     assert read(path, SHORT) == written
+
+
+def test_ids_that_pandas_wrote_as_floats_are_whole_numbers(here):
+    """It does so where one is missing; the others mean what they meant."""
+    (here / "data").mkdir()
+    users = [1, 2, None, 1, 2, 1, 2]
+    table = pd.DataFrame({"u": users, "i": list("abcabca"), "t": range(7)})
+    assert table["u"].dtype == "float64"
+    table.to_parquet(here / "data/a.parquet")
+    source = {"file": "a.parquet", "reader": "parquet"}
+    source["columns"] = {"user": "u", "item": "i", "timestamp": "t"}
+    wanted = {"where_not": {"u": ""}}
+    found = load(described(here, sources=[source], filters=wanted))[1]
+    assert found.user_ids.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("separator", "columns", "message"),
+    [
+        (";", {"user": "u", "item": "i"}, "found 'u,i,t' (separator ';' is not in it)"),
+        (None, {"user": "u", "item": "i", "timestmp": "t"}, "; 'timestmp' is none of user, item"),
+    ],
+)
+def test_a_wrong_separator_and_a_wrong_key_are_named(here, separator, columns, message):
+    (here / "data").mkdir()
+    (here / "data/a.csv").write_text("u,i,t\na,b,1\n")
+    source = {"file": "a.csv", "reader": "csv", "columns": columns}
+    source |= {"separator": separator} if separator else {}
+    with pytest.raises(DataError) as caught:
+        load(described(here, sources=[source]))
+    assert message in str(caught.value)
+
+
+def test_times_that_are_no_dates_are_said(here, capsys):
+    """Such as days of a spreadsheet."""
+    (here / "data").mkdir()
+    rows = "".join(f"u{n % 3},i{n % 4},{45_321 + n / 4}\n" for n in range(24))
+    (here / "data/a.csv").write_text("u,i,t\n" + rows)
+    source = {"file": "a.csv", "reader": "csv"}
+    source["columns"] = {"user": "u", "item": "i", "timestamp": "t"}
+    found, sequences = load(described(here, sources=[source]))
+    assert "times: 45,321 to 45,326.75, as seconds since 1970 no dates after 1973: if" in (
+        card_of(found, sequences).summary()
+    )

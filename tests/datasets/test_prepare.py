@@ -73,7 +73,7 @@ targets: last
 ```
 
 **Cold targets:** 100.0% of test targets are items without training interactions; 0 users with \
-test targets have none of their own
+test targets have no training interactions
 
 **Warning:** with 5 items, every item is among the first 10: metrics at 10 do not tell models apart
 """

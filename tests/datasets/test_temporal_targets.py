@@ -376,7 +376,7 @@ def test_cold_targets_stand_on_the_card(here):
     assert 0 < numbers["cold_test_targets"] < 1
     line = (
         f"{numbers['cold_test_targets']:.1%} of test targets are items without training "
-        "interactions; 0 users with test targets have none of their own"
+        "interactions; 0 users with test targets have no training interactions"
     )
     assert f"\ncold targets: {line}" in card_of(found, sequences).summary()
     assert f"**Cold targets:** {line}\n" in card_of(found, sequences).render()

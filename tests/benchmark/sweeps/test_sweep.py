@@ -415,7 +415,7 @@ def test_pruned_trials_are_marked(sweep_here, store, run_verb):
             "epochs choice [1]",
             ["--trials", "2"],
             2,
-            "a grid tries all points: --trials is for random and tpe",
+            "--method grid tries all points: --trials is for --method random or tpe",
         ),
         ("epochs choice [1]", ["--cpus-per-trial", "2"], 2, "--cpus-per-trial is for --executor"),
         ("epochs choice [1]", ["--pruner", "secateurs"], 2, "'secateurs' is not one of"),
