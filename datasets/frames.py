@@ -58,7 +58,8 @@ def keep(
     filters = rest.get("filters")
     by_value = [filters.get(key) for key in BY_VALUE] if isinstance(filters, Mapping) else []
     # Other values than mappings are refused with the file.
-    further = {str(column) for found in by_value if isinstance(found, Mapping) for column in found}
+    mappings = (found for found in by_value if isinstance(found, Mapping))
+    further = dict.fromkeys(str(column) for found in mappings for column in found)
     table = _table(frame, name, columns, further)
     sink = pa.BufferOutputStream()
     try:
