@@ -11,6 +11,7 @@ import yaml
 from datasets import parts
 from datasets.errors import masked
 from datasets.filters import KEEP, Filters, shown
+from datasets.reading.times import A_DATE
 from datasets.sequences import Sequences
 from datasets.specs.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
 from datasets.splitting.splits import GIVEN
@@ -20,7 +21,6 @@ MANY = 0.05  # share of tied test targets that a warning is worth
 FEW = 0.001  # share of copies that a warning is worth
 GAIN = 0.02  # share of successors that the file's order has to add to a random one's for a warning
 A_DAY = 2e4  # of a spreadsheet: the year 1954; a count of steps is smaller
-A_DATE = 1e8  # seconds since 1970: the year 1973; smaller times count something else
 CUT_OFF = 10  # of the metrics on the card
 
 Numbers = Mapping[str, int | float]

@@ -122,9 +122,7 @@ def rank(
     below = torch.zeros_like(targets)
     for number, (first, last) in enumerate(chunks):
         scores = kept[number] if kept else model.scores(queries, first, last)
-        if seen is not None:
-            row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
-            scores[row, item - first] = -torch.inf
+        _leave_out(scores, seen, first, last)
         if best is not None:
             best.add(scores, first)
         below += _below(scores, target_scores, rows)
@@ -147,6 +145,14 @@ def _checked(scores: Tensor, items: int) -> Tensor:
             f"[batch, {items}]"
         )
     return found
+
+
+def _leave_out(scores: Tensor, seen: Tensor | None, first: int, last: int) -> None:
+    """Give those of ``seen`` [2, n] int64, (row, item) pairs, the lowest score; ``scores``
+    [batch, last - first] are of the items from ``first`` on."""
+    if seen is not None:
+        row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
+        scores[row, item - first] = -torch.inf
 
 
 def _below(scores: Tensor, limits: Tensor, rows: Tensor | None) -> Tensor:
@@ -209,9 +215,7 @@ def _best(model: Model, queries: Any, k: int, seen: Tensor | None) -> tuple[Tens
     best = TopItems(k)
     for first, last in _chunks(model.n_items):
         scores = model.scores(queries, first, last)  # [batch, last - first]
-        if seen is not None:
-            row, item = seen[:, (seen[1] >= first) & (seen[1] < last)]
-            scores[row, item - first] = -torch.inf
+        _leave_out(scores, seen, first, last)
         best.add(scores, first)
     return best.items, best.scores
 

@@ -21,7 +21,6 @@ from datasets.reading.malformed import is_number
 PURCHASES = ("purchase", "buy", "order", "transaction", "sale")
 MOST_KINDS = 20  # values of a column that says what happened
 OTHER_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b")
-A_DATE = 1e8  # seconds since 1970: smaller times are no dates of the last fifty years
 Columns = dict[str, str | int]
 
 
@@ -184,7 +183,7 @@ def _looks_like_a_time(column: Column) -> bool:
     units = {times.unit_of(value) for value in column.values}
     if len(units) != 1 or None in units:
         return False
-    return units != {"s"} or all(float(value) >= A_DATE for value in column.values)
+    return units != {"s"} or all(float(value) >= times.A_DATE for value in column.values)
 
 
 def _unit(path: Path, column: Column) -> str:

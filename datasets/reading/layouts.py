@@ -206,7 +206,7 @@ def layout_of(
                 f"{', '.join(GENERIC_READERS)}: the layout of {reader} is fixed"
             )
         return LAYOUTS[reader]
-    known = (*LAYOUTS, *GENERIC_READERS, SEQUENCES) if fields is INTERACTIONS else GENERIC_READERS
+    known = READERS if fields is INTERACTIONS else GENERIC_READERS
     if reader not in known:
         raise ValueError(f"reader should be one of {', '.join(known)}, not {quoted(reader)}")
     if separator is not None and (

@@ -17,6 +17,7 @@ NAMES = {
     "ns": "nanoseconds since 1970",
     ISO: "ISO 8601 dates or times",
 }
+A_DATE = 1e8  # seconds since 1970: the year 1973; smaller times count something else
 NOT_ISO = "is not an ISO 8601 date or time, such as 2023-01-31 or 2023-01-31T09:15:00+01:00"
 SUFFIX = r" ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"  # the zone
 PATTERN = (
