@@ -10,7 +10,7 @@ import yaml
 
 from datasets import parts
 from datasets.errors import masked
-from datasets.filters import KEEP, Filters, shown
+from datasets.filters import KEEP, Filters, label_of_left_out, label_of_others
 from datasets.reading.times import A_DATE
 from datasets.sequences import Sequences
 from datasets.specs.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
@@ -279,8 +279,9 @@ def _filtering(filters: Filters) -> str:
     end."""
     deleted = []
     for column, values in filters.where.items():
-        deleted.append(f"{column} other than {' or '.join(values)}")
-    deleted += [shown(*left_out) for left_out in filters.where_not.items()]
+        deleted.append(label_of_others(column, values).removeprefix("with another "))
+    for left_out in filters.where_not.items():
+        deleted.append(label_of_left_out(*left_out).removeprefix("with "))
     if filters.duplicates == "consecutive":
         deleted.append("the item of the user's record before")
     elif filters.duplicates != KEEP:

@@ -6,8 +6,8 @@ python -m datasets.export mine.yaml --to rectools --output exported
 """
 
 import json
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -30,18 +30,19 @@ def export(
     """Write the split to the folder OUTPUT/NAME/FORMAT; the folder, and the content of SPLIT_FILE.
 
     ``to`` is a key of FORMATS. Raises DataError if the format cannot hold the ids, OSError if a
-    file cannot be written. SPLIT_FILE is written last, and none is beside files of two exports.
+    file cannot be written: an earlier export is then as it was. SPLIT_FILE is written last, and
+    none is beside files of two exports.
     """
     split = spec.split_of(sequences)
     folder = output / spec.name / to
-    (folder / SPLIT_FILE).unlink(missing_ok=True)
-    was_there = folder.exists()
-    try:
-        FORMATS[to](Export(sequences, split, max_length), folder)
-    except BaseException:
-        if not was_there:  # no half of an export stays
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".export-") as place:
+        written = Path(place, to)  # RecBole's files are called like their folder
+        FORMATS[to](Export(sequences, split, max_length), written)
+        folder.mkdir(exist_ok=True)
+        (folder / SPLIT_FILE).unlink(missing_ok=True)
+        for path in written.iterdir():
+            path.replace(folder / path.name)
     content = identity(sequences, split) | {
         "dataset": spec.name,
         "users": sequences.n_users,

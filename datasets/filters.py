@@ -142,22 +142,28 @@ def chosen(
     mask = np.ones(len(batch), bool)
     for kept, columns in ((True, wanted.where), (False, wanted.where_not)):
         for column, values in columns.items():
-            found = pc.fill_null(batch[layout.ours(column)], "")
+            there = batch[layout.ours(column)]
+            found = there if kept else pc.fill_null(there, "")
             has_one = pc.is_in(found, value_set=pa.array(values, pa.string()))
             before = int(np.count_nonzero(mask))
             mask &= has_one.to_numpy(zero_copy_only=False) == kept
-            label = label_of_others(column, values) if kept else f"with {shown(column, values)}"
+            label = (label_of_others if kept else label_of_left_out)(column, values)
             counts[label] += before - int(np.count_nonzero(mask))
     return None if mask.all() else mask
 
 
 def label_of_others(column: str | int, values: tuple[str, ...]) -> str:
     """What ``counts`` call the rows that do not have one of these values of a column."""
-    return f"with another {column} than {' or '.join(values)}"
+    return f"with another {column} than {_listed(values)}"
 
 
-def shown(column: str | int, values: tuple[str, ...]) -> str:
-    return f"{column} {' or '.join(value or 'empty' for value in values)}"
+def label_of_left_out(column: str | int, values: tuple[str, ...]) -> str:
+    """What ``counts`` call the rows that ``where_not`` leaves out by a column."""
+    return f"with {column} {_listed(values)}"
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return " or ".join(value or "empty" for value in values)
 
 
 def without_duplicates(interactions: pd.DataFrame, keep: str) -> pd.DataFrame:

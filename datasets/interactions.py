@@ -86,6 +86,10 @@ def check_any(raw: RawFile, layout: Layout, wanted: Filters, counts: Counter[str
     """
     if not counts["rows read"]:
         raise DataError(f"{raw.path}: the file contains no interactions")
+    for column, values in wanted.where_not.items():
+        if not counts[filters.label_of_left_out(column, values)]:
+            shown = " or ".join(quoted(value) for value in values)
+            print(f"{raw.path}: filters.where_not: no row has {shown} in {column}")
     others = sum(counts[filters.label_of_others(*where)] for where in wanted.where.items())
     if counts["rows read"] == others:
         raise _none_chosen(raw, layout, wanted)
@@ -138,7 +142,7 @@ def _units(raw: RawFile, layout: Layout) -> list[Layout]:
     for path, part in zip(raw.files, raw.of_parts or (None,) * len(raw.files), strict=True):
         # A history is needed of targets alone.
         optional = (*layout.optional, HISTORY) if part == TRAIN else layout.optional
-        own = replace(layout, optional=optional)
+        own = replace(layout, optional=optional, of_split=part is not None)
         found.append(readers.with_unit(path, own, raw.source.member))
     recognised = [
         (path, own.unit or "") for path, own in zip(raw.files, found, strict=True) if own.recognised

@@ -42,12 +42,6 @@ def loss(subject: Subject) -> None:
     found = model.examples(training(model), torch.Generator().manual_seed(3))
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     value = model(*found)
-    for name, buffer in model.named_buffers():
-        if not torch.equal(before[name], buffer):
-            raise Broken(
-                f"the buffer {name} changes in training: what is evaluated has the mean of the "
-                "parameters, and not this (in place of BatchNorm, use LayerNorm)"
-            )
     check_tensor("the loss", value, (), floating=True)
     if not torch.isfinite(value):
         raise Broken(f"the loss is {float(value.detach())}")
@@ -69,6 +63,23 @@ def loss(subject: Subject) -> None:
         raise Broken(
             f"the loss is no mean over targets: {whole:.4f} of a batch, {mean:.4f} by its parts, "
             "weighted by their numbers of targets"
+        )
+    _check_buffers(model, before)
+
+
+def _check_buffers(model: LearnedModel, before: dict[str, Tensor]) -> None:
+    """Scores have to be the same with the buffers ``before`` training and with those after it."""
+    histories = training(model).last(model.max_length)
+    with torch.no_grad():
+        after = model.scores(model.queries(histories), 0, N_ITEMS)
+        for name, buffer in model.named_buffers():
+            if name in before and before[name].shape == buffer.shape:
+                buffer.copy_(before[name])
+        again = model.scores(model.queries(histories), 0, N_ITEMS)
+    if not torch.equal(after, again):
+        raise Broken(
+            "a buffer that changes in training changes the scores: what is evaluated has the mean "
+            "of the parameters, and not this buffer (in place of BatchNorm, use LayerNorm)"
         )
 
 

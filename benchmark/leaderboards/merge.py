@@ -41,7 +41,7 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
             }
             theirs = replace(column, cells=cells, report="")
             if at is None:
-                columns.append(theirs)
+                columns += [theirs] if cells or not column.cells else []
             else:
                 new = {entry: cell for entry, cell in cells.items() if entry not in known}
                 columns[at] = replace(columns[at], cells=known | new)

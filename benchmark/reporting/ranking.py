@@ -152,8 +152,8 @@ def _values(rows: list[Row], name: str) -> set[Param]:
 
 def order(records: list[Record], metric: str, *, pooled: bool = True) -> Ranking:
     """Rank trials by validation ``metric``, mean over seeds; of equals the one that started first.
-    Rows of one model are compared on the seeds that all of them have: the point that a search
-    repeats with more seeds is not outranked by another's single lucky seed. Scored trials without
+    Two rows of one model are compared on the seeds that both have: the point that a search repeats
+    with more seeds is not outranked by another's single lucky seed. Scored trials without
     validation stand last, in the order in which they were logged.
 
     With ``pooled``, trials that differ in their seed alone are one row; else each trial is a row.
@@ -220,23 +220,43 @@ def _rows(ranked: list[Record]) -> list[Row]:
 
 
 def _in_order(rows: list[Row], metric: str) -> list[Row]:
-    """See ``order``. A row stands behind those of its model that are better on their common seeds,
-    even if its mean is higher."""
-    found: list[tuple[float, int, int, Row]] = []
+    """See ``order``. A row stands behind one of its model that is better on the seeds that both
+    have, even if its mean over all seeds is higher."""
     models: dict[str, list[Row]] = {}
     for row in rows:
         models.setdefault(row.unblended, []).append(row)
+    found: list[tuple[float, int, int, Row]] = []
     for of_model in models.values():
-        common = set.intersection(*(row.seeds for row in of_model))
-        of_model.sort(
-            key=lambda row: (-row.valid_on(common, metric), -len(row.records), row.started)
-        )
-        mean, started = 2.0, 0
-        for number, row in enumerate(of_model):
-            if row.valid.get(metric, -1.0) < mean:
-                mean, started = row.valid.get(metric, -1.0), row.started
-            found.append((-mean, started, number, row))
+        least, started = 2.0, 0
+        for number, row in enumerate(_by_shared_seeds(of_model, metric)):
+            mean = row.valid.get(metric, -1.0)
+            if mean < least or not row.valid:
+                least, started = mean, row.started
+            found.append((-least, started, number, row))
     return [row for *_, row in sorted(found, key=lambda each: each[:3])]
+
+
+def _by_shared_seeds(rows: list[Row], metric: str) -> list[Row]:
+    """Rows of one model: those of the same seeds by their means; before that, those with more
+    seeds, each row before the first one that it beats on the seeds which both have."""
+    by_seeds: dict[frozenset[Param], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (-row.valid.get(metric, -1.0), row.started)):
+        by_seeds.setdefault(frozenset(row.seeds), []).append(row)
+    found: list[Row] = []
+    for seeds in sorted(by_seeds, key=len, reverse=True):  # of equal numbers, the higher mean
+        before = list(found)
+        first = 0
+        for row in by_seeds[seeds]:
+            beaten = next((other for other in before if _beats(row, other, metric)), None)
+            first = max(first, len(found) if beaten is None else found.index(beaten))
+            found.insert(first, row)
+            first += 1
+    return found
+
+
+def _beats(row: Row, other: Row, metric: str) -> bool:
+    shared = row.seeds & other.seeds
+    return row.valid_on(shared, metric) > other.valid_on(shared, metric)
 
 
 def _each(ranked: list[Record]) -> list[Row]:

@@ -9,17 +9,12 @@ from typing import Any
 import yaml
 
 from datasets import files, source
+from datasets.describing.given_split import GivenSplit, given_split
 from datasets.describing.guess import given_columns, guess
 from datasets.errors import DataError, in_project, quoted, visible
 from datasets.specs import spec
 
 HEAD = "# Written by python -m datasets.prepare --from. What the first rows show; check it:"
-WORDS = {
-    "train": ("train", "training"),
-    "valid": ("valid", "validation", "val", "dev"),
-    "test": ("test", "testing"),
-}
-"""How files of a split are called, by part."""
 FILTERS = """\
 # Filters are optional (docs/datasets.md):
 # filters:
@@ -48,21 +43,22 @@ def describe(place: str, target: str = "", columns: str = "", unit: str = "") ->
     if not found:
         what = "no file in this folder" if os.path.isdir(place) else "no such file"
         raise DataError(f"{place}: {what}{in_project(Path(place))}")
+    split = given_split(place, found)
     kinds = Counter("".join(file.suffixes[-2:]) for file in found).most_common()
-    if len(kinds) > 1 and os.path.isdir(place):
+    if len(kinds) > 1 and os.path.isdir(place) and not split:
         shown = ", ".join(quoted(kind) for kind, _ in kinds)
         raise DataError(
             f"{place}: the folder has files of several kinds ({shown}): give a pattern, such as "
             f"--from '{place}/*{kinds[0][0]}'"
         )
-    guessed = guess(found[0], given_columns(columns) if columns else None, unit or None)
+    first = split.first if split else found[0]
+    guessed = guess(first, given_columns(columns) if columns else None, unit or None)
     path = Path(target or f"{_name(place)}.yaml")
-    split = _given_split(found)
-    notes = [*guessed.notes, *([f"the files are a split: {_named(split)}"] if split else [])]
+    notes = [*guessed.notes, *([f"the files are a split: {_named(split.places)}"] if split else [])]
     text = _text(_content(place, path, guessed.source, split), notes)
     _write(path, text)
     parts = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
-    print(f"{found[0]}{parts}, from the first rows:")
+    print(f"{first}{parts}, from the first rows:")
     print("\n".join(f"- {visible(note)}" for note in notes))
     print(f"written: {path}")
     return path
@@ -88,23 +84,12 @@ def _name(place: str) -> str:
     return name or "data"
 
 
-def _given_split(found: list[Path]) -> dict[str, str]:
-    """The names of the files by part, if they are called like those of a split; else none."""
-    by_word = {file.name.split(".")[0].lower(): file.name for file in found}
-    named = {
-        part: next((by_word[word] for word in words if word in by_word), None)
-        for part, words in WORDS.items()
-    }
-    names = {part: name for part, name in named.items() if name}
-    return names if len(names) == len(WORDS) == len(found) else {}
-
-
 def _named(split: dict[str, str]) -> str:
     return ", ".join(f"{part} {name}" for part, name in split.items())
 
 
 def _content(
-    place: str, path: Path, guessed: dict[str, Any], split: dict[str, str]
+    place: str, path: Path, guessed: dict[str, Any], split: GivenSplit | None
 ) -> dict[str, Any]:
     """Content of the YAML file at ``path``: files below its folder have relative paths."""
     absolute = Path(os.path.abspath(place))
@@ -117,7 +102,7 @@ def _content(
         return {
             "title": path.stem,
             "sources": [{"file": str(folder_of)} | guessed],
-            "split": split,
+            "split": split.places,
         }
     files_of = {"files": [str(absolute)]} if is_pattern else {"file": str(absolute)}
     return {

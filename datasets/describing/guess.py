@@ -117,7 +117,11 @@ def _chosen(path: Path, found: Sample, given: Columns | None) -> Columns:
     if len(set(columns.values())) < len(columns):
         raise DataError(f"{path}: --columns names one column twice: {_list(names)}")
     if found.numbered and set(INTERACTIONS.needed) <= set(columns):
-        return columns
+        others = [c for c in found.columns if c.name not in columns.values()]
+        timed = [column.name for column in others if _looks_like_a_time(column)]
+        return columns | (
+            {"timestamp": timed[0]} if "timestamp" not in given and len(timed) == 1 else {}
+        )
     if found.numbered:
         raise DataError(
             f"{path}: no header line: which field is the user, and which the item? Say so with "

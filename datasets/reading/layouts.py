@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import yaml
+
 from datasets.errors import quoted
 from datasets.reading import times
 from datasets.reading.streams import LONGEST_LINE, LONGEST_LIST
@@ -54,6 +56,8 @@ class Layout:
     """True: the last field of ``columns``, the item, comes again and again: a line is a user with
     all of its items, oldest first. Without a column user, the number of the line is the user."""
 
+    of_split: bool = False
+    """True: the file is a part of a split, of which no row may be left out."""
     selected: bool = False
     """True: some rows may be left out by the values of a column, whatever their ids are."""
 
@@ -102,9 +106,10 @@ class Layout:
         """How to leave out rows without an id, behind a reason; empty if the file has no name or
         number for it."""
         theirs = {**self.header, **self.positions}.get(name)
-        if theirs is None or name not in IDS:
+        if theirs is None or name not in IDS or self.of_split:
             return ""
-        return f" (to leave out such rows: filters: {{where_not: {{{theirs}: ''}}}})"
+        filters = yaml.safe_dump({"where_not": {theirs: ""}}, default_flow_style=True, width=1000)
+        return f" (to leave out such rows: filters: {filters.strip()})"
 
     def without(self, name: str) -> "Layout":
         """The same layout; that field is not read."""

@@ -216,6 +216,7 @@ def _whole(name: str, values: pa.Array) -> pa.Array:
     Raises ArrowInvalid for other floats."""
     if not pa.types.is_floating(values.type):
         return values
+    values = values.cast(pa.float64())
     values = pc.if_else(pc.is_nan(values), None, values)
     whole = values.cast(pa.int64(), safe=False)
     equal = pc.equal(whole.cast(values.type, safe=False), values)

@@ -124,7 +124,7 @@ def _meant(name: str) -> str:
     here = [file for end in ("yaml", "yml") if os.path.isfile(file := f"{name}.{end}")]
     if os.path.isfile(name):
         return f"; for a data file, python -m datasets.prepare --from {name} writes one"
-    found = here or get_close_matches(name, names(), 1)
+    found = here or get_close_matches(name.lower(), names(), 1)
     return f" (did you mean {quoted(found[0])}?)" if found else ""
 
 

@@ -55,7 +55,7 @@ BROKEN = {
             "    self.norm = torch.nn.BatchNorm1d(8)\n"
             "def mean(self, items):\n"
             "    return self.norm(super().mean(items))",
-            "the buffer norm.running_mean changes in training: what is evaluated has the mean of",
+            "a buffer that changes in training changes the scores: what is evaluated has the mean",
         ),
         (
             "def forward(self, items, targets):\n"

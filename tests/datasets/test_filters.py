@@ -174,6 +174,29 @@ def test_rows_without_an_id_are_left_out_if_asked(here, capsys, reader):
         load(events(here, reader, rows, filters={"where_not": {"u": ["", "guest"]}}))
 
 
+def test_a_value_that_no_row_has_is_said(here, capsys):
+    wanted = {"where_not": {"event": "veiw"}, "where": {"done": True}}
+    load(events(here, filters=wanted))
+    assert "data/log: filters.where_not: no row has 'veiw' in event\n" in capsys.readouterr().out
+
+
+def test_the_hint_is_one_that_can_be_followed(here):
+    """YAML takes some names for something else, and of a split no row may be left out."""
+    (here / "data").mkdir()
+    (here / "data/a.csv").write_text("item #,0\nx,u\ny,\n")
+    source = {"file": "a.csv", "reader": "csv", "columns": {"user": "0", "item": "item #"}}
+    with pytest.raises(DataError) as caught:
+        load(described(here, sources=[source]))
+    hint = str(caught.value).split("such rows: filters: ")[1].split(")")[0]
+    assert yaml.safe_load(hint) == {"where_not": {"0": ""}}
+    for name in ("train", "valid", "test"):
+        (here / f"data/{name}.csv").write_text("user,item\nu,x\n,y\n")
+    columns = {"user": "user", "item": "item"}
+    split = {name: f"{name}.csv" for name in ("train", "valid", "test")}
+    with pytest.raises(DataError, match="user is empty: expected"):
+        load(described(here, sources=[{"reader": "csv", "columns": columns}], split=split))
+
+
 def test_rows_that_are_left_out_need_no_numbers(here):
     """A view has no rating; a later line that is malformed is the one that is named."""
     rows = [(*row[:3], None if row[4] == "view" else row[3], *row[4:]) for row in ROWS]

@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -99,6 +100,10 @@ def test_days_and_codes_of_a_parquet_file_are_read(here):
             "cannot be read as a Parquet file: item should be text or whole numbers, below 2^53",
         ),
         ({"u": [7.0, None], "i": [1, 2], "t": [1, 2]}, "row 2: user is missing"),
+        (
+            {"u": np.array([1.5], np.float32), "i": [1], "t": [1]},
+            "cannot be read as a Parquet file: user should be text or whole numbers",
+        ),
         (
             {"u": [1e300], "i": [1], "t": [1]},
             "cannot be read as a Parquet file: user should be text or whole numbers",
@@ -201,12 +206,13 @@ def test_ids_that_pandas_wrote_as_floats_are_whole_numbers(here):
     users = [1, 2, None, 1, 2, 1, 2]
     table = pd.DataFrame({"u": users, "i": list("abcabca"), "t": range(7)})
     assert table["u"].dtype == "float64"
-    table.to_parquet(here / "data/a.parquet")
     source = {"file": "a.parquet", "reader": "parquet"}
     source["columns"] = {"user": "u", "item": "i", "timestamp": "t"}
     wanted = {"where_not": {"u": ""}}
-    found = load(described(here, sources=[source], filters=wanted))[1]
-    assert found.user_ids.tolist() == ["1", "2"]
+    for kind in ("float64", "float32", "float16"):
+        table.astype({"u": kind}).to_parquet(here / "data/a.parquet")
+        found = load(described(here, sources=[source], filters=wanted))[1]
+        assert found.user_ids.tolist() == ["1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -180,6 +181,17 @@ def test_columns_that_are_not_given_are_guessed(here):
     assert "- no times: each user's order is that of the rows\n" in done.output
 
 
+def test_numbered_columns_leave_the_times_to_be_found(here):
+    (here / "u.data").write_text("".join(f"{u}\t{i}\t5\t{t}\n" for u, i, t in ROWS))
+    content, _ = prepared(here, "--from", "u.data", "--columns", "user=1,item=2")
+    assert content["sources"][0]["columns"] == {"user": 1, "item": 2, "timestamp": 4}
+    done = CliRunner().invoke(
+        prepare.command, ["v.yaml", "--from", "u.data", "--columns", "user=1,item=2,timestamp="]
+    )
+    assert done.exit_code == 0, done.output
+    assert "- not read: field 3, field 4" in done.output
+
+
 def test_three_files_called_like_a_split_are_one(here):
     """Joined, in the order of their names, the targets would come first."""
     (here / "paper").mkdir()
@@ -192,6 +204,45 @@ def test_three_files_called_like_a_split_are_one(here):
         assert content["split"] == {"train": "train.csv", "valid": "val.csv", "test": "test.csv"}
         assert "- the files are a split: train train.csv, valid val.csv, test test.csv\n" in said
         assert "given by files" in said
+
+
+SPLITS = {
+    "a folder for each": ["train/part-0.csv", "train/part-1.csv", "valid/part-0.csv", "test/x.csv"],
+    "as datasets of Hugging Face": [
+        "train-00000-of-00002.csv",
+        "train-00001-of-00002.csv",
+        "validation-00000-of-00001.csv",
+        "test-00000-of-00001.csv",
+    ],
+    "with a name before": ["ml.train.csv", "ml.dev.csv", "ml.test.csv"],
+}
+
+
+@pytest.mark.parametrize("files", SPLITS.values(), ids=SPLITS)
+def test_a_split_is_known_by_words_in_names(here, files):
+    n_train = sum("train" in file for file in files)
+    rows = [*np.array_split(np.arange(108), n_train), np.arange(108, 114), np.arange(114, 120)]
+    for file, of_file in zip(files, rows, strict=True):
+        (here / "paper" / file).parent.mkdir(parents=True, exist_ok=True)
+        table = pd.DataFrame([ROWS[n] for n in of_file], columns=["user", "item", "time"])
+        table.drop(columns="time").to_csv(here / "paper" / file, index=False)
+    content, said = prepared(here, "--from", "paper")
+    assert content["split"].keys() == {"train", "valid", "test"}
+    assert "given by files" in said
+    assert f"paper/{files[0]} and {len(files) - 1} more, from the first rows:" in said
+
+
+@pytest.mark.parametrize(
+    "names", [["train", "test"], ["train", "valid", "test", "all"], ["u.train", "v.train", "test"]]
+)
+def test_parts_of_a_split_are_never_joined(here, names):
+    (here / "paper").mkdir()
+    for name in names:
+        (here / f"paper/{name}.csv").write_text("user,item\nu,i\nu,j\n")
+    assert "by their names, some of the files are parts of a split, such as" in (
+        refused("--from", "paper")
+    )
+    assert not (here / "paper.yaml").exists()
 
 
 def test_the_yaml_file_may_stand_elsewhere(here):

@@ -262,6 +262,7 @@ def test_trials_that_are_here_are_not_shown_twice():
     board = merged(small(), [replace(small(), origin="mine")])
     names = [entry.name for entry in board.columns[0].cells]
     assert names == ["SASRec", "EASE", "GRU4Rec"]
+    assert [column.title for column in board.columns] == ["Set A", "Set B"]
     # A colleague's page that shows one's own rows has them by their origin.
     colleague = merged(small("lab", first=0.4), [replace(small(), origin="us")])
     names = [entry.name for entry in merged(small(), [colleague]).columns[0].cells]

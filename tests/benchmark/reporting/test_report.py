@@ -425,3 +425,25 @@ def test_models_that_were_tuned_equally_are_no_warning(report, store, here):
             log(store, "e", learning_rate, learning_rate, model=model)
     assert report("--experiment", "e").returncode == 0
     assert "tuned equally" not in (here / "reports/e.md").read_text()
+
+
+@pytest.mark.parametrize("stray", [None, (0.05, 1), (0.05, 7)])
+def test_a_stray_row_decides_between_no_others(store, stray):
+    """Neither one of a seed that the others have, nor one of another."""
+    for rate, values in ((0.1, (0.33, 0.14, 0.13)), (0.2, (0.32, 0.31, 0.30))):
+        for seed, value in enumerate(values, start=1):
+            log(store, "e", rate, value, seed=seed)
+    if stray:
+        log(store, "e", 0.3, stray[0], seed=stray[1])
+    found = [row.param("learning_rate") for row in order(records(store, "e"), "ndcg@10").rows]
+    assert found == [0.2, 0.1, *([0.3] if stray else [])]
+
+
+def test_a_better_single_seed_stands_before_a_repeated_point(store):
+    for seed, value in enumerate((0.20, 0.21, 0.19), start=1):
+        log(store, "e", 0.1, value, seed=seed)
+    log(store, "e", 0.2, 0.30, seed=1)
+    log(store, "e", 0.3, 0.195, seed=1)
+    log(store, "e", 0.4, 0.40, seed=9)  # no seed in common: the means count
+    found = [row.param("learning_rate") for row in order(records(store, "e"), "ndcg@10").rows]
+    assert found == [0.4, 0.2, 0.1, 0.3]
