@@ -55,6 +55,10 @@ class CutOffs(click.ParamType):
         return found
 
 
+NO_TEXT = (".xlsx", ".xls", ".ods", ".docx", ".pdf", ".parquet")
+"""Suffixes of files that no report is."""
+
+
 @click.command(context_settings=cli.CONTEXT)
 @click.option(
     "--experiment",
@@ -241,14 +245,13 @@ def _page(ranking: Ranking, dataset: Dataset, name: str) -> Made:
 
 
 def _format_of(output: Path | None) -> str:
-    """The format with the suffix of the file; markdown without one. Raises UsageError for another
-    suffix."""
+    """The format with the suffix of the file; markdown if none has it. Raises UsageError for the
+    suffix of a file that is no text."""
     suffix = output.suffix.lower() if output else ""
-    by_suffix = {form.suffix: name for name, form in FORMATS.items()} | {"": "markdown"}
-    if suffix not in by_suffix:
-        known = ", ".join(filter(None, by_suffix))
-        raise click.UsageError(f"--output ends in {suffix}: it should end in {known}; or --format")
-    return by_suffix[suffix]
+    by_suffix = {form.suffix: name for name, form in FORMATS.items()}
+    if suffix in NO_TEXT:
+        raise click.UsageError(f"--output ends in {suffix}: it may end in {', '.join(by_suffix)}")
+    return by_suffix.get(suffix, "markdown")
 
 
 def _load_meanwhile(images: bool) -> None:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import build, stan
+from models import build
+from models.baselines import stan
 from models.baselines.stan import STAN
 from tests.models.test_repeats import N_ITEMS, baskets, padded
 from tests.models.test_slim import interactions

@@ -137,13 +137,13 @@ def children(client: MlflowClient, sweep: Run) -> list[Run]:
 
 
 def is_trial(tags: dict[str, str]) -> bool:
-    """Whether a run that is nested in a sweep is one of the sweep's trials, by its tags."""
+    """Whether a run that is nested in a sweep, or in a published page, is one of its trials, by its
+    tags."""
     try:
         int(tags[schema.NUMBER])
-        point = json.loads(tags[schema.POINT])
+        return isinstance(json.loads(tags[schema.POINT]), dict)
     except (KeyError, ValueError, RecursionError):
         return False
-    return isinstance(point, dict) and type(point.get("seed")) is int
 
 
 def sweep_runs(client: MlflowClient, experiment_id: str) -> list[Run]:

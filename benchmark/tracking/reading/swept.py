@@ -1,7 +1,9 @@
 """A trial of a sweep, as the tracking server has it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow.entities import Run
 
@@ -49,8 +51,19 @@ class SweptTrial:
         return valid[SELECTION_METRIC] if valid and self.record.status == "FINISHED" else None
 
 
+def all_swept(runs: Iterable[Run]) -> list[SweptTrial]:
+    """The runs as trials; those without a seed, which somebody else has nested there, are left
+    out."""
+    return [swept(run) for run in runs if type(_point(run).get("seed")) is int]
+
+
 def swept(run: Run) -> SweptTrial:
-    values = json.loads(run.data.tags[schema.POINT])
+    values = _point(run)
     seed = values.pop("seed")
     number = int(run.data.tags[schema.NUMBER])
     return SweptTrial(number, values, seed, record(run))
+
+
+def _point(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run.data.tags[schema.POINT])
+    return found

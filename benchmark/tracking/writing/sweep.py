@@ -23,7 +23,7 @@ from benchmark.tracking.outbox.messages import Labels, Metrics
 from benchmark.tracking.outbox.recovery import own, reopen
 from benchmark.tracking.reading import trials
 from benchmark.tracking.reading.sweeps import children, dump, stored_definition, sweep_runs
-from benchmark.tracking.reading.swept import SweptTrial, Values, swept
+from benchmark.tracking.reading.swept import SweptTrial, Values, all_swept, swept
 from benchmark.tracking.server import LONG_WAIT, TrackingError, Unavailable
 from benchmark.tracking.writing import status
 from benchmark.tracking.writing.summary import Summary
@@ -65,7 +65,7 @@ class Sweep:
 
     def trials(self) -> list[SweptTrial]:
         """All trials that have been started, finished or not."""
-        return [swept(run) for run in children(self.client, self.run)]
+        return all_swept(children(self.client, self.run))
 
     def trial(self, run_id: str) -> SweptTrial:
         return swept(self.client.get_run(run_id))
@@ -183,7 +183,7 @@ def stored_trials(
     if run and found:
         _check_same(client, name, run, definition)
         _check_protocol(client, name, run, protocol)
-    return [swept(trial) for trial in found]
+    return all_swept(found)
 
 
 def _create(client: MlflowClient, name: str, where: str, experiment: str, take: bool) -> Run:

@@ -14,6 +14,8 @@ from mlflow.entities import Dataset, DatasetInput
 
 from benchmark.tracking import schema
 from benchmark.tracking.reading.ranks import table_in
+from benchmark.tracking.reading.sweeps import is_trial
+from benchmark.tracking.reading.swept import all_swept
 from tests.benchmark.reporting import test_comparison
 from tests.benchmark.reporting.test_report import log, printed
 from tests.conftest import one_each
@@ -89,7 +91,7 @@ def test_a_sweep_without_a_readable_search_space_is_reported(report, store, here
         tags = {
             "mlflow.parentRunId": parent,
             schema.NUMBER: str(number),
-            schema.POINT: '{"seed": 1}',
+            schema.POINT: "{}",
         }
         log(store, "e", number / 10, number / 10, **tags)
     done = report("--layout", "page")
@@ -98,6 +100,17 @@ def test_a_sweep_without_a_readable_search_space_is_reported(report, store, here
         done.stderr
     )
     assert "learning_rate choice [0.1, 0.2]" in (here / "reports/e.md").read_text()
+
+
+def test_runs_that_others_nested_in_a_sweep_are_no_trials_of_it(store):
+    """They have some of the tags, by accident or by a copy."""
+    points = {"1": '{"seed": 3, "dropout": 0.1}', "2": "{}", "3": DEEP[:4000], "4": '{"seed": "x"}'}
+    experiment = store.create_experiment("nested")
+    tags = [{schema.NUMBER: n, schema.POINT: point} for n, point in points.items()]
+    found = [store.create_run(experiment, tags=of_run) for of_run in tags]
+    assert [is_trial(run.data.tags) for run in found] == [True, True, False, True]
+    (trial,) = all_swept(run for run in found if is_trial(run.data.tags))
+    assert (trial.number, trial.seed, trial.values) == (1, 3, {"dropout": 0.1})
 
 
 def test_ranks_that_are_unreadable_or_contradict_the_metrics_are_said(report, store, here):

@@ -73,7 +73,8 @@ def holds_what_is_needed_to_serve_it(version, run):
     folder = Path(mlflow.artifacts.download_artifacts("models:/demo@champion"))
     files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     (package,) = (folder / "code").glob("seqrec_*")
-    code = {f"code/{package.name}/models/{path.name}" for path in (ROOT / "models").glob("*.py")}
+    sources = (path.relative_to(ROOT).as_posix() for path in (ROOT / "models").rglob("*.py"))
+    code = {f"code/{package.name}/{name}" for name in sources}
     code.add(f"code/{package.name}/__init__.py")
     assert files - code - {"registered_model_meta"} == {  # added by the download
         *("MLmodel", "recommender.py", "report.md", "conda.yaml", "python_env.yaml"),
