@@ -10,7 +10,7 @@ import yaml
 
 from datasets import parts
 from datasets.errors import masked
-from datasets.filters import KEEP, Filters, label_of_left_out, label_of_others
+from datasets.filters import KEEP, Filters, listed
 from datasets.reading.times import A_DATE
 from datasets.sequences import Sequences
 from datasets.specs.spec import RANDOM_TIES, WHOLE_BASKETS, Spec
@@ -46,6 +46,14 @@ class Card:
         tied = split.tied_targets(sequences)
         return numbers if tied is None else numbers | {"tied_test_targets": tied}
 
+    @cached_property
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time; None if there are none, or synthetic ones."""
+        found = self.sequences.timestamps
+        if found is None or self.spec.synthetic:
+            return None
+        return float(found.min()), float(found.max())
+
     def summary(self) -> str:
         """Numbers of users, items and interactions; users per part of the split; what to know of
         the order of equal times and of repeats."""
@@ -65,14 +73,12 @@ class Card:
             lines.append(f"split by files: {parts.sentence(numbers)}")
         elif numbers["cold_test_targets"] or numbers["cold_users"]:
             lines.append(f"cold targets: {cold(numbers)}")
-        times = self.sequences.timestamps
-        if times is not None and not spec.synthetic and _count(times):
-            first, last = _ends(times)
-            if last >= A_DAY:
-                lines.append(
-                    f"times: {first:,.15g} to {last:,.15g}, as seconds since 1970 no dates after "
-                    "1973: if they are dates, give timestamp_unit, or write them as 2023-01-31"
-                )
+        if self.times and _are_counts(self.times) and self.times[1] >= A_DAY:
+            first, last = self.times
+            lines.append(
+                f"times: {first:,.15g} to {last:,.15g}, as seconds since 1970 no dates after "
+                "1973: if they are dates, give timestamp_unit, or write them as 2023-01-31"
+            )
         if "tied_neighbours" not in numbers or numbers["tied_neighbours"]:
             lines.append(order_of_ties(spec, numbers))
         if numbers["pairs"] < numbers["interactions"]:
@@ -98,7 +104,7 @@ class Card:
             f"**K-core filtering:** {_core(*spec.filters.minima)}",
             f"**Evaluation method:** chronological arrangement, {method} and full sorting",
             f"**Order:** {order_of_ties(spec, numbers)}",
-            *_times(spec, self.sequences),
+            *_times(self.times),
             "**Evaluation metric:** Recall@10, NDCG@10, MRR@10, Hit@10, Precision@10",
             f"**Digest:** `{self.sequences.digest}`, of the prepared sequences",
             "## Dataset Information",
@@ -237,23 +243,19 @@ def _predicts(numbers: Numbers) -> bool:
     return asked > 0 and gain > max(GAIN, 5 * math.sqrt(2 * variance / asked))
 
 
-def _times(spec: Spec, sequences: Sequences) -> list[str]:
+def _times(ends: tuple[float, float] | None) -> list[str]:
     """The line with the first and the last time, by which a wrong unit shows itself."""
-    if sequences.timestamps is None or spec.synthetic:
+    if ends is None:
         return []
-    first, last = _ends(sequences.timestamps)
-    if _count(sequences.timestamps):
+    first, last = ends
+    if _are_counts(ends):
         return [f"**Times:** {first:,.15g} to {last:,.15g}"]
     return [f"**Times:** {_day(first)} to {_day(last)}"]
 
 
-def _ends(times: np.ndarray) -> tuple[float, float]:
-    return float(times.min()), float(times.max())
-
-
-def _count(times: np.ndarray) -> bool:
+def _are_counts(ends: tuple[float, float]) -> bool:
     """Whether the times are too small to be seconds since 1970 of the last fifty years."""
-    return max(map(abs, _ends(times))) < A_DATE
+    return max(map(abs, ends)) < A_DATE
 
 
 def _core(of_user: int, of_item: int) -> str:
@@ -279,9 +281,9 @@ def _filtering(filters: Filters) -> str:
     end."""
     deleted = []
     for column, values in filters.where.items():
-        deleted.append(label_of_others(column, values).removeprefix("with another "))
-    for left_out in filters.where_not.items():
-        deleted.append(label_of_left_out(*left_out).removeprefix("with "))
+        deleted.append(f"{column} other than {listed(values)}")
+    for column, values in filters.where_not.items():
+        deleted.append(f"{column} {listed(values)}")
     if filters.duplicates == "consecutive":
         deleted.append("the item of the user's record before")
     elif filters.duplicates != KEEP:

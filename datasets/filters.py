@@ -154,15 +154,16 @@ def chosen(
 
 def label_of_others(column: str | int, values: tuple[str, ...]) -> str:
     """What ``counts`` call the rows that do not have one of these values of a column."""
-    return f"with another {column} than {_listed(values)}"
+    return f"with another {column} than {listed(values)}"
 
 
 def label_of_left_out(column: str | int, values: tuple[str, ...]) -> str:
     """What ``counts`` call the rows that ``where_not`` leaves out by a column."""
-    return f"with {column} {_listed(values)}"
+    return f"with {column} {listed(values)}"
 
 
-def _listed(values: tuple[str, ...]) -> str:
+def listed(values: tuple[str, ...]) -> str:
+    """The values of a column in a sentence."""
     return " or ".join(value or "empty" for value in values)
 
 

@@ -1,4 +1,4 @@
-"""Histories of many users as batches, and what is in them, by index arithmetic."""
+"""Histories of many users as batches, and the different items in them, by index arithmetic."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.model import Histories
 
-MOST_VALUES = 1 << 22  # of a batch of histories: 32 MB, of which a model makes several such arrays
+MOST_VALUES = 1 << 22  # in a batch of histories: 32 MB; a model makes several arrays of this size
 
 
 class Interactions(NamedTuple):

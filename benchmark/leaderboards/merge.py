@@ -40,9 +40,9 @@ def merged(own: Board, others: Sequence[Board]) -> Board:
                 or (not cell.outcomes and entry not in known)
             }
             theirs = replace(column, cells=cells, report="")
-            if at is None:
-                columns += [theirs] if cells or not column.cells else []
-            else:
+            if at is None and (cells or not column.cells):  # else all of it is here
+                columns.append(theirs)
+            elif at is not None:
                 new = {entry: cell for entry, cell in cells.items() if entry not in known}
                 columns[at] = replace(columns[at], cells=known | new)
     levelled = [_levelled(column, own.metric) for column in columns]

@@ -1,5 +1,5 @@
-"""Ids that are worth a look when data are prepared: those that a reader would take for one, such as
-"7" and "7.0", and a user with so many interactions that it may stand for all who have no id."""
+"""Ids that a user of the data should look at: different ids that read alike, such as "7" and "7.0",
+and a user with so many interactions that it may stand for all users without an id."""
 
 import numpy as np
 import pyarrow as pa

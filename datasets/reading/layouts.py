@@ -57,7 +57,7 @@ class Layout:
     all of its items, oldest first. Without a column user, the number of the line is the user."""
 
     of_split: bool = False
-    """True: the file is a part of a split, of which no row may be left out."""
+    """True: the file is a part of a split; its rows may not be left out."""
     selected: bool = False
     """True: some rows may be left out by the values of a column, whatever their ids are."""
 

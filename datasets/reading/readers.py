@@ -28,7 +28,7 @@ from datasets.reading.times import ISO, LATEST
 FIRST_PRINTED = 32
 DELETE = 127
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f]"
-
+MISSING, EMPTY = "is missing", "is empty"
 
 Chosen = Callable[[pa.RecordBatch], np.ndarray | None]
 """Which rows of a batch are wanted, [n_rows] bool; None: all."""
@@ -123,19 +123,20 @@ def _first_invalid(batch: pa.RecordBatch, layout: Layout) -> tuple[int, str] | N
         if name in NUMBERS:
             checks = _check_numbers(name, column, layout)
         else:
-            checks = _check_ids(name, column, layout)
+            checks = _check_ids(column, layout)
         if name == "user" and layout.quotes and not set(NUMBERS) & set(batch.schema.names):
             checks = chain(checks, _check_header(column, layout))
         for valid, reason in checks:
             if not pc.all(valid, min_count=0).as_py():
-                found.append((pc.index(valid, False).as_py(), f"{name} {reason}"))
+                advice = layout.without_rows(name) if reason in (MISSING, EMPTY) else ""
+                found.append((pc.index(valid, False).as_py(), f"{name} {reason}{advice}"))
     return min(found, key=lambda invalid: invalid[0], default=None)
 
 
 def _check_numbers(name: str, column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
     """Yield ([n_rows] bool, reason where False)."""
     iso = name == "timestamp" and layout.unit == ISO
-    yield pc.is_valid(column), f"is missing, or {times.NOT_ISO}" if iso else "is missing"
+    yield pc.is_valid(column), f"{MISSING}, or {times.NOT_ISO}" if iso else MISSING
     yield pc.is_finite(column), "is not a number"
     latest = pc.max(column).as_py() if name == "timestamp" else None
     if latest is not None and latest > LATEST:
@@ -154,11 +155,11 @@ def _check_header(users: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, s
         yield pc.not_equal(users, layout.header["user"]), reason
 
 
-def _check_ids(name: str, column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
+def _check_ids(column: pa.Array, layout: Layout) -> Iterator[tuple[pa.Array, str]]:
     """Yield ([n_rows] bool, reason where False)."""
-    yield pc.is_valid(column), f"is missing{layout.without_rows(name)}"
+    yield pc.is_valid(column), MISSING
     sizes = pc.binary_length(column)
-    yield pc.greater(sizes, 0), f"is empty{layout.without_rows(name)}"
+    yield pc.greater(sizes, 0), EMPTY
     longest = pc.max(sizes).as_py()  # None if all are missing
     if longest and longest > LONGEST_ID:  # counting characters is 70 times slower
         short = pc.less_equal(pc.utf8_length(column), LONGEST_ID)

@@ -174,6 +174,15 @@ def test_rows_without_an_id_are_left_out_if_asked(here, capsys, reader):
         load(events(here, reader, rows, filters={"where_not": {"u": ["", "guest"]}}))
 
 
+def test_the_card_names_the_values(here):
+    wanted = {"where": {"event": ["cart", "purchase"]}, "where_not": {"u": ["", "u3"]}}
+    page = card_of(*load(events(here, filters=wanted))).render()
+    assert (
+        "**Data filtering:** delete interactive records with event other than cart or purchase or "
+        "u empty or u3\n"
+    ) in page
+
+
 def test_a_value_that_no_row_has_is_said(here, capsys):
     wanted = {"where_not": {"event": "veiw"}, "where": {"done": True}}
     load(events(here, filters=wanted))
